@@ -1,0 +1,3 @@
+"""Aforo: who came in, who went out, how many are inside. Live, and exactly once."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,186 @@
+"""What has been answered until when, what to ask next, and which camera is in trouble. Pure: ``now`` is an argument.
+
+A feed's window stays open until it is answered: a failure moves nothing, it only makes the feed rest for a while and
+be asked alone, so that one camera's trouble never holds up the others.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from aforo.errors import AccError, AccUnknownCamera
+from aforo.model import Feed, Window
+
+_FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
+_LONGEST_REST = timedelta(seconds=30)
+_ABSENT_REST = timedelta(minutes=5)  # a camera that the server does not know may be added during the evening
+_FIRST_STRETCH = timedelta(hours=1)  # how much of a catch-up is asked at once, before anything is known of a feed
+_SHORTEST_STRETCH = timedelta(minutes=1)
+_BUSY = 6_000  # events in one answer above which the next stretch is halved: bounds memory and what a kill repeats
+_QUIET = 1_500  # events below which it is doubled: fewer requests
+
+
+class Ask(NamedTuple):
+    """One question to a server: these cameras, this window. ``suspect``: it failed lately, let it not hold up others."""
+
+    server_id: str
+    cameras: tuple[str, ...]
+    window: Window
+    suspect: bool
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """The feeds that the answer is about."""
+        return [Feed(self.server_id, camera) for camera in self.cameras]
+
+
+@dataclass(slots=True)
+class FeedState:
+    """How one feed stands. ``answered_until``: all before it has been answered; ``ask_from``: where the next window opens.
+
+    ``failing_since`` is None when it is well.
+    """
+
+    answered_until: datetime
+    ask_from: datetime
+    stretch: timedelta = _FIRST_STRETCH
+    asking: bool = False
+    alone: bool = False
+    failures: int = 0
+    failing_since: datetime | None = None
+    resting_until: datetime | None = None
+    error: AccError | None = None
+
+    @property
+    def absent(self) -> bool:
+        """The server says that it has no such camera."""
+        return isinstance(self.error, AccUnknownCamera)
+
+
+class Coverage:
+    """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late."""
+
+    def __init__(self, window: Window, overlap: timedelta, chance: random.Random | None = None) -> None:
+        self.window = window
+        self._overlap = overlap
+        self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
+        self.feeds: dict[Feed, FeedState] = {}
+
+    def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
+        """Follow exactly these feeds: new ones from their checkpoint or from the event's start; others are let go."""
+        wanted = set(feeds)
+        for feed in self.feeds.keys() - wanted:
+            del self.feeds[feed]
+        for feed in wanted - self.feeds.keys():
+            answered = max(self.window.since, checkpoints.get(feed, self.window.since))
+            self.feeds[feed] = FeedState(answered, max(self.window.since, answered - self._overlap))
+
+    def begin_turn(self) -> None:
+        """A new turn: every feed that is not being asked looks back for what came late."""
+        for state in self.feeds.values():
+            if not state.asking:
+                state.ask_from = max(self.window.since, state.answered_until - self._overlap)
+
+    def asks(self, horizon: datetime, now: datetime, together: Callable[[str], int]) -> list[Ask]:
+        """What to ask now, each feed marked as being asked; ``together`` tells how many cameras a server takes at once."""
+        alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
+        asks = []
+        for feed, state in self.feeds.items():
+            if not self._due(state, horizon, now):
+                continue
+            state.asking = True
+            window = self._next_window(state, horizon)
+            if state.alone:
+                asks.append(Ask(feed.server_id, (feed.camera_id,), window, suspect=state.failures > 0))
+            else:
+                alike[feed.server_id, window].append(feed.camera_id)
+        for (server_id, window), cameras in alike.items():
+            most = together(server_id)
+            asks += [
+                Ask(server_id, tuple(cameras[first : first + most]), window, suspect=False)
+                for first in range(0, len(cameras), most)
+            ]
+        return asks
+
+    def answered(self, ask: Ask, events: int) -> list[Feed]:
+        """The ask was answered whole, with so many events; returns the feeds that are well again after a failure."""
+        recovered = []
+        for feed, state in self._asked(ask):
+            if state.failing_since is not None:
+                recovered.append(feed)
+            state.ask_from = ask.window.until
+            state.answered_until = max(state.answered_until, ask.window.until)
+            state.failures, state.failing_since, state.resting_until, state.error = 0, None, None, None
+            state.alone = False
+            if events > _BUSY:
+                state.stretch = max(_SHORTEST_STRETCH, state.stretch / 2)
+            elif events < _QUIET:
+                state.stretch = min(state.stretch * 2, self.window.until - self.window.since)
+        return recovered
+
+    def following(self, ask: Ask, horizon: datetime) -> Ask | None:
+        """The same cameras' next window up to ``horizon``, marked as being asked; None when they are there."""
+        states = [state for _, state in self._asked(ask)]
+        if len(states) < len(ask.cameras) or any(state.ask_from >= horizon for state in states):
+            return None
+        for state in states:
+            state.asking = True
+        return ask._replace(window=self._next_window(states[0], horizon), suspect=False)
+
+    def failed(self, ask: Ask, error: AccError, now: datetime) -> list[Feed]:
+        """The ask was not answered; returns the feeds that were well until now.
+
+        Several cameras asked together are asked again at once, each alone: only then is it known whose trouble it is.
+        """
+        fallen = []
+        for feed, state in self._asked(ask):
+            state.alone = True
+            if len(ask.cameras) > 1:
+                continue
+            if state.failing_since is None:
+                state.failing_since = now
+                fallen.append(feed)
+            state.failures += 1
+            state.error = error
+            state.resting_until = now + self._rest(state)
+        return fallen
+
+    def behind(self, horizon: datetime) -> dict[Feed, FeedState]:
+        """The feeds not answered up to ``horizon``, cameras that their server does not know left out."""
+        return {
+            feed: state for feed, state in self.feeds.items() if state.answered_until < horizon and not state.absent
+        }
+
+    def next_rest_ends(self) -> datetime | None:
+        """The first instant at which a resting feed is due again; None when none rests."""
+        rests = [state.resting_until for state in self.feeds.values() if state.resting_until and not state.asking]
+        return min(rests, default=None)
+
+    def unknown_cameras(self) -> set[str]:
+        """The cameras that no server of the site knows."""
+        known = {feed.camera_id for feed, state in self.feeds.items() if not state.absent}
+        return {feed.camera_id for feed in self.feeds} - known
+
+    def _due(self, state: FeedState, horizon: datetime, now: datetime) -> bool:
+        rested = state.resting_until is None or state.resting_until <= now
+        return not state.asking and rested and state.answered_until < horizon
+
+    def _next_window(self, state: FeedState, horizon: datetime) -> Window:
+        longest = max(state.stretch, state.answered_until - state.ask_from + _SHORTEST_STRETCH)
+        return Window(state.ask_from, min(horizon, state.ask_from + longest))
+
+    def _rest(self, state: FeedState) -> timedelta:
+        if state.absent:
+            return _ABSENT_REST
+        longest = min(_LONGEST_REST, _FIRST_REST * 2 ** min(state.failures - 1, 10))
+        return longest * self._chance.uniform(0.5, 1.0)
+
+    def _asked(self, ask: Ask) -> Iterable[tuple[Feed, FeedState]]:
+        for feed in ask.feeds:
+            state = self.feeds.get(feed)
+            if state is not None:
+                state.asking = False
+                yield feed, state

@@ -1,0 +1,113 @@
+"""The one tree of errors, named by what the operator can do next.
+
+    AforoError
+    ├── BadInput               mend a file, a setting or a command, then start again
+    │   ├── BadCommand
+    │   ├── BadSetting
+    │   ├── BadSchedule
+    │   ├── BadCameras
+    │   └── LogUnwritable
+    ├── AccError               the cameras' server
+    │   ├── AccUnreachable     wait: it is retried while the event lasts
+    │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
+    │   ├── AccUntrusted       mend the certificate settings
+    │   ├── AccBadRequest      a fault of ours or of a setting: not repeated
+    │   └── AccUnknownCamera   that camera is reported, the others go on
+    └── StoreError             the database
+        ├── StoreUnavailable   wait: the whole transaction is retried on a fresh connection
+        ├── StoreRejectedLogin mend the database user or its password
+        ├── StoreNotReady      ask the DBA: tables or rights are missing
+        └── StoreRejectedRow   one row that the database refuses: kept aside, never fatal
+
+Foreign exceptions stop at the border of the room that talks to the library, always with ``from exc``.
+"""
+
+
+class AforoError(Exception):
+    """A failure told to a person, in Spanish.
+
+    what: what happened. meaning: what it means for the count. remedy: what to do now. None of the three may hold a
+    secret. ``exit_code`` is what the process ends with when nobody handles it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, meaning: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.meaning = meaning
+        self.remedy = remedy
+        super().__init__(" ".join(part for part in (what, meaning, remedy) if part))
+
+
+class BadInput(AforoError):
+    """Something the operator wrote cannot be used as it is."""
+
+    exit_code = 2
+
+
+class BadCommand(BadInput):
+    """The command line does not fit."""
+
+
+class BadSetting(BadInput):
+    """A setting is unknown, missing or out of its range."""
+
+
+class BadSchedule(BadInput):
+    """The schedule file (eventos_programados.json) cannot be used."""
+
+
+class BadCameras(BadInput):
+    """The allow list (ids_camaras_permitidas.json) cannot be used."""
+
+
+class LogUnwritable(BadInput):
+    """The log file cannot be opened for writing."""
+
+
+class AccError(AforoError):
+    """The cameras' server did not give what was asked."""
+
+    exit_code = 3
+
+
+class AccUnreachable(AccError):
+    """No answer, a cut or garbled answer, or 5xx: the server's trouble, which passes."""
+
+
+class AccRejectedLogin(AccError):
+    """401 or 403 at a fresh login: user, password, nonce, key, clock or rights are wrong."""
+
+
+class AccUntrusted(AccError):
+    """The server's certificate is neither signed by a trusted CA nor the pinned one."""
+
+
+class AccBadRequest(AccError):
+    """400, 409, 413 or 415: an argument of ours or a setting is wrong; repeating does not help."""
+
+
+class AccUnknownCamera(AccError):
+    """404: the server does not know that camera or server."""
+
+
+class StoreError(AforoError):
+    """The database did not do what was asked."""
+
+    exit_code = 4
+
+
+class StoreUnavailable(StoreError):
+    """No connection, a lock, a deadlock, a failover: a fresh connection and the same transaction again may do."""
+
+
+class StoreRejectedLogin(StoreError):
+    """The database refuses the user, the password or the database's name."""
+
+
+class StoreNotReady(StoreError):
+    """Tables or rights are missing and this account may not make them."""
+
+
+class StoreRejectedRow(StoreError):
+    """The database refuses a row for what it holds, and would refuse it again."""

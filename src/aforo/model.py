@@ -1,0 +1,154 @@
+"""The words of the house. Every instant is an aware UTC ``datetime``; every window is half open, ``[since, until)``.
+
+An *evento* is the show (``ScheduledEvent``); what ACC returns is an ``AccEvent``; a passage that counts for a zone is a
+``Movement``; the aforo of a zone is an ``Occupancy``.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Window(NamedTuple):
+    """A stretch of time, ``[since, until)``, aware UTC."""
+
+    since: datetime
+    until: datetime
+
+
+class Feed(NamedTuple):
+    """One camera as one server of the site tells of it: the unit that is asked, answered and checkpointed."""
+
+    server_id: str
+    camera_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledEvent:
+    """The show. ``day`` is the key in the schedule (Bogotá's date at ``hora_inicio``); ``window`` is aware UTC."""
+
+    day: date
+    name: str
+    window: Window
+
+
+class AccEvent(NamedTuple):
+    """One DEVICE_ANALYTICS_STOP event, checked and typed.
+
+    ``server_id`` and ``this_id`` identify it for ever. Where ACC gave no ``thisId``, ``this_id`` starts with ``~``
+    and is made of the content and of the ordinal among equals. ``occurred_at`` is ACC's ``timestamp``, aware UTC,
+    cut to the millisecond. ``area`` and ``activity`` are "" where ACC gave none.
+    """
+
+    server_id: str
+    this_id: str
+    occurred_at: datetime
+    camera_id: str
+    name: str
+    area: str
+    activity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of ACC: the good events, and why each bad one (``malformed``) could not be read."""
+
+    events: Sequence[AccEvent]
+    malformed: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A rule on the upper-cased ``analyticEventName``: ``contains:TEXT`` or ``equals:TEXT``."""
+
+    whole: bool
+    text: str
+
+    @classmethod
+    def parse(cls, rule: str) -> "Matcher":
+        """Read ``contains:TEXT`` or ``equals:TEXT``; raises ValueError for anything else."""
+        kind, separator, text = rule.partition(":")
+        text = text.strip().upper()
+        if not separator or kind.strip() not in {"contains", "equals"} or not text:
+            raise ValueError(rule)
+        return cls(whole=kind.strip() == "equals", text=text)
+
+    def matches(self, upper_name: str) -> bool:
+        """Tell whether the name, already upper-cased, fits."""
+        return upper_name == self.text if self.whole else self.text in upper_name
+
+    def __str__(self) -> str:
+        return f"{'equals' if self.whole else 'contains'}:{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone (zona) and the table that holds its aforo. ``capacity`` 0 means unknown; ``initial`` is the aforo at the start."""
+
+    name: str
+    table: str
+    entries: tuple[Matcher, ...]
+    exits: tuple[Matcher, ...]
+    capacity: int = 0
+    initial: int = 0
+
+
+class Movement(NamedTuple):
+    """A passage that counts for a zone: ``delta`` +1 for an entry, -1 for an exit."""
+
+    zone: str
+    delta: int
+
+
+class Refusal(StrEnum):
+    """Why a well-formed event is not stored."""
+
+    OUTSIDE = "fuera del horario"
+    CAMERA = "cámara no permitida"
+    NO_RULE = "sin regla"
+    AMBIGUOUS = "entrada y salida a la vez"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an ``analyticEventName`` means: kept in the history, counted in zones, or refused with a reason."""
+
+    history: bool
+    movements: tuple[Movement, ...]
+    refusal: Refusal | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction stores: the accepted events, what their names mean, and how far each feed is answered.
+
+    ``checkpoints`` maps a feed to the instant before which all of it has been asked and answered. ``refused`` counts
+    the events left out, by camera ("" where it is not known) and reason, for the log.
+    """
+
+    events: list[AccEvent] = field(default_factory=list)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    checkpoints: dict[Feed, datetime] = field(default_factory=dict)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class Occupancy(NamedTuple):
+    """The aforo of a zone: ``count`` never below 0; ``swallowed`` counts the exits that met it at zero."""
+
+    zone: str
+    entries: int
+    exits: int
+    count: int
+    swallowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What one transaction changed: the events that were new, how many were there already, each zone's aforo after it."""
+
+    new: Sequence[AccEvent]
+    already: int
+    occupancies: Mapping[str, Occupancy]

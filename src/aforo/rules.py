@@ -1,0 +1,108 @@
+"""Event → history row, movement in a zone, or refused with a reason. Pure: the same name always means the same."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+from typing import Protocol
+
+from aforo.model import Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
+
+# Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
+_MOST_NAMES = 20_000
+
+
+class ZoneSettings(Protocol):
+    """What the settings say of a zone."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 -- the setting of that name
+    @property
+    def table(self) -> str: ...  # noqa: D102
+    @property
+    def entries(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def exits(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def capacity(self) -> int: ...  # noqa: D102
+    @property
+    def initial(self) -> int: ...  # noqa: D102
+
+
+def zones_from(settings: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
+    """The zones that the settings describe; raises ValueError for a rule that is neither contains: nor equals:."""
+    return tuple(
+        Zone(
+            name=zone.name,
+            table=zone.table,
+            entries=tuple(map(Matcher.parse, zone.entries)),
+            exits=tuple(map(Matcher.parse, zone.exits)),
+            capacity=zone.capacity,
+            initial=zone.initial,
+        )
+        for zone in settings
+    )
+
+
+class Rules:
+    """The stadium's rules: which names go into the history, which move which zone."""
+
+    def __init__(self, history: Iterable[Matcher], zones: Sequence[Zone]) -> None:
+        self._history = tuple(history)
+        self._zones = tuple(zones)
+        self._verdicts: dict[str, Verdict] = {}
+        self._news: list[tuple[str, Verdict]] = []
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that changes whenever a rule, a zone or an initial aforo does."""
+        lines = [f"history {matcher}" for matcher in self._history]
+        for zone in self._zones:
+            lines.append(f"zone {zone.name} {zone.table} initial {zone.initial}")
+            lines += [f"  + {matcher}" for matcher in zone.entries] + [f"  - {matcher}" for matcher in zone.exits]
+        return "\n".join(lines)
+
+    def verdict(self, name: str) -> Verdict:
+        """What an ``analyticEventName`` means, whatever its case."""
+        known = self._verdicts.get(name)
+        if known is None:
+            if len(self._verdicts) >= _MOST_NAMES:
+                self._verdicts.clear()
+            known = self._verdicts[name] = self._judge(name.upper())
+            self._news.append((name, known))
+        return known
+
+    def sift(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
+        """Split a page into what is stored and what is refused, each refusal with its camera and its reason."""
+        since, until = event.window
+        accepted = []
+        refused: Counter[tuple[str, str]] = Counter()
+        for acc_event in page.events:
+            if acc_event.camera_id not in cameras:
+                refused[acc_event.camera_id, Refusal.CAMERA] += 1
+            elif not since <= acc_event.occurred_at < until:
+                refused[acc_event.camera_id, Refusal.OUTSIDE] += 1
+            elif (refusal := self.verdict(acc_event.name).refusal) is not None:
+                refused[acc_event.camera_id, refusal] += 1
+            else:
+                accepted.append(acc_event)
+        for reason in page.malformed:
+            refused["", reason] += 1
+        return Batch(events=accepted, verdicts=self._verdicts, refused=refused)
+
+    def news(self) -> list[tuple[str, Verdict]]:
+        """The names judged for the first time since the last call: what is odd about one is reported once."""
+        news, self._news = self._news, []
+        return news
+
+    def _judge(self, upper_name: str) -> Verdict:
+        history = any(matcher.matches(upper_name) for matcher in self._history)
+        movements = []
+        ambiguous = False
+        for zone in self._zones:
+            enters = any(matcher.matches(upper_name) for matcher in zone.entries)
+            leaves = any(matcher.matches(upper_name) for matcher in zone.exits)
+            ambiguous |= enters and leaves
+            if enters != leaves:
+                movements.append(Movement(zone.name, 1 if enters else -1))
+        if history or movements:
+            return Verdict(history, tuple(movements))
+        return Verdict(False, (), Refusal.AMBIGUOUS if ambiguous else Refusal.NO_RULE)
