@@ -1,0 +1,23 @@
+"""Settings: one table (``models``), read from aforo.toml, .env, the environment and flags (``load``)."""
+
+from aforo.settings.models import (
+    AccSettings,
+    DatabaseSettings,
+    EventsSettings,
+    LogSettings,
+    MonitorSettings,
+    Settings,
+    WebSettings,
+    ZoneSettings,
+)
+
+__all__ = [
+    "AccSettings",
+    "DatabaseSettings",
+    "EventsSettings",
+    "LogSettings",
+    "MonitorSettings",
+    "Settings",
+    "WebSettings",
+    "ZoneSettings",
+]

@@ -1,0 +1,91 @@
+"""What a setting may be: checks that pydantic has no name for. Each raises ValueError; models.py says what is allowed."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, SecretStr
+
+RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
+TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("bool")  # noqa: TRY004 - pydantic turns only ValueError into its own error
+    return value
+
+
+def _yes_no(value: Any) -> Any:
+    return {"sí": True, "si": True}.get(value.strip().lower(), value.strip()) if isinstance(value, str) else value
+
+
+def _https(value: Any) -> Any:
+    if not isinstance(value, str) or not value.strip():
+        return value
+    parts = urlsplit(value.strip().rstrip("/"))
+    _ = parts.port  # raises ValueError for a port that is no port
+    plain = not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme.lower() != "https" or not parts.hostname or not plain:
+        raise ValueError("url")
+    return f"https://{parts.netloc}"
+
+
+def _fingerprint(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    digits = value.strip().replace(":", "").lower()
+    if digits and not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("fingerprint")
+    return digits
+
+
+def _file_or_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _timezone(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return ZoneInfo(value)
+        except (OSError, ValueError, KeyError) as exc:
+            raise ValueError("timezone") from exc
+    return value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _database_url(value: Any) -> Any:
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(plain, str) and not re.match(r"[A-Za-z][\w+.-]*://", plain):
+        raise ValueError("url")
+    return value
+
+
+def _rule(value: Any) -> Any:
+    if isinstance(value, str) and not RULE.fullmatch(value):
+        raise ValueError("rule")
+    return value
+
+
+def _table(value: Any) -> Any:
+    if isinstance(value, str) and not TABLE.fullmatch(value):
+        raise ValueError("table")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_bool)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+OptionalFile = Annotated[Path | None, BeforeValidator(_file_or_none)]
+Rule = Annotated[str, BeforeValidator(_rule)]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+Https = Annotated[str, BeforeValidator(_https)]
+Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
+YesNo = Annotated[bool, BeforeValidator(_yes_no)]
+TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]
+DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
+TableName = Annotated[str, BeforeValidator(_table)]

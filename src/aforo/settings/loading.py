@@ -1,0 +1,1 @@
+"""Many sources → one Settings, and one Spanish sentence for whatever cannot be used."""

@@ -1,0 +1,265 @@
+"""The one table of settings: every name, its default, what it does and what is allowed, in the operators' Spanish.
+
+``docs/ajustes.md``, the help of ``--set`` and the sentences about bad settings all come from here: a new setting is a
+new field. Nothing is read at import.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from aforo.errors import BadSetting
+from aforo.settings.kinds import (
+    DatabaseUrl,
+    Fingerprint,
+    Https,
+    LogLevel,
+    Number,
+    OptionalFile,
+    Rule,
+    TableName,
+    TimeZone,
+    Whole,
+    YesNo,
+)
+
+HISTORY_TABLE = "eventos_Analisis"
+SECONDS = "un número de segundos, 0 o mayor"
+TEXT = "un texto"
+RULES = "reglas «contains:TEXTO» o «equals:TEXTO»"
+
+
+def setting(default: Any, text: str, allowed: str, *, from_file: bool = False, **limits: Any) -> Any:
+    """One row of the table. ``text`` and ``allowed`` are Spanish; ``from_file`` gives it a ``…_file`` twin."""
+    extra: JsonDict = {"allowed": allowed, "from_file": from_file}
+    return Field(default, description=text, json_schema_extra=extra, validate_default=False, **limits)
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, strict about names, silent about values in errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+
+class AccSettings(Section):
+    """The cameras' server."""
+
+    url: Https = setting(
+        "", "Dirección del servidor de Avigilon (ACC).", "https://servidor:puerto, sin ruta ni usuario"
+    )
+    username: str = setting("", "Usuario de ACC con permiso para la Web Endpoint API.", TEXT, from_file=True)
+    password: SecretStr = setting(SecretStr(""), "Contraseña de ese usuario.", TEXT, from_file=True)
+    user_nonce: SecretStr = setting(
+        SecretStr(""), "«User nonce» de la integración, dado por Avigilon.", TEXT, from_file=True
+    )
+    user_key: SecretStr = setting(
+        SecretStr(""), "«User key» de la integración, dada por Avigilon.", TEXT, from_file=True
+    )
+    integration_id: SecretStr = setting(
+        SecretStr(""), "Identificador de la integración; vacío si Avigilon no dio ninguno.", TEXT, from_file=True
+    )
+    client_name: str = setting(
+        "aforo", "Nombre con el que el programa se presenta al servidor.", "un texto no vacío", min_length=1
+    )
+    server_id: str = setting("", "Un solo servidor del sitio; vacío: todos, y se descubren solos.", TEXT)
+    token_hash: Literal["timestamp+key", "nonce+timestamp+key"] = setting(
+        "timestamp+key", "Qué se firma al iniciar sesión.", "timestamp+key o nonce+timestamp+key"
+    )
+    ca_file: OptionalFile = setting(
+        None, "Certificado (PEM) de la autoridad que firmó el del servidor.", "la ruta de un archivo PEM"
+    )
+    fingerprint: Fingerprint = setting(
+        "",
+        "Huella SHA-256 del certificado del servidor, cuando es autofirmado.",
+        "64 cifras hexadecimales, con o sin «:»",
+    )
+    verify: YesNo = setting(True, "Comprobar el certificado; apagarlo avisa en cada arranque.", "true o false")
+    timeout: Number = setting(
+        30.0, "Segundos que se espera cada respuesta.", "un número de segundos mayor que 0", gt=0, allow_inf_nan=False
+    )
+    concurrency: Whole = setting(8, "Consultas a la vez.", "un entero entre 1 y 64", ge=1, le=64)
+
+
+class DatabaseSettings(Section):
+    """Where the tables live."""
+
+    url: DatabaseUrl = setting(
+        SecretStr("sqlite:///aforo.db"), "Base de datos, como URL de SQLAlchemy.",
+        "una URL de SQLAlchemy, como sqlite:///aforo.db o mssql+mssqlpython://…", from_file=True,
+    )  # fmt: skip
+    odbc: SecretStr = setting(
+        SecretStr(""), "En lugar de database.url: la cadena ODBC (DRIVER=…;SERVER=…;DATABASE=…;UID=…;PWD=…).",
+        "una cadena ODBC", from_file=True,
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "DatabaseSettings":
+        if self.odbc.get_secret_value() and "url" in self.model_fields_set:
+            raise PydanticCustomError("aforo", "se admite database.url o database.odbc, no los dos")
+        return self
+
+
+class MonitorSettings(Section):
+    """The turns of the job."""
+
+    interval: Number = setting(
+        60.0,
+        "Segundos entre dos vueltas, como mucho.",
+        "un número de segundos, 0.05 o mayor",
+        ge=0.05,
+        allow_inf_nan=False,
+    )
+    overlap: Number = setting(
+        120.0,
+        "Segundos que cada vuelta vuelve a mirar, por los eventos que llegan tarde.",
+        SECONDS,
+        ge=0,
+        allow_inf_nan=False,
+    )
+    grace: Number = setting(
+        60.0, "Segundos de espera tras hora_fin por los últimos eventos tardíos.", SECONDS, ge=0, allow_inf_nan=False
+    )
+    close_patience: Number = setting(
+        900.0,
+        "Segundos tras hora_fin en que se repiten las consultas que aún no tienen respuesta.",
+        SECONDS,
+        ge=0,
+        allow_inf_nan=False,
+    )
+    start_patience: Number = setting(
+        30.0,
+        "Segundos en que se repite el primer inicio de sesión si el servidor no responde.",
+        SECONDS,
+        ge=0,
+        allow_inf_nan=False,
+    )
+    timezone: TimeZone = setting(
+        ZoneInfo("America/Bogota"), "Zona horaria del estadio.", "una zona horaria IANA, como America/Bogota"
+    )
+    schedule_file: Path = setting(Path("eventos_programados.json"), "Los eventos programados.", "la ruta de un archivo")
+    cameras_file: Path = setting(
+        Path("ids_camaras_permitidas.json"), "Las cámaras permitidas.", "la ruta de un archivo"
+    )
+
+
+class LogSettings(Section):
+    """The log."""
+
+    file: OptionalFile = setting(
+        Path("Monitoreo nemesio camacho.log"),
+        "Archivo de registro; vacío: solo la consola.",
+        "la ruta de un archivo, o vacío",
+    )
+    level: LogLevel = setting("INFO", "Desde qué gravedad se registra.", "DEBUG, INFO, WARNING o ERROR")
+    format: Literal["text", "json"] = setting("text", "Una línea de texto, o un objeto JSON por línea.", "text o json")
+    max_bytes: Whole = setting(
+        10_485_760, "Tamaño en que el archivo se renueva (10 MB).", "un entero, 1024 o mayor", ge=1024
+    )
+    backups: Whole = setting(5, "Archivos anteriores que se conservan.", "un entero entre 1 y 1000", ge=1, le=1000)
+
+
+class WebSettings(Section):
+    """The page of the control room."""
+
+    host: str = setting(
+        "127.0.0.1", "Dirección en que escucha la página.", "un nombre o una dirección IP", min_length=1
+    )
+    port: Whole = setting(8080, "Puerto de la página; 0: sin página.", "un entero entre 0 y 65535", ge=0, le=65535)
+
+
+class EventsSettings(Section):
+    """Which analytic events go to the history."""
+
+    stored: list[Rule] = setting(
+        ["contains:PUERTA", "contains:AFORO ENTRADA SENCIA", "equals:INGRESO PERSONAS ENTRADA MARATON"],
+        "Qué eventos se guardan en eventos_Analisis, por su analyticEventName.", f"una lista de {RULES}",
+    )  # fmt: skip
+
+
+class ZoneSettings(Section):
+    """A zone (zona): who enters, who leaves, and the table that holds its aforo."""
+
+    name: str = setting(..., "Nombre de la zona.", "un texto no vacío, distinto en cada zona", min_length=1)
+    table: TableName = setting(
+        ...,
+        "Tabla que lleva su aforo.",
+        "un nombre de tabla, con o sin esquema, distinto en cada zona",
+    )
+    entries: list[Rule] = setting([], "Qué eventos son una entrada.", f"una lista de {RULES}")
+    exits: list[Rule] = setting([], "Qué eventos son una salida.", f"una lista de {RULES}")
+    capacity: Whole = setting(0, "Cupo de la zona; 0: no se conoce.", "un entero, 0 o mayor", ge=0)
+    initial: Whole = setting(0, "Aforo con el que empieza el evento.", "un entero, 0 o mayor", ge=0)
+
+
+STADIUM_ZONES = [
+    ZoneSettings(
+        name="Parqueadero Norte", table="Aforo_parqueadero",
+        entries=["contains:AFORO ENTRADA PARQUEADERO NORTE"], exits=["contains:AFORO SALIDA PARQUEADERO NORTE"],
+    ),
+    ZoneSettings(
+        name="Campinsito", table="Aforo_parqueadero_campinsito",
+        entries=["contains:ENTRADA VEHICULAR CAMPINSITO"], exits=["contains:SALIDA VEHICULAR CAMPINSITO"],
+    ),
+    ZoneSettings(
+        name="Zona Sur", table="Aforo_parqueadero_SUR",
+        entries=["contains:INGRESO PARQUEADERO SUR"], exits=["contains:SALIDA PARQUEADERO SUR"],
+    ),
+]  # fmt: skip
+
+
+class Settings(Section):
+    """All settings, frozen. Made by ``aforo.settings.load``; ``Settings()`` is the table's defaults."""
+
+    acc: AccSettings = AccSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    log: LogSettings = LogSettings()
+    web: WebSettings = WebSettings()
+    events: EventsSettings = EventsSettings()
+    zones: list[ZoneSettings] = setting(
+        STADIUM_ZONES, "Las zonas.", "tablas [[zones]] con name, table, entries y exits"
+    )
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _zones_apart(self) -> "Settings":
+        for what, values in (
+            ("name", [zone.name.strip().upper() for zone in self.zones]),
+            ("table", [HISTORY_TABLE.upper(), *(zone.table.upper() for zone in self.zones)]),
+        ):
+            twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
+            if twice is not None:
+                text = (
+                    "zones: «{twice}» está dos veces como {what}; se admite uno distinto en cada zona, y no {history}"
+                )
+                raise PydanticCustomError("aforo", text, {"twice": twice, "what": what, "history": HISTORY_TABLE})
+        return self
+
+    def origin(self, name: str) -> str:
+        """Where the value of ``acc.timeout`` came from, in Spanish: ``aforo.toml:7``, ``valor de fábrica``…"""
+        return self._origins.get(name, "valor de fábrica")
+
+    def require_acc(self) -> None:
+        """Raise BadSetting for the first setting without which nobody can log in to ACC."""
+        for name in ("url", "username", "password", "user_nonce", "user_key"):
+            value = getattr(self.acc, name)
+            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                raise BadSetting(
+                    f'Falta el ajuste acc.{name}: escríbalo en aforo.toml ([acc] {name} = "…"), en .env '
+                    f"(AFORO_ACC__{name.upper()}=…) o en la variable de entorno AFORO_ACC__{name.upper()}."
+                )
+
+    def secrets(self) -> list[str]:
+        """Every secret value that is set, for the log's mask."""
+        fields = (self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id)
+        odbc = self.database.odbc.get_secret_value()
+        found = [field.get_secret_value() for field in fields]
+        found += re.findall(r"(?i)(?:PWD|Password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]+)", odbc)
+        found += re.findall(r"://[^/@:]*:([^/]+)@", self.database.url.get_secret_value())
+        return [secret for secret in found if secret]
