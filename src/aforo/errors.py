@@ -22,6 +22,8 @@
 Foreign exceptions stop at the border of the room that talks to the library, always with ``from exc``.
 """
 
+import errno
+
 
 class AforoError(Exception):
     """A failure told to a person, in Spanish.
@@ -111,3 +113,18 @@ class StoreNotReady(StoreError):
 
 class StoreRejectedRow(StoreError):
     """The database refuses a row for what it holds, and would refuse it again."""
+
+
+def os_reason(error: OSError) -> str:
+    """Why the operating system refused, in Spanish where it is one of the usual reasons."""
+    reasons = {
+        errno.ENOENT: "no existe",
+        errno.EACCES: "sin permiso",
+        errno.EPERM: "sin permiso",
+        errno.EISDIR: "es una carpeta",
+        errno.ENOTDIR: "la ruta pasa por algo que no es una carpeta",
+        errno.ENOSPC: "no queda espacio en el disco",
+        errno.EROFS: "el disco es de solo lectura",
+        errno.EADDRINUSE: "el puerto ya está ocupado",
+    }
+    return reasons.get(error.errno or 0, error.strerror or str(error))

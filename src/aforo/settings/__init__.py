@@ -1,5 +1,6 @@
 """Settings: one table (``models``), read from aforo.toml, .env, the environment and flags (``load``)."""
 
+from aforo.settings.loading import load
 from aforo.settings.models import (
     AccSettings,
     DatabaseSettings,
@@ -20,4 +21,5 @@ __all__ = [
     "Settings",
     "WebSettings",
     "ZoneSettings",
+    "load",
 ]

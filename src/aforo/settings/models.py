@@ -7,7 +7,7 @@ new field. Nothing is read at import.
 import re
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from urllib.parse import quote_plus
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from pydantic.config import JsonDict
@@ -43,7 +43,7 @@ def setting(default: Any, text: str, allowed: str, *, from_file: bool = False, *
 class Section(BaseModel):
     """What all sections share: frozen, strict about names, silent about values in errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AccSettings(Section):
@@ -103,6 +103,11 @@ class DatabaseSettings(Section):
             raise PydanticCustomError("aforo", "se admite database.url o database.odbc, no los dos")
         return self
 
+    def address(self) -> str:
+        """The SQLAlchemy URL, made from the ODBC string where that is what is given. It may hold a password."""
+        odbc = self.odbc.get_secret_value()
+        return f"mssql+pyodbc:///?odbc_connect={quote_plus(odbc)}" if odbc else self.url.get_secret_value()
+
 
 class MonitorSettings(Section):
     """The turns of the job."""
@@ -139,7 +144,7 @@ class MonitorSettings(Section):
         allow_inf_nan=False,
     )
     timezone: TimeZone = setting(
-        ZoneInfo("America/Bogota"), "Zona horaria del estadio.", "una zona horaria IANA, como America/Bogota"
+        "America/Bogota", "Zona horaria del estadio.", "una zona horaria IANA, como America/Bogota"
     )
     schedule_file: Path = setting(Path("eventos_programados.json"), "Los eventos programados.", "la ruta de un archivo")
     cameras_file: Path = setting(
@@ -222,7 +227,7 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     events: EventsSettings = EventsSettings()
     zones: list[ZoneSettings] = setting(
-        STADIUM_ZONES, "Las zonas.", "tablas [[zones]] con name, table, entries y exits"
+        STADIUM_ZONES, "Las zonas.", "una lista de tablas [[zones]] con name, table, entries y exits"
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -230,10 +235,11 @@ class Settings(Section):
     @model_validator(mode="after")
     def _zones_apart(self) -> "Settings":
         for what, values in (
-            ("name", [zone.name.strip().upper() for zone in self.zones]),
-            ("table", [HISTORY_TABLE.upper(), *(zone.table.upper() for zone in self.zones)]),
+            ("name", [zone.name for zone in self.zones]),
+            ("table", [HISTORY_TABLE, *(zone.table for zone in self.zones)]),
         ):
-            twice = next((value for place, value in enumerate(values) if value in values[:place]), None)
+            folded = [value.strip().casefold() for value in values]
+            twice = next((value for place, value in enumerate(values) if folded[place] in folded[:place]), None)
             if twice is not None:
                 text = (
                     "zones: «{twice}» está dos veces como {what}; se admite uno distinto en cada zona, y no {history}"
