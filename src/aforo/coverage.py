@@ -24,7 +24,7 @@ _QUIET = 1_500  # events below which it is doubled: fewer requests
 
 
 class Ask(NamedTuple):
-    """One question to a server: these cameras, this window. ``suspect``: it failed lately, let it not hold up others."""
+    """One question to a server: these cameras, this window. ``suspect``: it failed lately and goes in a lane apart."""
 
     server_id: str
     cameras: tuple[str, ...]
@@ -39,7 +39,7 @@ class Ask(NamedTuple):
 
 @dataclass(slots=True)
 class FeedState:
-    """How one feed stands. ``answered_until``: all before it has been answered; ``ask_from``: where the next window opens.
+    """How one feed stands: all before ``answered_until`` has been answered, the next window opens at ``ask_from``.
 
     ``failing_since`` is None when it is well.
     """
@@ -85,7 +85,7 @@ class Coverage:
                 state.ask_from = max(self.window.since, state.answered_until - self._overlap)
 
     def asks(self, horizon: datetime, now: datetime, together: Callable[[str], int]) -> list[Ask]:
-        """What to ask now, each feed marked as being asked; ``together`` tells how many cameras a server takes at once."""
+        """What to ask now, each feed marked as being asked; ``together`` tells how many cameras a server takes."""
         alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
         asks = []
         for feed, state in self.feeds.items():

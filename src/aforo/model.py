@@ -86,7 +86,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone (zona) and the table that holds its aforo. ``capacity`` 0 means unknown; ``initial`` is the aforo at the start."""
+    """A zone (zona) and its table. ``capacity`` 0 means unknown; ``initial`` is the aforo at the event's start."""
 
     name: str
     table: str
@@ -147,7 +147,7 @@ class Occupancy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What one transaction changed: the events that were new, how many were there already, each zone's aforo after it."""
+    """What one transaction changed: the events that were new, how many were there already, the touched zones' aforo."""
 
     new: Sequence[AccEvent]
     already: int

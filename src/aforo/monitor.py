@@ -1,0 +1,190 @@
+"""The composition root: makes the rooms, chooses the event, lets its evening run. Only it knows the order."""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+
+from aforo.acc import Acc
+from aforo.cameras import CamerasFile
+from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.errors import AccUnreachable, BadCommand
+from aforo.evening import Evening, Rooms
+from aforo.model import Matcher, ScheduledEvent
+from aforo.rules import Rules, zones_from
+from aforo.schedule import ScheduleFile
+from aforo.settings import Settings
+from aforo.store import Store, Writer
+
+_log = logging.getLogger(__name__)
+
+_LOOK_AT_FILES = 5.0  # seconds between two looks at the schedule while waiting for an event
+_UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
+_INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
+
+
+def main(settings: Settings, *, no_wait: bool = False, backfill: date | None = None) -> int:
+    """Run the job with the machine's clock until its event is over or a signal stops it; returns the exit code."""
+
+    async def job() -> int:
+        stopping = asyncio.Event()
+        _stop_on_signals(stopping)
+        monitor = Monitor(settings, SystemClock(), stopping)
+        return await (monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill))
+
+    return asyncio.run(job())
+
+
+class Monitor:
+    """The job: from the two files to the four tables."""
+
+    def __init__(self, settings: Settings, clock: Clock, stopping: asyncio.Event) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._stopping = stopping
+        self._timezone = settings.monitor.timezone
+        self._schedule = ScheduleFile(settings.monitor.schedule_file, self._timezone)
+        self._cameras = CamerasFile(settings.monitor.cameras_file)
+        zones = zones_from(settings.zones)
+        self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
+        self._store = Store(settings.database.url.get_secret_value(), zones, self._timezone)
+        self._over: set[ScheduledEvent] = set()
+
+    async def run(self, *, no_wait: bool = False) -> int:
+        """Watch the day's event, waiting for it if need be; returns the exit code."""
+        async with self._rooms() as (rooms, interrupted):
+            while not self._stopping.is_set():
+                event = self._due(interrupted)
+                if event is not None:
+                    complete = await self._evening(rooms, event)
+                    self._over.add(event)
+                    if not self._more_today(event):
+                        return 0 if complete or self._stopping.is_set() else _INCOMPLETE
+                elif no_wait:
+                    _log.info("Ahora no hay ningún evento; no se espera (--no-wait).")
+                    return 0
+                else:
+                    await self._wait_for_event()
+        return 0
+
+    async def backfill(self, day: date) -> int:
+        """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
+        events = self._schedule.schedule.on(day)
+        if not events:
+            raise BadCommand(f"No hay ningún evento programado el {day}.", remedy="Revise eventos_programados.json.")
+        if events[-1].window.until > self._clock.now():
+            raise BadCommand(
+                f"El evento del {day} aún no ha terminado.", remedy="Use «aforo run», que lo recupera todo."
+            )
+        complete = True
+        async with self._rooms() as (rooms, _):
+            for event in events:
+                show = await rooms.writer.show(event)
+                complete &= await Evening(rooms, show, await self._servers(rooms.acc)).close()
+        return 0 if complete or self._stopping.is_set() else _INCOMPLETE
+
+    @asynccontextmanager
+    async def _rooms(self) -> AsyncIterator[tuple[Rooms, ScheduledEvent | None]]:
+        """The rooms, open: the database is there, the session too; and the event that a kill left open, if any."""
+        async with Acc(self._settings.acc, self._clock) as acc, Writer(self._store, self._clock) as writer:
+            rooms = Rooms(
+                settings=self._settings.monitor,
+                clock=self._clock,
+                stopping=self._stopping,
+                timezone=self._timezone,
+                schedule=self._schedule,
+                cameras=self._cameras,
+                acc=acc,
+                rules=self._rules,
+                store=self._store,
+                writer=writer,
+            )
+            writer.on_stored = rooms.stored
+            await writer.call(self._store.open)
+            interrupted = await writer.call(self._store.last_open_show)
+            await self._first_login(acc, patient=interrupted is not None)
+            yield rooms, interrupted
+            await writer.drain()
+            await acc.logout()
+
+    async def _first_login(self, acc: Acc, *, patient: bool) -> None:
+        """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event."""
+        started = self._clock.monotonic()
+        while True:
+            try:
+                await acc.login()
+            except AccUnreachable:
+                waited = self._clock.monotonic() - started
+                if self._stopping.is_set() or (not patient and waited >= self._settings.monitor.start_patience):
+                    raise
+                await wait_until_set(self._stopping, self._clock, random.uniform(1.0, 3.0))  # noqa: S311 -- jitter
+            else:
+                return
+
+    async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
+        show = await rooms.writer.show(event)
+        evening = Evening(rooms, show, await self._servers(rooms.acc))
+        _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
+        await evening.watch()
+        if self._stopping.is_set():
+            return False
+        return await evening.close()
+
+    async def _servers(self, acc: Acc) -> list[str]:
+        """The site's servers; none yet where they cannot be asked now: the evening asks again."""
+        try:
+            return [server.id for server in await acc.servers()]
+        except AccUnreachable as error:
+            _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
+            return []
+
+    def _due(self, interrupted: ScheduledEvent | None) -> ScheduledEvent | None:
+        """The event to see to now: one left open, one of today that is over and was not seen to, or the active one."""
+        now = self._clock.now()
+        schedule = self._schedule.schedule
+        today = now.astimezone(self._timezone).date()
+        over = [event for event in schedule.on(today) if event.window.until <= now]
+        if interrupted is not None and interrupted.window.until <= now < interrupted.window.until + _UNCLOSED_FOR:
+            over.insert(0, schedule.overlapping(interrupted.window) or interrupted)
+        left = [event for event in over if event not in self._over]
+        return left[0] if left else schedule.active(now)
+
+    def _more_today(self, event: ScheduledEvent) -> bool:
+        now = self._clock.now()
+        todays = self._schedule.schedule.on(now.astimezone(self._timezone).date())
+        return any(other not in self._over and other.day >= event.day for other in todays)
+
+    async def _wait_for_event(self) -> None:
+        """Wait until the next event begins, the schedule's file changes, or a stop."""
+        upcoming = self._schedule.schedule.next(self._clock.now())
+        if upcoming is None:
+            _log.info(
+                "No hay ningún evento próximo en %s: se espera a que cambie.", self._settings.monitor.schedule_file
+            )
+        else:
+            start = upcoming.window.since.astimezone(self._timezone)
+            _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
+        while not self._stopping.is_set() and not self._schedule.refresh():
+            left = (upcoming.window.since - self._clock.now()).total_seconds() if upcoming else _LOOK_AT_FILES
+            if left <= 0:
+                return
+            await wait_until_set(self._stopping, self._clock, min(left, _LOOK_AT_FILES))
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    """Ctrl-C and a service's stop end the job cleanly; the second one ends it at once. On Windows too."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, _frame: object) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(stopping.set)
+        _log.info("Se recibió la orden de terminar: se guarda lo leído y se sale.")
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)

@@ -1,0 +1,77 @@
+"""What a turn asked, stored, found there already and refused, per camera: the lines that let a person follow each step."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aforo.model import Batch, Occupancy, Stored
+
+
+@dataclass(slots=True)
+class CameraTally:
+    """One camera's events of a turn, by what became of them."""
+
+    received: int = 0
+    new: int = 0
+    already: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        refused = self.refused.total()
+        why = f" ({reasons(self.refused)})" if refused else ""
+        waiting = self.received - refused - self.new - self.already
+        pending = f", {waiting} por guardar" if waiting > 0 else ""
+        return f"{self.received} recibidos, {self.new} guardados, {self.already} ya estaban, {refused} rechazados{why}{pending}"
+
+
+class Tally:
+    """The turn's counts so far. ``cleared`` starts the next one."""
+
+    def __init__(self) -> None:
+        self._cameras: defaultdict[str, CameraTally] = defaultdict(CameraTally)
+
+    def read(self, batch: Batch) -> None:
+        """A page was read and sifted."""
+        for event in batch.events:
+            self._cameras[event.camera_id].received += 1
+        for (camera, reason), count in batch.refused.items():
+            tally = self._cameras[camera]
+            tally.received += count
+            tally.refused[reason] += count
+
+    def stored(self, batch: Batch, stored: Stored) -> None:
+        """A batch was stored: what of it was new, and what was there already."""
+        in_batch = Counter(event.camera_id for event in batch.events)
+        new = Counter(event.camera_id for event in stored.new)
+        for camera, count in in_batch.items():
+            self._cameras[camera].new += new[camera]
+            self._cameras[camera].already += count - new[camera]
+
+    def cleared(self) -> Mapping[str, CameraTally]:
+        """The counts by camera ("" for events that name none); the next turn starts from nothing."""
+        cameras, self._cameras = self._cameras, defaultdict(CameraTally)
+        return cameras
+
+
+def total(cameras: Mapping[str, CameraTally]) -> CameraTally:
+    """All cameras' counts in one."""
+    whole = CameraTally()
+    for tally in cameras.values():
+        whole.received += tally.received
+        whole.new += tally.new
+        whole.already += tally.already
+        whole.refused.update(tally.refused)
+    return whole
+
+
+def reasons(refused: Mapping[str, int]) -> str:
+    """The reasons in words, most frequent first."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items(), key=lambda item: -item[1]))
+
+
+def occupancy_line(occupancy: Occupancy) -> str:
+    """A zone's numbers in words."""
+    return (
+        f"{occupancy.zone}: aforo {occupancy.count} (entradas {occupancy.entries}, salidas {occupancy.exits},"
+        f" salidas con la zona en cero {occupancy.swallowed})"
+    )

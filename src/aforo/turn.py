@@ -1,0 +1,252 @@
+"""One event's evening: asks what is due, sifts each page, hands it to the writer. The order of it, and nothing else."""
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Set
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from aforo.acc import Acc
+from aforo.clock import Clock, wait_until_set
+from aforo.coverage import Ask, Coverage
+from aforo.errors import AccError, AccRejectedLogin, AccUnreachable
+from aforo.model import Batch, Page, ScheduledEvent
+from aforo.rules import Rules
+
+_log = logging.getLogger(__name__)
+
+# A question about several cameras that has no page by then is split: one hanging camera must not hold up the others.
+_GROUP_PATIENCE = 5.0
+_GROUP_FAILURES = 3  # so many groups in a row fail: this server does not take several cameras at once
+# A pump looks at resting feeds at least so often, whatever happens in between.
+_LOOK_AGAIN = 1.0
+_MOST_PROOF = 500  # events of one camera that are worth remembering to prove that cameras can be asked together
+
+
+class Sink(Protocol):
+    """Where sifted pages go: waits when too much is waiting to be stored."""
+
+    async def put(self, batch: Batch) -> None:
+        """Take a batch."""
+        ...
+
+
+@dataclass(slots=True)
+class Census:
+    """What ACC has of the event, each event once: valid events per camera, history rows, refusals by reason."""
+
+    valid: Counter[str] = field(default_factory=Counter)
+    history: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def count(self, batch: Batch, seen: set[int]) -> None:
+        """Count a sifted page; ``seen`` holds the identities that the same window has given already."""
+        for acc_event in batch.events:
+            identity = hash((acc_event.server_id, acc_event.this_id, acc_event.occurred_at))
+            if identity not in seen:
+                seen.add(identity)
+                self.valid[acc_event.camera_id] += 1
+                self.history += batch.verdicts[acc_event.name].history
+        for (_, reason), count in batch.refused.items():
+            self.refused[reason] += count
+
+
+@dataclass(slots=True, frozen=True)
+class Errand:
+    """What a turn is for: the event, its cameras, the feeds, how far to go; with a census, ACC's events are counted.
+
+    For a census each camera is asked alone: the last word must not lean on what a server does with several.
+    """
+
+    event: ScheduledEvent
+    cameras: Set[str]
+    coverage: Coverage
+    horizon: datetime
+    census: Census | None = None
+
+
+class Turns:
+    """Asks what is due and stores the answers. Use as an async context manager: leaving it ends its asks."""
+
+    def __init__(  # noqa: PLR0913 -- the rooms that an evening needs, handed in one by one
+        self,
+        *,
+        acc: Acc,
+        rules: Rules,
+        sink: Sink,
+        clock: Clock,
+        stopping: asyncio.Event,
+        timezone: ZoneInfo,
+        on_read: Callable[[Batch], None],
+    ) -> None:
+        self._acc = acc
+        self._rules = rules
+        self._sink = sink
+        self._clock = clock
+        self._stopping = stopping
+        self._timezone = timezone
+        self._on_read = on_read
+        self._progress = asyncio.Event()
+        self._asks: set[asyncio.Task[None]] = set()
+        self._answers: dict[Ask, set[tuple[str, datetime]]] = {}
+        self._tried: set[str] = set()
+        self._group_failures: Counter[str] = Counter()
+
+    async def __aenter__(self) -> "Turns":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._asks:
+            task.cancel()
+        await asyncio.gather(*self._asks, return_exceptions=True)
+
+    async def turn(self, errand: Errand, deadline: float) -> bool:
+        """Ask until all of the errand is answered, or until ``deadline`` (the clock's monotonic seconds) is past.
+
+        A feed that hangs goes on being asked after the turn. True when all was answered.
+        """
+        self._answers.clear()
+        coverage, horizon = errand.coverage, errand.horizon
+        together = self._acc.together if errand.census is None else _alone
+        while not self._stopping.is_set():
+            self._progress.clear()
+            now = self._clock.now()
+            for ask in coverage.asks(horizon, now, together):
+                self._start(errand, ask)
+            if not coverage.behind(horizon):
+                await self._prove_together()
+                return True
+            remaining = deadline - self._clock.monotonic()
+            if remaining <= 0:
+                break
+            await wait_until_set(self._progress, self._clock, min(remaining, self._pause(coverage, now)))
+        return False
+
+    def _pause(self, coverage: Coverage, now: datetime) -> float:
+        rest_ends = coverage.next_rest_ends()
+        rest = (rest_ends - now).total_seconds() if rest_ends else _LOOK_AGAIN
+        return min(_LOOK_AGAIN, max(rest, 0.01))
+
+    def _start(self, errand: Errand, ask: Ask) -> None:
+        task = asyncio.create_task(self._pursue(errand, ask))
+        self._asks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._asks.discard(task)
+        if not self._asks:
+            self._progress.set()
+
+    async def _pursue(self, errand: Errand, first: Ask) -> None:
+        ask: Ask | None = first
+        while ask is not None and not self._stopping.is_set():
+            try:
+                read = await self._read(errand, ask)
+            except AccError as error:
+                self._failed(errand.coverage, ask, error)
+                return
+            except Exception as error:  # noqa: BLE001 -- a fault of ours must cost one answer, not the evening
+                _log.exception("Error interno al leer %s; la ventana queda abierta y se vuelve a pedir.", _names(ask))
+                self._failed(errand.coverage, ask, AccUnreachable(f"Error interno ({type(error).__name__})."))
+                return
+            self._answered(errand.coverage, ask, read)
+            ask = errand.coverage.following(ask, errand.horizon)
+
+    async def _read(self, errand: Errand, ask: Ask) -> int:
+        """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
+        waiting: Batch | None = None
+        read = 0
+        seen: set[int] = set()
+        async with aclosing(self._pages(ask)) as pages:
+            async for page in pages:
+                batch = self._rules.sift(page, errand.event, errand.cameras)
+                self._on_read(batch)
+                self._remember(ask, batch)
+                if errand.census is not None:
+                    errand.census.count(batch, seen)
+                if waiting is not None:
+                    await self._sink.put(waiting)
+                waiting = batch
+                read += len(page.events)
+        last = waiting or Batch()
+        last.checkpoints = dict.fromkeys(ask.feeds, ask.window.until)
+        await self._sink.put(last)
+        return read
+
+    async def _pages(self, ask: Ask) -> AsyncIterator[Page]:
+        patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
+        async with aclosing(self._acc.events(ask.server_id, ask.cameras, ask.window, suspect=ask.suspect)) as pages:
+            while True:
+                try:
+                    async with self._clock.timeout(patience) if patience < math.inf else nullcontext():
+                        page = await anext(pages)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as exc:
+                    raise AccUnreachable(f"{len(ask.cameras)} cámaras juntas no contestan a tiempo.") from exc
+                yield page
+
+    def _remember(self, ask: Ask, batch: Batch) -> None:
+        """Keep what a camera answered alone, while it is not known whether cameras can be asked together."""
+        if len(ask.cameras) > 1 or ask.server_id in self._tried or not batch.events:
+            return
+        answer = self._answers.setdefault(ask, set())
+        if len(answer) < _MOST_PROOF:
+            answer.update((event.this_id, event.occurred_at) for event in batch.events)
+
+    async def _prove_together(self) -> None:
+        """Once two cameras have answered the same window alone: can they be asked together? The answers decide."""
+        for first in self._answers:
+            alike = {
+                ask.cameras[0]: answer
+                for ask, answer in self._answers.items()
+                if (ask.server_id, ask.window) == (first.server_id, first.window) and len(answer) < _MOST_PROOF
+            }
+            if len(alike) > 1 and first.server_id not in self._tried:
+                try:
+                    await self._acc.prove_together(first.server_id, alike, first.window)
+                except AccError as error:
+                    _log.debug("Sin prueba de varias cámaras por pregunta: %s", error)
+                else:
+                    self._tried.add(first.server_id)
+        self._answers.clear()
+
+    def _answered(self, coverage: Coverage, ask: Ask, read: int) -> None:
+        if len(ask.cameras) > 1:
+            self._group_failures[ask.server_id] = 0
+        for feed in coverage.answered(ask, read):
+            _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", feed.camera_id)
+
+    def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
+        fallen = coverage.failed(ask, error, self._clock.now())
+        if len(ask.cameras) > 1:
+            self._group_failures[ask.server_id] += 1
+            if self._group_failures[ask.server_id] >= _GROUP_FAILURES:
+                self._acc.forget_together(ask.server_id)
+            self._progress.set()
+        if isinstance(error, AccRejectedLogin):
+            if fallen:
+                _log.error("%s", error)
+            return
+        for feed in fallen:
+            level = logging.DEBUG if self._acc.link_down_since is not None else logging.WARNING
+            _log.log(
+                level,
+                "La cámara %s no se pudo leer desde %s: %s Su ventana queda abierta y se vuelve a pedir.",
+                feed.camera_id,
+                ask.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
+                error,
+            )
+
+
+def _alone(_server_id: str) -> int:
+    return 1
+
+
+def _names(ask: Ask) -> str:
+    return f"{len(ask.cameras)} cámaras" if len(ask.cameras) > 1 else f"la cámara {ask.cameras[0]}"
