@@ -204,7 +204,7 @@ class Evening:
     def _behind_us(self) -> timedelta:
         """How far the server's clock is behind ours: its events of now can only be seen then."""
         skew = self._rooms.acc.clock_skew
-        return max(timedelta(0), -skew) if skew is not None and -_MOST_SKEW < skew else timedelta(0)
+        return max(timedelta(0), -skew) if skew is not None and skew > -_MOST_SKEW else timedelta(0)
 
     def _horizon(self) -> datetime:
         return min(self._rooms.clock.now() - self._behind_us(), self.event.window.until)

@@ -1,4 +1,4 @@
-"""What a turn asked, stored, found there already and refused, per camera: the lines that let a person follow each step."""
+"""What a turn read, stored, found there already and refused, per camera: so that each step can be followed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -21,7 +21,8 @@ class CameraTally:
         why = f" ({reasons(self.refused)})" if refused else ""
         waiting = self.received - refused - self.new - self.already
         pending = f", {waiting} por guardar" if waiting > 0 else ""
-        return f"{self.received} recibidos, {self.new} guardados, {self.already} ya estaban, {refused} rechazados{why}{pending}"
+        kept = f"{self.new} guardados, {self.already} ya estaban, {refused} rechazados"
+        return f"{self.received} recibidos, {kept}{why}{pending}"
 
 
 class Tally:

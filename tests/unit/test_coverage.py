@@ -1,0 +1,159 @@
+"""Which window is asked when: nothing is left out, one camera's trouble stays its own."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aforo.coverage import Coverage
+from aforo.errors import AccUnknownCamera, AccUnreachable
+from aforo.model import Feed, Window
+
+START = datetime(2026, 3, 7, 21, tzinfo=UTC)
+END = START + timedelta(hours=7)
+A, B, C = (Feed("srv", camera) for camera in "ABC")
+OVERLAP = timedelta(seconds=120)
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def coverage(*feeds: Feed, checkpoints: dict[Feed, datetime] | None = None) -> Coverage:
+    made = Coverage(Window(START, END), OVERLAP, random.Random(1))
+    made.follow(feeds, checkpoints or {})
+    return made
+
+
+def one(_server: str) -> int:
+    return 1
+
+
+def many(_server: str) -> int:
+    return 40
+
+
+def test_a_late_start_catches_up_from_the_beginning_in_stretches() -> None:
+    cover = coverage(A)
+    cover.begin_turn()
+    (ask,) = cover.asks(at(150), at(150), one)
+    windows = [ask.window]
+    following = ask
+    while True:
+        cover.answered(following, 3000)
+        step = cover.following(following, at(150))
+        if step is None:
+            break
+        windows.append(step.window)
+        following = step
+    assert windows[0].since == START
+    assert windows[-1].until == at(150)
+    assert all(before.until == after.since for before, after in zip(windows, windows[1:], strict=False))
+
+
+def test_each_turn_looks_back_the_overlap() -> None:
+    cover = coverage(A, checkpoints={A: at(60)})
+    cover.begin_turn()
+    (ask,) = cover.asks(at(61), at(61), one)
+    assert ask.window == Window(at(58), at(61))
+    cover.answered(ask, 3)
+    cover.begin_turn()
+    (ask,) = cover.asks(at(62), at(62), one)
+    assert ask.window == Window(at(59), at(62))
+
+
+def test_a_feed_that_is_being_asked_is_not_asked_again() -> None:
+    cover = coverage(A)
+    cover.begin_turn()
+    assert len(cover.asks(at(1), at(1), one)) == 1
+    cover.begin_turn()
+    assert cover.asks(at(2), at(2), one) == []
+
+
+def test_cameras_with_the_same_window_are_asked_together_up_to_what_the_server_takes() -> None:
+    cover = coverage(A, B, C)
+    cover.begin_turn()
+    assert [len(ask.cameras) for ask in cover.asks(at(1), at(1), lambda _: 2)] == [2, 1]
+
+
+def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
+    cover = coverage(A, B)
+    cover.begin_turn()
+    ask_a, ask_b = cover.asks(at(1), at(1), one)
+    assert cover.failed(ask_a, AccUnreachable("cortado"), at(1)) == [A]
+    assert cover.answered(ask_b, 1) == []
+    assert cover.asks(at(1), at(1), one) == []
+    rests_until = cover.next_rest_ends()
+    assert rests_until is not None
+    assert at(1) < rests_until <= at(1) + timedelta(seconds=1)
+    (again,) = cover.asks(at(1), rests_until, one)
+    assert (again.window, again.suspect) == (ask_a.window, True)
+    assert list(cover.behind(at(1))) == [A]
+    assert cover.answered(again, 1) == [A]
+    assert not cover.behind(at(1))
+
+
+def test_repeated_failures_do_not_move_the_window_back() -> None:
+    cover = coverage(A, checkpoints={A: at(30)})
+    for turn in range(31, 40):
+        cover.begin_turn()
+        for ask in cover.asks(at(turn), at(turn), one):
+            assert ask.window.since == at(28)
+            cover.failed(ask, AccUnreachable("cortado"), at(turn))
+
+
+def test_a_failed_group_is_asked_again_at_once_each_camera_alone() -> None:
+    cover = coverage(A, B)
+    cover.begin_turn()
+    (ask,) = cover.asks(at(1), at(1), many)
+    assert cover.failed(ask, AccUnreachable("cortado"), at(1)) == []
+    alone = cover.asks(at(1), at(1), many)
+    assert [(ask.cameras, ask.suspect) for ask in alone] == [(("A",), False), (("B",), False)]
+    cover.failed(alone[0], AccUnreachable("cortado"), at(1))
+    cover.answered(alone[1], 1)
+    cover.begin_turn()
+    assert [ask.cameras for ask in cover.asks(at(2), at(2), many)] == [("A",), ("B",)]
+
+
+def test_a_camera_that_no_server_knows_is_told_and_does_not_hold_up_the_turn() -> None:
+    elsewhere = Feed("srv2", "A")
+    cover = coverage(A, elsewhere)
+    cover.begin_turn()
+    first, second = cover.asks(at(1), at(1), one)
+    cover.failed(first, AccUnknownCamera("no está"), at(1))
+    assert cover.unknown_cameras() == set()
+    cover.failed(second, AccUnknownCamera("no está"), at(1))
+    assert cover.unknown_cameras() == {"A"}
+    assert not cover.behind(at(1))
+
+
+def test_following_other_cameras_keeps_what_is_known() -> None:
+    cover = coverage(A, B, checkpoints={A: at(10)})
+    cover.follow([A, C], {C: at(5)})
+    assert {feed: state.answered_until for feed, state in cover.feeds.items()} == {A: at(10), C: at(5)}
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9000)), max_size=80), st.randoms(use_true_random=False))
+def test_whatever_fails_every_instant_is_answered_before_it_is_left(
+    outcomes: list[tuple[bool, int]], chance: random.Random
+) -> None:
+    """Answered stretches, joined, leave no hole: what ``answered_until`` claims has really been answered."""
+    cover = Coverage(Window(START, END), OVERLAP, chance)
+    cover.follow([A], {})
+    answered: list[Window] = []
+    now = START
+    for fine, events in outcomes:
+        now = min(END, now + timedelta(seconds=chance.choice([1, 20, 60, 900])))
+        cover.begin_turn()
+        for ask in cover.asks(now, now, one):
+            if fine:
+                cover.answered(ask, events)
+                answered.append(ask.window)
+            else:
+                cover.failed(ask, AccUnreachable("cortado"), now)
+    reached = START
+    for window in sorted(answered):
+        assert window.since <= reached
+        reached = max(reached, window.until)
+    assert cover.feeds[A].answered_until == reached

@@ -1,0 +1,107 @@
+"""The stadium's rules on names, as the mission's table gives them."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from aforo.model import AccEvent, Matcher, Movement, Page, Refusal, ScheduledEvent, Window
+from aforo.rules import Rules, zones_from
+from aforo.settings import Settings
+
+START = datetime(2026, 3, 7, 21, tzinfo=UTC)
+SHOW = ScheduledEvent(date(2026, 3, 7), "Concierto A", Window(START, START + timedelta(hours=7)))
+CAMERAS = frozenset({"CAM123", "CAM998"})
+
+
+@pytest.fixture
+def rules() -> Rules:
+    settings = Settings()
+    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+
+
+def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> AccEvent:
+    return AccEvent("srv", "1", at, camera, name, "", "OBJECT_ENTERS")
+
+
+@pytest.mark.parametrize(
+    ("name", "history", "movements"),
+    [
+        ("PUERTA 12", True, ()),
+        ("puerta sur 3", True, ()),
+        ("AFORO ENTRADA SENCIA NORTE", True, ()),
+        ("INGRESO PERSONAS ENTRADA MARATON", True, ()),
+        ("Aforo entrada parqueadero norte 2", False, (Movement("Parqueadero Norte", 1),)),
+        ("AFORO SALIDA PARQUEADERO NORTE", False, (Movement("Parqueadero Norte", -1),)),
+        ("ENTRADA VEHICULAR CAMPINSITO", False, (Movement("Campinsito", 1),)),
+        ("SALIDA VEHICULAR CAMPINSITO B", False, (Movement("Campinsito", -1),)),
+        ("INGRESO PARQUEADERO SUR", False, (Movement("Zona Sur", 1),)),
+        ("SALIDA PARQUEADERO SUR", False, (Movement("Zona Sur", -1),)),
+        ("PUERTA INGRESO PARQUEADERO SUR", True, (Movement("Zona Sur", 1),)),
+        (
+            "AFORO SALIDA PARQUEADERO NORTE - INGRESO PARQUEADERO SUR",
+            False,
+            (Movement("Parqueadero Norte", -1), Movement("Zona Sur", 1)),
+        ),
+    ],
+)
+def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tuple[Movement, ...]) -> None:
+    verdict = rules.verdict(name)
+    assert (verdict.history, verdict.movements, verdict.refusal) == (history, movements, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "refusal"),
+    [
+        ("INGRESO PERSONAS ENTRADA MARATON 2", Refusal.NO_RULE),
+        ("PASILLO", Refusal.NO_RULE),
+        ("", Refusal.NO_RULE),
+        ("INGRESO PARQUEADERO SUR / SALIDA PARQUEADERO SUR", Refusal.AMBIGUOUS),
+    ],
+)
+def test_what_a_name_does_not_mean(rules: Rules, name: str, refusal: Refusal) -> None:
+    assert rules.verdict(name).refusal is refusal
+
+
+def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
+    until = SHOW.window.until
+    page = Page(
+        [
+            passage("PUERTA 1"),
+            passage("PUERTA 1", camera="CAM000"),
+            passage("PUERTA 1", at=START - timedelta(milliseconds=1)),
+            passage("PUERTA 1", at=until - timedelta(milliseconds=1)),
+            passage("PUERTA 1", at=until),
+            passage("PASILLO"),
+        ],
+        malformed=["sin timestamp"],
+    )
+    batch = rules.sift(page, SHOW, CAMERAS)
+    assert [event.occurred_at for event in batch.events] == [START, until - timedelta(milliseconds=1)]
+    assert batch.refused == {
+        ("CAM000", Refusal.CAMERA): 1,
+        ("CAM123", Refusal.OUTSIDE): 2,
+        ("CAM123", Refusal.NO_RULE): 1,
+        ("", "sin timestamp"): 1,
+    }
+
+
+def test_each_name_is_news_once(rules: Rules) -> None:
+    rules.sift(Page([passage("PASILLO"), passage("PASILLO"), passage("PUERTA 1")]), SHOW, CAMERAS)
+    assert [name for name, _ in rules.news()] == ["PASILLO", "PUERTA 1"]
+    rules.sift(Page([passage("PASILLO")]), SHOW, CAMERAS)
+    assert rules.news() == []
+
+
+def test_the_fingerprint_follows_every_rule() -> None:
+    settings = Settings()
+    matchers = [Matcher.parse(rule) for rule in settings.events.stored]
+    zones = zones_from(settings.zones)
+    assert Rules(matchers, zones).fingerprint == Rules(matchers, zones).fingerprint
+    assert Rules(matchers[1:], zones).fingerprint != Rules(matchers, zones).fingerprint
+    assert Rules(matchers, zones[1:]).fingerprint != Rules(matchers, zones).fingerprint
+
+
+@pytest.mark.parametrize("rule", ["PUERTA", "contains:", "begins:PUERTA", ""])
+def test_a_rule_that_is_none_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match=rule or "^$"):
+        Matcher.parse(rule)
