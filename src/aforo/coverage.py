@@ -71,10 +71,12 @@ class Coverage:
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
         """Follow exactly these feeds: new ones from their checkpoint or from the event's start; others are let go."""
-        wanted = set(feeds)
-        for feed in self.feeds.keys() - wanted:
+        wanted = dict.fromkeys(feeds)
+        for feed in self.feeds.keys() - wanted.keys():
             del self.feeds[feed]
-        for feed in wanted - self.feeds.keys():
+        for feed in wanted:
+            if feed in self.feeds:
+                continue
             answered = max(self.window.since, checkpoints.get(feed, self.window.since))
             self.feeds[feed] = FeedState(answered, max(self.window.since, answered - self._overlap))
 

@@ -1,5 +1,6 @@
 """Which window is asked when: nothing is left out, one camera's trouble stays its own."""
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -49,7 +50,7 @@ def test_a_late_start_catches_up_from_the_beginning_in_stretches() -> None:
         following = step
     assert windows[0].since == START
     assert windows[-1].until == at(150)
-    assert all(before.until == after.since for before, after in zip(windows, windows[1:], strict=False))
+    assert all(before.until == after.since for before, after in itertools.pairwise(windows))
 
 
 def test_each_turn_looks_back_the_overlap() -> None:

@@ -1,5 +1,6 @@
 """Order, repetition and lateness never change the aforo: the stretches say the same as one plain loop."""
 
+import itertools
 import random
 
 from hypothesis import given
@@ -34,10 +35,7 @@ def test_one_stretch_says_what_the_loop_says(passages: list[int], initial: int) 
 @given(deltas, st.lists(st.integers(0, 60), max_size=8), st.integers(0, 5))
 def test_any_cut_into_minutes_gives_the_same(passages: list[int], cuts: list[int], initial: int) -> None:
     edges = [0, *sorted(min(cut, len(passages)) for cut in cuts), len(passages)]
-    pieces = {
-        minute: Stretch.of(passages[start:end])
-        for minute, (start, end) in enumerate(zip(edges, edges[1:], strict=False))
-    }
+    pieces = {minute: Stretch.of(passages[start:end]) for minute, (start, end) in enumerate(itertools.pairwise(edges))}
     shuffled = dict(random.Random(len(passages)).sample(sorted(pieces.items()), len(pieces)))
     assert whole(shuffled) == Stretch.of(passages)
     assert whole(shuffled).occupancy("Norte", initial) == Stretch.of(passages).occupancy("Norte", initial)
