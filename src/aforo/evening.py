@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aforo.acc import Acc
+from aforo.board import Board, Phase
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Coverage
@@ -40,13 +41,18 @@ class Rooms:
     rules: Rules
     store: Store
     writer: Writer
+    board: Board
     tally: Tally = field(default_factory=Tally)
-    occupancies: dict[str, Occupancy] = field(default_factory=dict)
+
+    def read(self, batch: Batch) -> None:
+        """A page was read and sifted."""
+        self.tally.read(batch)
+        self.board.read(batch)
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
-        self.occupancies.update(stored.occupancies)
+        self.board.apply(stored, self.clock.now())
 
 
 class Evening:
@@ -59,8 +65,7 @@ class Evening:
         self._coverage = Coverage(show.event.window, timedelta(seconds=rooms.settings.overlap))
         self._told: dict[str, Occupancy] = {}
         self._unknown: set[str] = set()
-        rooms.occupancies.clear()
-        rooms.occupancies.update(show.occupancies)
+        rooms.board.open(show.event, show.occupancies, self._coverage)
         self._follow()
 
     @property
@@ -88,18 +93,20 @@ class Evening:
         _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self.event.name)
         coverage = Coverage(self.event.window, timedelta(0))
         coverage.follow(self._feeds(), {})
+        rooms.board.phase, rooms.board.coverage = Phase.CLOSING, coverage
         census = Census()
         complete = await self._sweep(coverage, census)
         if rooms.stopping.is_set():
             return False
         await rooms.writer.drain()
-        rooms.occupancies.update(await rooms.writer.call(rooms.store.rebuild, self._show))
+        rooms.board.occupancies.update(await rooms.writer.call(rooms.store.rebuild, self._show))
         self._report()
         in_store = await rooms.writer.call(rooms.store.counts, self._show)
         in_history = await rooms.writer.call(rooms.store.history_count, self._show)
         self._tell_reconciliation(coverage, census, in_store, in_history)
         if complete:
             await rooms.writer.call(rooms.store.close_show, self._show, rooms.clock.now())
+        rooms.board.phase = Phase.OVER
         return complete
 
     async def _sweep(self, coverage: Coverage, census: Census) -> bool:
@@ -161,7 +168,7 @@ class Evening:
             clock=rooms.clock,
             stopping=rooms.stopping,
             timezone=rooms.timezone,
-            on_read=rooms.tally.read,
+            on_read=rooms.read,
         )
 
     async def _refresh(self) -> None:
@@ -174,6 +181,7 @@ class Evening:
                 await rooms.writer.drain()
                 self._show = await rooms.writer.show(now_scheduled)
                 self._coverage = Coverage(now_scheduled.window, timedelta(seconds=rooms.settings.overlap))
+                rooms.board.open(now_scheduled, self._show.occupancies, self._coverage)
                 self._follow()
         if rooms.cameras.refresh():
             _log.info("La lista de cámaras cambió: ahora son %d.", len(self._cameras()))
@@ -221,7 +229,7 @@ class Evening:
             _log.log(level, "Cámara %s: %s.", camera or "(sin identificar)", tally)
         if cameras:
             _log.info("Vuelta hasta %s: %s.", self._local(self._horizon()), total(cameras))
-        for zone, occupancy in rooms.occupancies.items():
+        for zone, occupancy in rooms.board.occupancies.items():
             if self._told.get(zone) != occupancy:
                 self._told[zone] = occupancy
                 _log.info("%s.", occupancy_line(occupancy))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta
 
 from aforo.acc import Acc
+from aforo.board import Board
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import AccUnreachable, BadCommand
@@ -53,6 +54,7 @@ class Monitor:
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.url.get_secret_value(), zones, self._timezone)
         self._over: set[ScheduledEvent] = set()
+        self.board = Board()
 
     async def run(self, *, no_wait: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code."""
@@ -102,6 +104,7 @@ class Monitor:
                 rules=self._rules,
                 store=self._store,
                 writer=writer,
+                board=self.board,
             )
             writer.on_stored = rooms.stored
             await writer.call(self._store.open)
