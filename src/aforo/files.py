@@ -1,4 +1,4 @@
-"""The operators' small JSON files: read with a sentence for each fault, looked at again when they change, replaced whole."""
+"""The operators' small JSON files: a sentence for each fault, looked at again when they change, replaced whole."""
 
 import json
 import logging
@@ -59,16 +59,15 @@ def read_json(path: Path, fault: type[BadInput], remedy: str) -> tuple[Any, str]
         raise fault(f"{path}, {where}: no es JSON válido ({reason}).", remedy=remedy) from exc
     except _TwiceError as exc:
         where = f"{path}{line_of(text, str(exc), last=True)}"
-        raise fault(f"{where}: «{exc}» está dos veces.", remedy="Se admite cada clave una sola vez; " + remedy) from exc
+        raise fault(f"{where}: «{exc}» está dos veces.", remedy="Deje una sola.") from exc
     except RecursionError as exc:
         raise fault(f"{path} no es lo que se espera.", remedy=remedy) from exc
 
 
 def line_of(text: str, key: str, *, last: bool = False) -> str:
     """``, línea 3`` where that JSON key stands (the last time, if asked), or "" when it is not found as it is."""
-    found = [
-        number for number, line in enumerate(text.splitlines(), start=1) if json.dumps(key, ensure_ascii=False) in line
-    ]
+    quoted = json.dumps(key, ensure_ascii=False)
+    found = [number for number, line in enumerate(text.splitlines(), start=1) if quoted in line]
     return f", línea {found[-1 if last else 0]}" if found else ""
 
 
@@ -110,7 +109,7 @@ class WatchedFile(Generic[T]):
         return self._path
 
     def refresh(self) -> bool:
-        """Look again (one ``stat``; a reading only after a change); True when the value is another. Never raises BadInput."""
+        """Look again (one ``stat``, a reading only after a change); True when the value is another. Never raises."""
         seen = self._signature()
         if seen == self._seen:
             return False

@@ -23,7 +23,7 @@ _SHAPE = (
     "con una lista de eventos donde un día tiene varios."
 )
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"2\d{3}-\d{2}-\d{2}")  # astronomers' years would overflow datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Schedule:
         return [event for event in self.events if event.day == day]
 
     def overlapping(self, window: Window) -> ScheduledEvent | None:
-        """The first event that shares an instant with the window: how one is found again after its times were changed."""
+        """The first event that shares an instant with the window: how one is found again after its times changed."""
         return next((e for e in self.events if e.window.since < window.until and window.since < e.window.until), None)
 
 
