@@ -150,6 +150,13 @@ class Coverage:
             state.resting_until = now + self._rest(state)
         return fallen
 
+    def reopen(self, server_id: str) -> None:
+        """What that server answered cannot be trusted: ask it for everything anew, each camera alone."""
+        for feed, state in self.feeds.items():
+            if feed.server_id == server_id:
+                state.answered_until = state.ask_from = self.window.since
+                state.alone = True
+
     def behind(self, horizon: datetime) -> dict[Feed, FeedState]:
         """The feeds not answered up to ``horizon``, cameras that their server does not know left out."""
         return {

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,15 +17,14 @@ from aforo.coverage import Ask, Coverage
 from aforo.errors import AccError, AccRejectedLogin, AccUnreachable
 from aforo.model import Batch, Page, ScheduledEvent
 from aforo.rules import Rules
+from aforo.together import Together
 
 _log = logging.getLogger(__name__)
 
 # A question about several cameras that has no page by then is split: one hanging camera must not hold up the others.
 _GROUP_PATIENCE = 5.0
-_GROUP_FAILURES = 3  # so many groups in a row fail: this server does not take several cameras at once
 # A pump looks at resting feeds at least so often, whatever happens in between.
 _LOOK_AGAIN = 1.0
-_MOST_PROOF = 500  # events of one camera that are worth remembering to prove that cameras can be asked together
 
 
 class Sink(Protocol):
@@ -93,9 +92,7 @@ class Turns:
         self._on_read = on_read
         self._progress = asyncio.Event()
         self._asks: set[asyncio.Task[None]] = set()
-        self._answers: dict[Ask, set[tuple[str, datetime]]] = {}
-        self._tried: set[str] = set()
-        self._group_failures: Counter[str] = Counter()
+        self._together = Together(acc)
 
     async def __aenter__(self) -> "Turns":
         return self
@@ -110,16 +107,15 @@ class Turns:
 
         A feed that hangs goes on being asked after the turn. True when all was answered.
         """
-        self._answers.clear()
+        self._together.begin_turn()
         coverage, horizon = errand.coverage, errand.horizon
-        together = self._acc.together if errand.census is None else _alone
+        most = self._together.most if errand.census is None else _alone
         while not self._stopping.is_set():
             self._progress.clear()
             now = self._clock.now()
-            for ask in coverage.asks(horizon, now, together):
-                self._start(errand, ask)
+            self._start(errand, coverage.asks(horizon, now, most))
             if not coverage.behind(horizon):
-                await self._prove_together()
+                await self._together.prove()
                 return True
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0:
@@ -132,21 +128,23 @@ class Turns:
         rest = (rest_ends - now).total_seconds() if rest_ends else _LOOK_AGAIN
         return min(_LOOK_AGAIN, max(rest, 0.01))
 
-    def _start(self, errand: Errand, ask: Ask) -> None:
-        task = asyncio.create_task(self._pursue(errand, ask))
-        self._asks.add(task)
-        task.add_done_callback(self._ended)
+    def _start(self, errand: Errand, asks: Sequence[Ask]) -> None:
+        to_check = self._together.to_check(asks)
+        for ask in asks:
+            task = asyncio.create_task(self._pursue(errand, ask, check=ask is to_check))
+            self._asks.add(task)
+            task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._asks.discard(task)
         if not self._asks:
             self._progress.set()
 
-    async def _pursue(self, errand: Errand, first: Ask) -> None:
+    async def _pursue(self, errand: Errand, first: Ask, *, check: bool) -> None:
         ask: Ask | None = first
         while ask is not None and not self._stopping.is_set():
             try:
-                read = await self._read(errand, ask)
+                read = await (self._read_and_check(errand, ask) if check else self._read(errand, ask))
             except AccError as error:
                 self._failed(errand.coverage, ask, error)
                 return
@@ -157,6 +155,18 @@ class Turns:
             self._answered(errand.coverage, ask, read)
             ask = errand.coverage.following(ask, errand.horizon)
 
+    async def _read_and_check(self, errand: Errand, ask: Ask) -> int:
+        """Read a common answer while its witness is asked alone; a contradiction opens all of that server anew."""
+        witness = asyncio.create_task(self._together.witness(ask))
+        try:
+            read = await self._read(errand, ask)
+            alone = await witness
+        finally:
+            witness.cancel()
+        if self._together.contradicted(ask, alone, self._clock.now()):
+            errand.coverage.reopen(ask.server_id)
+        return read
+
     async def _read(self, errand: Errand, ask: Ask) -> int:
         """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
         waiting: Batch | None = None
@@ -166,7 +176,7 @@ class Turns:
             async for page in pages:
                 batch = self._rules.sift(page, errand.event, errand.cameras)
                 self._on_read(batch)
-                self._remember(ask, batch)
+                self._together.remember(ask, batch)
                 if errand.census is not None:
                     errand.census.count(batch, seen)
                 if waiting is not None:
@@ -191,43 +201,15 @@ class Turns:
                     raise AccUnreachable(f"{len(ask.cameras)} cámaras juntas no contestan a tiempo.") from exc
                 yield page
 
-    def _remember(self, ask: Ask, batch: Batch) -> None:
-        """Keep what a camera answered alone, while it is not known whether cameras can be asked together."""
-        if len(ask.cameras) > 1 or ask.server_id in self._tried or not batch.events:
-            return
-        answer = self._answers.setdefault(ask, set())
-        if len(answer) < _MOST_PROOF:
-            answer.update((event.this_id, event.occurred_at) for event in batch.events)
-
-    async def _prove_together(self) -> None:
-        """Once two cameras have answered the same window alone: can they be asked together? The answers decide."""
-        for first in self._answers:
-            alike = {
-                ask.cameras[0]: answer
-                for ask, answer in self._answers.items()
-                if (ask.server_id, ask.window) == (first.server_id, first.window) and len(answer) < _MOST_PROOF
-            }
-            if len(alike) > 1 and first.server_id not in self._tried:
-                try:
-                    await self._acc.prove_together(first.server_id, alike, first.window)
-                except AccError as error:
-                    _log.debug("Sin prueba de varias cámaras por pregunta: %s", error)
-                else:
-                    self._tried.add(first.server_id)
-        self._answers.clear()
-
     def _answered(self, coverage: Coverage, ask: Ask, read: int) -> None:
-        if len(ask.cameras) > 1:
-            self._group_failures[ask.server_id] = 0
+        self._together.worked(ask)
         for feed in coverage.answered(ask, read):
             _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", feed.camera_id)
 
     def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
+        self._together.failed(ask)
         if len(ask.cameras) > 1:
-            self._group_failures[ask.server_id] += 1
-            if self._group_failures[ask.server_id] >= _GROUP_FAILURES:
-                self._acc.forget_together(ask.server_id)
             self._progress.set()
         if isinstance(error, AccRejectedLogin):
             if fallen:

@@ -1,0 +1,120 @@
+"""May a server be asked about several cameras in one question? Its answers decide, and go on being checked.
+
+Nobody knows whether every version takes several ``deviceIds``. So cameras are asked alone until a question about several
+has given all that they gave alone; after that, one camera a turn is asked alone as well, and the first event that the
+common answer lacked ends the common questions for good.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+from aforo.acc import Acc
+from aforo.coverage import Ask
+from aforo.errors import AccError
+from aforo.model import AccEvent, Batch
+
+_log = logging.getLogger(__name__)
+
+_MOST_PROOF = 500  # events of one camera that are worth remembering as a proof
+_FAILURES = 3  # so many common questions in a row fail: this server does not take them
+# An event may have become visible between the two questions: only older ones can contradict the common answer.
+_SETTLED = timedelta(seconds=60)
+
+Identity = tuple[str, datetime]
+
+
+class Together:
+    """What is known of each server. One object an evening."""
+
+    def __init__(self, acc: Acc) -> None:
+        self._acc = acc
+        self._answers: dict[Ask, set[Identity]] = {}
+        self._common: dict[Ask, set[Identity]] = {}
+        self._tried: set[str] = set()
+        self._failures: Counter[str] = Counter()
+        self._turns = 0
+
+    def most(self, server_id: str) -> int:
+        """How many cameras one question to that server may name."""
+        return self._acc.together(server_id)
+
+    def begin_turn(self) -> None:
+        """Forget the last turn's answers; it is the next camera's turn to be witness."""
+        self._answers.clear()
+        self._common.clear()
+        self._turns += 1
+
+    def remember(self, ask: Ask, batch: Batch) -> None:
+        """Keep what proves or contradicts: what a camera answered alone, and what the witness was in a common answer."""
+        if len(ask.cameras) > 1:
+            witness = self._witness(ask)
+            answer = self._common.setdefault(ask, set())
+            answer.update(_identity(event) for event in batch.events if event.camera_id == witness)
+        elif ask.server_id not in self._tried and batch.events:
+            answer = self._answers.setdefault(ask, set())
+            if len(answer) < _MOST_PROOF:
+                answer.update(map(_identity, batch.events))
+
+    def worked(self, ask: Ask) -> None:
+        """A question was answered."""
+        if len(ask.cameras) > 1:
+            self._failures[ask.server_id] = 0
+
+    def failed(self, ask: Ask) -> None:
+        """A question was not answered; several common ones in a row end them."""
+        if len(ask.cameras) > 1:
+            self._failures[ask.server_id] += 1
+            if self._failures[ask.server_id] >= _FAILURES:
+                self._acc.forget_together(ask.server_id)
+
+    async def prove(self) -> None:
+        """Two cameras have answered the same window alone: ask them together, once, and compare."""
+        for first in list(self._answers):
+            alike = {
+                ask.cameras[0]: answer
+                for ask, answer in self._answers.items()
+                if (ask.server_id, ask.window) == (first.server_id, first.window) and len(answer) < _MOST_PROOF
+            }
+            if len(alike) > 1 and first.server_id not in self._tried:
+                try:
+                    await self._acc.prove_together(first.server_id, alike, first.window)
+                except AccError as error:
+                    _log.debug("Sin prueba de varias cámaras por pregunta: %s", error)
+                else:
+                    self._tried.add(first.server_id)
+
+    def to_check(self, asks: Sequence[Ask]) -> Ask | None:
+        """The common question whose witness is asked alone in this turn: another one each turn."""
+        common = [ask for ask in asks if len(ask.cameras) > 1]
+        return common[self._turns % len(common)] if common else None
+
+    async def witness(self, ask: Ask) -> list[AccEvent]:
+        """What the witness of a common question answers alone; nothing where it does not answer."""
+        try:
+            async with aclosing(self._acc.events(ask.server_id, (self._witness(ask),), ask.window)) as pages:
+                return [event async for page in pages for event in page.events]
+        except AccError as error:
+            _log.debug("El testigo no contestó: %s", error)
+            return []
+
+    def contradicted(self, ask: Ask, alone: Sequence[AccEvent], now: datetime) -> bool:
+        """Whether the witness alone told of an event that the common answer lacked: no more common questions then."""
+        common = self._common.get(ask)
+        if common is None or all(event.occurred_at >= now - _SETTLED or _identity(event) in common for event in alone):
+            return False
+        _log.warning(
+            "El servidor %s no contesta bien por varias cámaras a la vez: desde ahora se le pregunta una a una.",
+            ask.server_id,
+        )
+        self._acc.forget_together(ask.server_id)
+        return True
+
+    def _witness(self, ask: Ask) -> str:
+        return ask.cameras[self._turns % len(ask.cameras)]
+
+
+def _identity(event: AccEvent) -> Identity:
+    return event.this_id, event.occurred_at
