@@ -1,7 +1,7 @@
 """May a server be asked about several cameras in one question? Its answers decide, and go on being checked.
 
-Nobody knows whether every version takes several ``deviceIds``. So cameras are asked alone until a question about several
-has given all that they gave alone; after that, one camera a turn is asked alone as well, and the first event that the
+Nobody knows whether every version takes several ``deviceIds``. So cameras are asked alone until a question about
+several has given all that they gave alone; after that, one camera a turn is asked alone as well, and the first event that the
 common answer lacked ends the common questions for good.
 """
 
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from aforo.acc import Acc
 from aforo.coverage import Ask
 from aforo.errors import AccError
-from aforo.model import AccEvent, Batch
+from aforo.model import AccEvent, Page
 
 _log = logging.getLogger(__name__)
 
@@ -47,16 +47,16 @@ class Together:
         self._common.clear()
         self._turns += 1
 
-    def remember(self, ask: Ask, batch: Batch) -> None:
-        """Keep what proves or contradicts: what a camera answered alone, and what the witness was in a common answer."""
+    def remember(self, ask: Ask, page: Page) -> None:
+        """Keep what proves or contradicts: a camera's answer alone, and the witness's part of a common answer."""
         if len(ask.cameras) > 1:
             witness = self._witness(ask)
             answer = self._common.setdefault(ask, set())
-            answer.update(_identity(event) for event in batch.events if event.camera_id == witness)
-        elif ask.server_id not in self._tried and batch.events:
+            answer.update(_identity(event) for event in page.events if event.camera_id == witness)
+        elif ask.server_id not in self._tried and page.events:
             answer = self._answers.setdefault(ask, set())
             if len(answer) < _MOST_PROOF:
-                answer.update(map(_identity, batch.events))
+                answer.update(map(_identity, page.events))
 
     def worked(self, ask: Ask) -> None:
         """A question was answered."""

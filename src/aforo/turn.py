@@ -165,6 +165,7 @@ class Turns:
             witness.cancel()
         if self._together.contradicted(ask, alone, self._clock.now()):
             errand.coverage.reopen(ask.server_id)
+            raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
         return read
 
     async def _read(self, errand: Errand, ask: Ask) -> int:
@@ -176,7 +177,7 @@ class Turns:
             async for page in pages:
                 batch = self._rules.sift(page, errand.event, errand.cameras)
                 self._on_read(batch)
-                self._together.remember(ask, batch)
+                self._together.remember(ask, page)
                 if errand.census is not None:
                     errand.census.count(batch, seen)
                 if waiting is not None:
