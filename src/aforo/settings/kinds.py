@@ -49,7 +49,7 @@ def _file_or_none(value: Any) -> Any:
 def _timezone(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            ZoneInfo(value)
+            return ZoneInfo(value)
         except (OSError, ValueError, KeyError) as exc:
             raise ValueError("timezone") from exc
     return value
@@ -86,6 +86,6 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 Https = Annotated[str, BeforeValidator(_https)]
 Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
-TimeZone = Annotated[str, BeforeValidator(_timezone)]
+TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
 TableName = Annotated[str, BeforeValidator(_table)]
