@@ -1,8 +1,8 @@
 """May a server be asked about several cameras in one question? Its answers decide, and go on being checked.
 
 Nobody knows whether every version takes several ``deviceIds``. So cameras are asked alone until a question about
-several has given all that they gave alone; after that, one camera a turn is asked alone as well, and the first event that the
-common answer lacked ends the common questions for good.
+several has given all that they gave alone; after that, one camera a turn is asked alone as well, and the first event
+that the common answer lacked ends the common questions for good.
 """
 
 import logging

@@ -173,8 +173,10 @@ class Turns:
         waiting: Batch | None = None
         read = 0
         seen: set[int] = set()
+        asked = frozenset(ask.cameras)
         async with aclosing(self._pages(ask)) as pages:
-            async for page in pages:
+            async for answer in pages:
+                page = _asked_only(answer, asked, errand.cameras)
                 batch = self._rules.sift(page, errand.event, errand.cameras)
                 self._on_read(batch)
                 self._together.remember(ask, page)
@@ -225,6 +227,12 @@ class Turns:
                 ask.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
                 error,
             )
+
+
+def _asked_only(page: Page, asked: Set[str], allowed: Set[str]) -> Page:
+    """Leave out what belongs to other questions: a server that ignores ``deviceIds`` gives all cameras at each one."""
+    own = [event for event in page.events if event.camera_id in asked or event.camera_id not in allowed]
+    return Page(own, page.malformed)
 
 
 def _alone(_server_id: str) -> int:
