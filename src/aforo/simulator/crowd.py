@@ -1,0 +1,226 @@
+"""A seeded evening at the stadium: people through the doors, cars in three car parks, and what spoils a naive count.
+
+Everything here is invented. The same ``Plan`` always makes the same evening.
+"""
+
+import random
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+from math import exp
+from typing import NamedTuple
+
+from aforo.simulator.recording import Camera, Kind, Passage, Recording, Server, milliseconds
+from aforo.simulator.truth import STADIUM, RuleTexts, Truth
+
+_SLOTS = 400  # the evening's curves are drawn in so many steps
+_FAILOVER = (0.30, 0.36)  # the part of the evening in which the second server records what the first should have
+_BURST_AT = 0.33
+_BURST_DENSITY = 50  # passages per millisecond of a burst: far under what one page can hold
+_FIRST_DOORS = 40
+_ENTER, _EXIT, _BEAM = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT", "OBJECTS_CROSSED_BEAM"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What evening to make. ``start`` and ``end`` are aware UTC, the event is [start, end).
+
+    ``cameras``: how many are on the allow list and count. ``strangers``: more cameras, not on the list (None: one in
+    eight). ``quiet``: cameras on the list that never see anybody (for faults that never pass). ``events``: passages
+    inside the event. ``burst``: so many passages more, on neighbouring milliseconds. ``edges``: passages just before
+    ``start`` and from ``end`` on, and entries and exits on one millisecond. ``opposite_ties``: whether an entry and an
+    exit of one car park may share a millisecond; without ``thisId`` nobody could tell which came first. ``failover``:
+    with two servers, the second records a part of the evening for the first one's cameras.
+    """
+
+    start: datetime
+    end: datetime
+    seed: int = 1
+    cameras: int = 17
+    events: int = 5_000
+    servers: int = 1
+    strangers: int | None = None
+    quiet: int = 0
+    burst: int = 0
+    edges: bool = True
+    opposite_ties: bool = True
+    failover: bool = True
+
+    def at(self, share: float) -> int:
+        """The instant, in milliseconds since 1970, at which that share of the event is over."""
+        return milliseconds(self.start + share * (self.end - self.start))
+
+
+class _Flow(NamedTuple):
+    """One analytic of a camera: its name, and when how many pass."""
+
+    name: str
+    activity: str
+    subclass: str
+    curve: str
+    weight: float
+    area: str | None = ""
+
+
+def _bump(middle: float, width: float, height: float = 1.0) -> list[float]:
+    return [height * exp(-((((slot + 0.5) / _SLOTS - middle) / width) ** 2)) for slot in range(_SLOTS)]
+
+
+def _sum(*curves: Sequence[float]) -> list[float]:
+    return list(accumulate(map(sum, zip(*curves, strict=True))))
+
+
+_CURVES = {
+    "in": _sum(_bump(0.22, 0.12), _bump(0.55, 0.3, 0.04)),  # before the match, and a few latecomers
+    "out": _sum(
+        _bump(0.9, 0.05), _bump(0.62, 0.04, 0.08), _bump(0.01, 0.02, 0.25)
+    ),  # after it, half time, cleaners early
+    "all": _sum(_bump(0.5, 0.5)),
+}
+
+_GATES: tuple[tuple[_Flow, ...], ...] = (
+    (_Flow("AFORO ENTRADA PARQUEADERO NORTE", _ENTER, "VEHICLE_CAR", "in", 8),),
+    (_Flow("AFORO SALIDA PARQUEADERO NORTE", _EXIT, "VEHICLE_CAR", "out", 7),),
+    (_Flow("Salida vehicular Campinsito", _BEAM, "VEHICLE", "out", 5, None),),
+    (_Flow("ENTRADA VEHICULAR CAMPINSITO", _BEAM, "VEHICLE", "in", 6),),
+    (_Flow("INGRESO PARQUEADERO SUR 1", _BEAM, "VEHICLE_MOTORCYCLE", "in", 4, "Sur"),),
+    (_Flow("SALIDA PARQUEADERO SUR", _BEAM, "VEHICLE_MOTORCYCLE", "out", 3, "Sur"),),
+    (
+        _Flow("AFORO ENTRADA SENCIA NORTE", _ENTER, "PERSON", "in", 4),
+        _Flow("AFORO SALIDA SENCIA NORTE", _EXIT, "PERSON", "out", 1),  # matches no rule
+    ),
+    (
+        _Flow("Aforo entrada Sencia Sur", _ENTER, "PERSON", "in", 3),
+        _Flow("INGRESO PERSONAS ENTRADA MARATON 2", _ENTER, "PERSON", "in", 1),  # the rule wants the whole name
+    ),
+    (_Flow("INGRESO PERSONAS ENTRADA MARATON", _ENTER, "PERSON_BODY", "in", 4),),
+    (
+        _Flow("MERODEO TRIBUNA OCCIDENTAL – BAÑOS", "OBJECT_LOITERING", "PERSON", "all", 1),
+        _Flow("PARQUEADERO ORIENTE", "OBJECT_STOPPED", "VEHICLE", "all", 1, None),
+    ),
+)
+_FIRST_DOOR = sum(map(len, _GATES))  # the first door's number among the flows
+_DOORS_WEIGHT = 55.0
+_STRANGERS_WEIGHT = 5.0
+
+
+class Crowd:
+    """The evening of a plan: its servers, its cameras, what they recorded, and the truth about it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._random = random.Random(plan.seed)
+        self.servers = tuple(Server(self._id(b"\x50\xca\x28", 8), f"ACC-{1 + n}") for n in range(plan.servers))
+        self.recording = Recording(plan.start, self.servers)
+        doors = max(1, plan.cameras - len(_GATES))
+        gates = [*_GATES, *(self._door(number, doors) for number in range(doors))]
+        seeing = [self._camera(number) for number in range(plan.cameras)]
+        strangers = plan.strangers if plan.strangers is not None else max(1, plan.cameras // 8)
+        strange = [self._camera(plan.cameras + number) for number in range(strangers)]
+        quiet = [self._camera(plan.cameras + strangers + number) for number in range(plan.quiet)]
+        self.cameras = (*seeing, *strange, *quiet)
+        self.allowed = tuple(camera.id for camera in (*seeing, *quiet))
+        self.strangers = tuple(camera.id for camera in strange)
+        self.quiet = tuple(camera.id for camera in quiet)
+        flows = [(flow, seeing[n % len(seeing)]) for n, gate in enumerate(gates) for flow in gate]
+        flows += self._strange_flows(strange)
+        self._record(flows)
+
+    def truth(self, rules: RuleTexts = STADIUM) -> Truth:
+        """What should have been counted, by these rules."""
+        return Truth(self.recording, rules)
+
+    def add(self, camera_id: str, name: str, at: datetime, activity: str = _ENTER, server_id: str = "") -> Passage:
+        """One passage more, at an aware instant; it is part of the truth and visible as soon as the clock is there."""
+        home = next((camera.server_id for camera in self.cameras if camera.id == camera_id), self.servers[0].id)
+        kind = Kind(server_id or home, camera_id, name, "", activity, "PERSON")
+        return self.recording.add(milliseconds(at), kind)
+
+    def _id(self, prefix: bytes, more: int) -> str:
+        return urlsafe_b64encode(prefix + self._random.randbytes(more)).decode().rstrip("=")
+
+    def _camera(self, number: int) -> Camera:
+        names = [gate[0].name.title() for gate in _GATES]
+        name = names[number] if number < len(names) else f"Cámara {number + 1:02}"
+        state = "DISCONNECTED" if number % 29 == 28 else "CONNECTED"
+        camera_id = self._id(b"\xe3\x12\x31", 39 + 3 * self._random.randrange(6))
+        return Camera(camera_id, name, self.servers[number % len(self.servers)].id, state, "8.0C-H5A-BO1-IR")
+
+    def _door(self, number: int, doors: int) -> tuple[_Flow, ...]:
+        weight = _DOORS_WEIGHT / doors * self._random.uniform(0.5, 1.5)
+        name = f"PUERTA {number % _FIRST_DOORS + 1}"
+        area = ("", "Occidental", None)[number % 3]
+        return (
+            _Flow(name, _ENTER, "PERSON_BODY", "in", weight, area),
+            _Flow(name, _EXIT, "PERSON_BODY", "out", weight * 0.9, area),
+        )
+
+    def _strange_flows(self, strange: Sequence[Camera]) -> list[tuple[_Flow, Camera]]:
+        flows = [_GATES[0][0], _Flow("PUERTA 1", _ENTER, "PERSON_BODY", "in", 1)]
+        weight = _STRANGERS_WEIGHT / max(1, len(strange))
+        return [(flows[n % 2]._replace(weight=weight), camera) for n, camera in enumerate(strange)]
+
+    def _record(self, flows: Sequence[tuple[_Flow, Camera]]) -> None:
+        """Draw all passages, packed as whole numbers that sort by time, then record them in that order."""
+        packed = self._drawn(flows) + self._burst(flows)
+        if self.plan.edges:
+            packed += self._edges()
+        packed.sort()
+        kinds = [self._kinds(flow, camera) for flow, camera in flows]
+        first, last = (self.plan.at(share) for share in _FAILOVER)
+        self.recording.record(
+            (at, kinds[number & _FLOW_MASK][first <= at < last]) for number in packed for at in (number >> _FLOW_BITS,)
+        )
+
+    def _drawn(self, flows: Sequence[tuple[_Flow, Camera]]) -> list[int]:
+        chance, start = self._random, milliseconds(self.plan.start)
+        step = (self.plan.end - self.plan.start) / timedelta(milliseconds=1) / _SLOTS
+        share = [0] * len(flows)
+        for number in chance.choices(range(len(flows)), [flow.weight for flow, _ in flows], k=self.plan.events):
+            share[number] += 1
+        packed: list[int] = []
+        for number, (flow, _) in enumerate(flows):
+            slots = chance.choices(range(_SLOTS), cum_weights=_CURVES[flow.curve], k=share[number])
+            instants = [start + int((slot + chance.random()) * step) for slot in slots]
+            packed += [at << _FLOW_BITS | number for at in self._apart(instants, flow)]
+        return packed
+
+    def _apart(self, instants: list[int], flow: _Flow) -> list[int]:
+        """Keep entries on even milliseconds and exits on odd ones where an entry and an exit may not coincide."""
+        if self.plan.opposite_ties:
+            return instants
+        return [at & ~1 | (flow.curve == "out") for at in instants]
+
+    def _burst(self, flows: Sequence[tuple[_Flow, Camera]]) -> list[int]:
+        at, chance = self.plan.at(_BURST_AT), self._random
+        width = max(20, self.plan.burst // _BURST_DENSITY)
+        packed = []
+        for _ in range(self.plan.burst):
+            number = chance.choice((0, 1, 3, _FIRST_DOOR))
+            instant = self._apart([at + chance.randrange(width)], flows[number][0])[0]
+            packed.append(instant << _FLOW_BITS | number)
+        return packed
+
+    def _edges(self) -> list[int]:
+        start, end = milliseconds(self.plan.start), milliseconds(self.plan.end)
+        outside = [start - 300_000, start - 1, end, end + 1, end + 30_000]
+        inside = [start, end - 1]
+        instants = [(at, number) for at in (*outside, *inside) for number in (0, 1, 8)]
+        if self.plan.opposite_ties:  # each car park in both orders, while it is still empty
+            instants += [(self.plan.at(0.001), number) for number in range(6)]
+        else:
+            instants = [(at & ~1 | number % 2, number) for at, number in instants]
+        return [at << _FLOW_BITS | number for at, number in instants]
+
+    def _kinds(self, flow: _Flow, camera: Camera) -> tuple[int, int]:
+        """The kind as the camera's own server records it, and as the site records it while the first server is down."""
+        own = Kind(camera.server_id, camera.id, flow.name, flow.area, flow.activity, flow.subclass)
+        fails = self.plan.failover and len(self.servers) > 1 and camera.server_id == self.servers[0].id
+        other = own._replace(server_id=self.servers[1].id) if fails else own
+        return self.recording.kind(own), self.recording.kind(other)
+
+
+_FLOW_BITS = 20
+_FLOW_MASK = (1 << _FLOW_BITS) - 1

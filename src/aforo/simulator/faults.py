@@ -1,0 +1,124 @@
+"""What can go wrong at a real Web Endpoint, switched on and off while it runs; seeded."""
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+_SPREAD = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One trouble.
+
+    ``probability``: per request, or per passage for malformed, repeated and late. ``since``, ``until``: only in
+    [since, until) by the server's clock, aware UTC. ``times``: only so often. ``cameras``: only where one of these is
+    asked about. ``paths``: only these, as in ``events/search``. ``seconds``: the latency (real seconds), or the longest
+    delay of a late event (by the server's clock).
+    """
+
+    probability: float = 1.0
+    since: datetime | None = None
+    until: datetime | None = None
+    times: int | None = None
+    cameras: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+    seconds: float = 0.0
+
+    def is_on(self, now: datetime) -> bool:
+        """Whether its span is now."""
+        return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
+
+
+# What each does, and how often with "all". A camera's troubles are aimed at the cameras that are named.
+EVERY: Mapping[str, Fault] = {
+    "error_500": Fault(0.02),  # JSON or an HTML page, either way
+    "error_503": Fault(0.02),
+    "error_504": Fault(0.01),
+    "empty_body": Fault(0.01),  # 200 and nothing
+    "cut_json": Fault(0.01),  # 200 and the first half
+    "cut_connection": Fault(0.01),  # the connection dies in the middle of the answer
+    "hang": Fault(0.003),  # no answer until the client goes
+    "latency": Fault(seconds=0.002),
+    "expire_session": Fault(0.005),  # 401, and the session is gone
+    "away": Fault(0.002),  # every connection is cut at once; with a span, the whole server is away
+    "expire_token": Fault(0.01, paths=frozenset({"events/search"})),  # CONTINUE answers 400
+    "malformed": Fault(0.01),  # broken events beside the good ones
+    "repeated": Fault(0.02),  # an event twice, in one page or in two
+    "late": Fault(0.02, seconds=30.0),  # visible that much after its own timestamp at most
+    "camera_hang": Fault(),
+    "camera_404": Fault(),
+    "camera_400": Fault(),
+    "camera_500": Fault(),
+    "camera_garbage": Fault(),  # 200 and no JSON, or JSON of another shape
+}
+OF_CAMERAS = tuple(name for name in EVERY if name.startswith("camera_"))
+
+
+class Faults:
+    """The troubles that are on, by name (see ``EVERY``). The same seed draws the same luck, request by request."""
+
+    def __init__(self, seed: int = 1, on: Mapping[str, Fault] | None = None) -> None:
+        self.random = random.Random(seed)
+        self._seed = seed * 0x9E3779B1
+        self._on: dict[str, Fault] = {}
+        for name, fault in (on or {}).items():
+            self.set(name, fault)
+
+    @classmethod
+    def all(cls, seed: int = 1, broken: Iterable[str] = ()) -> Self:
+        """Every fault at its usual rate; each of the ``broken`` cameras has one of the cameras' troubles for ever."""
+        faults = cls(seed, {name: fault for name, fault in EVERY.items() if name not in OF_CAMERAS})
+        for number, camera_id in enumerate(broken):
+            name = OF_CAMERAS[number % len(OF_CAMERAS)]
+            aimed = faults.get(name) or replace(EVERY[name], cameras=frozenset())
+            faults.set(name, replace(aimed, cameras=aimed.cameras | {camera_id}))
+        return faults
+
+    def set(self, name: str, fault: Fault | None = None) -> None:
+        """Switch one on (None: at its usual rate) or change it. Raises ValueError for a name that is none."""
+        if name not in EVERY:
+            raise ValueError(f"{name}: {', '.join(EVERY)}")
+        self._on[name] = fault or EVERY[name]
+
+    def clear(self, *names: str) -> None:
+        """Switch these off; without names, all."""
+        for name in names or tuple(self._on):
+            self._on.pop(name, None)
+
+    def get(self, name: str) -> Fault | None:
+        """The fault of that name, None while it is off."""
+        return self._on.get(name)
+
+    def names(self) -> list[str]:
+        """The faults that are on."""
+        return list(self._on)
+
+    def strikes(self, name: str, now: datetime, path: str = "", cameras: Iterable[str] = ()) -> Fault | None:
+        """Draw whether it strikes this request; one that strikes only so often is used up by that."""
+        fault = self._on.get(name)
+        if fault is None or not fault.is_on(now) or (fault.paths and path not in fault.paths):
+            return None
+        if (fault.cameras or name in OF_CAMERAS) and fault.cameras.isdisjoint(cameras):
+            return None
+        if fault.times == 0 or (fault.probability < 1.0 and self.random.random() >= fault.probability):
+            return None
+        if fault.times is not None:
+            self._on[name] = replace(fault, times=fault.times - 1)
+        return fault
+
+    def marks(self, name: str, place: int) -> bool:
+        """Whether it befalls the passage at that place: the same answer each time, as long as it is on."""
+        fault = self._on.get(name)
+        return fault is not None and self.luck(name, place) < fault.probability
+
+    def luck(self, name: str, place: int) -> float:
+        """A number in [0, 1) that belongs to this fault, this passage and this seed."""
+        mixed = (place * 0x85EBCA6B + self._seed + len(name) * 0xC2B2AE35 + ord(name[0]) * 0x27D4EB2F) % _SPREAD
+        mixed ^= mixed >> 15
+        mixed = mixed * 0x2C1B3C6D % _SPREAD
+        mixed ^= mixed >> 12
+        mixed = mixed * 0x297A2D39 % _SPREAD
+        return (mixed ^ mixed >> 15) / _SPREAD

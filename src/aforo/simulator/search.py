@@ -1,0 +1,221 @@
+"""``/events/search``: what is asked, what of it is visible by now, and the pages it is given in."""
+
+import random
+from base64 import urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from aforo.simulator.behaviour import Behaviour, DeviceIds, Order, Tokens
+from aforo.simulator.crowd import Crowd
+from aforo.simulator.faults import Faults
+from aforo.simulator.recording import MARK_MASK, NOISE, STOP, milliseconds, place_of
+from aforo.simulator.wire import AnswerError, Pages
+
+Arguments = Mapping[str, Sequence[str]]
+
+_MOST = 1000
+_MOST_TOKENS = 2_000
+_REPEATED_WITHIN = 1_500  # places: some repeats fall into the same page, some into the next
+_ACTIVE_FOR = 700  # milliseconds from a crossing's START to its STOP
+_STARTS, _STOPS = "DEVICE_ANALYTICS_START", "DEVICE_ANALYTICS_STOP"
+_OF_TIME_RANGE = {"queryType", "serverId", "from", "to", "eventTopics", "deviceIds", "limit", "session"}
+_OF_CONTINUE = {"queryType", "token", "session"}
+_OF_ACTIVE = {"queryType", "serverId", "eventTopics", "deviceIds", "limit", "session"}
+
+
+class _Rest(NamedTuple):
+    """What a token stands for: the keys of the whole answer, and from where on they are still to be given."""
+
+    keys: Sequence[int]
+    given: int
+    limit: int
+    made_at: datetime
+    cameras: tuple[str, ...]
+
+
+class _Question(NamedTuple):
+    """A checked question. ``cameras`` None: every camera; [since, until) in milliseconds since 1970."""
+
+    server_id: str
+    cameras: tuple[str, ...] | None
+    since: int
+    until: int
+    topics: frozenset[str]
+    limit: int
+
+
+class SearchDesk:
+    """Answers searches. Raises AnswerError for a wrong argument, an unknown server, camera or token."""
+
+    def __init__(self, crowd: Crowd, behaviour: Behaviour, faults: Faults, seed: int) -> None:
+        self._crowd = crowd
+        self._behaviour = behaviour
+        self._faults = faults
+        self._pages = Pages(crowd.recording, this_id=behaviour.this_id)
+        self._random = random.Random(seed)
+        self._servers = {server.id for server in crowd.servers}
+        self._homes = {camera.id: camera.server_id for camera in crowd.cameras}
+        self._tokens: OrderedDict[str, _Rest] = OrderedDict()
+
+    def answer(self, arguments: Arguments, now: datetime) -> bytes:
+        """The page for these arguments of the query."""
+        match arguments.get("queryType", [""])[0]:
+            case "TIME_RANGE":
+                _only(arguments, _OF_TIME_RANGE)
+                return self._first(arguments, now)
+            case "CONTINUE":
+                _only(arguments, _OF_CONTINUE)
+                return self._next(_one(arguments, "token"), now)
+            case "ACTIVE":
+                _only(arguments, _OF_ACTIVE)
+                return self._active(arguments, now)
+        raise _bad("queryType")
+
+    def cameras(self, arguments: Arguments) -> tuple[str, ...]:
+        """The cameras that the query is about, as far as it names them, itself or by its token."""
+        rest = self._tokens.get(arguments.get("token", [""])[0])
+        return rest.cameras if rest else tuple(arguments.get("deviceIds", ()))
+
+    def forget_all(self) -> None:
+        """What a restart of the server does to the tokens."""
+        self._tokens.clear()
+
+    def _first(self, arguments: Arguments, now: datetime) -> bytes:
+        first, last = _instant(arguments, "from"), _instant(arguments, "to")
+        if first > last:
+            raise _bad("from")
+        until = milliseconds(last) + 1 if self._behaviour.to_inclusive else _rounded_up(last)
+        question = self._question(arguments, _rounded_up(first), until)
+        keys = self._ordered(self._troubled(self._visible(question, now), now))
+        return self._give(_Rest(keys, 0, question.limit, now, self.cameras(arguments)), now)
+
+    def _next(self, token: str, now: datetime) -> bytes:
+        rest = self._tokens.get(token)
+        age = timedelta(seconds=self._behaviour.page_token_seconds)
+        if rest is None or now - rest.made_at >= age or self._faults.strikes("expire_token", now, "events/search"):
+            self._tokens.pop(token, None)
+            raise AnswerError(400, "invalid token.", "BAD_REQUEST")
+        return self._give(rest, now)
+
+    def _active(self, arguments: Arguments, now: datetime) -> bytes:
+        at = milliseconds(now)
+        question = self._question(arguments, at - _ACTIVE_FOR, at)
+        starts = self._crowd.recording.starts(question.server_id, question.cameras, question.since, question.until)
+        return self._pages.page(starts[: question.limit], None)
+
+    def _question(self, arguments: Arguments, since: int, until: int) -> _Question:
+        server_id = _one(arguments, "serverId")
+        if server_id not in self._servers:
+            raise AnswerError(404, "server not found.", "NOT_FOUND")
+        limit = arguments.get("limit", [str(_MOST)])[0]
+        if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
+            raise _bad("limit")
+        topics = frozenset(arguments.get("eventTopics", (_STARTS, _STOPS)))
+        if not all(topic.replace("_", "").isalpha() and topic.isupper() for topic in topics):
+            raise _bad("eventTopics")
+        cameras = self._asked(server_id, tuple(arguments.get("deviceIds", ())))
+        return _Question(server_id, cameras, since, until, topics, int(limit))
+
+    def _asked(self, server_id: str, cameras: tuple[str, ...]) -> tuple[str, ...] | None:
+        if not cameras or self._behaviour.device_ids is DeviceIds.IGNORED:
+            return None
+        if len(cameras) > 1 and self._behaviour.device_ids is DeviceIds.REFUSED:
+            raise _bad("deviceIds")
+        if self._behaviour.device_ids is DeviceIds.FIRST_ONLY:
+            cameras = cameras[:1]
+        for camera in cameras:
+            home = self._homes.get(camera)
+            if home is None or (home != server_id and not self._behaviour.away_cameras_known):
+                raise AnswerError(404, "camera not found.", "NOT_FOUND")
+        return cameras
+
+    def _visible(self, question: _Question, now: datetime) -> list[int]:
+        server_id, cameras, since, until, topics, _ = question
+        until = min(until, milliseconds(now) + 1)
+        recording = self._crowd.recording
+        keys = recording.stops(server_id, cameras, since, until) if _STOPS in topics else []
+        if _STARTS in topics:
+            keys = sorted(keys + recording.starts(server_id, cameras, since, until))
+        late = self._faults.get("late")
+        if late is None or not late.is_on(now):
+            return keys
+        return [key for key in keys if not self._is_still_on_its_way(key, now, late.seconds)]
+
+    def _is_still_on_its_way(self, key: int, now: datetime, longest: float) -> bool:
+        age = (milliseconds(now) - self._crowd.recording.at(key)) / 1000
+        if age >= longest:
+            return False
+        place = place_of(key)
+        return self._faults.marks("late", place) and age < longest * self._faults.luck("delay", place)
+
+    def _troubled(self, keys: list[int], now: datetime) -> list[int]:
+        """The same events with broken ones and repeats among them, where these faults are on."""
+        faults = self._faults
+        malformed, repeated = faults.get("malformed"), faults.get("repeated")
+        if malformed and malformed.is_on(now):
+            noisy = [(key, key - STOP + NOISE) if faults.marks("malformed", place_of(key)) else (key,) for key in keys]
+            keys = [key for some in noisy for key in some]
+        if not repeated or not repeated.is_on(now):
+            return keys
+        places: list[tuple[float, int]] = list(enumerate(keys))
+        for number, key in enumerate(keys):
+            if key & MARK_MASK == STOP and faults.marks("repeated", place_of(key)):
+                places.append((number + 0.5 + int(faults.luck("hop", place_of(key)) ** 4 * _REPEATED_WITHIN), key))
+        return [key for _, key in sorted(places)]
+
+    def _ordered(self, keys: list[int]) -> list[int]:
+        if self._behaviour.order is Order.NEWEST:
+            keys.reverse()
+        elif self._behaviour.order is Order.SHUFFLED:
+            self._random.shuffle(keys)
+        return keys
+
+    def _give(self, rest: _Rest, now: datetime) -> bytes:
+        page = rest.keys[rest.given : rest.given + rest.limit]
+        full = len(page) == rest.limit
+        wanted = self._behaviour.tokens is Tokens.ALWAYS or (self._behaviour.tokens is Tokens.FULL_PAGES and full)
+        token = self._token(rest._replace(given=rest.given + len(page), made_at=now)) if wanted else None
+        return self._pages.page(page, token)
+
+    def _token(self, rest: _Rest) -> str:
+        token = urlsafe_b64encode(self._random.randbytes(24)).decode()
+        if rest.given >= len(rest.keys):
+            rest = rest._replace(keys=(), given=0)
+        self._tokens[token] = rest
+        if len(self._tokens) > _MOST_TOKENS:
+            self._tokens.popitem(last=False)
+        return token
+
+
+def _bad(argument: str) -> AnswerError:
+    return AnswerError(400, f"invalid argument: {argument}.", "BAD_REQUEST")
+
+
+def _only(arguments: Arguments, allowed: set[str]) -> None:
+    for name in arguments:
+        if name not in allowed:
+            raise _bad(name)
+
+
+def _one(arguments: Arguments, name: str) -> str:
+    values = arguments.get(name, ())
+    if len(values) != 1 or not values[0]:
+        raise _bad(name)
+    return values[0]
+
+
+def _instant(arguments: Arguments, name: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(_one(arguments, name))
+    except ValueError as error:
+        raise _bad(name) from error
+    if instant.tzinfo is None:
+        raise _bad(name)
+    return instant
+
+
+def _rounded_up(instant: datetime) -> int:
+    """The first whole millisecond (since 1970) that is not before the instant."""
+    return milliseconds(instant + timedelta(microseconds=999))

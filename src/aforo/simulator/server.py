@@ -1,0 +1,220 @@
+"""The Web Endpoint itself: real HTTPS on this machine, for the demo, the tests and the bench."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import format_datetime
+from typing import Self
+
+from aiohttp import web
+
+from aforo.clock import Clock, SystemClock
+from aforo.errors import BadCommand
+from aforo.simulator import wire
+from aforo.simulator.behaviour import Behaviour
+from aforo.simulator.certificate import Certificate, self_signed
+from aforo.simulator.control import add_control
+from aforo.simulator.crowd import Crowd
+from aforo.simulator.faults import Faults
+from aforo.simulator.login import Credentials, Doorman
+from aforo.simulator.search import SearchDesk
+from aforo.simulator.trouble import Asked, Trouble
+from aforo.simulator.wire import AnswerError
+
+BASE = "/mt/api/rest/v1/"
+_END_SECONDS = 0.5  # for answers under way when the simulator ends
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Simulator:
+    """An ACC site over HTTPS: ``async with Simulator(crowd) as site: site.url``.
+
+    ``clock`` is the servers' clock: what is visible, what has expired, the ``Date`` header. ``port`` 0: a free one.
+    ``behaviour`` is the version that is shown; ``faults`` may be switched while it runs. ``tally`` counts requests by
+    path and answers by status; ``most_at_once`` is how many were in flight together. Entering raises BadCommand where
+    the port is taken.
+    """
+
+    def __init__(  # noqa: PLR0913 -- each by its name only
+        self,
+        crowd: Crowd,
+        *,
+        clock: Clock | None = None,
+        behaviour: Behaviour | None = None,
+        faults: Faults | None = None,
+        credentials: Credentials | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.crowd = crowd
+        self.clock: Clock = clock or SystemClock()
+        self.behaviour = behaviour or Behaviour()
+        self.faults = faults or Faults(crowd.plan.seed)
+        self.credentials = credentials or Credentials()
+        self.tally: Counter[str] = Counter()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._host = host
+        self._port = port
+        self._doorman = Doorman(self.credentials, self.behaviour, crowd.plan.seed)
+        self._desk = SearchDesk(crowd, self.behaviour, self.faults, crowd.plan.seed)
+
+    async def __aenter__(self) -> Self:
+        self._certificate: Certificate = await asyncio.to_thread(self_signed)
+        self._trouble = Trouble(self.faults, self.clock)
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=_END_SECONDS
+        )
+        await self._runner.setup()
+        await self.plug_in()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._trouble.closing.set()
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without the API's path."""
+        return f"https://{self._host}:{self._port}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The certificate's SHA-256: 64 lower-case hex digits."""
+        return self._certificate.fingerprint
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate as PEM: the content of a CA file that trusts it."""
+        return self._certificate.pem
+
+    def restart(self) -> None:
+        """What a restart of the service does: every session and every token for a next page is gone."""
+        self._doorman.forget_all()
+        self._desk.forget_all()
+
+    async def unplug(self) -> None:
+        """Stop listening: new connections are refused, until ``plug_in``."""
+        await self._site.stop()
+
+    async def plug_in(self) -> None:
+        """Listen, on the same port as before."""
+        self._site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._certificate.context)
+        try:
+            await self._site.start()
+        except OSError as error:
+            raise BadCommand(
+                f"El simulador no puede escuchar en {self._host}:{self._port}: {error.strerror}.",
+                remedy="Elija otro puerto, o 0 para uno libre.",
+            ) from error
+        self._port = self._runner.addresses[-1][1]
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._answer])
+        answers: Mapping[str, Handler] = {
+            "health": self._health,
+            "sites": self._sites,
+            "server/ids": self._server_ids,
+            "cameras": self._cameras,
+            "events/search": self._search,
+        }
+        for path, handler in answers.items():
+            application.router.add_get(BASE + path, handler, allow_head=False)
+        application.router.add_post(BASE + "login", self._login)
+        application.router.add_post(BASE + "logout", self._logout)
+        add_control(application.router, self)
+        return application
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every request passes here: the faults, the shape of errors, the clock in the ``Date`` header."""
+        if not request.path.startswith(BASE):
+            return await handler(request)
+        path = request.path.removeprefix(BASE)
+        self.tally[path] += 1
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            response = await self._shaped(request, path, handler)
+        finally:
+            self._at_once -= 1
+        self.tally[str(response.status)] += 1
+        response.headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
+        return response
+
+    async def _shaped(self, request: web.Request, path: str, handler: Handler) -> web.StreamResponse:
+        asked = Asked(request, path, self._desk.cameras(_arguments(request)))
+
+        async def answered() -> web.StreamResponse:
+            if self._trouble.expires_session(asked):
+                self._doorman.forget(_session(request) or "")
+            return await handler(request)
+
+        try:
+            return await self._trouble.answer(asked, answered)
+        except AnswerError as error:
+            return _json(error.body, error.status)
+        except web.HTTPException as error:
+            named = AnswerError(error.status, f"{error.reason}.", error.reason.upper().replace(" ", "_"))
+            return _json(named.body, error.status)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        session = self._doorman.login(await _body(request), self.clock.now())
+        return _json(wire.success({"session": session, "externalUserId": "4xIx1DMwMLSwMDUA", "domainId": "4xIx1DMw"}))
+
+    async def _logout(self, request: web.Request) -> web.Response:
+        session = (await _body(request)).get("session", _session(request))
+        self._doorman.check(session if isinstance(session, str) else None, self.clock.now())
+        self._doorman.forget(str(session))
+        return _json(wire.success({}))
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return _json(wire.success({"state": "RUNNING", "version": "8.7.0.12"}))
+
+    async def _sites(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return _json(wire.success({"sites": [{"id": "4xIx1DMwMLSwMDU-sitio", "name": "Estadio"}]}))
+
+    async def _server_ids(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return _json(wire.success({"servers": [server._asdict() for server in self.crowd.servers]}))
+
+    async def _cameras(self, request: web.Request) -> web.Response:
+        self._check(request)
+        verbosity = request.query.get("verbosity", "LOW")
+        if verbosity not in {"LOW", "HIGH"}:
+            raise AnswerError(400, "invalid argument: verbosity.", "BAD_REQUEST")
+        return _json(wire.cameras(self.crowd.cameras, verbosity))
+
+    async def _search(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return _json(self._desk.answer(_arguments(request), self.clock.now()))
+
+    def _check(self, request: web.Request) -> None:
+        self._doorman.check(_session(request), self.clock.now())
+
+
+def _session(request: web.Request) -> str | None:
+    return request.headers.get("x-avg-session") or request.query.get("session")
+
+
+def _arguments(request: web.Request) -> dict[str, list[str]]:
+    return {name: request.query.getall(name) for name in request.query}
+
+
+async def _body(request: web.Request) -> dict[str, object]:
+    if request.content_type != "application/json":
+        raise AnswerError(415, "application/json is expected.", "UNSUPPORTED_MEDIA_TYPE")
+    try:
+        body = json.loads(await request.text())
+    except ValueError as error:
+        raise AnswerError(400, "the body is no JSON.", "BAD_REQUEST") from error
+    if not isinstance(body, dict):
+        raise AnswerError(400, "the body is no JSON object.", "BAD_REQUEST")
+    return body
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")
