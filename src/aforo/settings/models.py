@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote_plus
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 from pydantic.config import JsonDict
@@ -144,7 +145,7 @@ class MonitorSettings(Section):
         allow_inf_nan=False,
     )
     timezone: TimeZone = setting(
-        "America/Bogota", "Zona horaria del estadio.", "una zona horaria IANA, como America/Bogota"
+        ZoneInfo("America/Bogota"), "Zona horaria del estadio.", "una zona horaria IANA, como America/Bogota"
     )
     schedule_file: Path = setting(Path("eventos_programados.json"), "Los eventos programados.", "la ruta de un archivo")
     cameras_file: Path = setting(
