@@ -11,11 +11,13 @@ from aforo.settings.models import (
     WebSettings,
     ZoneSettings,
 )
+from aforo.settings.sources import Given
 
 __all__ = [
     "AccSettings",
     "DatabaseSettings",
     "EventsSettings",
+    "Given",
     "LogSettings",
     "MonitorSettings",
     "Settings",

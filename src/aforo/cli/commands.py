@@ -1,0 +1,171 @@
+"""The table of commands. A new one: a function that runs it, and a row."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+from aforo import __version__
+from aforo.cli.spanish import Parser, day, did_you_mean, existing_file, port, positive
+from aforo.errors import BadCommand
+
+if TYPE_CHECKING:
+    from aforo.settings import Settings
+
+Arguments = argparse.Namespace
+
+
+class Flag(NamedTuple):
+    """An argument of a command; ``options`` are argparse's own."""
+
+    name: str
+    options: dict[str, object]
+
+
+class Command(NamedTuple):
+    """A command: what it is for, in Spanish, how it runs, and what it takes besides the settings' flags."""
+
+    name: str
+    text: str
+    run: Callable[[Arguments], int]
+    flags: tuple[Flag, ...] = ()
+    settings: bool = True
+
+
+def _settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
+    from aforo.settings import Given, load  # noqa: PLC0415 - pydantic takes longer to import than --help may take
+
+    named = {"log.level": Given("DEBUG", "--verbose")} if arguments.verbose else {}
+    settings = load(os.environ, config=arguments.config, flags=arguments.set, named=named)
+    if acc:
+        settings.require_acc()
+    return settings
+
+
+def _run(arguments: Arguments) -> int:
+    return _job(arguments, no_wait=arguments.no_wait)
+
+
+def _backfill(arguments: Arguments) -> int:
+    return _job(arguments, backfill=arguments.date)
+
+
+def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None) -> int:
+    settings = _settings(arguments, acc=True)
+    from aforo.cli.logged import logged  # noqa: PLC0415
+    from aforo.monitor import main  # noqa: PLC0415
+
+    return logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill))
+
+
+def _demo(arguments: Arguments) -> int:
+    from aforo.demo import main  # noqa: PLC0415
+
+    return main(seconds=arguments.seconds, port=arguments.port, seed=arguments.seed)
+
+
+def _check(arguments: Arguments) -> int:
+    from aforo.check import main  # noqa: PLC0415
+
+    return main(_settings(arguments), as_json=arguments.json)
+
+
+def _cameras(arguments: Arguments) -> int:
+    settings = _settings(arguments, acc=True)
+    from aforo.cli.cameras import main  # noqa: PLC0415
+
+    return main(settings, write=arguments.write)
+
+
+def _simulate(arguments: Arguments) -> int:
+    from aforo.simulator import main  # noqa: PLC0415
+
+    return main(port=arguments.port, seed=arguments.seed)
+
+
+_SEED = Flag("--seed", {"type": int, "default": 1, "metavar": "N", "help": "semilla del público simulado (1)"})
+
+COMMANDS = (
+    Command(
+        "run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run,
+        (Flag("--no-wait", {"action": "store_true", "help": "si ahora no hay evento, termina en lugar de esperarlo"}),),
+    ),
+    Command(
+        "demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo,
+        (
+            Flag("--seconds", {"type": positive, "default": 60.0, "metavar": "S", "help": "cuánto dura (60)"}),
+            Flag("--port", {"type": port, "default": 0, "metavar": "P", "help": "puerto de la página (0: sin página)"}),
+            _SEED,
+        ),
+        settings=False,
+    ),
+    Command(
+        "check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check,
+        (Flag("--json", {"action": "store_true", "help": "para programas: un objeto JSON"}),),
+    ),
+    Command(
+        "cameras", "Las cámaras que el servidor conoce.", _cameras,
+        (Flag("--write", {"action": "store_true", "help": "las escribe como cámaras permitidas"}),),
+    ),
+    Command(
+        "backfill", "El mismo trabajo sobre un evento pasado; se puede repetir sin peligro.", _backfill,
+        (Flag("date", {"type": day, "metavar": "FECHA", "help": "la fecha del evento, como 2025-01-20"}),),
+    ),
+    Command(
+        "simulate", "El simulador solo, para probar un cliente.", _simulate,
+        (
+            Flag("--port", {"type": port, "default": 8443, "metavar": "P", "help": "puerto (8443)"}),
+            _SEED,
+        ),
+        settings=False,
+    ),
+)  # fmt: skip
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run the command that the arguments name; returns its exit code. Raises BadCommand, or what the command raises."""
+    if not argv or argv[0] in {"-h", "--help"}:
+        print(_overview())  # noqa: T201
+        return 0 if argv else BadCommand.exit_code
+    if argv[0] == "--version":
+        print(f"aforo {__version__}")  # noqa: T201
+        return 0
+    command = next((command for command in COMMANDS if command.name == argv[0]), None)
+    if command is None:
+        suggestion = did_you_mean(argv[0], [command.name for command in COMMANDS])
+        raise BadCommand(f"No existe el comando «{argv[0]}».", remedy=f"{suggestion}La lista: aforo --help")
+    try:
+        arguments = _parser(command).parse_args(argv[1:])
+    except SystemExit:  # argparse has shown the help
+        return 0
+    return command.run(arguments)
+
+
+def _overview() -> str:
+    width = max(len(command.name) for command in COMMANDS)
+    listed = "\n".join(f"  {command.name:{width}}  {command.text}" for command in COMMANDS)
+    return (
+        "Uso: aforo COMANDO [opciones]\n\n"
+        "El aforo en vivo de un estadio a partir de sus cámaras Avigilon.\n\n"
+        f"Comandos:\n{listed}\n\n"
+        "Opciones:\n  -h, --help  muestra esta ayuda y termina\n  --version   muestra la versión y termina\n\n"
+        "La ayuda de cada comando: aforo COMANDO --help"
+    )
+
+
+def _parser(command: Command) -> Parser:
+    parser = Parser(f"aforo {command.name}", command.text)
+    for flag in command.flags:
+        parser.add_argument(flag.name, **flag.options)  # type: ignore[arg-type] # argparse's own, checked by its tests
+    if command.settings:
+        _add_settings(parser)
+    return parser
+
+
+def _add_settings(parser: Parser) -> None:
+    group = parser.add_argument_group("Ajustes")
+    group.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
+    set_help = "un ajuste, como --set acc.timeout=20; se puede repetir. La lista: docs/ajustes.md"
+    group.add_argument("--set", action="append", default=[], metavar="AJUSTE=VALOR", help=set_help)
+    group.add_argument("-v", "--verbose", action="store_true", help="registro con todo detalle")
