@@ -1,0 +1,179 @@
+"""The simulator as a process of its own: ``aforo simulate`` and ``python -m aforo.simulator``."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from aforo.clock import SystemClock
+from aforo.errors import BadCommand
+from aforo.simulator.behaviour import Behaviour
+from aforo.simulator.crowd import Crowd, Plan
+from aforo.simulator.faults import EVERY, Fault, Faults
+from aforo.simulator.server import Simulator
+
+_BEGAN_BEFORE = timedelta(hours=1)
+_LASTS = timedelta(hours=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to simulate. ``now``: the instant (aware UTC) at which the servers' clock starts, None for the machine's;
+    ``speed``: how much faster than the machine's it runs. ``faults``: see ``faults_from``; ``latency_ms``: per request.
+    ``ca_file``: where to leave the certificate while it runs.
+    """
+
+    plan: Plan
+    host: str = "127.0.0.1"
+    port: int = 0
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    faults: str = "none"
+    latency_ms: float = 0.0
+    speed: float = 1.0
+    now: datetime | None = None
+    ca_file: Path | None = None
+
+
+async def serve(options: Options, say: Callable[[str], object], stopping: asyncio.Event) -> None:
+    """Simulate until ``stopping`` is set.
+
+    ``say`` is given one line of JSON as soon as it listens: url, fingerprint, credentials, servers, cameras (the allow
+    list), start, end and now. Raises BadCommand for options that make no sense and for a port that is taken.
+    """
+    crowd = await asyncio.to_thread(Crowd, options.plan)
+    faults = faults_from(options, crowd.quiet)
+    starts_at = options.now or (SystemClock().now() if options.speed != 1.0 else None)
+    clock = SystemClock(options.speed, starts_at)
+    site = Simulator(
+        crowd, clock=clock, behaviour=options.behaviour, faults=faults, host=options.host, port=options.port
+    )
+    async with site:
+        if options.ca_file is not None:
+            await asyncio.to_thread(options.ca_file.write_text, site.ca_pem, encoding="ascii")
+        try:
+            say(_ready(site))
+            await stopping.wait()
+        finally:
+            if options.ca_file is not None:
+                await asyncio.to_thread(options.ca_file.unlink, missing_ok=True)
+
+
+def faults_from(options: Options, broken: Sequence[str] = ()) -> Faults:
+    """The faults that the options name: ``all``, ``none``, or ``name[=probability[:seconds]],…``.
+
+    With ``all`` the ``broken`` cameras are in trouble for ever. Raises BadCommand for a name that is none.
+    """
+    seed = options.plan.seed
+    faults = Faults.all(seed, broken) if options.faults == "all" else Faults(seed)
+    for part in options.faults.split(",") if options.faults not in {"all", "none"} else ():
+        name, _, rest = part.partition("=")
+        probability, _, seconds = rest.partition(":")
+        try:
+            usual = EVERY.get(name, Fault())
+            chance, longest = float(probability or usual.probability), float(seconds or usual.seconds)
+            faults.set(name, replace(usual, probability=chance, seconds=longest))
+        except ValueError as error:
+            raise BadCommand(
+                f"Falla desconocida o mal escrita: {part!r}.",
+                remedy=f"Use all, none o nombre[=probabilidad[:segundos]], con estos nombres: {', '.join(EVERY)}.",
+            ) from error
+    if options.latency_ms:
+        faults.set("latency", Fault(seconds=options.latency_ms / 1000))
+    return faults
+
+
+def behaviour_from(text: str) -> Behaviour:
+    """The behaviour that differs from the usual one in ``name=value,…``. Raises BadCommand for what is not known."""
+    given = dict(part.partition("=")[::2] for part in text.split(",") if part)
+    usual = {name: value for name, value in asdict(Behaviour()).items() if name != "client_versions"}
+    remedy = f"Use nombre=valor,… con estos nombres: {', '.join(usual)}."
+    if unknown := given.keys() - usual.keys():
+        raise BadCommand(f"Comportamiento desconocido: {', '.join(sorted(unknown))}.", remedy=remedy)
+    try:
+        return msgspec.convert(usual | given, Behaviour, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadCommand(f"Comportamiento mal escrito: {text!r}.", remedy=remedy) from error
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of the simulator."""
+    parser.add_argument("--host", default="127.0.0.1", help="dirección en la que escucha")
+    parser.add_argument("--port", type=int, default=0, help="puerto; 0: uno libre")
+    parser.add_argument("--events", type=int, default=5_000, help="pasos de personas y vehículos dentro del evento")
+    parser.add_argument("--cameras", type=int, default=17, help="cámaras permitidas")
+    parser.add_argument("--quiet-cameras", type=int, default=0, help="cámaras permitidas que nunca ven a nadie")
+    parser.add_argument("--servers", type=int, default=1, choices=(1, 2), help="servidores del sitio")
+    parser.add_argument("--burst", type=int, default=0, help="eventos adicionales en milisegundos vecinos")
+    parser.add_argument("--seed", type=int, default=1, help="la misma semilla da siempre el mismo evento")
+    parser.add_argument("--start", type=_instant, help="comienzo del evento, ISO 8601 con zona; por defecto hace 1 h")
+    parser.add_argument("--end", type=_instant, help="fin del evento; por defecto 3 h después del comienzo")
+    parser.add_argument("--now", type=_instant, help="hora a la que arranca el reloj del servidor; por defecto la real")
+    parser.add_argument("--speed", type=float, default=1.0, help="cuántas veces más rápido corre ese reloj")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="demora de cada respuesta, en milisegundos")
+    parser.add_argument("--faults", default="none", help="all, none o nombre[=probabilidad[:segundos]],…")
+    parser.add_argument("--behaviour", default="", help="variante de la API: nombre=valor,…")
+    parser.add_argument("--ca-file", type=Path, help="archivo en el que deja el certificado mientras funciona")
+
+
+def options_from(arguments: argparse.Namespace) -> Options:
+    """The options that were given. Raises BadCommand where they do not fit."""
+    start = arguments.start or SystemClock().now().replace(microsecond=0) - _BEGAN_BEFORE
+    end = arguments.end or start + _LASTS
+    if end <= start or arguments.events < 0 or arguments.cameras < 1 or arguments.speed <= 0:
+        raise BadCommand(
+            "Las opciones del simulador no son posibles.",
+            remedy="El fin va después del comienzo; cámaras y velocidad son mayores que cero.",
+        )
+    plan = Plan(
+        start=start,
+        end=end,
+        seed=arguments.seed,
+        cameras=arguments.cameras,
+        events=arguments.events,
+        servers=arguments.servers,
+        quiet=arguments.quiet_cameras,
+        burst=arguments.burst,
+    )
+    return Options(
+        plan=plan,
+        host=arguments.host,
+        port=arguments.port,
+        behaviour=behaviour_from(arguments.behaviour),
+        faults=arguments.faults,
+        latency_ms=arguments.latency_ms,
+        speed=arguments.speed,
+        now=arguments.now,
+        ca_file=arguments.ca_file,
+    )
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(text)
+    return instant.astimezone(UTC)
+
+
+def _ready(site: Simulator) -> str:
+    credentials = site.credentials
+    line = {
+        "url": site.url,
+        "fingerprint": site.fingerprint,
+        "credentials": {
+            "username": credentials.username,
+            "password": credentials.password,
+            "user_nonce": credentials.user_nonce,
+            "user_key": credentials.user_key,
+            "integration_id": credentials.integration_id,
+        },
+        "servers": [server.id for server in site.crowd.servers],
+        "cameras": site.crowd.allowed,
+        "start": site.crowd.plan.start,
+        "end": site.crowd.plan.end,
+        "now": site.clock.now(),
+    }
+    return msgspec.json.encode(line).decode()
