@@ -55,6 +55,7 @@ class Monitor:
         self._store = Store(settings.database.url.get_secret_value(), zones, self._timezone)
         self._over: set[ScheduledEvent] = set()
         self.board = Board()
+        self._open: Rooms | None = None
 
     async def run(self, *, no_wait: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code."""
@@ -72,6 +73,22 @@ class Monitor:
                 else:
                     await self._wait_for_event()
         return 0
+
+    def troubles(self) -> list[str]:
+        """What is not well right now, as Spanish sentences; empty when all is."""
+        if self._open is None:
+            return []
+        found = []
+        writer, acc, coverage = self._open.writer, self._open.acc, self.board.coverage
+        if writer.down_since is not None:
+            found.append(f"La base de datos no responde; por guardar: {writer.pending} eventos. Nada se pierde.")
+        if acc.link_down_since is not None:
+            found.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
+        elif coverage is not None:
+            behind = coverage.behind(self._clock.now())
+            failing = [feed.camera_id for feed, state in behind.items() if state.failing_since]
+            found += [f"La cámara {camera[:16]}… no contesta; su tiempo queda pendiente." for camera in failing]
+        return found
 
     async def backfill(self, day: date) -> int:
         """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
@@ -106,6 +123,7 @@ class Monitor:
                 writer=writer,
                 board=self.board,
             )
+            self._open = rooms
             writer.on_stored = rooms.stored
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)

@@ -1,0 +1,185 @@
+"""``aforo demo``: a whole match in a minute, over real HTTPS, into SQLite, and the proof that nothing was lost."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from aforo.clock import Clock, SystemClock
+from aforo.logs import logging_to
+from aforo.model import ScheduledEvent, Window
+from aforo.monitor import Monitor
+from aforo.settings import AccSettings, DatabaseSettings, LogSettings, MonitorSettings, Settings, WebSettings
+from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.terminal import LastNews, View
+
+_log = logging.getLogger(__name__)
+
+_NAME = "Partido de demostración"
+_EARLY = timedelta(minutes=4)  # the monitor starts that long before the match's doors open
+_DOORS, _HOURS = time(16, 0), timedelta(hours=7)
+_AFTER = timedelta(minutes=10)  # grace and close, in the evening's time
+_SECRETS = ("password", "user_nonce", "user_key", "integration_id")
+_LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=20))  # when another program holds the database
+
+
+def main(*, seconds: float = 60.0, port: int = 0, seed: int = 1, folder: Path | None = None) -> int:
+    """Play the match in about ``seconds`` real seconds; ``port`` 0: no page. Returns 0 when the proof holds."""
+    folder = folder or Path.cwd()
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="aforo-") as scratch:
+        return asyncio.run(_Demo(console, folder, Path(scratch), port, seed).play(seconds))
+
+
+class _Demo:
+    def __init__(self, console: Console, folder: Path, scratch: Path, port: int, seed: int) -> None:
+        self._console = console
+        self._database = folder / "aforo-demo.db"
+        self._log_file = folder / "aforo-demo.log"
+        self._scratch = scratch
+        self._port = port
+        self._seed = seed
+        self._news = LastNews()
+
+    async def play(self, seconds: float) -> int:
+        defaults = MonitorSettings()
+        timezone = defaults.timezone
+        today = SystemClock().now().astimezone(timezone).date()
+        doors = datetime.combine(today, _DOORS, timezone).astimezone(UTC)
+        event = ScheduledEvent(today, _NAME, Window(doors, doors + _HOURS))
+        clock = SystemClock((_EARLY + _HOURS + _AFTER) / timedelta(seconds=seconds), doors - _EARLY)
+        crowd = Crowd(Plan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
+        for stale in self._database.parent.glob(self._database.name + "*"):
+            stale.unlink()
+        async with Simulator(crowd, clock=clock, faults=self._faults(crowd, event)) as site:
+            settings = self._settings(site, crowd, event)
+            with logging_to(settings.log, timezone, settings.secrets(), console=None):
+                logging.getLogger().addHandler(self._news)
+                try:
+                    await self._watch(settings, clock, event)
+                finally:
+                    logging.getLogger().removeHandler(self._news)
+        return self._prove(crowd, event, settings)
+
+    def _settings(self, site: Simulator, crowd: Crowd, event: ScheduledEvent) -> Settings:
+        """The settings that a stadium would have, and its two files, in a scratch folder."""
+        schedule = {str(event.day): {"nombre": event.name, "hora_inicio": "16:00", "hora_fin": "23:00"}}
+        schedule_file = self._scratch / "eventos_programados.json"
+        cameras_file = self._scratch / "ids_camaras_permitidas.json"
+        schedule_file.write_text(json.dumps(schedule), encoding="utf-8")
+        cameras_file.write_text(json.dumps(crowd.allowed), encoding="utf-8")
+        secrets = {name: SecretStr(getattr(site.credentials, name)) for name in _SECRETS}
+        return Settings(
+            acc=AccSettings(
+                url=site.url,
+                username=site.credentials.username,
+                fingerprint=site.fingerprint,
+                timeout=2.0,
+                **secrets,
+            ),
+            database=DatabaseSettings(url=SecretStr(f"sqlite:///{self._database}")),
+            monitor=MonitorSettings(schedule_file=schedule_file, cameras_file=cameras_file),
+            log=LogSettings(file=self._log_file),
+            web=WebSettings(port=self._port),
+        )
+
+    def _faults(self, crowd: Crowd, event: ScheduledEvent) -> Faults:
+        """What goes wrong this evening; times are the evening's."""
+        start = event.window.since
+        hung = Fault(
+            since=start + timedelta(minutes=70),
+            until=start + timedelta(minutes=110),
+            cameras=frozenset(crowd.allowed[-1:]),
+        )
+        away = Fault(since=start + timedelta(minutes=130), until=start + timedelta(minutes=155))
+        troubles = {
+            "error_503": Fault(0.02),
+            "cut_json": Fault(0.01),
+            "expire_session": Fault(0.004),
+            "malformed": Fault(0.01),
+            "repeated": Fault(0.03),
+            "late": Fault(0.03, seconds=100.0),
+            "camera_hang": hung,
+            "away": away,
+        }
+        return Faults(self._seed, troubles)
+
+    async def _watch(self, settings: Settings, clock: Clock, event: ScheduledEvent) -> None:
+        """Run the job, the view beside it, and the program that locks the database for a while."""
+        monitor = Monitor(settings, clock, asyncio.Event())
+        locking = asyncio.create_task(self._lock_database(clock, event))
+        try:
+            async with self._view(monitor, clock, settings):
+                await monitor.run()
+        finally:
+            locking.cancel()
+
+    async def _lock_database(self, clock: Clock, event: ScheduledEvent) -> None:
+        begins, ends = (event.window.since + after for after in _LOCKED)
+        await clock.sleep((begins - clock.now()).total_seconds())
+        with closing(sqlite3.connect(self._database, isolation_level=None, timeout=1.0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await clock.sleep((ends - clock.now()).total_seconds())
+            other.execute("ROLLBACK")
+
+    @asynccontextmanager
+    async def _view(self, monitor: Monitor, clock: Clock, settings: Settings) -> AsyncIterator[None]:
+        """Draw the evening four times a second where there is a terminal; else the log's lines go out as they come."""
+
+        def view() -> View:
+            return View(monitor.board, clock.now(), settings.monitor.timezone, monitor.troubles(), self._news)
+
+        if not self._console.is_terminal:
+            echo = logging.StreamHandler(sys.stdout)
+            logging.getLogger("aforo").addHandler(echo)
+            try:
+                yield
+            finally:
+                logging.getLogger("aforo").removeHandler(echo)
+            return
+        with Live(get_renderable=view, console=self._console, refresh_per_second=4, screen=True):
+            yield
+
+    def _prove(self, crowd: Crowd, event: ScheduledEvent, settings: Settings) -> int:
+        """Compare the tables, read with SQLite itself, with the crowd's truth; 0 when they are equal."""
+        truth = crowd.truth().tell(*event.window, crowd.allowed)
+        with closing(sqlite3.connect(self._database)) as database:
+            stored = Counter(database.execute(
+                'SELECT "analyticEventName", "area", "activity", "cameraId", "timestamp" FROM "eventos_Analisis"'
+                " WHERE nombre_evento = ?", (event.name,),
+            ).fetchall())  # fmt: skip
+            aforos = {zone.name: _aforo(database, zone.table, event.name) for zone in settings.zones}
+        expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in truth.history)
+        table = Table(title="La prueba: lo que pasó en el estadio y lo que dicen las tablas")
+        for heading in ("", "en el estadio", "en la base", "diferencia"):
+            table.add_column(heading, justify="right" if heading else "left")
+        lost, doubled = (expected - stored).total(), (stored - expected).total()
+        _row(table, "eventos_Analisis, filas", expected.total(), stored.total())
+        for zone in settings.zones:
+            _row(table, f"{zone.table}, aforo", truth.zones[zone.name].aforo, aforos[zone.name])
+        self._console.print(table)
+        right = not lost and not doubled and all(truth.zones[name].aforo == aforo for name, aforo in aforos.items())
+        self._console.print(f"Perdidos: {lost}. Repetidos: {doubled}. {'Todo coincide.' if right else 'NO coincide.'}")
+        self._console.print(f"Base de datos: {self._database}\nRegistro: {self._log_file}")
+        return 0 if right else 1
+
+
+def _aforo(database: sqlite3.Connection, table: str, event: str) -> int:
+    statement = f'SELECT aforo FROM "{table}" WHERE evento = ?'  # noqa: S608 -- the table is of our own settings
+    return int(database.execute(statement, (event,)).fetchone()[0])
+
+
+def _row(table: Table, what: str, true: int, stored: int) -> None:
+    table.add_row(what, f"{true:,}".replace(",", "."), f"{stored:,}".replace(",", "."), str(stored - true))

@@ -1,0 +1,125 @@
+"""The evening on a terminal: the event's progress, each zone with its curve, what is being recovered, the last news."""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from rich.align import Align
+from rich.console import Group, RenderableType
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from aforo.board import Board
+from aforo.model import Occupancy, ScheduledEvent
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLORS = ("cyan", "green", "magenta", "yellow", "blue")
+_LEVELS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+class LastNews(logging.Handler):
+    """Keeps the last log lines for the view."""
+
+    def __init__(self, lines: int = 40, level: int = logging.INFO) -> None:
+        super().__init__(level)
+        self.records: deque[logging.LogRecord] = deque(maxlen=lines)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record."""
+        self.records.append(record)
+
+
+@dataclass(slots=True)
+class View:
+    """What one drawing shows. ``now`` is aware UTC; ``troubles`` are Spanish sentences."""
+
+    board: Board
+    now: datetime
+    timezone: ZoneInfo
+    troubles: Sequence[str]
+    news: LastNews
+
+    def __rich__(self) -> RenderableType:
+        layout = Layout()
+        layout.split_column(
+            Layout(self._header(), size=5),
+            Layout(self._zones(), size=9),
+            Layout(self._troubles(), size=6),
+            Layout(self._last_news()),
+        )
+        return layout
+
+    def _header(self) -> RenderableType:
+        event = self.board.event
+        if event is None:
+            return Panel("Esperando el evento…", title="Aforo")
+        done, whole = self.now - event.window.since, event.window.until - event.window.since
+        bar = ProgressBar(total=whole.total_seconds(), completed=max(0.0, min(done, whole).total_seconds()))
+        counts = f"{self.board.stored:,} eventos guardados · {self.board.repeated:,} repetidos, no contados de nuevo"
+        line = Table.grid(expand=True)
+        line.add_column()
+        line.add_column(justify="right")
+        line.add_row(f"{self._clock(self.now)}   {self.board.phase}", counts.replace(",", "."))
+        span = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
+        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {span}")
+
+    def _zones(self) -> RenderableType:
+        row = Layout()
+        zones = [
+            Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)]))
+            for number, occupancy in enumerate(self.board.occupancies.values())
+        ]
+        row.split_row(*zones or [Layout(Panel(""))])
+        return row
+
+    def _zone(self, occupancy: Occupancy, color: str) -> RenderableType:
+        curve = self.board.curves.get(occupancy.zone, [])
+        return Panel(
+            Group(
+                Align.center(Text(f"{occupancy.count}", style=f"bold {color}")),
+                Align.center(Text(f"entradas {occupancy.entries} · salidas {occupancy.exits}")),
+                Align.center(Text(f"salidas con la zona en cero: {occupancy.swallowed}", style="dim")),
+                Text(""),
+                Align.center(Text(self._spark(curve), style=color)),
+            ),
+            title=occupancy.zone,
+        )
+
+    def _spark(self, curve: Sequence[tuple[datetime, int]], width: int = 30) -> str:
+        event = self.board.event
+        return "" if event is None else sparkline(curve, event, self.now, width)
+
+    def _troubles(self) -> RenderableType:
+        if not self.troubles:
+            return Panel(Text("Todo contesta y todo está guardado.", style="green"), title="Recuperación")
+        return Panel(Text("\n".join(self.troubles[:4]), style="yellow"), title="Recuperación")
+
+    def _last_news(self) -> RenderableType:
+        lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.news.records]
+        return Panel(Group(*lines[-12:]), title="Registro")
+
+    def _clock(self, instant: datetime) -> str:
+        return instant.astimezone(self.timezone).strftime("%H:%M")
+
+
+def sparkline(curve: Sequence[tuple[datetime, int]], event: ScheduledEvent, now: datetime, width: int) -> str:
+    """The curve from the event's start until now, drawn with blocks; each one the aforo at the end of its step."""
+    since, until = event.window
+    step = max((until - since) / width, timedelta(seconds=1))
+    highest = max((count for _, count in curve), default=0) or 1
+    drawn = []
+    last = place = 0
+    for number in range(1, width + 1):
+        if since + (number - 1) * step > now:
+            break
+        while place < len(curve) and curve[place][0] <= since + number * step:
+            last = curve[place][1]
+            place += 1
+        drawn.append(_BARS[round(last / highest * (len(_BARS) - 1))])
+    return "".join(drawn)
