@@ -1,0 +1,160 @@
+"""What a newcomer and CI run, with nothing but Python: ``python3 dev.py demo``, ``python3 dev.py test``.
+
+    demo [flags]    the demo (``aforo demo``); needs only the program's own packages
+    test [args]     every check and every test; the arguments go to pytest
+    docs            write the generated page of settings
+    pin             pin all packages anew, after a change of dependencies in pyproject.toml
+
+Packages come from requirements*.txt, each with its hash, into ``.venv``; a second run finds them there.
+"""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VENV = HERE / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+SETTINGS_PAGE = HERE / "docs" / "ajustes.md"
+RUN, DEV = "requirements.txt", "requirements-dev.txt"
+
+CHECKS = (
+    ("ruff check", ["-m", "ruff", "check", "."]),
+    ("ruff format", ["-m", "ruff", "format", "--check", "."]),
+    ("mypy", ["-m", "mypy"]),
+    ("lint-imports", ["-c", "from importlinter.cli import lint_imports_command as main; main()"]),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name; returns its exit code."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python is what this is for
+        return fail(f"Hace falta Python 3.11 o posterior; este es {sys.version.split()[0]}.")
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is None:
+        return fail((__doc__ or "").strip())
+    return command(arguments[1:])
+
+
+def demo(arguments: Sequence[str]) -> int:
+    """Run the demo."""
+    return prepare(RUN) or inside(["-m", "aforo", "demo", *arguments])
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run every check and every test, also those after one that fails; 0 when all passed."""
+    if code := prepare(RUN, DEV):
+        return code
+    failed = [name for name, check in CHECKS if inside(check)]
+    if code := inside(["-m", "pytest", *(arguments or ["-n", "auto"])]):
+        failed.append("pytest")
+    for name in failed:
+        print(f"No pasó: {name}", file=sys.stderr)
+    return code or int(bool(failed))
+
+
+def docs(_arguments: Sequence[str]) -> int:
+    """Write docs/ajustes.md from the table of settings."""
+    if code := prepare(RUN):
+        return code
+    page = subprocess.run(
+        [PYTHON, "-m", "aforo.settings"], env=environment(), cwd=HERE, check=True, capture_output=True
+    )
+    SETTINGS_PAGE.write_bytes(page.stdout)
+    return 0
+
+
+def pin(_arguments: Sequence[str]) -> int:
+    """Write both requirements files from pyproject.toml: universal, with hashes, without addresses."""
+    if code := prepare() or pip(["install", "--quiet", "uv"]):
+        return code
+    for target, group in ((RUN, []), (DEV, ["--group", "dev"])):
+        flags = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
+        quiet = ["--no-annotate", "--no-config", "--quiet", "--upgrade", "--output-file", target]
+        if code := inside(["-m", "uv", "pip", "compile", *flags, *quiet, *group, "pyproject.toml"]):
+            return code
+        if "://" in (HERE / target).read_text(encoding="utf-8"):
+            return fail(f"{target} contiene una dirección: revise la configuración de uv en este equipo.")
+    return 0
+
+
+def prepare(*requirements: str) -> int:
+    """Make ``.venv`` and bring in the pinned packages, where that has not been done; 0 when all is there."""
+    if not PYTHON.exists() and (code := make_venv()):
+        return code
+    return next((code for name in requirements if (code := install(name))), 0)
+
+
+def install(requirements: str) -> int:
+    """Install the packages of that file into ``.venv``, unless they are those it already has."""
+    wanted = hashlib.sha256((HERE / requirements).read_bytes()).hexdigest()
+    stamp = VENV / f"{requirements}.sha256"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return 0
+    print(f"Instalando los paquetes de {requirements} en .venv (solo esta vez)…", file=sys.stderr, flush=True)
+    # What runs at the stadium is never built here; one of the tests' packages exists only as a source.
+    built = [] if requirements == DEV else ["--only-binary", ":all:"]
+    if code := pip(["install", "--quiet", "--require-hashes", *built, "-r", requirements]):
+        return fail("No se pudieron instalar los paquetes: mire arriba qué falta.", code)
+    stamp.write_text(wanted)
+    return 0
+
+
+def make_venv() -> int:
+    """Make ``.venv``; with its own pip, or run by ours where this Python lacks ensurepip, as on Debian."""
+    own_pip = has("ensurepip")
+    if not own_pip and not has("pip"):
+        return fail("A este Python le faltan pip y venv: en Debian o Ubuntu, «apt install python3-pip python3-venv».")
+    try:
+        venv.create(VENV, clear=True, with_pip=own_pip)
+    except subprocess.CalledProcessError:  # Debian leaves ensurepip there, without what it installs
+        venv.create(VENV, clear=True, with_pip=False)
+    return 0
+
+
+def pip(arguments: Sequence[str]) -> int:
+    """Run pip on ``.venv``: its own, or this Python's where it has none."""
+    common = ["--disable-pip-version-check", "--no-input"]
+    if any(VENV.glob("[Ll]ib*/**/site-packages/pip/__init__.py")):
+        return inside(["-m", "pip", *common, *arguments])
+    return run([sys.executable, "-m", "pip", "--python", str(PYTHON), *common, *arguments])
+
+
+def inside(arguments: Sequence[str]) -> int:
+    """Run ``.venv``'s Python with the sources at hand."""
+    return run([str(PYTHON), *arguments])
+
+
+def run(command: Sequence[str]) -> int:
+    """Run a command from the repository's root; returns its exit code, 130 after Ctrl-C."""
+    try:
+        return subprocess.run(command, cwd=HERE, env=environment(), check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the sources on the path."""
+    return os.environ | {"PYTHONPATH": str(HERE / "src"), "PYTHONUTF8": "1"}
+
+
+def has(module: str) -> bool:
+    """Tell whether this Python has a module."""
+    return importlib.util.find_spec(module) is not None
+
+
+def fail(message: str, code: int = 2) -> int:
+    """Tell why, and return the exit code."""
+    print(message, file=sys.stderr)
+    return code
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"demo": demo, "test": test, "docs": docs, "pin": pin}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
