@@ -8,18 +8,20 @@ from aforo.settings.models import (
     LogSettings,
     MonitorSettings,
     Settings,
-    WebSettings,
     ZoneSettings,
 )
+from aforo.settings.page import AlertsSettings, OperatorSettings, WebSettings
 from aforo.settings.sources import Given
 
 __all__ = [
     "AccSettings",
+    "AlertsSettings",
     "DatabaseSettings",
     "EventsSettings",
     "Given",
     "LogSettings",
     "MonitorSettings",
+    "OperatorSettings",
     "Settings",
     "WebSettings",
     "ZoneSettings",

@@ -52,6 +52,7 @@ TITLES = {
     "monitor": "[monitor]: las vueltas",
     "log": "[log]: el registro",
     "web": "[web]: la página",
+    "alerts": "[alerts]: los avisos",
     "events": "[events]: el historial",
     "zones": "[[zones]]: las zonas",
 }

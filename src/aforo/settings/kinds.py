@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, SecretStr
 
 RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
+SCRYPT = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[\w-]{16,}\$[\w-]{32,}")  # as web.passwords writes it
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
 
 
@@ -72,6 +73,13 @@ def _rule(value: Any) -> Any:
     return value
 
 
+def _password_hash(value: Any) -> Any:
+    plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(plain, str) and not SCRYPT.fullmatch(plain.strip()):
+        raise ValueError("hash")
+    return plain.strip() if isinstance(plain, str) else value
+
+
 def _table(value: Any) -> Any:
     if isinstance(value, str) and not TABLE.fullmatch(value):
         raise ValueError("table")
@@ -88,4 +96,5 @@ Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
+PasswordHash = Annotated[SecretStr, BeforeValidator(_password_hash)]
 TableName = Annotated[str, BeforeValidator(_table)]

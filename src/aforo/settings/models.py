@@ -6,15 +6,15 @@ new field. Nothing is read at import.
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote_plus
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
-from pydantic.config import JsonDict
+from pydantic import PrivateAttr, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from aforo.errors import BadSetting
+from aforo.settings.base import PERCENT, SECONDS, TEXT, Section, setting
 from aforo.settings.kinds import (
     DatabaseUrl,
     Fingerprint,
@@ -28,23 +28,10 @@ from aforo.settings.kinds import (
     Whole,
     YesNo,
 )
+from aforo.settings.page import AlertsSettings, WebSettings
 
 HISTORY_TABLE = "eventos_Analisis"
-SECONDS = "un número de segundos, 0 o mayor"
-TEXT = "un texto"
 RULES = "reglas «contains:TEXTO» o «equals:TEXTO»"
-
-
-def setting(default: Any, text: str, allowed: str, *, from_file: bool = False, **limits: Any) -> Any:
-    """One row of the table. ``text`` and ``allowed`` are Spanish; ``from_file`` gives it a ``…_file`` twin."""
-    extra: JsonDict = {"allowed": allowed, "from_file": from_file}
-    return Field(default, description=text, json_schema_extra=extra, validate_default=False, **limits)
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, strict about names, silent about values in errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class AccSettings(Section):
@@ -169,15 +156,6 @@ class LogSettings(Section):
     backups: Whole = setting(5, "Archivos anteriores que se conservan.", "un entero entre 1 y 1000", ge=1, le=1000)
 
 
-class WebSettings(Section):
-    """The page of the control room."""
-
-    host: str = setting(
-        "127.0.0.1", "Dirección en que escucha la página.", "un nombre o una dirección IP", min_length=1
-    )
-    port: Whole = setting(8080, "Puerto de la página; 0: sin página.", "un entero entre 0 y 65535", ge=0, le=65535)
-
-
 class EventsSettings(Section):
     """Which analytic events go to the history."""
 
@@ -200,6 +178,14 @@ class ZoneSettings(Section):
     exits: list[Rule] = setting([], "Qué eventos son una salida.", f"una lista de {RULES}")
     capacity: Whole = setting(0, "Cupo de la zona; 0: no se conoce.", "un entero, 0 o mayor", ge=0)
     initial: Whole = setting(0, "Aforo con el que empieza el evento.", "un entero, 0 o mayor", ge=0)
+    warning: Number = setting(80.0, "Porcentaje del cupo desde el que la zona está casi llena.", PERCENT, gt=0, le=1000)
+    full: Number = setting(100.0, "Porcentaje del cupo desde el que la zona está llena.", PERCENT, gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> "ZoneSettings":
+        if self.warning > self.full:
+            raise PydanticCustomError("aforo", "zones: warning no puede ser mayor que full")
+        return self
 
 
 STADIUM_ZONES = [
@@ -226,6 +212,7 @@ class Settings(Section):
     monitor: MonitorSettings = MonitorSettings()
     log: LogSettings = LogSettings()
     web: WebSettings = WebSettings()
+    alerts: AlertsSettings = AlertsSettings()
     events: EventsSettings = EventsSettings()
     zones: list[ZoneSettings] = setting(
         STADIUM_ZONES, "Las zonas.", "una lista de tablas [[zones]] con name, table, entries y exits"
@@ -264,7 +251,9 @@ class Settings(Section):
 
     def secrets(self) -> list[str]:
         """Every secret value that is set, for the log's mask."""
-        fields = (self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id)
+        fields = [self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id]
+        fields += [self.web.read_token, self.alerts.webhook_url]
+        fields += [operator.password_hash for operator in self.web.operators]
         odbc = self.database.odbc.get_secret_value()
         found = [field.get_secret_value() for field in fields]
         found += re.findall(r"(?i)(?:PWD|Password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]+)", odbc)

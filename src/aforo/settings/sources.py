@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,12 +87,12 @@ def _toml_fault(path: Path, text: str, message: str) -> str:
 def _toml_lines(text: str) -> dict[str, int]:
     """At which line each name stands. tomllib does not tell; this is right for files as people write them."""
     lines: dict[str, int] = {}
-    prefix, tables = "", 0
+    prefix, tables = "", Counter[str]()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := SECTION.match(line):
             name = _bare(header[2])
-            prefix = f"{name}.{tables}." if header[1] == "[[" else f"{name}."
-            tables += header[1] == "[["
+            prefix = f"{name}.{tables[name]}." if header[1] == "[[" else f"{name}."
+            tables[name] += header[1] == "[["
             lines.setdefault(name, number)
             lines.setdefault(prefix.rstrip("."), number)
         elif key := KEY.match(line):

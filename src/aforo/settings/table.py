@@ -37,7 +37,7 @@ def env_name(name: str) -> str:
 
 def _row(prefix: str, name: str, field: FieldInfo) -> Row:
     extra = cast("dict[str, Any]", field.json_schema_extra)
-    secret = field.annotation is SecretStr
+    secret = field.annotation is SecretStr or bool(extra.get("secret"))
     is_list = getattr(field.annotation, "__origin__", None) is list
     return Row(
         prefix + name, field.default, field.description or "", extra["allowed"], secret, extra["from_file"], is_list
