@@ -1,4 +1,4 @@
-"""The table of commands. A new one: a function that runs it, and a row."""
+"""The table of commands. A new one: a function that runs it, one for its flags, and a row."""
 
 import argparse
 import os
@@ -16,21 +16,13 @@ if TYPE_CHECKING:
 Arguments = argparse.Namespace
 
 
-class Flag(NamedTuple):
-    """An argument of a command; ``options`` are argparse's own."""
-
-    name: str
-    options: dict[str, object]
-
-
 class Command(NamedTuple):
-    """A command: what it is for, in Spanish, how it runs, and what it takes besides the settings' flags."""
+    """A command: what it is for, in Spanish, how it runs, and the flags it takes."""
 
     name: str
     text: str
     run: Callable[[Arguments], int]
-    flags: tuple[Flag, ...] = ()
-    settings: bool = True
+    flags: Callable[[Parser], None]
 
 
 def _settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
@@ -79,48 +71,60 @@ def _cameras(arguments: Arguments) -> int:
 
 
 def _simulate(arguments: Arguments) -> int:
-    from aforo.simulator import main  # noqa: PLC0415
+    from aforo.cli.simulate import main  # noqa: PLC0415
+    from aforo.simulator import options_from  # noqa: PLC0415
 
-    return main(port=arguments.port, seed=arguments.seed)
+    return main(options_from(arguments))
 
 
-_SEED = Flag("--seed", {"type": int, "default": 1, "metavar": "N", "help": "semilla del público simulado (1)"})
+def _run_flags(parser: Parser) -> None:
+    parser.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
+    _settings_flags(parser)
+
+
+def _demo_flags(parser: Parser) -> None:
+    parser.add_argument("--seconds", type=positive, default=60.0, metavar="S", help="cuánto dura (60)")
+    parser.add_argument("--port", type=port, default=0, metavar="P", help="puerto de la página (0: sin página)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="semilla del público simulado (1)")
+
+
+def _check_flags(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="para programas: un objeto JSON")
+    _settings_flags(parser)
+
+
+def _cameras_flags(parser: Parser) -> None:
+    parser.add_argument("--write", action="store_true", help="las escribe como cámaras permitidas")
+    _settings_flags(parser)
+
+
+def _backfill_flags(parser: Parser) -> None:
+    parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
+    _settings_flags(parser)
+
+
+def _simulate_flags(parser: Parser) -> None:
+    from aforo.simulator import add_arguments  # noqa: PLC0415
+
+    add_arguments(parser)
+
+
+def _settings_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("Ajustes")
+    group.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
+    set_help = "un ajuste, como --set acc.timeout=20; se puede repetir. La lista: docs/ajustes.md"
+    group.add_argument("--set", action="append", default=[], metavar="AJUSTE=VALOR", help=set_help)
+    group.add_argument("-v", "--verbose", action="store_true", help="registro con todo detalle")
+
 
 COMMANDS = (
-    Command(
-        "run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run,
-        (Flag("--no-wait", {"action": "store_true", "help": "si ahora no hay evento, termina en lugar de esperarlo"}),),
-    ),
-    Command(
-        "demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo,
-        (
-            Flag("--seconds", {"type": positive, "default": 60.0, "metavar": "S", "help": "cuánto dura (60)"}),
-            Flag("--port", {"type": port, "default": 0, "metavar": "P", "help": "puerto de la página (0: sin página)"}),
-            _SEED,
-        ),
-        settings=False,
-    ),
-    Command(
-        "check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check,
-        (Flag("--json", {"action": "store_true", "help": "para programas: un objeto JSON"}),),
-    ),
-    Command(
-        "cameras", "Las cámaras que el servidor conoce.", _cameras,
-        (Flag("--write", {"action": "store_true", "help": "las escribe como cámaras permitidas"}),),
-    ),
-    Command(
-        "backfill", "El mismo trabajo sobre un evento pasado; se puede repetir sin peligro.", _backfill,
-        (Flag("date", {"type": day, "metavar": "FECHA", "help": "la fecha del evento, como 2025-01-20"}),),
-    ),
-    Command(
-        "simulate", "El simulador solo, para probar un cliente.", _simulate,
-        (
-            Flag("--port", {"type": port, "default": 8443, "metavar": "P", "help": "puerto (8443)"}),
-            _SEED,
-        ),
-        settings=False,
-    ),
-)  # fmt: skip
+    Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, _run_flags),
+    Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, _demo_flags),
+    Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
+    Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
+    Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),
+    Command("simulate", "El simulador solo, para probar un cliente.", _simulate, _simulate_flags),
+)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -156,16 +160,5 @@ def _overview() -> str:
 
 def _parser(command: Command) -> Parser:
     parser = Parser(f"aforo {command.name}", command.text)
-    for flag in command.flags:
-        parser.add_argument(flag.name, **flag.options)  # type: ignore[arg-type] # argparse's own, checked by its tests
-    if command.settings:
-        _add_settings(parser)
+    command.flags(parser)
     return parser
-
-
-def _add_settings(parser: Parser) -> None:
-    group = parser.add_argument_group("Ajustes")
-    group.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
-    set_help = "un ajuste, como --set acc.timeout=20; se puede repetir. La lista: docs/ajustes.md"
-    group.add_argument("--set", action="append", default=[], metavar="AJUSTE=VALOR", help=set_help)
-    group.add_argument("-v", "--verbose", action="store_true", help="registro con todo detalle")

@@ -1,0 +1,21 @@
+"""What every test has: a loop that nothing may block."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+from tests.fake_clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    """Fail the test when the program makes a call that blocks the loop it runs in."""
+    with blockbuster_ctx("aforo"):
+        yield
+
+
+@pytest.fixture
+async def fake_clock() -> AsyncIterator[FakeClock]:
+    """Virtual time from 2026-01-27 19:00 UTC on, which is 14:00 in Bogotá."""
+    async with FakeClock() as clock:
+        yield clock
