@@ -1,0 +1,9 @@
+"""The only room that speaks SQL: the ledger, the stadium's tables, and what follows from each new event."""
+
+from aforo.store.journal import Note
+from aforo.store.reading import Correction, Cursor, DoorMinute
+from aforo.store.shows import Show
+from aforo.store.store import Store
+from aforo.store.writer import Writer
+
+__all__ = ["Correction", "Cursor", "DoorMinute", "Note", "Show", "Store", "Writer"]

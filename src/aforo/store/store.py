@@ -1,0 +1,221 @@
+"""The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import URL, Connection, select
+
+from aforo.errors import BadSetting
+from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
+from aforo.occupancy import Stretch
+from aforo.store import reading, schema, tables
+from aforo.store.books import Book, Books, correction_row
+from aforo.store.journal import Journal, Note
+from aforo.store.ledger import Ledger, identify
+from aforo.store.legacy import Legacy
+from aforo.store.link import Link
+from aforo.store.local import from_ms, to_ms
+from aforo.store.reading import Correction, Cursor, DoorMinute
+from aforo.store.shows import Show, Shows
+
+
+class Store:
+    """The database of the job. ``open`` comes first; whatever fails, the next call starts from a fresh connection.
+
+    Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
+    StoreRejectedRow. A call that raises has changed nothing, but for a connection lost in the very commit: the same
+    call again is always safe.
+    """
+
+    def __init__(self, url: URL | str, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
+        for zone in zones:
+            if len(zone.name) > tables.ZONE_LENGTH:
+                raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {tables.ZONE_LENGTH} caracteres.")
+        self._zones = tuple(zones)
+        self._link = Link(url)
+        self._books = Books(self._link)
+        self._legacy = Legacy(self._link, self._zones, timezone)
+        self._ledger = Ledger(self._link, self._legacy)
+        self._shows = Shows(self._link, self._books, self._ledger, self._legacy)
+        self._journal = Journal(self._link)
+
+    @property
+    def name(self) -> str:
+        """The database, for people; without secrets."""
+        return self._link.name
+
+    def open(self) -> None:
+        """Connect, bring our tables to this version, find or create the stadium's tables."""
+        with self._link.write() as connection:
+            schema.ensure(connection)
+            self._legacy.prepare(connection)
+
+    def close(self) -> None:
+        """Let go of the connection. Raises nothing."""
+        self._link.close()
+
+    def open_show(
+        self, event: ScheduledEvent, verdict: Callable[[str], Verdict], rules: str, now: datetime | None = None
+    ) -> Show:
+        """The show of a scheduled event: stored already (then brought to what the schedule and ``rules`` say) or new.
+
+        ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
+        """
+        with self._writing() as connection:
+            book = self._shows.open(connection, event, verdict, rules, now)
+            self._write_zones(connection, book, self._zones)
+            return Show(
+                id=book.show_id,
+                event=book.event,
+                checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
+                occupancies=book.occupancies(self._zones),
+                closed=book.closed,
+            )
+
+    def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
+        """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
+
+        Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
+        """
+        events = identify(batch.events)
+        with self._writing() as connection:
+            book = self._books.open(connection, show.id)
+            fresh = {key: events[key] for key in self._ledger.unknown(connection, events)} if events else {}
+            moved = self._books.move_checkpoints(
+                connection, book, {feed: to_ms(until) for feed, until in batch.checkpoints.items()}
+            )
+            if fresh or moved:
+                self._books.turn_page(connection, book)
+            if fresh:
+                moves = self._ledger.add(
+                    connection, (book.show_id, book.event.name), fresh, batch.verdicts, to_ms(now), history=history
+                )
+                touched = self._books.count(connection, book, moves)
+                self._write_zones(connection, book, [zone for zone in self._zones if zone.name in touched])
+            return Stored(list(fresh.values()), len(batch.events) - len(fresh), book.occupancies(self._zones))
+
+    def counts(self, show: Show) -> dict[str, int]:
+        """The ledger's events per camera, inside the show's window."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, show.id)
+            return self._ledger.counts(connection, book.show_id, book.since_ms, book.until_ms)
+
+    def history_count(self, show: Show) -> int:
+        """The rows of eventos_Analisis with the show's name, inside its window."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, show.id)
+            return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
+
+    def rebuild(self, show: Show) -> dict[str, Occupancy]:
+        """Count everything anew from the movements; minutes and the zones' tables are rewritten where they differ."""
+        with self._writing() as connection:
+            book = self._books.open(connection, show.id)
+            if self._books.recount(connection, book):
+                self._books.turn_page(connection, book)
+            self._write_zones(connection, book, self._zones)
+            return book.occupancies(self._zones)
+
+    def close_show(self, show: Show, now: datetime) -> None:
+        """Note that the show is over and compared."""
+        with self._writing() as connection:
+            self._shows.close(connection, self._books.open(connection, show.id), now)
+
+    def last_open_show(self) -> ScheduledEvent | None:
+        """The latest show that was opened and never closed."""
+        with self._link.read() as connection:
+            return self._shows.last_open(connection)
+
+    def correct(self, show: Show, correction: Correction) -> dict[str, Occupancy]:
+        """Apply an operator's correction, once however often it is asked; returns each zone's aforo after it."""
+        with self._writing() as connection:
+            book = self._books.open(connection, show.id)
+            known = select(tables.corrections.c.id).where(tables.corrections.c.id == correction.id)
+            if connection.scalar(known) is None:
+                self._apply(connection, book, correction)
+            return book.occupancies(self._zones)
+
+    def occupancies(self, show: Show) -> dict[str, Occupancy]:
+        """Each zone's aforo as the database has it now."""
+        with self._link.read() as connection:
+            return self._books.open(connection, show.id).occupancies(self._zones)
+
+    def minutes(self, show: Show) -> dict[str, dict[int, Stretch]]:
+        """What each minute (epoch ms of its start) did to each zone's count."""
+        with self._link.read() as connection:
+            curves = self._books.open(connection, show.id).curves
+            return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
+
+    def doors(self, show: Show, since: datetime | None = None) -> list[DoorMinute]:
+        """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, show.id)
+            return reading.doors(connection, book, book.since_ms if since is None else to_ms(since))
+
+    def corrections(self, show: Show) -> list[Correction]:
+        """The show's corrections, oldest first."""
+        with self._link.read() as connection:
+            return reading.corrections(connection, self._books.open(connection, show.id))
+
+    def events(self, show: Show, after: Cursor | None = None, limit: int = 500) -> tuple[list[AccEvent], Cursor | None]:
+        """A page of the show's events in time order, and where the next page starts (None at the end)."""
+        with self._link.read() as connection:
+            return reading.events(connection, self._books.open(connection, show.id), after, limit)
+
+    def begin_note(  # noqa: PLR0913 -- the columns of the journal
+        self,
+        kind: str,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        show: Show | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        """Note in the journal that something began (and is over, with ``ended``); returns the note's id."""
+        with self._writing() as connection:
+            show_id = None if show is None else show.id
+            return self._journal.begin(connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended)
+
+    def end_note(self, note_id: int, ended: datetime) -> None:
+        """Note that it is over; a note that has an end keeps it."""
+        with self._writing() as connection:
+            self._journal.end(connection, note_id, ended)
+
+    def notes(self, show: Show | None = None, kind: str | None = None) -> list[Note]:
+        """The journal, oldest first."""
+        with self._link.read() as connection:
+            return self._journal.read(connection, None if show is None else show.id, kind)
+
+    def _apply(self, connection: Connection, book: Book, correction: Correction) -> None:
+        at_ms = to_ms(correction.at)
+        row = (
+            correction.id,
+            book.show_id,
+            correction.zone,
+            correction.delta,
+            correction.reason[: tables.NAME_LENGTH],
+            correction.author[: tables.NAME_LENGTH],
+            at_ms,
+        )
+        self._link.insert(connection, tables.corrections, [row])
+        move = correction_row(book, correction.id, correction.zone, correction.delta, at_ms)
+        self._link.insert(connection, tables.movements, [move])
+        self._books.turn_page(connection, book)
+        self._books.count(connection, book, [move])
+        self._write_zones(connection, book, [zone for zone in self._zones if zone.name == correction.zone])
+
+    def _write_zones(self, connection: Connection, book: Book, zones: Iterable[Zone]) -> None:
+        for zone, occupancy in book.occupancies(zones).items():
+            self._legacy.set_aforo(connection, zone, book.event.name, occupancy.count)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that writes. What is remembered may be ahead of the database when it fails: it is forgotten."""
+        try:
+            with self._link.write() as connection:
+                yield connection
+        except BaseException:
+            self._books.forget()
+            raise

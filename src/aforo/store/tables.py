@@ -1,0 +1,127 @@
+"""Our own tables, as the newest migration leaves them. Times are epoch ms, UTC; keys compare byte by byte."""
+
+import hashlib
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, String, Table, Unicode, UnicodeText
+from sqlalchemy.dialects import mssql
+from sqlalchemy.types import TypeEngine
+
+BINARY = "Latin1_General_100_BIN2"  # on SQL Server: "a" and "A" are two ids, whatever the database's collation
+KEY_LENGTH = 128  # characters of an id; three of them stay below the 900 bytes of a SQL Server key
+ZONE_LENGTH = 100
+NAME_LENGTH = 1000
+
+
+def key(length: int) -> TypeEngine[str]:
+    """Text that takes part in a key."""
+    return Unicode(length).with_variant(mssql.NVARCHAR(length, collation=BINARY), "mssql")
+
+
+def fit_key(text: str, length: int = KEY_LENGTH) -> str:
+    """The id itself, or, where it is longer than a key may be, its beginning and a hash of the whole."""
+    if len(text) <= length:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{text[: length - 33]}~{digest}"
+
+
+metadata = MetaData()
+
+shows = Table(
+    "aforo_shows",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("day", String(10), nullable=False),
+    Column("name", Unicode(NAME_LENGTH), nullable=False),
+    Column("starts_ms", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),
+    Column("rules", UnicodeText, nullable=False),
+    # Grows with every transaction that changes anything of the show: what is remembered is valid while it stands still.
+    Column("revision", BigInteger, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("closed_ms", BigInteger),
+)
+
+# The ledger: each event once, for ever. In time order, so that new events go to its end and a show is one range of it.
+events = Table(
+    "aforo_events",
+    metadata,
+    Column("occurred_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("server_id", key(KEY_LENGTH), primary_key=True),
+    Column("this_id", key(KEY_LENGTH), primary_key=True),
+    Column("show_id", Integer, nullable=False),
+    Column("camera_id", key(KEY_LENGTH), nullable=False),
+    Column("name", Unicode(NAME_LENGTH), nullable=False),
+    Column("area", Unicode(NAME_LENGTH), nullable=False),
+    Column("activity", Unicode(NAME_LENGTH), nullable=False),
+    Column("history", SmallInteger, nullable=False),  # 0 not for the history, 1 written there, 2 refused by that table
+    Column("seen_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+movements = Table(
+    "aforo_movements",
+    metadata,
+    Column("show_id", Integer, primary_key=True, autoincrement=False),
+    Column("zone", key(ZONE_LENGTH), primary_key=True),
+    Column("occurred_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # thisId as a number: the order in a millisecond
+    Column("server_id", key(KEY_LENGTH), primary_key=True),
+    Column("this_id", key(KEY_LENGTH), primary_key=True),
+    Column("delta", Integer, nullable=False),
+    Column("correction", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One occupancy.Stretch per minute of a zone, and the last instant that is in it.
+minutes = Table(
+    "aforo_minutes",
+    metadata,
+    Column("show_id", Integer, primary_key=True, autoincrement=False),
+    Column("zone", key(ZONE_LENGTH), primary_key=True),
+    Column("minute_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("entries", Integer, nullable=False),
+    Column("exits", Integer, nullable=False),
+    Column("net", Integer, nullable=False),
+    Column("floor", Integer, nullable=False),
+    Column("peak_net", Integer, nullable=False),
+    Column("peak_floor", Integer, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "aforo_checkpoints",
+    metadata,
+    Column("show_id", Integer, primary_key=True, autoincrement=False),
+    Column("server_id", key(KEY_LENGTH), primary_key=True),
+    Column("camera_id", key(KEY_LENGTH), primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+corrections = Table(
+    "aforo_corrections",
+    metadata,
+    Column("id", key(KEY_LENGTH), primary_key=True),
+    Column("show_id", Integer, nullable=False),
+    Column("zone", key(ZONE_LENGTH), nullable=False),
+    Column("delta", Integer, nullable=False),
+    Column("reason", Unicode(NAME_LENGTH), nullable=False),
+    Column("author", Unicode(NAME_LENGTH), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What an evening lived through: outages, gaps, alerts, refused rows.
+journal = Table(
+    "aforo_journal",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("show_id", Integer),
+    Column("kind", String(40), nullable=False),
+    Column("subject", Unicode(NAME_LENGTH), nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("detail", UnicodeText, nullable=False),
+)

@@ -1,0 +1,255 @@
+"""The asyncio side of the store: one thread, a bounded queue, and patience while the database is away."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import ParamSpec, Self, TypeVar
+
+from aforo.clock import Clock
+from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
+from aforo.model import AccEvent, Batch, ScheduledEvent, Stored, Verdict
+from aforo.store.shows import Show
+from aforo.store.store import Store
+
+_log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_FIRST_PAUSE = 0.1  # seconds before a second try; then twice as long each time
+_LONGEST_PAUSE = 15.0
+_TOLD_AFTER = 2  # failures in a row before it is told: a deadlock or a moment's lock is no outage
+
+
+class Writer:
+    """Stores batches in the order they came, retrying for ever while the database is away.
+
+    Use as an async context manager. ``on_stored`` is called on the loop after each transaction. Leaving it finishes
+    the transaction under way; batches still waiting are dropped (``drain`` first), and will be asked of ACC again,
+    because their checkpoints were not stored either.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        most_waiting: int = 200_000,
+        most_together: int = 8_000,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.on_stored: Callable[[Batch, Stored], None] | None = None
+        self.down_since: datetime | None = None
+        self._store = store
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._most_together = most_together
+        self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
+        self._queue: deque[tuple[Show, Batch]] = deque()
+        self._pending = 0
+        self._work, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._idle.set()
+        self._show: Show | None = None
+        self._was_there = False
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def pending(self) -> int:
+        """Events read and not yet stored."""
+        return self._pending
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._store_all(), name="aforo-writer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def show(self, event: ScheduledEvent, verdict: Callable[[str], Verdict], rules: str) -> Show:
+        """Open the show of that event; what is put from now on belongs to it. Waits until all before it is stored."""
+        await self.drain()
+        self._show = await self.call(self._store.open_show, event, verdict, rules, self._clock.now())
+        return self._show
+
+    async def put(self, batch: Batch) -> None:
+        """Hand over a batch of the show that is open; waits while too many events are waiting to be stored."""
+        if self._show is None:
+            raise RuntimeError("show() comes before put()")
+        self._check_alive()
+        while self._pending and self._pending + len(batch.events) > self._most_waiting:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.append((self._show, _own(batch)))
+        self._pending += len(batch.events)
+        self._idle.clear()
+        self._work.set()
+
+    async def drain(self) -> None:
+        """Wait until everything put so far, and meanwhile, is stored."""
+        self._check_alive()
+        await self._idle.wait()
+        self._check_alive()
+
+    async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a method of the store in its thread, between two transactions, again and again while it is unavailable.
+
+        Raises what else it raises, such as StoreRejectedLogin at the start. Once the database has been there, wrong
+        rights or a changed password are waited out too: somebody is mending them.
+        """
+        while True:
+            try:
+                result = await self._in_thread(lambda: function(*args, **kwargs))
+            except StoreRejectedRow:
+                raise
+            except StoreError as error:
+                if not self._was_there and not isinstance(error, StoreUnavailable):
+                    raise
+                await self._failed(error)
+            else:
+                await self._worked()
+                return result
+
+    async def stop(self) -> None:
+        """End after the transaction under way, close the store. Safe to call twice."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if self._pending:
+            _log.warning(
+                "Quedan %d eventos leídos sin guardar: se vuelven a pedir en el próximo arranque.", self._pending
+            )
+        await asyncio.wrap_future(self._thread.submit(self._store.close))
+        self._thread.shutdown(wait=False)
+
+    async def _store_all(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._queue:
+                show, batch, taken = self._together()
+                await self._write(show, batch)
+                for _ in range(taken):
+                    self._queue.popleft()
+                self._pending -= len(batch.events)
+                self._room.set()
+            self._idle.set()
+
+    def _together(self) -> tuple[Show, Batch, int]:
+        """The next batches of one show as one, up to so many events; they leave the queue when they are stored."""
+        show, first = self._queue[0]
+        whole = Batch(list(first.events), dict(first.verdicts), dict(first.checkpoints))
+        taken = 1
+        for other, batch in list(self._queue)[1:]:
+            if other is not show or len(whole.events) + len(batch.events) > self._most_together:
+                break
+            whole.events += batch.events
+            whole.verdicts = {**whole.verdicts, **batch.verdicts}
+            whole.checkpoints.update(batch.checkpoints)
+            taken += 1
+        return show, whole, taken
+
+    async def _write(self, show: Show, batch: Batch) -> None:
+        try:
+            stored = await self.call(self._store.add, show, batch, self._clock.now())
+        except StoreRejectedRow as error:
+            await self._write_apart(show, batch, error)
+        else:
+            self._tell(batch, stored)
+
+    async def _write_apart(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
+        """Some row of the batch is refused: halve it until the row stands alone, so that the others are stored."""
+        if len(batch.events) > 1:
+            middle = len(batch.events) // 2
+            await self._write(show, Batch(batch.events[:middle], batch.verdicts))
+            await self._write(show, Batch(batch.events[middle:], batch.verdicts, batch.checkpoints))
+        elif batch.events:
+            await self._write_refused(show, batch, error)
+        else:
+            raise error
+
+    async def _write_refused(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
+        event = batch.events[0]
+        clean = _cleaned(event)
+        cleaned = Batch([clean], {clean.name: batch.verdicts[event.name]}, batch.checkpoints)
+        now = self._clock.now()
+        stored = await self.call(self._store.add, show, cleaned, now, history=False)
+        if stored.new:
+            _log.error("La base de datos no admite este evento, que queda solo en aforo_events: %r. %s", event, error)
+            await self.call(
+                self._store.begin_note,
+                "row",
+                clean.name,
+                now,
+                detail=_clean(f"{event!r}: {error}"),
+                show=show,
+                ended=now,
+            )
+        self._tell(batch, stored)
+
+    def _tell(self, batch: Batch, stored: Stored) -> None:
+        if self.on_stored is None:
+            return
+        try:
+            self.on_stored(batch, stored)
+        except Exception:  # noqa: BLE001 -- a listener's fault must not stop the counting
+            _log.exception("Error interno al contar lo guardado; lo guardado está bien.")
+
+    async def _in_thread(self, function: Callable[[], _T]) -> _T:
+        """Run in the store's thread. A cancellation waits for its end: a transaction is never left in the air."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, function)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    async def _failed(self, error: StoreError) -> None:
+        self._failures += 1
+        if self.down_since is None:
+            self.down_since = self._clock.now()
+        if self._failures == _TOLD_AFTER:
+            _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 30))
+        await self._clock.sleep(self._chance.uniform(longest / 2, longest))
+
+    async def _worked(self) -> None:
+        self._was_there = True
+        failures, self._failures = self._failures, 0
+        since, self.down_since = self.down_since, None
+        if since is None or failures < _TOLD_AFTER:
+            return
+        now = self._clock.now()
+        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, now - since)
+        await self.call(self._store.begin_note, "database", self._store.name, since, ended=now)
+
+    def _check_alive(self) -> None:
+        """A writer that has died must be heard of, not waited for."""
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            error = self._task.exception()
+            if error is not None:
+                raise error
+
+
+def _own(batch: Batch) -> Batch:
+    """The batch with its own copy of what its names mean: the rules' own table goes on changing."""
+    verdicts = {name: batch.verdicts[name] for name in {event.name for event in batch.events}}
+    return Batch(batch.events, verdicts, batch.checkpoints)
+
+
+def _cleaned(event: AccEvent) -> AccEvent:
+    texts = (event.server_id, event.this_id, event.camera_id, event.name, event.area, event.activity)
+    server_id, this_id, camera_id, name, area, activity = map(_clean, texts)
+    return AccEvent(server_id, this_id, event.occurred_at, camera_id, name, area, activity)
+
+
+def _clean(text: str) -> str:
+    """Text that any database can hold: no half characters, no NUL, not endless."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")[:1000]
