@@ -21,6 +21,7 @@ _COMPLAINTS = (
     (r"argument (.+): ignored explicit argument '(.*)'", "{0} no lleva valor."),
     (r"ambiguous option: (\S+) could match (.+)", "{0} puede ser varias opciones: {1}."),
     (r"argument (.+): invalid (?:int|float) value: '(.*)'", "El valor de {0} no sirve: «{1}» no es un número."),
+    (r"argument (.+): invalid \S+ value: '(.*)'", "El valor de {0} no sirve: «{1}» no se entiende."),
     (r"argument (.+): (.+)", "El valor de {0} no sirve: {1}"),
 )
 

@@ -25,6 +25,7 @@ TOML_FAULTS = (
     ("hex", "«\\» entre comillas dobles: escriba la ruta con «/» o entre comillas simples"),
     ("nvalid value", "falta el valor, o un texto va sin comillas"),
     ("nterminated string", "falta cerrar las comillas"),
+    ("Expected \"'", "falta cerrar las comillas"),
     ("llegal character", "falta cerrar las comillas, o hay un carácter que no se admite"),
     ("overwrite", "la misma línea está dos veces"),
     ("twice", "la misma sección está dos veces"),
@@ -79,7 +80,8 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _toml_fault(path: Path, text: str, message: str) -> str:
     at = TOML_AT.search(message)
-    line, column = (at[1], at[2]) if at and at[1] else (str(text.count("\n") + 1), "1")
+    written = text.rstrip().split("\n")  # a fault "at end of document" is one of the last line that is not empty
+    line, column = (at[1], at[2]) if at and at[1] else (len(written), len(written[-1]) + 1)
     reason = next((spanish for english, spanish in TOML_FAULTS if english in message), "revise esa línea")
     return f"{path}, línea {line}, columna {column}: no es TOML válido ({reason})."
 
@@ -108,7 +110,9 @@ def from_dotenv(path: Path) -> Layer:
     """``.env``; its values are taken as they stand, a ``$`` in a password included."""
     pairs = []
     for binding in parse_stream(io.StringIO(read_text(path, "El archivo"))):
-        origin = f"{path}:{binding.original.line}"
+        before = binding.original.string
+        line = binding.original.line + before[: len(before) - len(before.lstrip())].count("\n")
+        origin = f"{path}:{line}"
         if binding.error:
             raise BadSetting(f"{origin}: no se entiende esa línea; se admite NOMBRE=valor.")
         pairs.append((binding.key or "", binding.value or "", origin))

@@ -1,0 +1,342 @@
+"""Settings: where they come from, which one wins, and one sentence for each fault."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aforo.errors import BadSetting
+from aforo.settings import AccSettings, DatabaseSettings, Given, Settings, load
+from aforo.settings.table import known_names, rows
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refusal(toml: str = "", *flags: str, **environ: str) -> str:
+    """The sentence with which these settings are refused."""
+    Path("aforo.toml").write_text(toml, encoding="utf-8")
+    with pytest.raises(BadSetting) as caught:
+        load(environ, flags=flags)
+    assert not caught.value.meaning
+    assert not caught.value.remedy
+    assert "\n" not in caught.value.what
+    return caught.value.what
+
+
+# Defaults
+
+
+def test_without_any_source_the_defaults_hold() -> None:
+    loaded = load({})
+    assert loaded == Settings()
+    assert loaded.monitor.timezone == ZoneInfo("America/Bogota")
+    assert (loaded.acc.timeout, loaded.acc.concurrency) == (30, 8)
+    assert (loaded.monitor.interval, loaded.monitor.overlap, loaded.monitor.grace) == (60, 120, 60)
+    assert loaded.database.address() == "sqlite:///aforo.db"
+    assert str(loaded.log.file) == "Monitoreo nemesio camacho.log"
+    assert (loaded.log.max_bytes, loaded.log.backups) == (10 * 1024 * 1024, 5)
+    assert (loaded.web.host, loaded.web.port) == ("127.0.0.1", 8080)
+
+
+def test_the_stadium_is_the_default() -> None:
+    zones = {zone.table: (zone.name, zone.entries, zone.exits) for zone in Settings().zones}
+    assert zones == {
+        "Aforo_parqueadero": (
+            "Parqueadero Norte",
+            ["contains:AFORO ENTRADA PARQUEADERO NORTE"],
+            ["contains:AFORO SALIDA PARQUEADERO NORTE"],
+        ),
+        "Aforo_parqueadero_campinsito": (
+            "Campinsito",
+            ["contains:ENTRADA VEHICULAR CAMPINSITO"],
+            ["contains:SALIDA VEHICULAR CAMPINSITO"],
+        ),
+        "Aforo_parqueadero_SUR": (
+            "Zona Sur",
+            ["contains:INGRESO PARQUEADERO SUR"],
+            ["contains:SALIDA PARQUEADERO SUR"],
+        ),
+    }
+    assert Settings().events.stored == [
+        "contains:PUERTA",
+        "contains:AFORO ENTRADA SENCIA",
+        "equals:INGRESO PERSONAS ENTRADA MARATON",
+    ]
+
+
+# Which source wins
+
+
+def test_each_source_overrides_the_one_before_and_tells_its_place(folder: Path) -> None:
+    toml = "[acc]\ntimeout = 1\nconcurrency = 2\nserver_id = 'a'\nclient_name = 'b'\n[log]\nlevel = 'error'\n"
+    (folder / "aforo.toml").write_text(toml)
+    (folder / ".env").write_text(
+        "# a comment\nAFORO_ACC__CONCURRENCY=3\nAFORO_ACC__SERVER_ID=c\nAFORO_ACC__CLIENT_NAME=d\n"
+    )
+    environ = {"AFORO_ACC__SERVER_ID": "e", "AFORO_ACC__CLIENT_NAME": "f", "PATH": "x"}
+    loaded = load(environ, flags=["acc.client_name=g"], named={"log.level": Given("DEBUG", "--verbose")})
+    acc = loaded.acc
+    assert (acc.timeout, acc.concurrency, acc.server_id, acc.client_name) == (1, 3, "e", "g")
+    assert loaded.log.level == "DEBUG"
+    origins = {name: loaded.origin(name) for name in rows()}
+    assert origins["acc.timeout"] == "aforo.toml:2"
+    assert origins["acc.concurrency"] == ".env:2"
+    assert origins["acc.server_id"] == "variable de entorno AFORO_ACC__SERVER_ID"
+    assert origins["acc.client_name"] == "--set"
+    assert origins["log.level"] == "--verbose"
+    assert origins["acc.url"] == "valor de fábrica"
+
+
+def test_another_file_can_be_named(folder: Path) -> None:
+    (folder / "aforo.toml").write_text("[acc]\ntimeout = 1\n")
+    other = folder / "otro.toml"
+    other.write_text("﻿[web]\nport = 0\n", encoding="utf-8")
+    loaded = load({}, config=other)
+    assert (loaded.acc.timeout, loaded.web.port) == (30, 0)
+    with pytest.raises(BadSetting, match=r"nada\.toml no se puede leer \(no existe\)"):
+        load({}, config=Path("nada.toml"))
+
+
+def test_lists_in_the_environment() -> None:
+    zones = '[{"name": "A", "table": "dbo.a", "entries": ["equals:X"], "capacity": 5}]'
+    loaded = load({"AFORO_ZONES": zones, "AFORO_EVENTS__STORED": "contains:A, equals:B"})
+    assert [(zone.name, zone.table, zone.capacity) for zone in loaded.zones] == [("A", "dbo.a", 5)]
+    assert loaded.events.stored == ["contains:A", "equals:B"]
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("name", [row.name for row in rows().values() if row.from_file])
+def test_each_secret_also_from_a_file(folder: Path, name: str) -> None:
+    value = "sqlite:///$x {y}.db" if name == "database.url" else "p$a{s}s wörd, and long "
+    (folder / "secreto").write_text(value + "\r\n", encoding="utf-8")
+    section, key = name.split(".")
+
+    def given_by(**sources: dict[str, str]) -> tuple[str, str]:
+        loaded = load(sources.get("environ", {}))
+        found = getattr(getattr(loaded, section), key)
+        return str(found if isinstance(found, str) else found.get_secret_value()), loaded.origin(name)
+
+    env = f"AFORO_{section}__{key}".upper()
+    assert given_by(environ={f"{env}_FILE": "secreto"}) == (
+        value,
+        f"archivo secreto ({name}_file, variable de entorno {env}_FILE)",
+    )
+    (folder / "aforo.toml").write_text(f"[{section}]\n{key}_file = 'secreto'\n")
+    assert given_by() == (value, f"archivo secreto ({name}_file, aforo.toml:2)")
+    (folder / name).write_text("sqlite://" if name == "database.url" else "de systemd")
+    credentials = {"CREDENTIALS_DIRECTORY": str(folder)}
+    assert given_by(environ=credentials)[1] == f"credencial {folder / name}"
+
+
+def test_a_secret_stays_as_it_is_in_dotenv(folder: Path) -> None:
+    (folder / ".env").write_text("AFORO_ACC__PASSWORD='a${HOME}$b'\nUNRELATED=1\nexport AFORO_ACC__USERNAME=u\n")
+    loaded = load({"HOME": "/nowhere"})
+    assert loaded.acc.password.get_secret_value() == "a${HOME}$b"
+    assert loaded.acc.username == "u"
+
+
+def test_secrets_never_show() -> None:
+    loaded = Settings(
+        acc=AccSettings(password="hush1", user_nonce="hush2", user_key="hush3", integration_id="hush4"),  # type: ignore[arg-type]
+        database=DatabaseSettings(odbc="DRIVER={x};UID=u;PWD={hush;5}"),  # type: ignore[arg-type]
+    )
+    assert "hush" not in repr(loaded) + str(loaded)
+    assert loaded.secrets() == ["hush1", "hush2", "hush3", "hush4", "{hush;5}"]
+    url = DatabaseSettings(url="mssql+mssqlpython://u:hush6@host/db")  # type: ignore[arg-type]
+    assert Settings(database=url).secrets() == ["hush6"]
+
+
+@pytest.mark.parametrize("name", ["acc.password", "acc.user_key", "database.odbc"])
+def test_a_secret_is_refused_as_a_flag(name: str) -> None:
+    sentence = refusal("", f"{name}=hush")
+    assert "hush" not in sentence
+    assert name in sentence
+    assert f"{name}_file" in sentence
+
+
+def test_a_url_without_a_password_is_no_secret() -> None:
+    assert load({}, flags=["database.url=sqlite:///x.db"]).database.address() == "sqlite:///x.db"
+    assert "hush" not in refusal("", "database.url=mssql://u:hush@h/d")
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("[acc]\npassword_file = 'nada'\n", "acc.password_file, aforo.toml:2: nada no se puede leer (no existe)"),
+        ("[acc]\npassword_file = 'vacio'\n", "vacio del ajuste acc.password_file, aforo.toml:2 está vacío"),
+        ("[acc]\npassword_file = 3\n", "acc.password_file (aforo.toml:2) no sirve"),
+        ("[acc]\npassword_file = 'vacio'\npassword = 'hush'\n", "acc.password y acc.password_file están los dos"),
+        ("[acc]\npassword = 123454321\n", "acc.password (aforo.toml:2; no se muestra)"),
+        ("[database]\nurl = 'hush'\n", "database.url (aforo.toml:2; no se muestra)"),
+        ("[acc]\nurl = 'https://u:hush@host'\n", "«https://***@host»"),
+    ],
+)
+def test_faults_of_secrets_show_none(folder: Path, toml: str, said: str) -> None:
+    (folder / "vacio").write_text("\n")
+    sentence = refusal(toml)
+    assert said in sentence
+    assert "hush" not in sentence
+    assert "123454321" not in sentence
+
+
+# The database
+
+
+def test_odbc_wins_over_the_default_url() -> None:
+    address = DatabaseSettings(odbc="DRIVER={ODBC Driver 17 for SQL Server};PWD=a+b").address()  # type: ignore[arg-type]
+    assert address == "mssql+pyodbc:///?odbc_connect=DRIVER%3D%7BODBC+Driver+17+for+SQL+Server%7D%3BPWD%3Da%2Bb"
+
+
+def test_url_and_odbc_are_one_too_many() -> None:
+    sentence = refusal("[database]\nodbc = 'x'\n", AFORO_DATABASE__URL="sqlite://")
+    assert sentence == (
+        "Se admite database.url o database.odbc, no los dos (aforo.toml:2, variable de entorno AFORO_DATABASE__URL)."
+    )
+
+
+# Values that are not allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acc.timeout", "0"), ("acc.timeout", "inf"), ("acc.timeout", "x"), ("acc.timeout", ""),
+        ("acc.concurrency", "0"), ("acc.concurrency", "65"), ("acc.concurrency", "1.5"),
+        ("acc.verify", "quizás"), ("acc.token_hash", "md5"), ("acc.client_name", ""),
+        ("acc.url", "http://h"), ("acc.url", "h:8443"), ("acc.url", "https://h/mt/api"), ("acc.url", "https://h:x"),
+        ("acc.url", "https://"), ("acc.fingerprint", "AB:CD"), ("acc.fingerprint", "g" * 64),
+        ("monitor.interval", "0.04"), ("monitor.interval", "nan"), ("monitor.overlap", "-1"), ("monitor.grace", "-1"),
+        ("monitor.close_patience", "-1"), ("monitor.start_patience", "-1"),
+        ("monitor.timezone", "Bogota"), ("monitor.timezone", "../etc/passwd"), ("monitor.timezone", ""),
+        ("web.port", "65536"), ("web.port", "-1"), ("web.host", ""),
+        ("log.level", "LOUD"), ("log.format", "xml"), ("log.max_bytes", "10"), ("log.backups", "0"),
+        ("events.stored", "PUERTA"), ("events.stored", "contains:"), ("events.stored", "[3]"), ("events.stored", "[{"),
+        ("zones", "3"), ("zones", "[3]"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_is_named_with_what_is_allowed(name: str, value: str) -> None:
+    sentence = refusal("", f"{name}={value}")
+    assert name in sentence or "zones" in sentence
+    assert "--set" in sentence
+    assert rows()[name].allowed in sentence
+    assert name.startswith(("zones", "events")) or f"«{value}»" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("acc.timeout", "0.5", 0.5), ("acc.concurrency", "64", 64), ("acc.verify", "no", False),
+        ("acc.verify", "Sí", True),
+        ("acc.url", " https://h:8443/ ", "https://h:8443"), ("acc.fingerprint", "AB:" * 31 + "cd", "ab" * 31 + "cd"),
+        ("acc.ca_file", "", None), ("acc.ca_file", "ca.pem", Path("ca.pem")),
+        ("monitor.interval", "0.05", 0.05), ("monitor.overlap", "0", 0), ("web.port", "0", 0),
+        ("log.level", "debug", "DEBUG"), ("log.file", "", None),
+        ("monitor.timezone", "Europe/Madrid", ZoneInfo("Europe/Madrid")),
+    ],
+)  # fmt: skip
+def test_the_edges_are_allowed(name: str, value: str, kept: object) -> None:
+    section, key = name.split(".")
+    assert getattr(getattr(load({}, flags=[f"{name}={value}"]), section), key) == kept
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("[acc]\n\ntimeout = -1\n", "El ajuste acc.timeout no admite «-1» (aforo.toml:3): se admite"),
+        ("[acc]\ntimeout = true\n", "El ajuste acc.timeout no admite «True» (aforo.toml:2)"),
+        ("acc.timeout = 'x'\n", "El ajuste acc.timeout no admite «x» (aforo.toml:1)"),
+        ("[acc]\ntimeot = 3\n", "Ajuste desconocido: acc.timeot (aforo.toml:2). ¿Quiso decir acc.timeout?"),
+        ("[zzz]\nqqq = 3\n", "Ajuste desconocido: zzz.qqq (aforo.toml:2)."),
+        ("acc = 3\n", "Ajuste desconocido: acc (aforo.toml:1)."),
+        ("[acc\n", "aforo.toml, línea 1, columna 5: no es TOML válido"),
+        ("[log]\nfile = 'a\n", "aforo.toml, línea 2, columna 10: no es TOML válido (falta cerrar las comillas"),
+        (
+            '[log]\nfile = "C:\\logs"\n',
+            "aforo.toml, línea 2, columna 13: no es TOML válido («\\» entre comillas dobles",
+        ),
+        ("[acc]\nurl = algo\n", "aforo.toml, línea 2, columna 7: no es TOML válido (falta el valor, o un texto va sin"),
+    ],
+)
+def test_faults_of_the_file_name_their_line(toml: str, sentence: str) -> None:
+    assert refusal(toml).startswith(sentence)
+
+
+def test_a_file_that_is_no_text(folder: Path) -> None:
+    (folder / "aforo.toml").write_bytes("[acc]\nclient_name = 'ñ'\n".encode("latin-1"))
+    with pytest.raises(BadSetting, match=r"aforo\.toml no está en UTF-8"):
+        load({})
+
+
+def test_faults_of_variables() -> None:
+    sentence = refusal("", AFORO_ACC_TIMEOUT="3")
+    assert sentence == ("Ajuste desconocido: AFORO_ACC_TIMEOUT (variable de entorno). ¿Quiso decir AFORO_ACC__TIMEOUT?")
+    Path(".env").write_text("\nAFORO_ACC__PASWORD=hush\n")
+    assert refusal() == "Ajuste desconocido: AFORO_ACC__PASWORD (.env:2). ¿Quiso decir AFORO_ACC__PASSWORD?"
+    Path(".env").write_text("what is this\n")
+    assert refusal() == ".env:1: no se entiende esa línea; se admite NOMBRE=valor."
+
+
+@pytest.mark.parametrize("flag", ["acc.timeout", "acc.tiempo=3", ""])
+def test_faults_of_flags(flag: str) -> None:
+    assert "--set" in refusal("", flag)
+
+
+ZONE = "[[zones]]\nname = 'A'\ntable = 'a'\n"
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("[[zones]]\nname = 'A'\n", "Falta el ajuste zones.table de la zona 1 (aforo.toml:1): se admite"),
+        (ZONE + "[[zones]]\nname = ' a '\ntable = 'b'\n", "Zones: « a » está dos veces como name;"),
+        (ZONE + "[[zones]]\nname = 'B'\ntable = 'A'\n", "Zones: «A» está dos veces como table;"),
+        (ZONE.replace("'a'", "'EVENTOS_analisis'"), "Zones: «EVENTOS_analisis» está dos veces como table;"),
+        (ZONE.replace("'a'", "'a; drop'"), "El ajuste zones.table de la zona 1 no admite «a; drop» (aforo.toml:3)"),
+        (ZONE.replace("'a'", "'a.b.c'"), "El ajuste zones.table de la zona 1 no admite «a.b.c»"),
+        (ZONE.replace("'A'", "''"), "El ajuste zones.name de la zona 1 no admite «»"),
+        (ZONE + "capacity = -1\n", "El ajuste zones.capacity de la zona 1 no admite «-1» (aforo.toml:4)"),
+        (ZONE + "initial = -1\n", "El ajuste zones.initial de la zona 1 no admite «-1» (aforo.toml:4)"),
+        (ZONE + "exits = ['x']\n", "El ajuste zones.exits de la zona 1 no admite «x» (aforo.toml:4)"),
+        (ZONE + "exit = ['x']\n", "Ajuste desconocido: zones.exit de la zona 1 (aforo.toml:4). ¿Quiso decir exits?"),
+    ],
+)
+def test_faults_of_zones_name_zone_and_line(toml: str, sentence: str) -> None:
+    assert refusal(toml).startswith(sentence)
+
+
+# What the job needs
+
+
+@pytest.mark.parametrize("missing", ["url", "username", "password", "user_nonce", "user_key"])
+def test_what_is_needed_to_log_in(missing: str) -> None:
+    given = {"url": "https://h", "username": "u", "password": "p", "user_nonce": "n", "user_key": "k"}
+    complete = Settings(acc=AccSettings(**given))  # type: ignore[arg-type]
+    complete.require_acc()
+    with pytest.raises(BadSetting) as caught:
+        Settings(acc=AccSettings(**given | {missing: ""})).require_acc()  # type: ignore[arg-type]
+    for place in (f"acc.{missing}", "aforo.toml", ".env", f"AFORO_ACC__{missing.upper()}"):
+        assert place in caught.value.what
+
+
+# Whatever is written, it is either loaded or refused in a sentence
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(st.text(), st.sampled_from(sorted(known_names())), st.text())
+def test_nothing_written_escapes_as_another_error(document: str, name: str, value: str) -> None:
+    Path("aforo.toml").write_text(document, encoding="utf-8", errors="replace")
+    Path(".env").write_text(value, encoding="utf-8", errors="replace")
+    for flags in ([], [f"{name}={value}"]):
+        try:
+            load({}, flags=flags)
+        except BadSetting as exc:
+            assert exc.what.endswith((".", "?"))  # noqa: PT017 - both outcomes are right
