@@ -27,6 +27,10 @@ class Fault:
     paths: frozenset[str] = frozenset()
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.probability <= 1.0:
+            raise ValueError(f"probability {self.probability} is not in [0, 1]")
+
     def is_on(self, now: datetime) -> bool:
         """Whether its span is now."""
         return (self.since is None or self.since <= now) and (self.until is None or now < self.until)

@@ -2,6 +2,7 @@
 
 import random
 from base64 import urlsafe_b64encode
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from aforo.simulator.behaviour import Behaviour, DeviceIds, Order, Tokens
 from aforo.simulator.crowd import Crowd
 from aforo.simulator.faults import Faults
-from aforo.simulator.recording import MARK_MASK, NOISE, STOP, milliseconds, place_of
+from aforo.simulator.recording import MARK_MASK, NOISE, SHIFT, STOP, milliseconds, place_of
 from aforo.simulator.wire import AnswerError, Pages
 
 Arguments = Mapping[str, Sequence[str]]
@@ -141,12 +142,11 @@ class SearchDesk:
         late = self._faults.get("late")
         if late is None or not late.is_on(now):
             return keys
-        return [key for key in keys if not self._is_still_on_its_way(key, now, late.seconds)]
+        recent = bisect_left(keys, (milliseconds(now - timedelta(seconds=late.seconds)) - recording.origin) << SHIFT)
+        return keys[:recent] + [key for key in keys[recent:] if not self._is_still_on_its_way(key, now, late.seconds)]
 
     def _is_still_on_its_way(self, key: int, now: datetime, longest: float) -> bool:
         age = (milliseconds(now) - self._crowd.recording.at(key)) / 1000
-        if age >= longest:
-            return False
         place = place_of(key)
         return self._faults.marks("late", place) and age < longest * self._faults.luck("delay", place)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from email.utils import format_datetime
 from typing import Self
 
@@ -23,6 +23,7 @@ from aforo.simulator.trouble import Asked, Trouble
 from aforo.simulator.wire import AnswerError
 
 BASE = "/mt/api/rest/v1/"
+_BACKLOG = 1024
 _END_SECONDS = 0.5  # for answers under way when the simulator ends
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,6 +58,8 @@ class Simulator:
         self.most_at_once = 0
         self._at_once = 0
         self._host = host
+        self._listener: asyncio.Server | None = None
+        self._endings: list[asyncio.Task[None]] = []
         self._port = port
         self._doorman = Doorman(self.credentials, self.behaviour, crowd.plan.seed)
         self._desk = SearchDesk(crowd, self.behaviour, self.faults, crowd.plan.seed)
@@ -72,8 +75,16 @@ class Simulator:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.unplug()
         self._trouble.closing.set()
+        connections = list(self._connections())
         await self._runner.cleanup()
+        for connection in connections:
+            connection.abort()  # a client that has gone never answers the end of its TLS
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=_END_SECONDS)
+        for ending in self._endings:
+            ending.cancel()
 
     @property
     def url(self) -> str:
@@ -97,19 +108,36 @@ class Simulator:
 
     async def unplug(self) -> None:
         """Stop listening: new connections are refused, until ``plug_in``."""
-        await self._site.stop()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            # Python 3.11 waits for the last connection only where it was asked to before the listener closed.
+            self._endings.append(asyncio.create_task(listener.wait_closed()))
+            await SystemClock().sleep(0)
+            listener.close()
 
     async def plug_in(self) -> None:
         """Listen, on the same port as before."""
-        self._site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._certificate.context)
+        listen = asyncio.get_running_loop().create_server
         try:
-            await self._site.start()
+            self._listener = await listen(
+                self._served(), self._host, self._port, ssl=self._certificate.context, backlog=_BACKLOG
+            )
         except OSError as error:
             raise BadCommand(
                 f"El simulador no puede escuchar en {self._host}:{self._port}: {error.strerror}.",
                 remedy="Elija otro puerto, o 0 para uno libre.",
             ) from error
-        self._port = self._runner.addresses[-1][1]
+        self._port = self._listener.sockets[0].getsockname()[1]
+
+    def _served(self) -> web.Server:
+        server = self._runner.server
+        assert server is not None, "only after the runner's setup"  # noqa: S101 -- for the type checker
+        return server
+
+    def _connections(self) -> Iterator[asyncio.Transport]:
+        for connection in self._served().connections:
+            if isinstance(connection.transport, asyncio.Transport):
+                yield connection.transport
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._answer])

@@ -1,0 +1,93 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aforo.errors import BadCommand
+from aforo.simulator import EVERY, Behaviour, Fault, Faults, Options, Order, Plan
+from aforo.simulator.process import behaviour_from, faults_from
+
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def options(faults: str, latency_ms: float = 0) -> Options:
+    return Options(Plan(NOW, NOW + SECOND), faults=faults, latency_ms=latency_ms)
+
+
+def test_a_fault_strikes_in_its_span_only() -> None:
+    faults = Faults(on={"away": Fault(since=NOW, until=NOW + SECOND)})
+    struck = [faults.strikes("away", NOW + seconds * SECOND) is not None for seconds in (-1, 0, 0.9, 1)]
+    assert struck == [False, True, True, False]
+
+
+def test_a_fault_strikes_so_often_and_no_more() -> None:
+    faults = Faults(on={"error_500": Fault(times=2)})
+    assert [faults.strikes("error_500", NOW) is not None for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_fault_strikes_as_often_as_it_is_likely_and_the_same_with_the_same_seed() -> None:
+    def struck(seed: int) -> list[bool]:
+        faults = Faults(seed, {"error_500": Fault(0.1)})
+        return [faults.strikes("error_500", NOW) is not None for _ in range(1000)]
+
+    assert 60 < sum(struck(1)) < 140
+    assert struck(1) == struck(1) != struck(2)
+
+
+def test_a_camera_s_fault_strikes_only_where_it_is_asked_about() -> None:
+    faults = Faults(on={"camera_500": Fault(cameras=frozenset({"a"}))})
+    assert faults.strikes("camera_500", NOW, cameras=("b", "a"))
+    assert not faults.strikes("camera_500", NOW, cameras=("b",))
+    assert not Faults(on={"camera_500": Fault()}).strikes("camera_500", NOW, cameras=("a",))
+
+
+def test_a_fault_can_be_aimed_at_a_path() -> None:
+    faults = Faults(on={"hang": Fault(paths=frozenset({"login"}))})
+    assert faults.strikes("hang", NOW, "login")
+    assert not faults.strikes("hang", NOW, "cameras")
+
+
+def test_faults_are_switched_while_they_are_in_use() -> None:
+    faults = Faults.all(broken=["a", "b", "c", "d", "e", "f"])
+    assert set(faults.names()) == set(EVERY)
+    hanging = faults.get("camera_hang")
+    assert hanging is not None
+    assert hanging.cameras == {"a", "f"}
+    faults.clear("hang", "late")
+    assert set(EVERY) - set(faults.names()) == {"hang", "late"}
+    faults.clear()
+    assert faults.names() == []
+    with pytest.raises(ValueError, match="no_such"):
+        faults.set("no_such")
+
+
+def test_a_mark_on_a_passage_stays_and_is_as_frequent_as_asked() -> None:
+    faults, again, other = (Faults(seed, {"late": Fault(0.2), "repeated": Fault(0.2)}) for seed in (1, 1, 2))
+    marks = [faults.marks("late", place) for place in range(5000)]
+    assert 900 < sum(marks) < 1100
+    assert marks == [again.marks("late", place) for place in range(5000)]
+    assert marks != [other.marks("late", place) for place in range(5000)]
+    assert marks != [faults.marks("repeated", place) for place in range(5000)]
+
+
+def test_options_name_faults_with_their_rates() -> None:
+    faults = faults_from(options("error_500,late=0.5:90,hang=0.25", latency_ms=20))
+    assert faults.get("error_500") == EVERY["error_500"]
+    assert faults.get("late") == Fault(0.5, seconds=90)
+    assert faults.get("hang") == Fault(0.25)
+    assert faults.get("latency") == Fault(seconds=0.02)
+    assert faults_from(options("none")).names() == []
+
+
+@pytest.mark.parametrize("wrong", ["no_such", "late=x", "late=0.1:y", "late=0.1,", "late=2", "late=nan"])
+def test_a_fault_that_is_none_is_told_with_those_that_are(wrong: str) -> None:
+    with pytest.raises(BadCommand, match="error_500"):
+        faults_from(options(wrong))
+
+
+def test_options_name_the_behaviour() -> None:
+    assert behaviour_from("") == Behaviour()
+    assert behaviour_from("order=newest,this_id=false") == Behaviour(order=Order.NEWEST, this_id=False)
+    for wrong in ("order=sideways", "nothing=1", "order"):
+        with pytest.raises(BadCommand, match="to_inclusive"):
+            behaviour_from(wrong)

@@ -1,0 +1,100 @@
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import pytest
+
+from aforo.simulator import Behaviour, Credentials, TokenHash
+from aforo.simulator.login import Doorman
+from aforo.simulator.wire import AnswerError
+
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+WHO = Credentials("ana", "secreta", "nonce", "llave", "integracion")
+
+
+def token(at: datetime = NOW, before: str = "", nonce: str = "nonce", integration: str = ":integracion") -> str:
+    stamp = str(int(at.timestamp()))
+    return f"{nonce}:{stamp}:{sha256(f'{before}{stamp}llave'.encode()).hexdigest()}{integration}"
+
+
+def body(**changes: object) -> dict[str, object]:
+    usual = {"username": "ana", "password": "secreta", "clientName": "aforo", "authorizationToken": token()}
+    return {name: value for name, value in (usual | changes).items() if value is not None}
+
+
+def doorman(behaviour: Behaviour | None = None, who: Credentials = WHO) -> Doorman:
+    return Doorman(who, behaviour or Behaviour(), seed=1)
+
+
+def test_a_right_login_opens_a_session() -> None:
+    door = doorman()
+    session = door.login(body(), NOW)
+    door.check(session, NOW)
+    assert session != door.login(body(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"username": "eva"}, 401),
+        ({"password": "otra"}, 401),
+        ({"username": ""}, 400),
+        ({"password": None}, 400),
+        ({"clientName": ""}, 400),
+        ({"authorizationToken": ""}, 400),
+        ({"clientName": 7}, 400),
+        ({"clientVersion": "9.9"}, 500),
+        ({"authorizationToken": "x"}, 403),
+        ({"authorizationToken": token(nonce="otro")}, 403),
+        ({"authorizationToken": token().upper()}, 403),
+        ({"authorizationToken": token(integration="")}, 403),
+        ({"authorizationToken": token(integration=":otra")}, 403),
+        ({"authorizationToken": token(before="nonce")}, 403),
+        ({"authorizationToken": token(NOW - timedelta(seconds=301))}, 403),
+        ({"authorizationToken": token(NOW + timedelta(seconds=301))}, 403),
+    ],
+)
+def test_a_wrong_login_is_told_apart(changes: dict[str, object], status: int) -> None:
+    with pytest.raises(AnswerError) as refused:
+        doorman().login(body(**changes), NOW)
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 300])
+def test_clocks_may_be_five_minutes_apart(seconds: int) -> None:
+    assert doorman().login(body(authorizationToken=token(NOW + timedelta(seconds=seconds))), NOW)
+
+
+def test_the_other_form_of_the_hash() -> None:
+    door = doorman(Behaviour(token_hash=TokenHash.NONCE_TIMESTAMP_KEY))
+    assert door.login(body(authorizationToken=token(before="nonce")), NOW)
+    with pytest.raises(AnswerError):
+        door.login(body(), NOW)
+
+
+def test_without_an_integration_there_is_no_trailing_colon() -> None:
+    door = doorman(who=Credentials("ana", "secreta", "nonce", "llave"))
+    assert door.login(body(authorizationToken=token(integration="")), NOW)
+    for more in (":", ":integracion"):
+        with pytest.raises(AnswerError):
+            door.login(body(authorizationToken=token(integration=more)), NOW)
+
+
+def test_a_session_dies_after_an_hour_without_use_a_logout_and_a_restart() -> None:
+    door = doorman()
+    session = door.login(body(), NOW)
+    for minutes in (59, 118):
+        door.check(session, NOW + timedelta(minutes=minutes))
+    idle, logged_out, restarted = (door.login(body(), NOW) for _ in range(3))
+    door.forget(logged_out)
+    refused = [(idle, NOW + timedelta(hours=1)), (logged_out, NOW), ("unknown", NOW), (None, NOW)]
+    for gone, at in refused:
+        with pytest.raises(AnswerError) as answer:
+            door.check(gone, at)
+        assert answer.value.status == 401
+    door.forget_all()
+    with pytest.raises(AnswerError):
+        door.check(restarted, NOW)
+
+
+def test_secrets_do_not_show() -> None:
+    assert not any(secret in repr(WHO) for secret in ("secreta", "nonce=", "llave", "integracion"))
