@@ -31,8 +31,7 @@ _NAME = "Partido de demostración"
 _EARLY = timedelta(minutes=4)  # the monitor starts that long before the match's doors open
 _DOORS, _HOURS = time(16, 0), timedelta(hours=7)
 _AFTER = timedelta(minutes=10)  # grace and close, in the evening's time
-_SECRETS = ("password", "user_nonce", "user_key", "integration_id")
-_LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=20))  # when another program holds the database
+_LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))  # when another program holds the database
 
 
 def main(*, seconds: float = 60.0, port: int = 0, seed: int = 1, folder: Path | None = None) -> int:
@@ -80,14 +79,15 @@ class _Demo:
         cameras_file = self._scratch / "ids_camaras_permitidas.json"
         schedule_file.write_text(json.dumps(schedule), encoding="utf-8")
         cameras_file.write_text(json.dumps(crowd.allowed), encoding="utf-8")
-        secrets = {name: SecretStr(getattr(site.credentials, name)) for name in _SECRETS}
         return Settings(
             acc=AccSettings(
                 url=site.url,
                 username=site.credentials.username,
                 fingerprint=site.fingerprint,
                 timeout=2.0,
-                **secrets,
+                password=SecretStr(site.credentials.password),
+                user_nonce=SecretStr(site.credentials.user_nonce),
+                user_key=SecretStr(site.credentials.user_key),
             ),
             database=DatabaseSettings(url=SecretStr(f"sqlite:///{self._database}")),
             monitor=MonitorSettings(schedule_file=schedule_file, cameras_file=cameras_file),

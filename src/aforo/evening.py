@@ -43,6 +43,16 @@ class Rooms:
     writer: Writer
     board: Board
     tally: Tally = field(default_factory=Tally)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def name(self, camera_id: str) -> str:
+        """How a person knows a camera: its name at ACC, where that is known, and always its id."""
+        name = self.names.get(camera_id)
+        return f"«{name}» ({camera_id})" if name else camera_id
+
+    async def show(self, event: ScheduledEvent) -> Show:
+        """Open that event's show: what is read from now on belongs to it."""
+        return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
 
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
@@ -58,10 +68,10 @@ class Rooms:
 class Evening:
     """Watches one event and closes it."""
 
-    def __init__(self, rooms: Rooms, show: Show, servers: list[str]) -> None:
+    def __init__(self, rooms: Rooms, show: Show) -> None:
         self._rooms = rooms
         self._show = show
-        self._servers = servers
+        self._servers: list[str] = []
         self._coverage = Coverage(show.event.window, timedelta(seconds=rooms.settings.overlap))
         self._told: dict[str, Occupancy] = {}
         self._unknown: set[str] = set()
@@ -91,8 +101,8 @@ class Evening:
         """Ask for the whole event once more, store what was missing, compare. True when nothing stayed unanswered."""
         rooms = self._rooms
         _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self.event.name)
+        await self._discover()
         coverage = Coverage(self.event.window, timedelta(0))
-        coverage.follow(self._feeds(), {})
         rooms.board.phase, rooms.board.coverage = Phase.CLOSING, coverage
         census = Census()
         complete = await self._sweep(coverage, census)
@@ -110,24 +120,32 @@ class Evening:
         return complete
 
     async def _sweep(self, coverage: Coverage, census: Census) -> bool:
+        """Ask until all is answered. A camera that fails is given up after a while, a server that is away later."""
         rooms = self._rooms
         until = self.event.window.until
         started = rooms.clock.monotonic()
         async with self._turns() as turns:
-            while True:
+            while not rooms.stopping.is_set():
                 step = rooms.clock.monotonic() + rooms.settings.interval
-                if await turns.turn(self._errand(coverage, until, census), step):
+                if not self._servers:
+                    await self._discover()
+                coverage.follow(self._feeds(), {})
+                if await turns.turn(self._errand(coverage, until, census), step) and self._servers:
                     return True
                 waited = rooms.clock.monotonic() - started
-                answering = rooms.acc.link_down_since is None
-                if rooms.stopping.is_set() or waited >= rooms.settings.close_patience:
+                if waited >= (_CAMERA_PATIENCE if self._only_cameras_fail(coverage) else rooms.settings.close_patience):
                     return False
-                if (
-                    answering
-                    and waited >= _CAMERA_PATIENCE
-                    and all(state.failing_since is not None for state in coverage.behind(until).values())
-                ):
-                    return False
+                if not self._servers:
+                    await wait_until_set(rooms.stopping, rooms.clock, step - rooms.clock.monotonic())
+        return False
+
+    def _only_cameras_fail(self, coverage: Coverage) -> bool:
+        behind = coverage.behind(self.event.window.until).values()
+        return (
+            self._rooms.acc.link_down_since is None
+            and bool(behind)
+            and all(state.failing_since is not None for state in behind)
+        )
 
     def _tell_reconciliation(
         self, coverage: Coverage, census: Census, in_store: dict[str, int], in_history: int
@@ -135,11 +153,18 @@ class Evening:
         for camera in sorted(census.valid.keys() | in_store.keys()):
             acc, stored = census.valid[camera], in_store.get(camera, 0)
             level = logging.INFO if acc == stored else logging.WARNING
-            _log.log(level, "Cierre, cámara %s: ACC %d, base %d, diferencia %d.", camera, acc, stored, acc - stored)
+            _log.log(
+                level,
+                "Cierre, cámara %s: ACC %d, base %d, diferencia %d.",
+                self._rooms.name(camera),
+                acc,
+                stored,
+                acc - stored,
+            )
         for feed, state in coverage.behind(self.event.window.until).items():
             _log.error(
                 "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
-                feed.camera_id,
+                self._rooms.name(feed.camera_id),
                 state.error,
                 self._local(state.answered_until),
                 self.event.day,
@@ -169,6 +194,7 @@ class Evening:
             stopping=rooms.stopping,
             timezone=rooms.timezone,
             on_read=rooms.read,
+            name=rooms.name,
         )
 
     async def _refresh(self) -> None:
@@ -179,7 +205,7 @@ class Evening:
             if now_scheduled is not None and now_scheduled != self.event:
                 _log.info("El horario de «%s» cambió: %s.", self.event.name, self._span(now_scheduled))
                 await rooms.writer.drain()
-                self._show = await rooms.writer.show(now_scheduled)
+                self._show = await rooms.show(now_scheduled)
                 self._coverage = Coverage(now_scheduled.window, timedelta(seconds=rooms.settings.overlap))
                 rooms.board.open(now_scheduled, self._show.occupancies, self._coverage)
                 self._follow()
@@ -190,12 +216,15 @@ class Evening:
             await self._discover()
 
     async def _discover(self) -> None:
+        """Ask which servers the site has, and how its cameras are called. What was known stays where that fails."""
+        rooms = self._rooms
         try:
-            self._servers = [server.id for server in await self._rooms.acc.servers()]
+            self._servers = [server.id for server in await rooms.acc.servers()]
+            rooms.names.update({camera.id: camera.name for camera in await rooms.acc.cameras() if camera.name})
         except AccError as error:
-            _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
-        else:
-            self._follow()
+            if not self._servers:
+                _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
+        self._follow()
 
     def _follow(self) -> None:
         self._coverage.follow(self._feeds(), self._show.checkpoints)
@@ -226,7 +255,7 @@ class Evening:
         cameras = rooms.tally.cleared()
         for camera, tally in sorted(cameras.items()):
             level = logging.INFO if tally.new or tally.refused else logging.DEBUG
-            _log.log(level, "Cámara %s: %s.", camera or "(sin identificar)", tally)
+            _log.log(level, "Cámara %s: %s.", rooms.name(camera) if camera else "(sin identificar)", tally)
         if cameras:
             _log.info("Vuelta hasta %s: %s.", self._local(self._horizon()), total(cameras))
         for zone, occupancy in rooms.board.occupancies.items():

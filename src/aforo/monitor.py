@@ -102,8 +102,8 @@ class Monitor:
         complete = True
         async with self._rooms() as (rooms, _):
             for event in events:
-                show = await rooms.writer.show(event)
-                complete &= await Evening(rooms, show, await self._servers(rooms.acc)).close()
+                show = await rooms.show(event)
+                complete &= await Evening(rooms, show).close()
         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
 
     @asynccontextmanager
@@ -147,21 +147,13 @@ class Monitor:
                 return
 
     async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
-        show = await rooms.writer.show(event)
-        evening = Evening(rooms, show, await self._servers(rooms.acc))
+        show = await rooms.show(event)
+        evening = Evening(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
         await evening.watch()
         if self._stopping.is_set():
             return False
         return await evening.close()
-
-    async def _servers(self, acc: Acc) -> list[str]:
-        """The site's servers; none yet where they cannot be asked now: the evening asks again."""
-        try:
-            return [server.id for server in await acc.servers()]
-        except AccUnreachable as error:
-            _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
-            return []
 
     def _due(self, interrupted: ScheduledEvent | None) -> ScheduledEvent | None:
         """The event to see to now: one left open, one of today that is over and was not seen to, or the active one."""

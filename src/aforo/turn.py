@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from aforo.acc import Acc
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccError, AccRejectedLogin, AccUnreachable
-from aforo.model import Batch, Page, ScheduledEvent
+from aforo.model import Batch, Feed, Page, ScheduledEvent
 from aforo.rules import Rules
 from aforo.together import Together
 
@@ -82,6 +82,7 @@ class Turns:
         stopping: asyncio.Event,
         timezone: ZoneInfo,
         on_read: Callable[[Batch], None],
+        name: Callable[[str], str],
     ) -> None:
         self._acc = acc
         self._rules = rules
@@ -90,9 +91,11 @@ class Turns:
         self._stopping = stopping
         self._timezone = timezone
         self._on_read = on_read
+        self._name = name
         self._progress = asyncio.Event()
         self._asks: set[asyncio.Task[None]] = set()
         self._together = Together(acc)
+        self._told: set[Feed] = set()
 
     async def __aenter__(self) -> "Turns":
         return self
@@ -173,10 +176,8 @@ class Turns:
         waiting: Batch | None = None
         read = 0
         seen: set[int] = set()
-        asked = frozenset(ask.cameras)
         async with aclosing(self._pages(ask)) as pages:
-            async for answer in pages:
-                page = _asked_only(answer, asked, errand.cameras)
+            async for page in pages:
                 batch = self._rules.sift(page, errand.event, errand.cameras)
                 self._on_read(batch)
                 self._together.remember(ask, page)
@@ -191,7 +192,7 @@ class Turns:
         await self._sink.put(last)
         return read
 
-    async def _pages(self, ask: Ask) -> AsyncIterator[Page]:
+    async def _pages(self, ask: Ask) -> AsyncGenerator[Page, None]:
         patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
         async with aclosing(self._acc.events(ask.server_id, ask.cameras, ask.window, suspect=ask.suspect)) as pages:
             while True:
@@ -207,7 +208,11 @@ class Turns:
     def _answered(self, coverage: Coverage, ask: Ask, read: int) -> None:
         self._together.worked(ask)
         for feed in coverage.answered(ask, read):
-            _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", feed.camera_id)
+            if feed in self._told:
+                self._told.discard(feed)
+                _log.info(
+                    "La cámara %s vuelve a contestar; lo que faltaba está recuperado.", self._name(feed.camera_id)
+                )
 
     def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
@@ -218,21 +223,16 @@ class Turns:
             if fallen:
                 _log.error("%s", error)
             return
+        if self._acc.link_down_since is not None:
+            return  # told once, by the client, for all cameras
         for feed in fallen:
-            level = logging.DEBUG if self._acc.link_down_since is not None else logging.WARNING
-            _log.log(
-                level,
+            self._told.add(feed)
+            _log.warning(
                 "La cámara %s no se pudo leer desde %s: %s Su ventana queda abierta y se vuelve a pedir.",
-                feed.camera_id,
+                self._name(feed.camera_id),
                 ask.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
                 error,
             )
-
-
-def _asked_only(page: Page, asked: Set[str], allowed: Set[str]) -> Page:
-    """Leave out what belongs to other questions: a server that ignores ``deviceIds`` gives all cameras at each one."""
-    own = [event for event in page.events if event.camera_id in asked or event.camera_id not in allowed]
-    return Page(own, page.malformed)
 
 
 def _alone(_server_id: str) -> int:
