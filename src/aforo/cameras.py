@@ -36,7 +36,7 @@ def write_cameras(path: Path, cameras: Iterable[str]) -> None:
     """Replace the allow list in one step, in the order given; raises BadCameras when that cannot be done."""
     ids = list(dict.fromkeys(cameras))
     try:
-        write_whole(path, json.dumps(ids, ensure_ascii=False, indent=2) + "\n")
+        write_whole(path, json.dumps(ids, indent=2) + "\n")
     except OSError as exc:
         remedy = "Compruebe la carpeta y sus permisos."
         raise BadCameras(f"{path} no se puede escribir ({os_reason(exc)}).", remedy=remedy) from exc

@@ -132,7 +132,7 @@ def test_each_secret_also_from_a_file(folder: Path, name: str) -> None:
     )
     (folder / "aforo.toml").write_text(f"[{section}]\n{key}_file = 'secreto'\n")
     assert given_by() == (value, f"archivo secreto ({name}_file, aforo.toml:2)")
-    (folder / name).write_text("sqlite://" if name == "database.url" else "de systemd")
+    (folder / name).write_text("sqlite://" if name == "database.url" else "de systemd, también largo", encoding="utf-8")
     credentials = {"CREDENTIALS_DIRECTORY": str(folder)}
     assert given_by(environ=credentials)[1] == f"credencial {folder / name}"
 
