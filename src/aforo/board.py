@@ -1,12 +1,29 @@
-"""The live picture of the evening: what the page, the terminal and the log read. It follows only what was stored."""
+"""The live picture of the evening: what the page, the terminal, the alerts and the metrics read.
 
-from collections import Counter, defaultdict
+The numbers follow only what was stored. While the database is away the picture can also tell the provisional ones:
+what is stored and, on top, what was read since.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from aforo.coverage import Coverage
-from aforo.model import Batch, Occupancy, ScheduledEvent, Stored
+from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict
+from aforo.occupancy import Stretch, whole
+from aforo.pending import Pending
+from aforo.series import Counted, Doors, ZoneSeries, counted
+from aforo.store import Correction, DoorMinute
+
+UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
+_LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
+_SAMPLES_PER_BATCH = 50
+_REMEMBER = timedelta(
+    minutes=10
+)  # beyond twice an interval and the overlap: what may be read again after it was stored
 
 
 class Phase(StrEnum):
@@ -18,37 +35,262 @@ class Phase(StrEnum):
     OVER = "terminado"
 
 
-@dataclass(slots=True)
+class ZoneSettings(Protocol):
+    """What the settings say of a zone: ``capacity`` 0 is unknown, the levels are percentages of it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 -- the setting of that name
+    @property
+    def capacity(self) -> int: ...  # noqa: D102
+    @property
+    def initial(self) -> int: ...  # noqa: D102
+    @property
+    def warning(self) -> float: ...  # noqa: D102
+    @property
+    def full(self) -> float: ...  # noqa: D102
+
+
+class Lateness(NamedTuple):
+    """How long after its instant a passage was stored."""
+
+    at: datetime
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """How the world stands, asked whenever it is told: since when the database or the cameras' server does not answer.
+
+    ``waiting``: the batches read and not stored; ``pending``: how many events are in them.
+    """
+
+    database_down_since: Callable[[], datetime | None] = lambda: None
+    link_down_since: Callable[[], datetime | None] = lambda: None
+    waiting: Callable[[], Iterable[Batch]] = tuple
+    pending: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the store knows of an evening: each zone by minute, the history's names by minute, the corrections."""
+
+    minutes: Mapping[str, Mapping[int, Stretch]] = field(default_factory=dict)
+    doors: Sequence[DoorMinute] = ()
+    corrections: Sequence[Correction] = ()
+
+
+def undone_by(correction: Correction) -> str:
+    """The id of the correction that this one takes back; "" where it takes none back."""
+    return correction.id.removeprefix(UNDO) if correction.id.startswith(UNDO) else ""
+
+
 class Board:
-    """The picture. Instants are aware UTC; ``curves`` holds each zone's aforo after each transaction that changed it."""
+    """The picture. Instants are aware UTC; minutes are named by the epoch millisecond of their start.
 
-    phase: Phase = Phase.WAITING
-    event: ScheduledEvent | None = None
-    coverage: Coverage | None = None
-    occupancies: dict[str, Occupancy] = field(default_factory=dict)
-    curves: defaultdict[str, list[tuple[datetime, int]]] = field(default_factory=lambda: defaultdict(list))
-    stored: int = 0
-    repeated: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    stored_at: datetime | None = None
+    ``changes`` grows whenever anything does; ``touched`` tells which minutes of which zones and doors did.
+    """
 
-    def open(self, event: ScheduledEvent, occupancies: dict[str, Occupancy], coverage: Coverage) -> None:
-        """A new evening begins, or one goes on after a restart."""
+    def __init__(self, zones: Sequence[ZoneSettings] = ()) -> None:
+        self.zones = tuple(zones)
+        self.phase = Phase.WAITING
+        self.event: ScheduledEvent | None = None
+        self.coverage: Coverage | None = None
+        self.occupancies: dict[str, Occupancy] = {}
+        self.series: dict[str, ZoneSeries] = {}
+        self.doors = Doors()
+        self.corrections: dict[str, Correction] = {}
+        self.camera_names: dict[str, str] = {}
+        self.stored = 0
+        self.repeated = 0
+        self.refused: Counter[str] = Counter()
+        self.stored_at: datetime | None = None
+        self.lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
+        self.pending = Pending()
+        self.signs = Signs()
+        self.changes = 0
+        self.evening = 0  # grows with each evening: whoever follows the series starts anew
+        self.listeners: list[Callable[[], None]] = []
+        self._opened_at: datetime | None = None
+        self._answered: dict[Feed, datetime] = {}
+        self._floors: dict[str, datetime] = {}
+        self._touched: dict[tuple[str, int], int] = {}
+        self._touched_doors: dict[tuple[str, int], int] = {}
+
+    def open(
+        self,
+        event: ScheduledEvent,
+        occupancies: Mapping[str, Occupancy],
+        coverage: Coverage,
+        now: datetime | None = None,
+    ) -> None:
+        """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it.
+
+        ``coverage`` already follows its feeds, so that it is known until when all was stored before.
+        """
         self.phase, self.event, self.coverage = Phase.WATCHING, event, coverage
         self.occupancies = dict(occupancies)
-        self.curves.clear()
+        self._opened_at = now
+        self.pending.clear()
+        self.lateness.clear()
+        self._answered = {feed: state.answered_until for feed, state in coverage.feeds.items()}
+        self._floors = {}
+        for feed, until in self._answered.items():
+            self._floors[feed.camera_id] = min(until, self._floors.get(feed.camera_id, until))
+        self.recall(Past(), lambda _: Verdict(False, ()))
+
+    def recall(self, past: Past, verdict: Callable[[str], Verdict]) -> None:
+        """Take the series, the doors and the corrections of the evening as the store has them, instead of what is here.
+
+        ``verdict`` tells what a name means.
+        """
+        initial = {zone.name: zone.initial for zone in self.zones}
+        self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
+        for zone, stretches in past.minutes.items():
+            for minute, stretch in stretches.items():
+                self._series(zone).put(minute, stretch)
+        self.doors = Doors()
+        for name, activity, minute, count in past.doors:
+            self.doors.count(Counted(name, activity, "", minute), verdict(name), count)
+        self.corrections = {correction.id: correction for correction in past.corrections}
+        self._touched.clear()
+        self._touched_doors.clear()
+        self.evening += 1
+        self.notify()
 
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
         for (_, reason), count in batch.refused.items():
             self.refused[reason] += count
+        if self.signs.database_down_since() is not None:
+            self.notify()
 
-    def apply(self, stored: Stored, now: datetime) -> None:
+    def apply(self, stored: Stored, now: datetime, batch: Batch | None = None) -> None:
         """A transaction was committed."""
         self.stored += len(stored.new)
         self.repeated += stored.already
         self.stored_at = now
-        for zone, occupancy in stored.occupancies.items():
-            if self.occupancies.get(zone) != occupancy:
-                self.occupancies[zone] = occupancy
-                self.curves[zone].append((now, occupancy.count))
+        if batch is not None:
+            self.pending.stored(batch, now, _REMEMBER)
+            self._advance(batch)
+            self._count_doors(stored.new, batch.verdicts)
+        self._sample_lateness(stored.new, now)
+        self.counted(stored.occupancies, stored.minutes)
+
+    def counted(
+        self, occupancies: Mapping[str, Occupancy], minutes: Mapping[str, Mapping[int, tuple[int, ...]]]
+    ) -> None:
+        """The store counted anew: zones, and the minutes that changed."""
+        self.occupancies.update(occupancies)
+        self.changes += 1
+        for zone, stretches in minutes.items():
+            for minute, stretch in stretches.items():
+                self._series(zone).put(minute, Stretch._make(stretch))
+                self._touched[zone, minute] = self.changes
+        self.notify()
+
+    def correct(self, correction: Correction) -> None:
+        """A correction was stored."""
+        self.corrections[correction.id] = correction
+        self.notify()
+
+    def notify(self) -> None:
+        """Tell the listeners that something changed. They must be quick and must not raise."""
+        self.changes += 1
+        for listener in self.listeners:
+            listener()
+
+    @property
+    def curves(self) -> dict[str, list[tuple[datetime, int]]]:
+        """Each zone's aforo at the end of each minute in which it moved."""
+        return {
+            name: [(_instant(minute), count) for minute, count in series.curve({})]
+            for name, series in self.series.items()
+        }
+
+    @property
+    def provisional(self) -> bool:
+        """The database is away, and something was read that it does not have; as of the last ``look``."""
+        return self.pending.active and len(self.pending) > 0
+
+    def look(self) -> None:
+        """Look how the database stands: begin, follow or end the provisional numbers."""
+        if self.signs.database_down_since() is not None:
+            self.pending.activate()
+        if not self.pending.active:
+            return
+        waiting = list(self.signs.waiting())
+        if self.pending.follow(waiting, self._may_be_new):
+            self._touch_pending()
+        elif not waiting and self.signs.database_down_since() is None:
+            self._touch_pending()
+            self.pending.deactivate()
+
+    def occupancy(self, zone: str) -> Occupancy:
+        """A zone's aforo as stored, or the provisional one while there is one."""
+        known = self.occupancies[zone]
+        pending = self.pending.stretches(zone) if self.pending.active else {}
+        if not pending:
+            return known
+        series = self._series(zone)
+        return whole(dict(series.steps(pending))).occupancy(zone, series.initial)
+
+    def count_at(self, zone: str, instant: datetime) -> int:
+        """A zone's count at an instant, to the minute."""
+        pending = self.pending.stretches(zone) if self.pending.active else {}
+        return self._series(zone).count(int(instant.timestamp() * 1000), pending)
+
+    def as_of(self) -> datetime | None:
+        """Until when the count is known: all cameras that answer have been asked, and what they said is counted."""
+        if self.coverage is None or self.event is None:
+            return None
+        well, all_known = [], []
+        for feed, state in self.coverage.feeds.items():
+            known = self._answered.get(feed, self.event.window.since)
+            if self.pending.active:
+                known = max(known, state.answered_until)
+            if not state.absent:
+                all_known.append(known)
+                if state.failing_since is None:
+                    well.append(known)
+        return min(well) if well else max(all_known, default=None)
+
+    def touched(self, since: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """The (zone, minute) and (door, minute) that changed after ``since``, a value of ``changes``."""
+        zones = [key for key, change in self._touched.items() if change > since]
+        return zones, [key for key, change in self._touched_doors.items() if change > since]
+
+    def stretch(self, zone: str, minute: int) -> Stretch:
+        """What a minute of a zone lived, with what is not stored of it."""
+        stored = self._series(zone).get(minute)
+        return stored.then(self.pending.stretches(zone).get(minute, Stretch())) if self.pending.active else stored
+
+    def _touch_pending(self) -> None:
+        self.notify()
+        for key in self.pending.minutes():
+            self._touched[key] = self.changes
+
+    def _series(self, zone: str) -> ZoneSeries:
+        return self.series.setdefault(zone, ZoneSeries())
+
+    def _may_be_new(self, event: AccEvent) -> bool:
+        floor = self._floors.get(event.camera_id)
+        return floor is None or event.occurred_at >= floor
+
+    def _advance(self, batch: Batch) -> None:
+        for feed, until in batch.checkpoints.items():
+            self._answered[feed] = max(until, self._answered.get(feed, until))
+
+    def _count_doors(self, new: Sequence[AccEvent], verdicts: Mapping[str, Verdict]) -> None:
+        for one, count in Counter(map(counted, new)).items():
+            door = self.doors.count(one, verdicts[one.name], count)
+            self._touched_doors[door, one.minute] = self.changes + 1
+
+    def _sample_lateness(self, new: Sequence[AccEvent], now: datetime) -> None:
+        step = max(1, len(new) // _SAMPLES_PER_BATCH)
+        for event in new[::step]:
+            if self._opened_at is None or event.occurred_at >= self._opened_at:
+                self.lateness.append(Lateness(now, (now - event.occurred_at).total_seconds()))
+
+
+def _instant(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute / 1000, UTC)

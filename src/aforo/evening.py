@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aforo.acc import Acc
-from aforo.board import Board, Phase
+from aforo.board import Board, Past, Phase
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Coverage
@@ -62,7 +62,7 @@ class Rooms:
     def stored(self, batch: Batch, stored: Stored) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
-        self.board.apply(stored, self.clock.now())
+        self.board.apply(stored, self.clock.now(), batch)
 
 
 class Evening:
@@ -75,8 +75,8 @@ class Evening:
         self._coverage = Coverage(show.event.window, timedelta(seconds=rooms.settings.overlap))
         self._told: dict[str, Occupancy] = {}
         self._unknown: set[str] = set()
-        rooms.board.open(show.event, show.occupancies, self._coverage)
         self._follow()
+        rooms.board.open(show.event, show.occupancies, self._coverage, rooms.clock.now())
 
     @property
     def event(self) -> ScheduledEvent:
@@ -86,6 +86,7 @@ class Evening:
     async def watch(self) -> None:
         """Turn after turn until the event and its grace are over, or until a stop."""
         rooms = self._rooms
+        await self._recall()
         async with self._turns() as turns:
             while not rooms.stopping.is_set() and (left := self._left()) > 0:
                 started = rooms.clock.monotonic()
@@ -110,6 +111,7 @@ class Evening:
             return False
         await rooms.writer.drain()
         rooms.board.occupancies.update(await rooms.writer.call(rooms.store.rebuild, self._show))
+        await self._recall()
         self._report()
         in_store = await rooms.writer.call(rooms.store.counts, self._show)
         in_history = await rooms.writer.call(rooms.store.history_count, self._show)
@@ -207,13 +209,23 @@ class Evening:
                 await rooms.writer.drain()
                 self._show = await rooms.show(now_scheduled)
                 self._coverage = Coverage(now_scheduled.window, timedelta(seconds=rooms.settings.overlap))
-                rooms.board.open(now_scheduled, self._show.occupancies, self._coverage)
                 self._follow()
+                rooms.board.open(now_scheduled, self._show.occupancies, self._coverage, rooms.clock.now())
+                await self._recall()
         if rooms.cameras.refresh():
             _log.info("La lista de cámaras cambió: ahora son %d.", len(self._cameras()))
             self._follow()
         if not self._servers:
             await self._discover()
+
+    async def _recall(self) -> None:
+        """Give the board what the store knows of the evening."""
+        rooms, store, show = self._rooms, self._rooms.store, self._show
+
+        def past() -> Past:
+            return Past(store.minutes(show), store.doors(show), store.corrections(show))
+
+        rooms.board.recall(await rooms.writer.call(past), rooms.rules.verdict)
 
     async def _discover(self) -> None:
         """Ask which servers the site has, and how its cameras are called. What was known stays where that fails."""

@@ -147,8 +147,13 @@ class Occupancy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What one transaction changed: the events that were new, how many were there already, the touched zones' aforo."""
+    """What one transaction changed: the events that were new, how many were there already, the zones' aforo.
+
+    ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as an
+    ``occupancy.Stretch``.
+    """
 
     new: Sequence[AccEvent]
     already: int
     occupancies: Mapping[str, Occupancy]
+    minutes: Mapping[str, Mapping[int, tuple[int, int, int, int, int, int]]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta
 
 from aforo.acc import Acc
-from aforo.board import Board
+from aforo.board import Board, Signs
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import AccUnreachable, BadCommand
@@ -54,7 +54,7 @@ class Monitor:
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.url.get_secret_value(), zones, self._timezone)
         self._over: set[ScheduledEvent] = set()
-        self.board = Board()
+        self.board = Board(settings.zones)
         self._open: Rooms | None = None
 
     async def run(self, *, no_wait: bool = False) -> int:
@@ -125,6 +125,12 @@ class Monitor:
             )
             self._open = rooms
             writer.on_stored = rooms.stored
+            self.board.signs = Signs(
+                database_down_since=lambda: writer.down_since,
+                link_down_since=lambda: acc.link_down_since,
+                waiting=lambda: writer.waiting,
+                pending=lambda: writer.pending,
+            )
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)
             await self._first_login(acc, patient=interrupted is not None)

@@ -97,8 +97,8 @@ class Books:
         shows = tables.shows
         connection.execute(shows.update().where(shows.c.id == book.show_id).values(revision=book.revision, **changes))
 
-    def count(self, connection: Connection, book: Book, new: Sequence[MovementRow]) -> set[str]:
-        """Take new movements, already inserted, into their minutes; returns the zones that they touch."""
+    def count(self, connection: Connection, book: Book, new: Sequence[MovementRow]) -> dict[str, dict[int, Stretch]]:
+        """Take new movements, already inserted, into their minutes; returns these minutes, by zone."""
         touched: defaultdict[str, list[Step]] = defaultdict(list)
         for _, zone, occurred_ms, _, _, _, delta, correction in sorted(new):
             if book.since_ms <= occurred_ms < book.until_ms:
@@ -119,7 +119,10 @@ class Books:
             for start, minute in self._recounted(connection, book, zone, stale).items():
                 changed[zone, start] = minute
         self._write_minutes(connection, book, changed)
-        return set(touched)
+        counted: dict[str, dict[int, Stretch]] = {zone: {} for zone in touched}
+        for (zone, start), minute in changed.items():
+            counted[zone][start] = minute.stretch
+        return counted
 
     def recount(self, connection: Connection, book: Book) -> set[str]:
         """Make all minutes anew from the movements inside the window; returns the zones where any differed."""

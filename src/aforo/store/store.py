@@ -88,13 +88,15 @@ class Store:
             )
             if fresh or moved:
                 self._books.turn_page(connection, book)
+            minutes: dict[str, dict[int, Stretch]] = {}
             if fresh:
                 moves = self._ledger.add(
                     connection, (book.show_id, book.event.name), fresh, batch.verdicts, to_ms(now), history=history
                 )
-                touched = self._books.count(connection, book, moves)
-                self._write_zones(connection, book, [zone for zone in self._zones if zone.name in touched])
-            return Stored(list(fresh.values()), len(batch.events) - len(fresh), book.occupancies(self._zones))
+                minutes = self._books.count(connection, book, moves)
+                self._write_zones(connection, book, [zone for zone in self._zones if zone.name in minutes])
+            already = len(batch.events) - len(fresh)
+            return Stored(list(fresh.values()), already, book.occupancies(self._zones), minutes)
 
     def counts(self, show: Show) -> dict[str, int]:
         """The ledger's events per camera, inside the show's window."""

@@ -64,6 +64,11 @@ class Writer:
         """Events read and not yet stored."""
         return self._pending
 
+    @property
+    def waiting(self) -> list[Batch]:
+        """The batches read and not yet stored, oldest first; the one that is being stored among them."""
+        return [batch for _, batch in self._queue]
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._store_all(), name="aforo-writer")
         return self
