@@ -12,7 +12,7 @@ _SHORTEST_SECRET = 4  # shorter ones would mask half of every line; none that ma
 _SPANISH = {"DEBUG": "DETALLE", "INFO": "INFO", "WARNING": "AVISO", "ERROR": "ERROR", "CRITICAL": "GRAVE"}
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
 _NAMED = re.compile(
-    r"(?i)\b(x-avg-session|session|authorizationToken|authenticationToken|pwd|password|user_?nonce|user_?key)"
+    r"(?i)(?:\b|(?<=%3B)|(?<=%26))(x-avg-session|session|authorizationToken|authenticationToken|pwd|password|user_?nonce|user_?key)"
     r"(%3D|[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)(\{(?:[^}]|\}\})*\}|[^\s\"',;&}]+)"
 )
 _IN_URL = re.compile(r"(://[^\s/@:]*):[^\s/@]+@")
