@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -57,12 +58,19 @@ class Rooms:
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
         self.tally.read(batch)
-        self.board.read(batch)
+        self._picture(lambda: self.board.read(batch))
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
-        self.board.apply(stored, self.clock.now(), batch)
+        self._picture(lambda: self.board.apply(stored, self.clock.now(), batch))
+
+    def _picture(self, change: Callable[[], None]) -> None:
+        """Change the live picture. A fault of ours there must not touch the counting."""
+        try:
+            change()
+        except Exception:
+            _log.exception("Error interno en la imagen en vivo; el conteo sigue.")
 
 
 class Evening:

@@ -1,0 +1,98 @@
+"""The whole program, killed with SIGKILL ten times in mid-event, every fault on: 0 lost, 0 doubled, the right aforo."""
+
+import random
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.e2e.stadium import Stadium, stadium
+
+pytestmark = pytest.mark.e2e
+
+FAST = {
+    "AFORO_MONITOR__INTERVAL": "1",
+    "AFORO_MONITOR__OVERLAP": "10",
+    "AFORO_MONITOR__GRACE": "5",
+    "AFORO_ACC__TIMEOUT": "2",
+}
+# An event may be later than its own timestamp by less than the grace: later than that only a backfill can see it.
+LATE = {"set": {"late": {"probability": 0.05, "seconds": 4}}}
+
+
+def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    _, told = process.communicate(timeout=90)
+    assert process.returncode == 0, told[-3000:]
+    assert "Traceback" not in told
+    return told
+
+
+def test_killed_ten_times_with_every_fault_on(tmp_path: Path) -> None:
+    chance = random.Random(20260307)
+    options = ("--cameras", "17", "--events", "6000", "--faults", "all", "--seed", "3")
+    before, after = timedelta(minutes=3), timedelta(seconds=28)
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
+        evening.control("faults", LATE)
+        for _ in range(10):
+            kill_after(evening.start(), chance.uniform(0.7, 3.0))
+        told = end(evening.start())
+        evening.check_against_truth()
+    assert "diferencia 0" in told
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    options = ("--cameras", "8", "--events", "3000", "--seed", "4")
+    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=6), options=options, **FAST) as evening:
+        together = [evening.start(), evening.start()]
+        for process in together:
+            end(process)
+        evening.check_against_truth()
+
+
+def test_backfill_of_a_past_event_can_be_repeated(tmp_path: Path) -> None:
+    options = ("--cameras", "17", "--events", "9000", "--faults", "all", "--seed", "5")
+    before, after = timedelta(minutes=20), timedelta(minutes=-5)
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
+        day = str(evening.day)
+        end(evening.start("backfill", day))
+        evening.check_against_truth()
+        end(evening.start("backfill", day))
+        evening.check_against_truth()
+
+
+def test_started_after_the_end_it_does_the_whole_event_and_ends(tmp_path: Path) -> None:
+    options = ("--cameras", "5", "--events", "500", "--seed", "6")
+    before, after = timedelta(minutes=9), timedelta(minutes=-2)
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
+        end(evening.start())
+        evening.check_against_truth()
+        end(evening.start())
+        evening.check_against_truth()
+
+
+def test_service_stop_ends_cleanly_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    options = ("--cameras", "5", "--events", "800", "--seed", "7")
+    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=9), options=options, **FAST) as evening:
+        first = evening.start()
+        wait_for_rows(evening, first)
+        first.terminate()
+        end(first)
+        end(evening.start())
+        evening.check_against_truth()
+
+
+def wait_for_rows(evening: Stadium, process: subprocess.Popen[str]) -> None:
+    """The program says on its console when a turn is stored."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Vuelta hasta" in line:
+            return
+    raise AssertionError("it ended before its first turn")
