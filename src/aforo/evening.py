@@ -69,7 +69,7 @@ class Rooms:
         """Change the live picture. A fault of ours there must not touch the counting."""
         try:
             change()
-        except Exception:
+        except Exception:  # noqa: BLE001 -- whatever it is, the evening goes on
             _log.exception("Error interno en la imagen en vivo; el conteo sigue.")
 
 
@@ -84,7 +84,7 @@ class Evening:
         self._told: dict[str, Occupancy] = {}
         self._unknown: set[str] = set()
         self._follow()
-        rooms.board.open(show.event, show.occupancies, self._coverage, rooms.clock.now())
+        rooms.board.open(show, self._coverage, rooms.clock.now())
 
     @property
     def event(self) -> ScheduledEvent:
@@ -218,7 +218,7 @@ class Evening:
                 self._show = await rooms.show(now_scheduled)
                 self._coverage = Coverage(now_scheduled.window, timedelta(seconds=rooms.settings.overlap))
                 self._follow()
-                rooms.board.open(now_scheduled, self._show.occupancies, self._coverage, rooms.clock.now())
+                rooms.board.open(self._show, self._coverage, rooms.clock.now())
                 await self._recall()
         if rooms.cameras.refresh():
             _log.info("La lista de cámaras cambió: ahora son %d.", len(self._cameras()))
