@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from aforo.alerts import Alert, Levels
 from aforo.coverage import Coverage
 from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict
 from aforo.occupancy import Stretch, whole
 from aforo.pending import Pending
 from aforo.series import Counted, Doors, ZoneSeries, counted
-from aforo.store import Correction, DoorMinute
+from aforo.store import Correction, DoorMinute, Show
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
@@ -107,6 +108,10 @@ class Board:
         self.lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
         self.pending = Pending()
         self.signs = Signs()
+        self.show: Show | None = None
+        self.alerts: Sequence[Alert] = ()  # those that are on, newest first, and the last that are over
+        self.levels = Levels(0.0)
+        self.silent_doors: frozenset[str] = frozenset()
         self.changes = 0
         self.evening = 0  # grows with each evening: whoever follows the series starts anew
         self.listeners: list[Callable[[], None]] = []
@@ -116,19 +121,13 @@ class Board:
         self._touched: dict[tuple[str, int], int] = {}
         self._touched_doors: dict[tuple[str, int], int] = {}
 
-    def open(
-        self,
-        event: ScheduledEvent,
-        occupancies: Mapping[str, Occupancy],
-        coverage: Coverage,
-        now: datetime | None = None,
-    ) -> None:
+    def open(self, show: Show, coverage: Coverage, now: datetime) -> None:
         """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it.
 
         ``coverage`` already follows its feeds, so that it is known until when all was stored before.
         """
-        self.phase, self.event, self.coverage = Phase.WATCHING, event, coverage
-        self.occupancies = dict(occupancies)
+        self.phase, self.show, self.event, self.coverage = Phase.WATCHING, show, show.event, coverage
+        self.occupancies = dict(show.occupancies)
         self._opened_at = now
         self.pending.clear()
         self.lateness.clear()
