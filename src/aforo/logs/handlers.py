@@ -55,7 +55,7 @@ class FileHandler(RotatingFileHandler):
     """The rotating file, fit for two processes at once and for a full disk.
 
     It follows the file when another process has rotated it, goes on with the old one where it may not be renamed
-    (Windows, while another process has it open), and tells the console when lines begin to be lost, and when that is over.
+    (Windows, while another process has it open), and tells the console when lines begin to be lost and when that ends.
     """
 
     def __init__(self, settings: Settings, path: Path, console: logging.Handler | None) -> None:

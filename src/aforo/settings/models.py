@@ -43,10 +43,10 @@ class AccSettings(Section):
     username: str = setting("", "Usuario de ACC con permiso para la Web Endpoint API.", TEXT, from_file=True)
     password: SecretStr = setting(SecretStr(""), "Contraseña de ese usuario.", TEXT, from_file=True)
     user_nonce: SecretStr = setting(
-        SecretStr(""), "«User nonce» de la integración, dado por Avigilon.", TEXT, from_file=True
+        SecretStr(""), "El «user nonce» de la integración, dado por Avigilon.", TEXT, from_file=True
     )
     user_key: SecretStr = setting(
-        SecretStr(""), "«User key» de la integración, dada por Avigilon.", TEXT, from_file=True
+        SecretStr(""), "La «user key» de la integración, dada por Avigilon.", TEXT, from_file=True
     )
     integration_id: SecretStr = setting(
         SecretStr(""), "Identificador de la integración; vacío si Avigilon no dio ninguno.", TEXT, from_file=True

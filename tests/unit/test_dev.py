@@ -1,0 +1,80 @@
+"""dev.py: the way from a bare Python to a demo or a test run."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import dev
+import pytest
+
+
+@pytest.fixture
+def venv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for a ``.venv`` of the test's own."""
+    monkeypatch.setattr(dev, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(dev, "PYTHON", tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    return tmp_path / "venv"
+
+
+def test_where_this_python_has_no_ensurepip_its_pip_serves(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "has", lambda module: module == "pip")
+    assert dev.make_venv() == 0
+    assert not list(venv.glob("**/site-packages/pip"))
+    assert dev.pip(["list", "--quiet"]) == 0
+    assert dev.inside(["-c", "import sys; sys.exit(sys.prefix == sys.base_prefix)"]) == 0
+
+
+def test_where_this_python_has_neither_it_is_said(
+    venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "has", lambda _: False)
+    assert dev.prepare(dev.RUN) == 2
+    assert "apt install python3-pip python3-venv" in capsys.readouterr().err
+    assert not venv.exists()
+
+
+def test_what_is_installed_is_not_installed_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(dev, "pip", lambda arguments: asked.append(list(arguments)) or 0)
+    venv.mkdir()
+    for _ in range(2):
+        assert dev.install(dev.RUN) == 0
+    assert [arguments[-2:] for arguments in asked] == [["-r", "requirements.txt"]]
+    assert "--require-hashes" in asked[0]
+    wanted = hashlib.sha256((dev.HERE / dev.RUN).read_bytes()).hexdigest()
+    assert (venv / "requirements.txt.sha256").read_text() == wanted
+    (venv / "requirements.txt.sha256").write_text("of another version")
+    assert dev.install(dev.RUN) == 0
+    assert len(asked) == 2
+
+
+def test_a_failed_installation_is_tried_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([1, 0])
+    monkeypatch.setattr(dev, "pip", lambda _: next(answers))
+    venv.mkdir()
+    assert [dev.install(dev.DEV), dev.install(dev.DEV), dev.install(dev.DEV)] == [1, 0, 0]
+
+
+def test_every_check_runs_and_one_that_fails_fails_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[str] = []
+
+    def inside(arguments: list[str]) -> int:
+        ran.append(" ".join(arguments))
+        return int("mypy" in arguments)
+
+    monkeypatch.setattr(dev, "prepare", lambda *_: 0)
+    monkeypatch.setattr(dev, "inside", inside)
+    assert dev.main(["test"]) == 1
+    assert len(ran) == len(dev.CHECKS) + 1
+    assert ran[-1] == "-m pytest -n auto"
+    assert capsys.readouterr().err == "No pasó: mypy\n"
+    assert dev.main(["test", "-k", "x"]) == 1
+    assert ran[-1] == "-m pytest -k x"
+
+
+def test_an_unknown_command_shows_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dev.main([]) == dev.main(["tset"]) == 2
+    shown = capsys.readouterr().err
+    assert all(f"    {name}" in shown for name in dev.COMMANDS)

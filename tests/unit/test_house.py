@@ -1,0 +1,109 @@
+"""The house's rules that no linter knows: who imports whom, how long a room is, what never stands in a file."""
+
+import ast
+import re
+import statistics
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+import aforo
+from aforo import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "aforo"
+LONGEST = 300  # lines; past that a module is two rooms
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# What gives away the machine on which a file was made; written so that this file does not hold it.
+BANNED = tuple(
+    "".join(parts)
+    for parts in (("/wo", "rk/"), ("/ro", "ot/"), ("/home/", "runner"), (".lib", "rary"), ("/opt/", "pypi"))
+)
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def our_files() -> Iterator[Path]:
+    """Every file under version control; where there is none (a copy), every file of the folders that we write in."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    names = listed.stdout.decode().split("\0") if listed.returncode == 0 else []
+    found = [ROOT / name for name in names if name] or [
+        path for folder in ("src", "tests", "docs", "bench") for path in (ROOT / folder).rglob("*")
+    ]
+    return (path for path in found if path.is_file())
+
+
+def test_who_may_import_whom() -> None:
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_module_is_one_room(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+def test_functions_are_small() -> None:
+    lengths = [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert statistics.median(lengths) < 12
+
+
+def test_no_file_tells_of_the_machine_it_was_made_on() -> None:
+    told = []
+    for path in our_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture
+        told += [f"{path.relative_to(ROOT)}: {word}" for word in BANNED if word in text]
+    assert told == []
+
+
+def test_the_tree_of_errors_is_drawn_at_the_top_of_its_file() -> None:
+    drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"AforoError"}
+    there = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert drawn == there
+
+
+def test_the_version_has_its_entry_in_the_changelog() -> None:
+    assert f"\n## {aforo.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+# Packages
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", text, maxsplit=1)[0].lower().replace("_", "-") for text in requirements}
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("requirements.txt", PYPROJECT["project"]["dependencies"]),
+        ("requirements-dev.txt", PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]),
+    ],
+)
+def test_packages_are_pinned_with_hashes_and_without_addresses(file: str, wanted: list[str]) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    pinned = re.findall(r"^(\S+)==\S+.*\\$", text, re.MULTILINE)
+    assert names(wanted) <= set(pinned), "run: python3 dev.py pin"
+    assert all(
+        re.fullmatch(r"\S+==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in text.splitlines()
+    )
+    assert "://" not in text
