@@ -1,5 +1,6 @@
 """The operators' small JSON files: a sentence for each fault, looked at again when they change, replaced whole."""
 
+import asyncio
 import json
 import logging
 import os
@@ -125,6 +126,10 @@ class WatchedFile(Generic[T]):
         changed = value != self.value
         self.value = value
         return changed
+
+    async def refreshed(self) -> bool:
+        """``refresh`` without holding up the loop: a file on a share may take its time."""
+        return await asyncio.to_thread(self.refresh)
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

@@ -80,6 +80,15 @@ def test_a_failed_writing_leaves_nothing_behind(path: Path) -> None:
     assert [file.name for file in path.resolve().parent.iterdir()] == ["camaras.json"]
 
 
+async def test_a_change_is_seen_from_a_loop_without_holding_it_up(path: Path) -> None:
+    path.write_text('["CAM1"]')
+    file = CamerasFile(path)
+    path.write_text('["CAM1", "CAM2"]')
+    assert await file.refreshed()
+    assert not await file.refreshed()
+    assert file.cameras == {"CAM1", "CAM2"}
+
+
 def test_a_change_is_seen_and_an_empty_list_changes_nothing(path: Path) -> None:
     path.write_text('["CAM1"]')
     file = CamerasFile(path)

@@ -35,7 +35,12 @@ def test_where_this_python_has_neither_it_is_said(
 
 def test_what_is_installed_is_not_installed_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
-    monkeypatch.setattr(dev, "pip", lambda arguments: asked.append(list(arguments)) or 0)
+
+    def pip(arguments: list[str]) -> int:
+        asked.append(arguments)
+        return 0
+
+    monkeypatch.setattr(dev, "pip", pip)
     venv.mkdir()
     for _ in range(2):
         assert dev.install(dev.RUN) == 0
