@@ -1,5 +1,6 @@
 """The allow list: what it may hold, what is said of one that cannot be used, and how it is written."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -80,12 +81,12 @@ def test_a_failed_writing_leaves_nothing_behind(path: Path) -> None:
     assert [file.name for file in path.resolve().parent.iterdir()] == ["camaras.json"]
 
 
-async def test_a_change_is_seen_from_a_loop_without_holding_it_up(path: Path) -> None:
+def test_a_change_is_seen_from_a_loop_without_holding_it_up(path: Path) -> None:
     path.write_text('["CAM1"]')
     file = CamerasFile(path)
     path.write_text('["CAM1", "CAM2"]')
-    assert await file.refreshed()
-    assert not await file.refreshed()
+    assert asyncio.run(file.refreshed())
+    assert not asyncio.run(file.refreshed())
     assert file.cameras == {"CAM1", "CAM2"}
 
 
