@@ -1,12 +1,24 @@
 """A zone's evening by minute. Pure: what the store remembers between transactions, and how a stretch is made fast."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
 from operator import sub
 from typing import NamedTuple
 
 from aforo.occupancy import Stretch
+
+CORRECTION = 2**63 - 1  # the seq of a correction: it comes after all passages of its millisecond
+
+
+class Step(NamedTuple):
+    """One movement. Its order is the order of the first four fields; ``seq`` is the thisId as a number."""
+
+    occurred_ms: int
+    seq: int
+    server_id: str
+    this_id: str
+    delta: int
 
 
 class Minute(NamedTuple):
@@ -15,13 +27,24 @@ class Minute(NamedTuple):
     stretch: Stretch
     last_ms: int
 
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> "Minute":
+        """The minute that these movements make; they are in order and not empty."""
+        deltas = [step[4] for step in steps]
+        if max([step[1] for step in steps]) < CORRECTION:
+            return cls(passages(deltas), steps[-1].occurred_ms)
+        whole = Stretch()
+        for correction, run in groupby(steps, key=lambda step: step.seq == CORRECTION):
+            if correction:
+                for step in run:
+                    whole = whole.then(Stretch.correction(step.delta))
+            else:
+                whole = whole.then(passages([step.delta for step in run]))
+        return cls(whole, steps[-1].occurred_ms)
 
-class Step(NamedTuple):
-    """One movement, in event-time order: +1 or -1, or an operator's correction of any size."""
-
-    occurred_ms: int
-    delta: int
-    correction: bool
+    def then(self, later: "Minute") -> "Minute":
+        """This minute followed by what comes after all that is in it."""
+        return Minute(self.stretch.then(later.stretch), later.last_ms)
 
 
 class Curve:
@@ -49,6 +72,11 @@ class Curve:
         self._minutes[minute] = value
         del self._joined[bisect_left(self._order, minute) :]
 
+    def remove(self, minute: int) -> None:
+        """Nothing moved in that minute after all."""
+        place = bisect_left(self._order, minute)
+        del self._minutes[minute], self._order[place], self._joined[place:]
+
     def whole(self) -> Stretch:
         """All minutes, joined."""
         joined = self._joined
@@ -70,21 +98,3 @@ def passages(deltas: Sequence[int]) -> Stretch:
     net = nets[-1]
     entries = (len(deltas) + net) // 2
     return Stretch(entries, entries - net, net, floors[-1], max(nets), max(floors))
-
-
-def minute_of(steps: Sequence[Step]) -> Minute:
-    """The minute that these movements make; they are in order and not empty."""
-    whole = Stretch()
-    for correction, run in groupby(steps, key=lambda step: step.correction):
-        if correction:
-            for step in run:
-                whole = whole.then(Stretch.correction(step.delta))
-        else:
-            whole = whole.then(passages([step.delta for step in run]))
-    return Minute(whole, steps[-1].occurred_ms)
-
-
-def by_minute(steps: Iterable[Step], minute_ms: int) -> Iterator[tuple[int, list[Step]]]:
-    """Ordered movements, minute by minute, each with the epoch millisecond of its start."""
-    for minute, run in groupby(steps, key=lambda step: step.occurred_ms // minute_ms):
-        yield minute * minute_ms, list(run)

@@ -1,51 +1,36 @@
-"""The ledger: every event once. What a batch holds that is not there yet, and the rows that it becomes."""
+"""The ledger: every event once. What a batch holds that is not there yet, and what its entries mean."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from aforo.model import AccEvent, Verdict
 from aforo.store import tables
-from aforo.store.books import MovementRow
+from aforo.store.books import Book
+from aforo.store.curve import Step
+from aforo.store.directory import Directory
 from aforo.store.legacy import HistoryRow, Legacy
 from aforo.store.link import Link
-from aforo.store.local import EPOCH
 
-Identity = tuple[int, str, str]  # (occurred_ms, server_id, this_id): the ledger's key
+Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
+Judge = Callable[[str], Verdict]  # what an analytic name means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
+STRETCH_MS = 600_000  # how much of a show is gone through at once: memory stays flat
 _MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
-_CHUNK_MS = 600_000  # how much of a show is gone through at once
 _MARGIN_MS = 2 * 86_400_000  # how far from its window a show's older entries are looked for
-_EVENT_COLUMNS = "occurred_ms, server_id, this_id"
 
 
 class Entry(NamedTuple):
-    """What the ledger keeps of an event and a sifting needs."""
+    """A row of the ledger."""
 
     occurred_ms: int
-    server_id: str
+    server: int
     this_id: str
-    camera_id: str
-    name: str
-    area: str
-    activity: str
+    source: int
     history: int
-
-
-def identify(events: Iterable[AccEvent]) -> dict[Identity, AccEvent]:
-    """The events of a batch by their key, each once."""
-    found: dict[Identity, AccEvent] = {}
-    longest = tables.KEY_LENGTH
-    for event in events:
-        server_id, this_id, occurred_at, *_ = event
-        if len(this_id) > longest or len(server_id) > longest:
-            server_id, this_id = tables.fit_key(server_id), tables.fit_key(this_id)
-        key = (round((occurred_at - EPOCH).total_seconds() * 1000), server_id, this_id)
-        if key not in found:
-            found[key] = event
-    return found
 
 
 def seq(this_id: str) -> int:
@@ -54,141 +39,166 @@ def seq(this_id: str) -> int:
 
 
 class Ledger:
-    """Reads and writes aforo_events, and the history rows and movements that its entries mean."""
+    """Reads and writes aforo_events, and the history rows that its entries mean, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, legacy: Legacy) -> None:
+    def __init__(self, link: Link, directory: Directory, legacy: Legacy) -> None:
         self._link = link
+        self._directory = directory
         self._legacy = legacy
 
-    def unknown(self, connection: Connection, events: dict[Identity, AccEvent]) -> list[Identity]:
-        """The keys that the ledger does not have yet, in its order."""
-        instants = sorted({occurred_ms for occurred_ms, _, _ in events})
-        most = self._link.dialect.most_parameters
-        known: set[Identity] = set()
-        for first in range(0, len(instants), most):
-            chunk = instants[first : first + most]
-            # Always the same statement: the last chunk is filled up with what it has already.
-            chunk += chunk[-1:] * (most - len(chunk) if first else _rounded(len(chunk), most) - len(chunk))
-            sql = f"SELECT {_EVENT_COLUMNS} FROM aforo_events WHERE occurred_ms IN ({','.join('?' * len(chunk))})"  # noqa: S608 -- only question marks
-            known.update(map(tuple, connection.exec_driver_sql(sql, tuple(chunk))))
-        return sorted(events.keys() - known)
+    def new(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
+        """The events that the ledger does not have yet, each once, in the ledger's order."""
+        servers = self._directory.server_numbers(connection, {event[0] for event in events})
+        # By position and without a call per event: this runs for every event that was ever asked for.
+        keys = [(int(event[2].timestamp() * 1000 + 0.5), servers[event[0]], event[1]) for event in events]
+        if not all(map(_plain, keys)):
+            keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
+        by_key = dict(zip(keys, events, strict=True))
+        known = self._known(connection, sorted({key[0] for key in by_key}))
+        return {key: by_key[key] for key in sorted(by_key.keys() - known if known else by_key)}
 
-    def add(  # noqa: PLR0913 -- all that one event causes
+    def add(  # noqa: PLR0913 -- all that one batch causes
         self,
         connection: Connection,
-        show: tuple[int, str],
+        book: Book,
         new: Mapping[Identity, AccEvent],
-        verdicts: Mapping[str, Verdict],
+        judge: Judge,
         seen_ms: int,
         *,
         history: bool = True,
-    ) -> list[MovementRow]:
-        """Store new events of a show ``(id, name)``, their history rows and movements; returns the movements.
+    ) -> dict[str, list[Step]]:
+        """Store new events and their history rows; returns the movements that they are, per zone and in order.
 
         Without ``history`` the rows for that table are noted as refused. Raises StoreRejectedRow.
         """
-        show_id, show_name = show
-        judged = {name: verdicts[name] for name in {event.name for event in new.values()}}
-        kept = {name for name, verdict in judged.items() if verdict.history}
+        numbers = self._directory.source_numbers(connection, {event[3:] for event in new.values()})
+        verdicts = {event.name: judge(event.name) for event in {event[3:]: event for event in new.values()}.values()}
         written = WRITTEN if history else REFUSED
-        rows = [
-            (*key, show_id, camera, name, area, activity, written if name in kept else NOT_HISTORY, seen_ms)
-            for key, (_, _, _, camera, name, area, activity) in new.items()
-        ]
-        self._link.insert(connection, tables.events, rows)
-        moves = list(_movements(show_id, ((key, event.name) for key, event in new.items()), judged))
-        self._link.insert(connection, tables.movements, moves)
-        if history and kept:
-            self._add_history(
-                connection,
-                show_name,
-                [(key[0], event) for key, event in new.items() if event.name in kept],
-            )
-        return moves
+        marks = {name: written if verdict.history else NOT_HISTORY for name, verdict in verdicts.items()}
+        self._link.insert(
+            connection,
+            tables.events,
+            [
+                (occurred_ms, server, this_id, numbers[event[3:]], book.show_id, marks[event[4]], seen_ms)
+                for (occurred_ms, server, this_id), event in new.items()
+            ],
+        )
+        if history:
+            kept = [(key[0], event[3:]) for key, event in new.items() if marks[event[4]]]
+            self._add_history(connection, book, kept)
+        moves = {name: verdict.movements for name, verdict in verdicts.items() if verdict.movements}
+        return self._steps(connection, ((*key, moves[event[4]]) for key, event in new.items() if event[4] in moves))
 
-    def resift(
-        self,
-        connection: Connection,
-        show: tuple[int, str],
-        window: tuple[int, int],
-        verdict: Callable[[str], Verdict],
-    ) -> None:
-        """Make a show's movements anew by other rules, and write the history rows that are now due and not there."""
-        show_id, show_name = show
-        mine = tables.movements.c.show_id == show_id
-        connection.execute(tables.movements.delete().where(mine))
-        for entries in self._entries(connection, show_id, window):
-            judged = {name: verdict(name) for name in {entry.name for entry in entries}}
-            moves = sorted(_movements(show_id, ((entry[:3], entry.name) for entry in entries), judged))
-            self._link.insert(connection, tables.movements, moves)
-            owed = [entry for entry in entries if entry.history != WRITTEN and judged[entry.name].history]
+    def steps(self, connection: Connection, book: Book, span: tuple[int, int], judge: Judge) -> dict[str, list[Step]]:
+        """The movements of a show in ``[since, until)`` (epoch ms), corrections too, per zone and in order."""
+        since_ms, until_ms = max(span[0], book.since_ms), min(span[1], book.until_ms)
+        entries = self._entries(connection, book, since_ms, until_ms)
+        verdicts = self._verdicts(connection, entries, judge)
+        moving = {source: verdict.movements for source, verdict in verdicts.items() if verdict.movements}
+        found = self._steps(connection, ((*entry[:3], moving[entry[3]]) for entry in entries if entry[3] in moving))
+        for zone, corrections in book.corrections.items():
+            inside = [step for step in corrections if since_ms <= step.occurred_ms < until_ms]
+            if inside:
+                found[zone] = sorted(found.get(zone, []) + inside)
+        return found
+
+    def write_owed(self, connection: Connection, book: Book, judge: Judge) -> int:
+        """Write the history rows that are due by the rules as they are now and not there; returns how many."""
+        written = 0
+        for entries in self._all(connection, book):
+            verdicts = self._verdicts(connection, entries, judge)
+            owed = [entry for entry in entries if entry.history != WRITTEN and verdicts[entry.source].history]
             if owed:
-                self._write_owed(connection, show_name, owed)
+                sources = self._directory.sources(connection, {entry.source for entry in owed})
+                self._add_history(connection, book, [(entry.occurred_ms, sources[entry.source]) for entry in owed])
+                self._link.update(
+                    connection, tables.events, [(*entry[:3], WRITTEN) for entry in owed], columns=("history",)
+                )
+                written += len(owed)
+        return written
 
-    def counts(self, connection: Connection, show_id: int, since_ms: int, until_ms: int) -> dict[str, int]:
+    def counts(self, connection: Connection, book: Book) -> dict[str, int]:
         """Events per camera inside the window."""
         table = tables.events.c
         rows = connection.execute(
-            select(table.camera_id, func.count())
-            .where(table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == show_id)
-            .group_by(table.camera_id)
-        )
-        return {row[0]: row[1] for row in rows}
+            select(table.source, func.count())
+            .where(table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms)
+            .where(table.show_id == book.show_id)
+            .group_by(table.source)
+        ).all()
+        sources = self._directory.sources(connection, (source for source, _ in rows))
+        found: defaultdict[str, int] = defaultdict(int)
+        for source, count in rows:
+            found[sources[source].camera_id] += count
+        return dict(found)
 
-    def _add_history(self, connection: Connection, show_name: str, events: Sequence[tuple[int, Any]]) -> None:
-        texts = self._legacy.local_texts(occurred_ms for occurred_ms, _ in events)
+    def _known(self, connection: Connection, instants: Sequence[int]) -> set[Identity]:
+        """The keys that the ledger has at those instants."""
+        most = self._link.dialect.most_parameters
+        known: set[Identity] = set()
+        for first in range(0, len(instants), most):
+            chunk = list(instants[first : first + most])
+            chunk += chunk[-1:] * (_rounded(len(chunk), most) - len(chunk))
+            marks = ",".join("?" * len(chunk))
+            sql = f"SELECT occurred_ms, server, this_id FROM aforo_events WHERE occurred_ms IN ({marks})"  # noqa: S608
+            known.update((row[0], row[1], row[2]) for row in connection.exec_driver_sql(sql, tuple(chunk)).all())
+        return known
+
+    def _steps(
+        self, connection: Connection, moving: Iterable[tuple[int, int, str, Sequence[tuple[str, int]]]]
+    ) -> dict[str, list[Step]]:
+        found: defaultdict[str, list[Step]] = defaultdict(list)
+        rows = list(moving)
+        servers = self._directory.servers(connection, {row[1] for row in rows})
+        for occurred_ms, server, this_id, moves in rows:
+            for zone, delta in moves:
+                found[zone].append(Step(occurred_ms, seq(this_id), servers[server], this_id, delta))
+        for steps in found.values():
+            steps.sort()
+        return dict(found)
+
+    def _add_history(self, connection: Connection, book: Book, kept: Sequence[tuple[int, Sequence[str]]]) -> None:
+        texts = self._legacy.local_texts(occurred_ms for occurred_ms, _ in kept)
+        show = book.event.name
         rows: list[HistoryRow] = [
-            (event.name, event.area, event.activity, event.camera_id, text, show_name)
-            for (_, event), text in zip(events, texts, strict=True)
+            (name, area, activity, camera_id, text, show)
+            for (_, (camera_id, name, area, activity)), text in zip(kept, texts, strict=True)
         ]
         self._legacy.add_history(connection, rows)
 
-    def _write_owed(self, connection: Connection, show_name: str, owed: Sequence[Entry]) -> None:
-        self._add_history(connection, show_name, [(entry.occurred_ms, entry) for entry in owed])
-        table = tables.events
-        keys = list(table.primary_key.columns)
-        statement = (
-            table.update().where(*(column == bindparam(f"at_{column.name}") for column in keys)).values(history=WRITTEN)
-        )
-        connection.execute(
-            statement,
-            [{f"at_{column.name}": value for column, value in zip(keys, entry, strict=False)} for entry in owed],
-        )
+    def _verdicts(self, connection: Connection, entries: Iterable[Entry], judge: Judge) -> dict[int, Verdict]:
+        numbers = {entry[3] for entry in entries}
+        sources = self._directory.sources(connection, numbers)
+        return {number: judge(sources[number].name) for number in numbers}
 
-    def _entries(self, connection: Connection, show_id: int, window: tuple[int, int]) -> Iterator[list[Entry]]:
-        """All of a show's entries, a stretch of time after the other: memory stays flat."""
+    def _all(self, connection: Connection, book: Book) -> Iterator[list[Entry]]:
+        """All of a show's entries, a stretch of time after the other."""
         table = tables.events.c
         # The window may have been another when they came; a ledger of many seasons is not searched for that.
-        around = (table.occurred_ms >= window[0] - _MARGIN_MS, table.occurred_ms < window[1] + _MARGIN_MS)
-        mine = table.show_id == show_id
-        first, last = connection.execute(
-            select(func.min(table.occurred_ms), func.max(table.occurred_ms)).where(*around, mine)
-        ).one()
-        if first is None:
-            return
-        columns = [table[name] for name in Entry._fields]
-        for since in range(first, last + 1, _CHUNK_MS):
-            stretch = (table.occurred_ms >= since, table.occurred_ms < since + _CHUNK_MS)
-            rows = connection.execute(
-                select(*columns).where(*stretch, mine).order_by(table.occurred_ms, table.server_id, table.this_id)
-            )
-            entries = [Entry(*row) for row in rows]
-            if entries:
-                yield entries
+        around = (table.occurred_ms >= book.since_ms - _MARGIN_MS, table.occurred_ms < book.until_ms + _MARGIN_MS)
+        bounds = select(func.min(table.occurred_ms), func.max(table.occurred_ms))
+        first, last = connection.execute(bounds.where(*around, table.show_id == book.show_id)).one()
+        if first is not None:
+            for since_ms in range(first, last + 1, STRETCH_MS):
+                yield self._entries(connection, book, since_ms, since_ms + STRETCH_MS)
+
+    def _entries(self, connection: Connection, book: Book, since_ms: int, until_ms: int) -> list[Entry]:
+        table = tables.events.c
+        rows = connection.execute(
+            select(table.occurred_ms, table.server, table.this_id, table.source, table.history)
+            .where(table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == book.show_id)
+            .order_by(table.occurred_ms, table.server, table.this_id)
+        )
+        return [Entry(*row) for row in rows.all()]
 
 
-def _movements(
-    show_id: int, events: Iterable[tuple[Identity, str]], verdicts: Mapping[str, Verdict]
-) -> Iterator[MovementRow]:
-    """One row per zone that an event moves."""
-    moves = {name: verdict.movements for name, verdict in verdicts.items() if verdict.movements}
-    for (occurred_ms, server_id, this_id), name in events:
-        for zone, delta in moves.get(name, ()):
-            yield show_id, zone, occurred_ms, seq(this_id), server_id, this_id, delta, False
+def _plain(key: Identity) -> bool:
+    """Whether any database can hold the thisId as it is."""
+    return len(key[2]) <= tables.KEY_LENGTH and key[2].isascii() and "\0" not in key[2]
 
 
 def _rounded(count: int, most: int) -> int:
-    """A few sizes of IN list are prepared, not hundreds."""
+    """A few sizes of IN list are prepared, not hundreds; the rest of one is filled up with what it has already."""
     size = 8
     while size < count:
         size *= 4

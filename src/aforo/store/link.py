@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Table, make_url
+from sqlalchemy import URL, Connection, Table, bindparam, make_url
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -52,6 +52,21 @@ class Link:
         if rows:
             self.dialect.insert_rows(connection, self._insert_statement(table), rows)
 
+    def update(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[tuple[Any, ...]],
+        columns: tuple[str, ...] = (),
+    ) -> None:
+        """Update by primary key: rows hold the key, then the other columns (or ``columns``), in the table's order."""
+        if rows:
+            self.dialect.insert_rows(
+                connection,
+                self._update_statement(table, columns),
+                [(*row[len(table.primary_key.columns) :], *row[: len(table.primary_key.columns)]) for row in rows],
+            )
+
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
         connection, self._connection = self._connection, None
@@ -87,6 +102,19 @@ class Link:
                 raise
             self._connection = connection
         return self._connection
+
+    def _update_statement(self, table: Table, columns: tuple[str, ...]) -> str:
+        statement = self._statements.get((table.name, columns or ("*",)))
+        if statement is None:
+            keys = list(table.primary_key.columns)
+            values = [column for column in table.columns if column.name in columns or not (columns or column in keys)]
+            update = (
+                table.update()
+                .where(*(column == bindparam(f"key_{column.name}") for column in keys))
+                .values({column: bindparam(f"new_{column.name}") for column in values})
+            )
+            statement = self._statements[table.name, columns or ("*",)] = str(update.compile(self._engine))
+        return statement
 
     def _insert_statement(self, table: Table) -> str:
         statement = self._statements.get((table.name, ()))

@@ -1,5 +1,6 @@
 """What the page, the log and machines read of a show: doors, corrections, the ledger page by page."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from aforo.model import AccEvent
 from aforo.store import tables
 from aforo.store.books import Book
+from aforo.store.directory import Directory
 from aforo.store.local import MINUTE_MS, from_ms
 
 
@@ -34,26 +36,30 @@ class DoorMinute(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """A place in the ledger: the key of the last event of a page."""
+    """A place in the ledger: the key of the last event of a page (``server`` is the server's number)."""
 
     occurred_ms: int
-    server_id: str
+    server: int
     this_id: str
 
 
-def doors(connection: Connection, book: Book, since_ms: int) -> list[DoorMinute]:
+def doors(connection: Connection, directory: Directory, book: Book, since_ms: int) -> list[DoorMinute]:
     """The history's names, minute by minute, from the minute of ``since_ms`` on."""
     table = tables.events.c
     minute = (table.occurred_ms // MINUTE_MS).label("minute")
     since = max(since_ms - since_ms % MINUTE_MS, book.since_ms)
     rows = connection.execute(
-        select(table.name, table.activity, minute, func.count())
+        select(minute, table.source, func.count())
         .where(table.occurred_ms >= since, table.occurred_ms < book.until_ms)
         .where(table.show_id == book.show_id, table.history > 0)
-        .group_by(table.name, table.activity, minute)
-        .order_by(minute, table.name, table.activity)
-    )
-    return [DoorMinute(name, activity, start * MINUTE_MS, count) for name, activity, start, count in rows]
+        .group_by(minute, table.source)
+    ).all()
+    sources = directory.sources(connection, {source for _, source, _ in rows})
+    found: Counter[tuple[int, str, str]] = Counter()
+    for start, number, count in rows:
+        source = sources[number]
+        found[start * MINUTE_MS, source.name, source.activity] += count
+    return [DoorMinute(name, activity, start, count) for (start, name, activity), count in sorted(found.items())]
 
 
 def corrections(connection: Connection, book: Book) -> list[Correction]:
@@ -64,27 +70,28 @@ def corrections(connection: Connection, book: Book) -> list[Correction]:
 
 
 def events(
-    connection: Connection, book: Book, after: Cursor | None, limit: int
+    connection: Connection, directory: Directory, book: Book, after: Cursor | None, limit: int
 ) -> tuple[list[AccEvent], Cursor | None]:
     """A page of the show's events in time order, and where the next one starts; None at the end."""
     table = tables.events.c
-    query = select(tables.events).where(table.show_id == book.show_id, table.occurred_ms < book.until_ms)
+    query = select(table.occurred_ms, table.server, table.this_id, table.source).where(
+        table.show_id == book.show_id, table.occurred_ms < book.until_ms
+    )
     if after is None:
         query = query.where(table.occurred_ms >= book.since_ms)
     else:
-        same_instant = and_(table.occurred_ms == after.occurred_ms, table.server_id == after.server_id)
+        instant, server, this_id = after
+        same = table.occurred_ms == instant
         query = query.where(
-            table.occurred_ms >= after.occurred_ms,
+            table.occurred_ms >= instant,
             or_(
-                table.occurred_ms > after.occurred_ms,
-                and_(table.occurred_ms == after.occurred_ms, table.server_id > after.server_id),
-                and_(same_instant, table.this_id > after.this_id),
+                table.occurred_ms > instant,
+                and_(same, table.server > server),
+                and_(same, table.server == server, table.this_id > this_id),
             ),
         )
-    rows = connection.execute(query.order_by(table.occurred_ms, table.server_id, table.this_id).limit(limit)).all()
-    page = [
-        AccEvent(row.server_id, row.this_id, from_ms(row.occurred_ms), row.camera_id, row.name, row.area, row.activity)
-        for row in rows
-    ]
-    full = len(rows) == limit
-    return page, Cursor(rows[-1].occurred_ms, rows[-1].server_id, rows[-1].this_id) if full else None
+    rows = connection.execute(query.order_by(table.occurred_ms, table.server, table.this_id).limit(limit)).all()
+    servers = directory.servers(connection, {row.server for row in rows})
+    sources = directory.sources(connection, {row.source for row in rows})
+    page = [AccEvent(servers[row.server], row.this_id, from_ms(row.occurred_ms), *sources[row.source]) for row in rows]
+    return page, Cursor(*rows[-1][:3]) if len(rows) == limit else None

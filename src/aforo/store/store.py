@@ -11,12 +11,14 @@ from aforo.errors import BadSetting
 from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
 from aforo.occupancy import Stretch
 from aforo.store import reading, schema, tables
-from aforo.store.books import Book, Books, correction_row
+from aforo.store.books import Book, Books
+from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
-from aforo.store.ledger import Ledger, identify
+from aforo.store.ledger import Ledger
 from aforo.store.legacy import Legacy
 from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
+from aforo.store.minutes import Minutes
 from aforo.store.reading import Correction, Cursor, DoorMinute
 from aforo.store.shows import Show, Shows
 
@@ -37,8 +39,10 @@ class Store:
         self._link = Link(url)
         self._books = Books(self._link)
         self._legacy = Legacy(self._link, self._zones, timezone)
-        self._ledger = Ledger(self._link, self._legacy)
-        self._shows = Shows(self._link, self._books, self._ledger, self._legacy)
+        self._directory = Directory(self._link)
+        self._ledger = Ledger(self._link, self._directory, self._legacy)
+        self._minutes = Minutes(self._link, self._ledger)
+        self._shows = Shows(self._link, self._books, self._ledger, self._minutes, self._legacy)
         self._journal = Journal(self._link)
 
     @property
@@ -63,8 +67,9 @@ class Store:
 
         ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
         """
+        opened_ms = to_ms(event.window.since if now is None else now)
         with self._writing() as connection:
-            book = self._shows.open(connection, event, verdict, rules, now)
+            book = self._shows.open(connection, event, verdict, rules, opened_ms)
             self._write_zones(connection, book, self._zones)
             return Show(
                 id=book.show_id,
@@ -72,6 +77,8 @@ class Store:
                 checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
                 occupancies=book.occupancies(self._zones),
                 closed=book.closed,
+                verdict=verdict,
+                rules=rules,
             )
 
     def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
@@ -79,30 +86,24 @@ class Store:
 
         Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
         """
-        events = identify(batch.events)
         with self._writing() as connection:
             book = self._books.open(connection, show.id)
-            fresh = {key: events[key] for key in self._ledger.unknown(connection, events)} if events else {}
-            moved = self._books.move_checkpoints(
-                connection, book, {feed: to_ms(until) for feed, until in batch.checkpoints.items()}
-            )
-            if fresh or moved:
+            new = self._ledger.new(connection, batch.events) if batch.events else {}
+            until = {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
+            if self._books.move_checkpoints(connection, book, until) or new:
                 self._books.turn_page(connection, book)
             minutes: dict[str, dict[int, Stretch]] = {}
-            if fresh:
-                moves = self._ledger.add(
-                    connection, (book.show_id, book.event.name), fresh, batch.verdicts, to_ms(now), history=history
-                )
-                minutes = self._books.count(connection, book, moves)
+            if new:
+                steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
+                minutes = self._minutes.count(connection, book, steps, show.verdict)
                 self._write_zones(connection, book, [zone for zone in self._zones if zone.name in minutes])
-            already = len(batch.events) - len(fresh)
-            return Stored(list(fresh.values()), already, book.occupancies(self._zones), minutes)
+            already = len(batch.events) - len(new)
+            return Stored(list(new.values()), already, book.occupancies(self._zones), minutes)
 
     def counts(self, show: Show) -> dict[str, int]:
         """The ledger's events per camera, inside the show's window."""
         with self._link.read() as connection:
-            book = self._books.open(connection, show.id)
-            return self._ledger.counts(connection, book.show_id, book.since_ms, book.until_ms)
+            return self._ledger.counts(connection, self._books.open(connection, show.id))
 
     def history_count(self, show: Show) -> int:
         """The rows of eventos_Analisis with the show's name, inside its window."""
@@ -111,10 +112,10 @@ class Store:
             return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
 
     def rebuild(self, show: Show) -> dict[str, Occupancy]:
-        """Count everything anew from the movements; minutes and the zones' tables are rewritten where they differ."""
+        """Count everything anew from the ledger; minutes and the zones' tables are rewritten where they differ."""
         with self._writing() as connection:
             book = self._books.open(connection, show.id)
-            if self._books.recount(connection, book):
+            if self._minutes.recount(connection, book, show.verdict):
                 self._books.turn_page(connection, book)
             self._write_zones(connection, book, self._zones)
             return book.occupancies(self._zones)
@@ -135,7 +136,7 @@ class Store:
             book = self._books.open(connection, show.id)
             known = select(tables.corrections.c.id).where(tables.corrections.c.id == correction.id)
             if connection.scalar(known) is None:
-                self._apply(connection, book, correction)
+                self._apply(connection, book, show, correction)
             return book.occupancies(self._zones)
 
     def occupancies(self, show: Show) -> dict[str, Occupancy]:
@@ -153,7 +154,7 @@ class Store:
         """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
         with self._link.read() as connection:
             book = self._books.open(connection, show.id)
-            return reading.doors(connection, book, book.since_ms if since is None else to_ms(since))
+            return reading.doors(connection, self._directory, book, book.since_ms if since is None else to_ms(since))
 
     def corrections(self, show: Show) -> list[Correction]:
         """The show's corrections, oldest first."""
@@ -163,7 +164,7 @@ class Store:
     def events(self, show: Show, after: Cursor | None = None, limit: int = 500) -> tuple[list[AccEvent], Cursor | None]:
         """A page of the show's events in time order, and where the next page starts (None at the end)."""
         with self._link.read() as connection:
-            return reading.events(connection, self._books.open(connection, show.id), after, limit)
+            return reading.events(connection, self._directory, self._books.open(connection, show.id), after, limit)
 
     def begin_note(  # noqa: PLR0913 -- the columns of the journal
         self,
@@ -190,7 +191,7 @@ class Store:
         with self._link.read() as connection:
             return self._journal.read(connection, None if show is None else show.id, kind)
 
-    def _apply(self, connection: Connection, book: Book, correction: Correction) -> None:
+    def _apply(self, connection: Connection, book: Book, show: Show, correction: Correction) -> None:
         at_ms = to_ms(correction.at)
         row = (
             correction.id,
@@ -202,10 +203,10 @@ class Store:
             at_ms,
         )
         self._link.insert(connection, tables.corrections, [row])
-        move = correction_row(book, correction.id, correction.zone, correction.delta, at_ms)
-        self._link.insert(connection, tables.movements, [move])
+        step = book.correction_step(correction.id, correction.delta, at_ms)
+        book.corrections.setdefault(correction.zone, []).append(step)
         self._books.turn_page(connection, book)
-        self._books.count(connection, book, [move])
+        self._minutes.count(connection, book, {correction.zone: [step]}, show.verdict)
         self._write_zones(connection, book, [zone for zone in self._zones if zone.name == correction.zone])
 
     def _write_zones(self, connection: Connection, book: Book, zones: Iterable[Zone]) -> None:
@@ -220,4 +221,5 @@ class Store:
                 yield connection
         except BaseException:
             self._books.forget()
+            self._directory.forget()
             raise

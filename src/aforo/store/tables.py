@@ -2,14 +2,14 @@
 
 import hashlib
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, SmallInteger, String, Table, Unicode, UnicodeText
+from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, String, Table, Unicode, UnicodeText
 from sqlalchemy.dialects import mssql
 from sqlalchemy.types import TypeEngine
 
 BINARY = "Latin1_General_100_BIN2"  # on SQL Server: "a" and "A" are two ids, whatever the database's collation
 KEY_LENGTH = 128  # characters of an id; three of them stay below the 900 bytes of a SQL Server key
 ZONE_LENGTH = 100
-NAME_LENGTH = 1000
+NAME_LENGTH = 1000  # characters of a name, a reason, a subject
 
 
 def key(length: int) -> TypeEngine[str]:
@@ -18,11 +18,20 @@ def key(length: int) -> TypeEngine[str]:
 
 
 def fit_key(text: str, length: int = KEY_LENGTH) -> str:
-    """The id itself, or, where it is longer than a key may be, its beginning and a hash of the whole."""
-    if len(text) <= length:
+    """The id itself, or, where no key can hold it, its beginning and a hash of the whole."""
+    fitted = fit(text, length)
+    if fitted == text:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{text[: length - 33]}~{digest}"
+    return f"{fit(text, length - 33)}~{digest}"
+
+
+def fit(text: str, length: int = NAME_LENGTH) -> str:
+    """Text as any of our columns holds it: no half characters, no NUL, at most so many UTF-16 units."""
+    if text.isascii() and len(text) <= length and "\0" not in text:
+        return text
+    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return clean.encode("utf-16-le")[: 2 * length].decode("utf-16-le", "ignore")
 
 
 metadata = MetaData()
@@ -42,34 +51,35 @@ shows = Table(
     Column("closed_ms", BigInteger),
 )
 
+# Who says what: the texts that events share, once each. A ledger row then costs some thirty bytes.
+servers = Table(
+    "aforo_servers",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("server_id", key(KEY_LENGTH), nullable=False),
+)
+
+sources = Table(
+    "aforo_sources",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("camera_id", key(KEY_LENGTH), nullable=False, index=True),
+    Column("name", Unicode(NAME_LENGTH), nullable=False),
+    Column("area", Unicode(NAME_LENGTH), nullable=False),
+    Column("activity", Unicode(NAME_LENGTH), nullable=False),
+)
+
 # The ledger: each event once, for ever. In time order, so that new events go to its end and a show is one range of it.
 events = Table(
     "aforo_events",
     metadata,
     Column("occurred_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("server_id", key(KEY_LENGTH), primary_key=True),
+    Column("server", Integer, primary_key=True, autoincrement=False),
     Column("this_id", key(KEY_LENGTH), primary_key=True),
+    Column("source", Integer, nullable=False),
     Column("show_id", Integer, nullable=False),
-    Column("camera_id", key(KEY_LENGTH), nullable=False),
-    Column("name", Unicode(NAME_LENGTH), nullable=False),
-    Column("area", Unicode(NAME_LENGTH), nullable=False),
-    Column("activity", Unicode(NAME_LENGTH), nullable=False),
     Column("history", SmallInteger, nullable=False),  # 0 not for the history, 1 written there, 2 refused by that table
     Column("seen_ms", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-movements = Table(
-    "aforo_movements",
-    metadata,
-    Column("show_id", Integer, primary_key=True, autoincrement=False),
-    Column("zone", key(ZONE_LENGTH), primary_key=True),
-    Column("occurred_ms", BigInteger, primary_key=True, autoincrement=False),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # thisId as a number: the order in a millisecond
-    Column("server_id", key(KEY_LENGTH), primary_key=True),
-    Column("this_id", key(KEY_LENGTH), primary_key=True),
-    Column("delta", Integer, nullable=False),
-    Column("correction", Boolean, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -90,7 +90,7 @@ class Writer:
         while self._pending and self._pending + len(batch.events) > self._most_waiting:
             self._room.clear()
             await self._room.wait()
-        self._queue.append((self._show, _own(batch)))
+        self._queue.append((self._show, batch))
         self._pending += len(batch.events)
         self._idle.clear()
         self._work.set()
@@ -150,13 +150,12 @@ class Writer:
     def _together(self) -> tuple[Show, Batch, int]:
         """The next batches of one show as one, up to so many events; they leave the queue when they are stored."""
         show, first = self._queue[0]
-        whole = Batch(list(first.events), dict(first.verdicts), dict(first.checkpoints))
+        whole = Batch(list(first.events), checkpoints=dict(first.checkpoints))
         taken = 1
         for other, batch in list(self._queue)[1:]:
             if other is not show or len(whole.events) + len(batch.events) > self._most_together:
                 break
             whole.events += batch.events
-            whole.verdicts = {**whole.verdicts, **batch.verdicts}
             whole.checkpoints.update(batch.checkpoints)
             taken += 1
         return show, whole, taken
@@ -173,8 +172,8 @@ class Writer:
         """Some row of the batch is refused: halve it until the row stands alone, so that the others are stored."""
         if len(batch.events) > 1:
             middle = len(batch.events) // 2
-            await self._write(show, Batch(batch.events[:middle], batch.verdicts))
-            await self._write(show, Batch(batch.events[middle:], batch.verdicts, batch.checkpoints))
+            await self._write(show, Batch(batch.events[:middle]))
+            await self._write(show, Batch(batch.events[middle:], checkpoints=batch.checkpoints))
         elif batch.events:
             await self._write_refused(show, batch, error)
         else:
@@ -183,7 +182,7 @@ class Writer:
     async def _write_refused(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
         event = batch.events[0]
         clean = _cleaned(event)
-        cleaned = Batch([clean], {clean.name: batch.verdicts[event.name]}, batch.checkpoints)
+        cleaned = Batch([clean], checkpoints=batch.checkpoints)
         now = self._clock.now()
         stored = await self.call(self._store.add, show, cleaned, now, history=False)
         if stored.new:
@@ -241,12 +240,6 @@ class Writer:
             error = self._task.exception()
             if error is not None:
                 raise error
-
-
-def _own(batch: Batch) -> Batch:
-    """The batch with its own copy of what its names mean: the rules' own table goes on changing."""
-    verdicts = {name: batch.verdicts[name] for name in {event.name for event in batch.events}}
-    return Batch(batch.events, verdicts, batch.checkpoints)
 
 
 def _cleaned(event: AccEvent) -> AccEvent:

@@ -1,4 +1,4 @@
-"""The first version: shows, ledger, movements, minutes, checkpoints, corrections, journal."""
+"""The first version: shows, sources, ledger, minutes, checkpoints, corrections, journal."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _whole(name: str, type_: type[TypeEngine[int]] = sa.BigInteger) -> "sa.Colum
 
 
 def _table(name: str, key: tuple[str, ...], *columns: "sa.Column[Any]") -> None:
-    rowid = {"sqlite_with_rowid": False} if name not in {"aforo_shows", "aforo_journal"} else {}
+    rowid = {"sqlite_with_rowid": False} if len(key) > 1 or name == "aforo_corrections" else {}
     op.create_table(name, *columns, sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"), **rowid)
 
 
@@ -41,30 +41,31 @@ def upgrade() -> None:
         sa.Column("closed_ms", sa.BigInteger),
     )
     _table(
-        "aforo_events",
-        ("occurred_ms", "server_id", "this_id"),
-        _whole("occurred_ms"),
+        "aforo_servers",
+        ("id",),
+        _whole("id", sa.Integer),
         sa.Column("server_id", _key(), nullable=False),
-        sa.Column("this_id", _key(), nullable=False),
-        _whole("show_id", sa.Integer),
+    )
+    _table(
+        "aforo_sources",
+        ("id",),
+        _whole("id", sa.Integer),
         sa.Column("camera_id", _key(), nullable=False),
         sa.Column("name", text, nullable=False),
         sa.Column("area", text, nullable=False),
         sa.Column("activity", text, nullable=False),
+    )
+    op.create_index("ix_aforo_sources_camera_id", "aforo_sources", ["camera_id"])
+    _table(
+        "aforo_events",
+        ("occurred_ms", "server", "this_id"),
+        _whole("occurred_ms"),
+        _whole("server", sa.Integer),
+        sa.Column("this_id", _key(), nullable=False),
+        _whole("source", sa.Integer),
+        _whole("show_id", sa.Integer),
         _whole("history", sa.SmallInteger),
         _whole("seen_ms"),
-    )
-    _table(
-        "aforo_movements",
-        ("show_id", "zone", "occurred_ms", "seq", "server_id", "this_id"),
-        _whole("show_id", sa.Integer),
-        sa.Column("zone", _key(100), nullable=False),
-        _whole("occurred_ms"),
-        _whole("seq"),
-        sa.Column("server_id", _key(), nullable=False),
-        sa.Column("this_id", _key(), nullable=False),
-        _whole("delta", sa.Integer),
-        sa.Column("correction", sa.Boolean, nullable=False),
     )
     _table(
         "aforo_minutes",

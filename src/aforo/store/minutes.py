@@ -1,0 +1,112 @@
+"""The minutes of a show: what new movements change of them, and all of them made anew."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection
+
+from aforo.occupancy import Stretch
+from aforo.store import tables
+from aforo.store.books import Book
+from aforo.store.curve import Minute, Step
+from aforo.store.ledger import STRETCH_MS, Judge, Ledger
+from aforo.store.link import Link
+from aforo.store.local import MINUTE_MS
+
+Place = tuple[str, int]  # a zone, and the epoch ms at which a minute of it starts
+
+
+class Minutes:
+    """Writes aforo_minutes, inside a transaction of ``link``."""
+
+    def __init__(self, link: Link, ledger: Ledger) -> None:
+        self._link = link
+        self._ledger = ledger
+
+    def count(
+        self, connection: Connection, book: Book, new: Mapping[str, Sequence[Step]], judge: Judge
+    ) -> dict[str, dict[int, Stretch]]:
+        """Take movements that are new in the ledger into their minutes; returns these minutes, by zone."""
+        changed: dict[Place, Minute] = {}
+        unknown: list[Place] = []
+        for zone, steps in new.items():
+            for start, run in _by_minute(step for step in steps if book.since_ms <= step[0] < book.until_ms):
+                minute = _joined(book, zone, start, run)
+                if minute is None:
+                    unknown.append((zone, start))
+                else:
+                    changed[zone, start] = minute
+        changed.update(self._read(connection, book, unknown, judge))
+        self._write(connection, book, changed)
+        counted: defaultdict[str, dict[int, Stretch]] = defaultdict(dict)
+        for (zone, start), minute in changed.items():
+            counted[zone][start] = minute.stretch
+        return dict(counted)
+
+    def recount(self, connection: Connection, book: Book, judge: Judge) -> bool:
+        """Make all minutes anew from the ledger; tells whether any differed."""
+        right: dict[Place, Minute] = {}
+        first = book.since_ms - book.since_ms % MINUTE_MS
+        for since_ms in range(first, book.until_ms, STRETCH_MS):
+            for zone, steps in self._ledger.steps(connection, book, (since_ms, since_ms + STRETCH_MS), judge).items():
+                right.update({(zone, start): Minute.of(run) for start, run in _by_minute(steps)})
+        there = {(zone, start): curve.get(start) for zone, curve in book.curves.items() for start in curve}
+        gone = sorted(there.keys() - right.keys())
+        changed = {place: minute for place, minute in right.items() if there.get(place) != minute}
+        self._delete(connection, book, gone)
+        self._write(connection, book, changed)
+        return bool(gone or changed)
+
+    def _read(self, connection: Connection, book: Book, places: list[Place], judge: Judge) -> dict[Place, Minute]:
+        """Those minutes from the ledger; what is read of other zones on the way is remembered too."""
+        read: dict[Place, Minute] = {}
+        for start in sorted({start for _, start in places}):
+            for zone, steps in self._ledger.steps(connection, book, (start, start + MINUTE_MS), judge).items():
+                book.remember(zone, start, steps)
+                if (zone, start) in places:
+                    read[zone, start] = Minute.of(steps)
+        return read
+
+    def _write(self, connection: Connection, book: Book, changed: Mapping[Place, Minute]) -> None:
+        new: list[tuple[Any, ...]] = []
+        known: list[tuple[Any, ...]] = []
+        for (zone, start), minute in sorted(changed.items()):
+            curve = book.curve(zone)
+            row = (book.show_id, zone, start, *minute.stretch, minute.last_ms)
+            (known if start in curve else new).append(row)
+            curve.put(start, minute)
+        self._link.insert(connection, tables.minutes, new)
+        self._link.update(connection, tables.minutes, known)
+
+    def _delete(self, connection: Connection, book: Book, places: Iterable[Place]) -> None:
+        table = tables.minutes.c
+        for zone, start in places:
+            mine = (table.show_id == book.show_id, table.zone == zone, table.minute_ms == start)
+            connection.execute(tables.minutes.delete().where(*mine))
+            book.curves[zone].remove(start)
+
+
+def _joined(book: Book, zone: str, start: int, run: list[Step]) -> Minute | None:
+    """The minute with new movements in it; None where its others are not remembered and come in between."""
+    known = book.curve(zone).get(start)
+    if known is None:
+        book.remember(zone, start, run)
+        return Minute.of(run)
+    others = book.recall(zone, start)
+    if run[0].occurred_ms > known.last_ms:
+        if others is not None:
+            book.remember(zone, start, others + run)
+        return known.then(Minute.of(run))
+    if others is None:
+        return None
+    steps = sorted(others + run)
+    book.remember(zone, start, steps)
+    return Minute.of(steps)
+
+
+def _by_minute(steps: Iterable[Step]) -> Iterator[tuple[int, list[Step]]]:
+    """Ordered movements, minute by minute, each with the epoch ms of its start."""
+    for minute, run in groupby(steps, key=lambda step: step[0] // MINUTE_MS):
+        yield minute * MINUTE_MS, list(run)
