@@ -12,7 +12,8 @@
     │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
     │   ├── AccUntrusted       mend the certificate settings
     │   ├── AccBadRequest      a fault of ours or of a setting: not repeated
-    │   └── AccUnknownCamera   that camera is reported, the others go on
+    │   ├── AccUnknownCamera   that camera is reported, the others go on
+    │   └── AccIncomplete      all that could be had was given, but the server cannot show that it is all
     └── StoreError             the database
         ├── StoreUnavailable   wait: the whole transaction is retried on a fresh connection
         ├── StoreRejectedLogin mend the database user or its password
@@ -91,6 +92,10 @@ class AccBadRequest(AccError):
 
 class AccUnknownCamera(AccError):
     """404: the server does not know that camera or server."""
+
+
+class AccIncomplete(AccError):
+    """More events in one millisecond than the server gives in a page, without a way on: some may be missing."""
 
 
 class StoreError(AforoError):

@@ -1,0 +1,206 @@
+"""The door of this room: ``Acc`` speaks to Avigilon's Web Endpoint and gives typed answers or AccErrors."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from aforo.acc.link import Link
+from aforo.acc.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers
+from aforo.acc.problems import NotTakenUp, Refusal, TimedOut, refusal, told
+from aforo.acc.retry import RetryPolicy
+from aforo.acc.search import Search
+from aforo.acc.session import Session
+from aforo.acc.together import Together
+from aforo.acc.wire import Query, Reply, Wire
+from aforo.clock import Clock
+from aforo.errors import AccError, AccUnreachable
+from aforo.model import Page, Window
+from aforo.settings import AccSettings
+
+_log = logging.getLogger("aforo.acc")
+_T = TypeVar("_T")
+_SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
+_LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A read. ``subject`` says about what, for the link; ``once``: a lost answer may not be asked for again."""
+
+    path: str
+    query: Query = ()
+    subject: str = ""
+    suspect: bool = False
+    once: bool = False
+
+
+class Acc:
+    """The cameras' server. An async context manager: it owns the connections, and logs out at the end.
+
+    Counters for the status strip: ``requests`` sent, ``retries`` of failed ones, ``relogins`` after expired sessions.
+    """
+
+    def __init__(self, settings: AccSettings, clock: Clock, retry: RetryPolicy | None = None) -> None:
+        self.retries = 0
+        self._settings = settings
+        self._clock = clock
+        self._retry = retry or RetryPolicy()
+        self._wire = Wire(settings, clock, settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS)
+        self._session = Session(settings, clock, self._wire)
+        self._link = Link(clock, self._wire.host)
+        self._lane = asyncio.Semaphore(settings.concurrency)
+        self._suspects = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
+        self._search = Search()
+        self._together = Together(self._wire.host)
+
+    def __repr__(self) -> str:
+        return f"<Acc {self._wire.host}>"
+
+    async def __aenter__(self) -> "Acc":
+        await self._wire.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            await self._session.logout()
+        finally:
+            await self._wire.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent, logins included."""
+        return self._wire.requests
+
+    @property
+    def relogins(self) -> int:
+        """Logins after the first."""
+        return max(0, self._session.generation - 1)
+
+    @property
+    def link_down_since(self) -> datetime | None:
+        """Since when (aware UTC) the server does not answer; None while it does."""
+        return self._link.down_since
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """The server's clock less ours, None while it is not known; zero where it is less than can be measured."""
+        return self._wire.skew
+
+    async def login(self) -> None:
+        """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""
+        await self._tried(self._session.login, _Question("/login", subject="login"))
+        self._link.answered()
+
+    async def logout(self) -> None:
+        """End the session, best effort. Raises no AccError."""
+        await self._session.logout()
+
+    async def servers(self) -> list[Server]:
+        """Every server of the site, or only the one that ``acc.server_id`` names. Raises AccError."""
+        if self._settings.server_id:
+            return [Server(self._settings.server_id, self._settings.server_id)]
+        return await self._ask(_Question("/server/ids", subject="servidores"), decode_servers)
+
+    async def cameras(self) -> list[Camera]:
+        """The cameras that this user may see. Raises AccError."""
+        return await self._ask(_Question("/cameras", [("verbosity", "HIGH")], "cámaras"), decode_cameras)
+
+    def events(
+        self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+    ) -> AsyncGenerator[Page, None]:
+        """All events of these cameras in the window, page by page, whatever the server's paging; nothing outside it.
+
+        An event may come twice, always with the same identity. ``suspect``: these cameras are in trouble, and are asked
+        in a small lane of their own. Raises AccError; AccIncomplete only after all that could be had was yielded.
+        """
+
+        async def ask(query: Query, *, once: bool) -> Answer:
+            question = _Question("/events/search", query, " ".join(camera_ids), suspect, once)
+            return await self._ask(question, lambda body: decode_events(body, server_id))
+
+        return self._search.events(ask, server_id, camera_ids, window)
+
+    def together(self, server_id: str) -> int:
+        """How many cameras may be asked in one query on that server: 1 until it is proven."""
+        return self._together.most(server_id)
+
+    async def prove_together(
+        self, server_id: str, answers: Mapping[str, Set[tuple[str, datetime]]], window: Window
+    ) -> bool:
+        """Ask for several cameras at once what each answered alone; only the same events prove that it can be done.
+
+        ``answers``: per camera, ``(this_id, occurred_at)`` over a window in which nothing comes late any more. False
+        without two cameras that have something to tell, where the server did not answer, or, for ever, where it failed.
+        """
+        return await self._together.prove(self.events, server_id, answers, window)
+
+    def forget_together(self, server_id: str) -> None:
+        """Ask each camera of that server alone from now on: an audit has found an event missing."""
+        self._together.forget(server_id)
+
+    async def _ask(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+        return await self._tried(lambda: self._with_session(question, decode), question)
+
+    async def _tried(self, attempt: Callable[[], Awaitable[_T]], question: _Question) -> _T:
+        """Attempt, and repeat what the server's own trouble made fail. Everything else is raised at once."""
+        mark = self._link.mark()
+        failures = 0
+        while True:
+            try:
+                return await attempt()
+            except AccUnreachable as error:
+                failures += 1
+                if failures >= self._retry.attempts or not _repeatable(error, question):
+                    self._link.failed(question.subject, mark, error)
+                    raise
+                _log.debug("Se repite %s: %s", question.path, error.what)
+            self.retries += 1
+            await self._clock.sleep(self._retry.pause(failures))
+
+    async def _with_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+        """One attempt; a session that has expired is renewed, once."""
+        if not self._session.generation:
+            await self._session.renew(0)
+        try:
+            return await self._once(question, decode)
+        except Refusal as refused:
+            if not refused.of_session:
+                raise self._told(refused) from None
+            stale = refused.generation
+        await self._session.renew(stale)
+        try:
+            return await self._once(question, decode)
+        except Refusal as refused:
+            raise self._told(refused) from None
+
+    def _told(self, refused: Refusal) -> AccError:
+        return self._session.denied(refused) if refused.of_session else told(refused, self._session.secrets)
+
+    async def _once(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+        async with self._suspects if question.suspect else self._lane:
+            generation = self._session.generation  # read here: while it waited for its turn, others may have renewed
+            reply = await self._wire.get(question.path, question.query, self._session.secret)
+        try:
+            return self._decoded(reply, decode)
+        except Refusal as refused:
+            refused.generation = generation
+            raise
+
+    def _decoded(self, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
+        try:
+            if reply.status >= 400:
+                raise refusal(reply.status, reply.body)
+            decoded = decode(reply.body)
+        except Refusal as refused:
+            if refused.enveloped and refused.status < 500:
+                self._link.answered()
+            raise
+        self._link.answered()
+        return decoded
+
+
+def _repeatable(error: AccUnreachable, question: _Question) -> bool:
+    return isinstance(error, NotTakenUp) if question.once else not isinstance(error, TimedOut)

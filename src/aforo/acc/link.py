@@ -1,0 +1,62 @@
+"""Is the server there? Told once when it is lost and once when it is back, whatever the number of requests.
+
+One camera's own trouble is not a lost server: while others are answered, the link is up.
+"""
+
+import logging
+from collections import Counter
+from datetime import datetime
+
+from aforo.acc.problems import NoConnection
+from aforo.clock import Clock
+from aforo.errors import AccError
+
+_log = logging.getLogger("aforo.acc")
+_STUBBORN = 3  # one question alone fails so often, and nobody was answered in between: the server is lost
+
+
+class Link:
+    """``down_since``: aware UTC, the first failure of the outage that goes on; None while the server answers."""
+
+    def __init__(self, clock: Clock, host: str) -> None:
+        self.down_since: datetime | None = None
+        self._clock = clock
+        self._host = host
+        self._answers = 0
+        self._first_failure: datetime | None = None
+        self._failing: Counter[str] = Counter()
+
+    def mark(self) -> int:
+        """A mark to hand to ``failed``: what was answered since then shows that the server is there."""
+        return self._answers
+
+    def answered(self) -> None:
+        """The server gave a proper answer, be it a refusal."""
+        self._answers += 1
+        if self._first_failure is None:
+            return
+        self._first_failure = None
+        self._failing.clear()
+        if self.down_since is not None:
+            lasted = (self._clock.now() - self.down_since).total_seconds()
+            self.down_since = None
+            _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, spanish(lasted))
+
+    def failed(self, subject: str, mark: int, error: AccError) -> None:
+        """A request was given up; ``subject`` says about what, ``mark`` when it began."""
+        if self._first_failure is None:
+            self._first_failure = self._clock.now()
+        self._failing[subject] += 1
+        alone = len(self._failing) == 1 and self._failing[subject] < _STUBBORN
+        if self.down_since is not None or self._answers != mark or (alone and not isinstance(error, NoConnection)):
+            return
+        self.down_since = self._first_failure
+        _log.error("Sin servidor de cámaras %s: %s Se sigue intentando y nada se pierde.", self._host, error.what)
+
+
+def spanish(seconds: float) -> str:
+    """A duration as people say it: ``3 min 20 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * (not hours)
+    return " ".join(parts)

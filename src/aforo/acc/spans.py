@@ -1,0 +1,43 @@
+"""Stretches of time in whole milliseconds: the finest that ACC tells apart, and where windows are split."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from aforo.model import Window
+
+MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Span(NamedTuple):
+    """Milliseconds since the epoch, ``[since, until)``. ``again``: asked before, and its token led nowhere."""
+
+    since: int
+    until: int
+    again: bool = False
+
+    @classmethod
+    def of(cls, window: Window) -> "Span":
+        """The milliseconds of a window: an event's instant is whole milliseconds, so both ends can be rounded up."""
+        return cls(-((_EPOCH - window.since) // MILLISECOND), -((_EPOCH - window.until) // MILLISECOND))
+
+    @property
+    def width(self) -> int:
+        """Milliseconds."""
+        return self.until - self.since
+
+    @property
+    def window(self) -> Window:
+        """As aware UTC."""
+        return Window(instant(self.since), instant(self.until))
+
+    def parts(self, number: int) -> list["Span"]:
+        """Split evenly into at most that many, none empty; the latest first."""
+        number = min(number, self.width)
+        edges = [self.since + self.width * i // number for i in range(number + 1)]
+        return [Span(edges[i], edges[i + 1]) for i in reversed(range(number))]
+
+
+def instant(milliseconds: int) -> datetime:
+    """Milliseconds since the epoch, as aware UTC."""
+    return _EPOCH + milliseconds * MILLISECOND

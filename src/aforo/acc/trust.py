@@ -1,0 +1,92 @@
+"""Whom to believe: the system's CAs, a CA file, one pinned certificate or, with a warning, anybody."""
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from urllib.parse import urlsplit
+
+from aiohttp import Fingerprint
+
+from aforo.acc.problems import no_connection, timed_out
+from aforo.clock import Clock, SystemClock
+from aforo.errors import AccUnreachable, AccUntrusted
+from aforo.settings import AccSettings
+
+_log = logging.getLogger("aforo.acc")
+_LOOK_SECONDS = 10.0  # enough for a handshake, and for a person who waits for «aforo check»
+_NOT_COUNTED = "No se le envió ninguna contraseña y no se puede contar."
+
+
+def tls(settings: AccSettings) -> ssl.SSLContext | Fingerprint:
+    """What aiohttp checks the server against. Reads files: call it in a thread. Raises AccUntrusted for a bad ca_file.
+
+    A pinned fingerprint is the strictest and goes first. aiohttp compares it after the handshake, before it sends
+    anything, and only for https, which is the only scheme that the settings allow.
+    """
+    if settings.fingerprint:
+        return Fingerprint(bytes.fromhex(settings.fingerprint.replace(":", "")))
+    if not settings.verify:
+        _log.warning(
+            "acc.verify está apagado: el certificado del servidor de cámaras no se comprueba y cualquiera podría"
+            " suplantarlo. Ponga acc.fingerprint o acc.ca_file."
+        )
+        return _unchecked()
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ValueError) as exc:
+        raise AccUntrusted(
+            f"No se puede usar el archivo de acc.ca_file, {settings.ca_file} ({type(exc).__name__}).",
+            remedy="Debe ser un certificado en formato PEM que este usuario pueda leer.",
+        ) from exc
+
+
+def _unchecked() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def fingerprint(url: str, clock: Clock | None = None) -> str:
+    """The SHA-256 of the certificate that the server shows, ``AA:BB:…``. Sends nothing. Raises AccUnreachable."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        async with (clock or SystemClock()).timeout(_LOOK_SECONDS):
+            _, writer = await asyncio.open_connection(host, port, ssl=_unchecked(), server_hostname=host)
+    except TimeoutError as exc:
+        raise timed_out(parts.netloc, _LOOK_SECONDS) from exc
+    except OSError as exc:
+        raise no_connection(parts.netloc, type(exc).__name__) from exc
+    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    return _colons(hashlib.sha256(certificate).hexdigest())
+
+
+def _colons(digits: str) -> str:
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).upper()
+
+
+async def untrusted(url: str, exc: Exception, clock: Clock) -> AccUntrusted:
+    """The error for a certificate that no trusted CA signed, with the fingerprint to pin, where it can be had."""
+    try:
+        shown = await fingerprint(url, clock)
+    except AccUnreachable:
+        shown = ""
+    why = getattr(exc, "verify_message", "")
+    pin = f"si es {shown}, póngala en acc.fingerprint; si no, no siga" if shown else "póngala en acc.fingerprint"
+    return AccUntrusted(
+        f"El certificado del servidor de cámaras {urlsplit(url).netloc} no es de confianza{why and f': {why}'}.",
+        _NOT_COUNTED,
+        f"Ponga en acc.ca_file la autoridad que lo firmó. O pida al administrador de ACC la huella SHA-256: {pin}.",
+    )
+
+
+def another_certificate(host: str, got: bytes) -> AccUntrusted:
+    """The error for a certificate that is not the pinned one."""
+    return AccUntrusted(
+        f"El certificado del servidor de cámaras {host} no es el de acc.fingerprint: muestra {_colons(got.hex())}.",
+        _NOT_COUNTED,
+        "Si el administrador de ACC confirma que renovó el certificado, cambie acc.fingerprint; si no, no siga.",
+    )

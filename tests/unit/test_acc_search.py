@@ -1,0 +1,400 @@
+"""Every event of a window exactly once, whatever the server's paging; identities that no re-windowing changes."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from aforo.acc.payloads import Answer, decode_events
+from aforo.acc.search import Search
+from aforo.acc.wire import Query
+from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable
+from aforo.model import AccEvent, Window
+
+START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)
+LIMIT = 20
+LEAST = 2
+A, B = "camera-a", "camera-b"
+
+Wire = dict[str, Any]
+
+
+def at(milliseconds: int) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def wire(milliseconds: int, this_id: str | None, camera: str = A, name: str = "PUERTA 1", micro: int = 0) -> Wire:
+    stamp = START + timedelta(milliseconds=milliseconds, microseconds=micro)
+    text = stamp.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return {"timestamp": text, "cameraId": camera, "analyticEventName": name, "thisId": this_id}
+
+
+@dataclass
+class Server:
+    """A Web Endpoint in memory, with every behaviour that the guide leaves open."""
+
+    events: list[Wire]
+    inclusive: bool = False
+    order: str = "ascending"
+    tokens: str = "full"  # with each page, only with full pages, never
+    scroll: bool = False  # one token for all of a search: the server remembers how far it is
+    cap: int = LIMIT  # the most that it gives, whatever is asked
+    sizes: list[int] = field(default_factory=list)  # of the next pages, where they vary
+    refuses: bool = False  # all its tokens
+    faults: list[str] = field(default_factory=list)  # of the next CONTINUEs: refused, lost, repeat, tokenless or fine
+    stuck: bool = False  # the last page again and again
+    filters: bool = True
+    equal_ends: bool = True  # whether from = to is an allowed window
+    requests: int = 0
+    searches: dict[str, list[list[Wire]]] = field(default_factory=dict)
+
+    async def ask(self, query: Query, *, once: bool) -> Answer:
+        self.requests += 1
+        keys = [key for key, _ in query]
+        given = dict(query)
+        if given["queryType"] == "CONTINUE":
+            assert keys == ["queryType", "token"]
+            assert once
+            body = self._more(given["token"])
+        else:
+            assert not once
+            body = self._first(given, [value for key, value in query if key == "deviceIds"])
+        return decode_events(json.dumps({"status": "success", "result": body}).encode(), "server")
+
+    def _first(self, given: dict[str, str], devices: list[str]) -> Wire:
+        since, until = given["from"], given["to"]
+        assert since.endswith("Z")
+        assert len(since) == len("2026-01-27T19:00:00.000Z")
+        if since == until and not self.equal_ends:
+            raise AccBadRequest("vacía")
+        low, high = (text[:-1] + "000Z" for text in (since, until))
+        found = [
+            one
+            for one in self.events
+            if (one["cameraId"] in devices or not self.filters)
+            and low <= one["timestamp"]
+            and (one["timestamp"] < high or (self.inclusive and one["timestamp"] == high))
+        ]
+        pages = list(self._pages(self._ordered(found), min(int(given["limit"]), self.cap)))
+        token = f"t{self.requests}"
+        self.searches[token] = pages[1:]
+        return self._page(pages[0] if pages else [], f"{token}:1" if not self.scroll else token, bool(pages[1:]))
+
+    def _ordered(self, found: list[Wire]) -> list[Wire]:
+        if self.order == "random":
+            return random.Random(self.requests).sample(found, len(found))
+        return sorted(found, key=lambda one: str(one["timestamp"]), reverse=self.order == "descending")
+
+    def _pages(self, found: list[Wire], most: int) -> Iterator[list[Wire]]:
+        while found:
+            size = min(most, self.sizes.pop()) if self.sizes else most
+            yield found[:size]
+            found = found[size:]
+
+    def _page(self, events: list[Wire], token: str, more: bool, was_full: bool = False) -> Wire:
+        given = {"each": True, "full": more, "never": False}[self.tokens]
+        return {"events": events, "token": token} if given else {"events": events}
+
+    def _more(self, token: str) -> Wire:
+        fault = self.faults.pop() if self.faults else "fine"
+        if self.refuses or fault == "refused":
+            raise AccBadRequest("token") if self.requests % 2 else AccUnknownCamera("token")
+        name, _, number = token.partition(":")
+        pages = self.searches[name]
+        place = int(number or 1) - 1
+        page = pages[place] if place < len(pages) else []
+        if self.scroll:
+            self.searches[name] = pages[1:]
+        if fault == "lost":
+            raise AccUnreachable("perdida")
+        following = name if self.scroll else f"{name}:{place + 2}"
+        more = len(pages) > place + 1
+        if fault == "repeat" and not self.scroll and place > 0:
+            return self._page(pages[place - 1], f"{name}:{place + 1}", more=True)
+        if fault == "tokenless":
+            return {"events": page}
+        if self.stuck and not page and pages:
+            return self._page(pages[-1], following, more=True)
+        return self._page(page, following, more)
+
+
+def found(search: Search, server: Server, window: Window, cameras: tuple[str, ...] = (A,)) -> list[AccEvent]:
+    async def collect() -> list[AccEvent]:
+        pages = search.events(server.ask, "server", cameras, window)
+        return [event for page in [page async for page in pages] for event in page.events]
+
+    return asyncio.run(collect())
+
+
+def patiently(search: Search, server: Server, window: Window, cameras: tuple[str, ...]) -> list[AccEvent]:
+    """As the monitor does: a window that was not answered is asked again."""
+    while True:
+        try:
+            return found(search, server, window, cameras)
+        except AccUnreachable:
+            assert server.faults or server.requests < 10_000
+
+
+def expected(events: list[Wire], window: Window, cameras: tuple[str, ...]) -> Counter[tuple[object, ...]]:
+    """How many different identities each content has; the contents of events with a thisId are all different."""
+    inside: dict[tuple[object, ...], set[object]] = {}
+    for number, one in enumerate(events):
+        stamp = one["timestamp"][:-4] + "Z"
+        if window.since <= datetime.fromisoformat(stamp) < window.until and one["cameraId"] in cameras:
+            named = one["thisId"] is not None
+            content = (stamp, one["cameraId"], one["analyticEventName"], one["thisId"])
+            inside.setdefault(content, set()).add(None if named else number)
+    return Counter({content: len(members) for content, members in inside.items()})
+
+
+def told(events: list[AccEvent]) -> Counter[tuple[object, ...]]:
+    distinct = {(one.server_id, one.this_id, one.occurred_at): one for one in events}
+    return Counter(
+        (
+            one.occurred_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            one.camera_id,
+            one.name,
+            None if one.this_id.startswith("~") else one.this_id,
+        )
+        for one in distinct.values()
+    )
+
+
+def crowded(server: Server, size: int) -> bool:
+    """A millisecond (with the next one, where ``to`` is inclusive) has as many events as the server gives in a page.
+
+    Without a sound token nobody can tell then whether that is all.
+    """
+    counts = Counter(
+        (datetime.fromisoformat(one["timestamp"]) - START) // timedelta(milliseconds=1) for one in server.events
+    )
+    return any(count + server.inclusive * counts[moment + 1] >= size for moment, count in [*counts.items()])
+
+
+@st.composite
+def crowds(draw: st.DrawFn, unnamed: bool = True) -> list[Wire]:
+    spread = draw(st.sampled_from([3, 40, 5_000, 3_600_000]))
+    chance = draw(st.randoms(use_true_random=False))
+    kinds = draw(st.sampled_from([(0, 7), (2, 7), (4, 7)] if unnamed else [(4, 7)]))
+    events = []
+    for number in range(draw(st.integers(0, 120))):
+        moment, kind = chance.randint(0, spread), chance.randint(*kinds)
+        events.append(
+            wire(
+                moment,
+                None if kind < 4 else str(number),
+                camera=B if kind == 6 else A,
+                name="PUERTA 2" if kind in {1, 5} else "PUERTA 1",
+                micro=500 if kind == 3 else 0,
+            )
+        )
+    return events
+
+
+servers = st.builds(
+    Server,
+    crowds(),
+    inclusive=st.booleans(),
+    order=st.sampled_from(["ascending", "descending", "random"]),
+    tokens=st.sampled_from(["each", "full", "never"]),
+    scroll=st.booleans(),
+    cap=st.sampled_from([LIMIT, LIMIT, 10, 5]),
+    refuses=st.booleans(),
+    faults=st.lists(st.sampled_from(["refused", "lost", "repeat", "tokenless", "fine", "fine"]), max_size=12),
+    stuck=st.booleans(),
+    filters=st.booleans(),
+    equal_ends=st.booleans(),
+)
+windows = st.lists(st.integers(-2, 5_002), min_size=2, max_size=6, unique=True).map(sorted)
+
+
+@given(servers, windows)
+@settings(max_examples=400, deadline=None)
+def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[int]) -> None:
+    # A server that cuts below the limit and says so by no token is found out only once a larger page was seen.
+    assume(server.cap == LIMIT or server.tokens != "never")
+    cameras = (A, B)
+    whole = Window(at(-10), at(3_600_010))
+    search = Search(LIMIT, LEAST)
+    try:
+        first = patiently(search, server, whole, cameras)
+        pieces = [*zip([-10, *cuts], [*cuts, 3_600_010], strict=True), (cuts[0], cuts[-1])]
+        again = [one for low, high in pieces for one in patiently(search, server, Window(at(low), at(high)), cameras)]
+    except AccIncomplete:
+        assert crowded(server, LEAST)
+        event("undecidable")
+        return
+    assert told(first) == expected(server.events, whole, cameras)
+    assert {(one.server_id, one.this_id, one.occurred_at) for one in first} == {
+        (one.server_id, one.this_id, one.occurred_at) for one in again
+    }
+
+
+patchy = st.builds(
+    Server, crowds(unnamed=False), sizes=st.lists(st.integers(1, LIMIT), max_size=60), tokens=st.just("each")
+)
+
+
+@given(patchy)
+@settings(max_examples=100, deadline=None)
+def test_pages_of_any_size_are_followed(server: Server) -> None:
+    whole = Window(at(-10), at(3_600_010))
+    assert told(found(Search(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
+
+
+@given(crowds(), st.integers(-2, 5_000), st.integers(0, 5_000), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_only_the_window(events: list[Wire], low: int, width: int, inclusive: bool) -> None:
+    window = Window(at(low) + timedelta(microseconds=300), at(low + width))
+    server = Server(events, inclusive=inclusive, tokens="each")
+    assert told(found(Search(LIMIT, LEAST), server, window)) == expected(events, window, (A,))
+
+
+def dense(milliseconds: int, each: int) -> list[Wire]:
+    return [wire(ms, f"{ms}-{number}") for ms in range(milliseconds) for number in range(each)]
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_neighbouring_milliseconds_that_fill_half_a_page_each(inclusive: bool) -> None:
+    server = Server(dense(50, LIMIT // 2 + 3), inclusive=inclusive, tokens="never", order="random")
+    assert len({one.this_id for one in found(Search(LIMIT, LEAST), server, Window(at(0), at(50)))}) == 50 * 13
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_a_millisecond_that_cannot_be_shown_whole_is_told_after_all_the_rest(inclusive: bool) -> None:
+    events = [*dense(5, 3), *(wire(2, f"too-many-{number}") for number in range(30))]
+    server = Server(events, inclusive=inclusive, tokens="never")
+    seen: list[AccEvent] = []
+
+    async def collect() -> None:
+        async for page in Search(LIMIT, LEAST).events(server.ask, "server", (A,), Window(at(0), at(5))):
+            seen.extend(page.events)
+
+    with pytest.raises(AccIncomplete, match="no se puede garantizar"):
+        asyncio.run(collect())
+    assert {one.this_id for one in seen} >= {f"{ms}-{number}" for ms in (0, 1, 3, 4) for number in range(3)}
+    assert len([one for one in seen if one.occurred_at == at(2)]) == LIMIT
+
+
+def test_tokens_cost_one_request_a_page() -> None:
+    server = Server(dense(999, 1))
+    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(60_000)))) == 999
+    assert server.requests == 1_000 // LIMIT
+
+
+def test_without_tokens_a_dense_window_is_split_by_its_density() -> None:
+    events = [wire(ms * 600, str(ms)) for ms in range(1_000)]
+    server = Server(events, tokens="never")
+    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(600_000)))) == 1_000
+    assert server.requests < 3 * 1_000 / LIMIT
+
+
+def test_a_quiet_window_is_one_request() -> None:
+    server = Server(dense(3, 1))
+    assert len(found(Search(), server, Window(at(0), at(60_000)))) == 3
+    assert server.requests == 1
+
+
+def test_an_empty_window_asks_nothing() -> None:
+    server = Server(dense(3, 1))
+    assert found(Search(), server, Window(at(5), at(5))) == []
+    assert found(Search(), server, Window(at(1), at(1)), ()) == []
+    assert server.requests == 0
+
+
+def test_a_server_that_always_refuses_the_tokens_of_its_last_pages_is_soon_believed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server, search = Server(dense(3, 1), tokens="each", refuses=True), Search()
+    window = Window(at(0), at(60_000))
+    for _ in range(3):
+        assert len({one.this_id for one in found(search, server, window)}) == 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    asked = server.requests
+    assert len(found(search, server, window)) == 3
+    assert server.requests == asked + 1
+
+
+def test_a_lost_continuation_is_not_asked_for_again_where_the_token_moves_on() -> None:
+    server = Server(dense(100, 1), scroll=True, faults=["lost"])
+    got = found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))
+    assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
+
+
+def test_a_camera_that_stays_unreachable_is_told() -> None:
+    server = Server(dense(3, 1), tokens="each", faults=["lost"] * 9)
+    with pytest.raises(AccUnreachable):
+        found(Search(), server, Window(at(0), at(100)))
+
+
+def test_other_cameras_are_left_out_and_that_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    server, search = Server([wire(1, "1"), wire(2, "2", camera=B)], filters=False), Search()
+    for _ in range(2):
+        assert [one.this_id for one in found(search, server, Window(at(0), at(10)))] == ["1"]
+    assert ["deviceIds" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_server_that_does_not_keep_to_the_window_does_not_go_on_for_ever() -> None:
+    class Endless(Server):
+        async def ask(self, query: Query, *, once: bool) -> Answer:
+            self.requests += 1
+            events = [wire(10_000 + number, f"{self.requests}-{number}") for number in range(3)]
+            body = {"status": "success", "result": {"events": events, "token": f"t{self.requests}"}}
+            return decode_events(json.dumps(body).encode(), "server")
+
+    server = Endless([])
+    with pytest.raises(AccIncomplete, match="no termina"):
+        found(Search(), server, Window(at(0), at(10)))
+    assert server.requests == 20_000
+
+
+def test_equals_without_this_id_are_numbered_across_pages() -> None:
+    events = [wire(ms, None) for ms in (1, 1, 1, 2, 2)] + [wire(3, str(number)) for number in range(LIMIT)]
+    server = Server(events, order="random")
+    got = {one.this_id for one in found(Search(LIMIT, LEAST), server, Window(at(0), at(10)))}
+    ordinals = Counter(name.rsplit(".")[1] for name in got if name.startswith("~"))
+    assert ordinals == {"0": 2, "1": 2, "2": 1}
+    assert {len(name) for name in got if name.startswith("~")} == {len("~0123456789abcdef.0")}
+
+
+def test_a_page_of_equals_that_may_be_a_repeated_one_is_never_taken_for_granted() -> None:
+    server = Server([*(wire(1, None) for _ in range(2 * LIMIT)), wire(2, "last")])
+    with pytest.raises(AccIncomplete):
+        found(Search(LIMIT, LEAST), server, Window(at(0), at(10)))
+
+
+def test_a_token_that_is_missing_after_a_full_page_loses_nothing() -> None:
+    server = Server(dense(100, 1), faults=["tokenless"])
+    got = found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))
+    assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
+
+
+def test_a_token_of_a_short_page_that_is_refused_once_loses_nothing() -> None:
+    server = Server(dense(10, 1), tokens="each", sizes=[6, 6, 6, 6], faults=["refused"])
+    got = found(Search(LIMIT, 8), server, Window(at(0), at(100)))
+    assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(10)}
+
+
+def test_a_server_that_repeats_its_last_page_for_ever_is_left_soon() -> None:
+    server = Server(dense(30, 1), tokens="each", stuck=True)
+    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))) == 30
+    assert server.requests <= 2 + 3
+
+
+def test_short_pages_are_followed_for_good_where_one_led_on() -> None:
+    server, search = Server(dense(10, 1), tokens="each", sizes=[6, 6]), Search(LIMIT, 8)
+    window = Window(at(0), at(100))
+    assert len(found(search, server, window)) == 10
+    server.refuses = True
+    for _ in range(4):
+        found(search, server, window)
+    server.refuses, server.sizes = False, [6, 6]
+    assert len(found(search, server, window)) == 10
