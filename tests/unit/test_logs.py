@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from aforo.errors import LogUnwritable
 from aforo.logs import Mask, logging_to
-from aforo.logs.handlers import Queueing
+from aforo.logs.handlers import FileHandler, Queueing
 from aforo.settings import LogSettings
 
 BOGOTA = ZoneInfo("America/Bogota")
@@ -111,10 +111,18 @@ def test_a_traceback_stands_below_its_line_and_control_characters_are_written_ou
         try:
             int("x")
         except ValueError:
-            ours.exception("dos\nlíneas \x1b[31m\ud800")
+            ours.exception("dos\nlíneas \x1b[31m")
     first, second, *_ = lines(path)
-    assert first.endswith("ERROR   dos\\nlíneas \\x1b[31m\\ud800")
+    assert first.endswith("ERROR   dos\\nlíneas \\x1b[31m")
     assert second == "Traceback (most recent call last):"
+
+
+def test_half_a_letter_from_the_server_is_written_out(path: Path) -> None:
+    handler = FileHandler(LogSettings(), path, None)  # by hand: the test runner's own log could not bear it
+    handler.handle(logging.makeLogRecord({"msg": "PUERTA \ud800"}))
+    handler.handle(logging.makeLogRecord({"msg": "PUERTA 1"}))
+    handler.close()
+    assert lines(path) == ["PUERTA \\ud800", "PUERTA 1"]
 
 
 def test_a_message_that_does_not_fit_its_arguments_is_still_a_message() -> None:
