@@ -135,13 +135,10 @@ class Board:
         self._floors = {}
         for feed, until in self._answered.items():
             self._floors[feed.camera_id] = min(until, self._floors.get(feed.camera_id, until))
-        self.recall(Past(), lambda _: Verdict(False, ()))
+        self.recall(Past())
 
-    def recall(self, past: Past, verdict: Callable[[str], Verdict]) -> None:
-        """Take the series, the doors and the corrections of the evening as the store has them, instead of what is here.
-
-        ``verdict`` tells what a name means.
-        """
+    def recall(self, past: Past) -> None:
+        """Take the series, the doors and the corrections of the evening as the store has them, instead of what is here."""
         initial = {zone.name: zone.initial for zone in self.zones}
         self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
         for zone, stretches in past.minutes.items():
@@ -149,7 +146,7 @@ class Board:
                 self._series(zone).put(minute, stretch)
         self.doors = Doors()
         for name, activity, minute, count in past.doors:
-            self.doors.count(Counted(name, activity, "", minute), verdict(name), count)
+            self.doors.count(Counted(name, activity, "", minute), self._verdict(name), count)
         self.corrections = {correction.id: correction for correction in past.corrections}
         self._touched.clear()
         self._touched_doors.clear()
@@ -171,7 +168,7 @@ class Board:
         if batch is not None:
             self.pending.stored(batch, now, _REMEMBER)
             self._advance(batch)
-            self._count_doors(stored.new, batch.verdicts)
+            self._count_doors(stored.new)
         self._sample_lateness(stored.new, now)
         self.counted(stored.occupancies, stored.minutes)
 
@@ -218,7 +215,7 @@ class Board:
         if not self.pending.active:
             return
         waiting = list(self.signs.waiting())
-        if self.pending.follow(waiting, self._may_be_new):
+        if self.pending.follow(waiting, self._verdict, self._may_be_new):
             self._touch_pending()
         elif not waiting and self.signs.database_down_since() is None:
             self._touch_pending()
@@ -268,6 +265,9 @@ class Board:
         for key in self.pending.minutes():
             self._touched[key] = self.changes
 
+    def _verdict(self, name: str) -> Verdict:
+        return self.show.verdict(name) if self.show is not None else Verdict(False, ())
+
     def _series(self, zone: str) -> ZoneSeries:
         return self.series.setdefault(zone, ZoneSeries())
 
@@ -279,9 +279,9 @@ class Board:
         for feed, until in batch.checkpoints.items():
             self._answered[feed] = max(until, self._answered.get(feed, until))
 
-    def _count_doors(self, new: Sequence[AccEvent], verdicts: Mapping[str, Verdict]) -> None:
+    def _count_doors(self, new: Sequence[AccEvent]) -> None:
         for one, count in Counter(map(counted, new)).items():
-            door = self.doors.count(one, verdicts[one.name], count)
+            door = self.doors.count(one, self._verdict(one.name), count)
             self._touched_doors[door, one.minute] = self.changes + 1
 
     def _sample_lateness(self, new: Sequence[AccEvent], now: datetime) -> None:

@@ -210,7 +210,7 @@ class Evening:
     async def _refresh(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""
         rooms = self._rooms
-        if rooms.schedule.refresh():
+        if await asyncio.to_thread(rooms.schedule.refresh):
             now_scheduled = rooms.schedule.schedule.overlapping(self.event.window)
             if now_scheduled is not None and now_scheduled != self.event:
                 _log.info("El horario de «%s» cambió: %s.", self.event.name, self._span(now_scheduled))
@@ -220,7 +220,7 @@ class Evening:
                 self._follow()
                 rooms.board.open(self._show, self._coverage, rooms.clock.now())
                 await self._recall()
-        if rooms.cameras.refresh():
+        if await asyncio.to_thread(rooms.cameras.refresh):
             _log.info("La lista de cámaras cambió: ahora son %d.", len(self._cameras()))
             self._follow()
         if not self._servers:
@@ -233,7 +233,7 @@ class Evening:
         def past() -> Past:
             return Past(store.minutes(show), store.doors(show), store.corrections(show))
 
-        rooms.board.recall(await rooms.writer.call(past), rooms.rules.verdict)
+        rooms.board.recall(await rooms.writer.call(past))
 
     async def _discover(self) -> None:
         """Ask which servers the site has, and how its cameras are called. What was known stays where that fails."""

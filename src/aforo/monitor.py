@@ -31,17 +31,18 @@ _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compa
 def main(settings: Settings, *, no_wait: bool = False, backfill: date | None = None) -> int:
     """Run the job with the machine's clock until its event is over or a signal stops it; returns the exit code."""
 
+    stopping = asyncio.Event()
+    monitor = Monitor(settings, SystemClock(), stopping)
+
     async def job() -> int:
-        stopping = asyncio.Event()
         _stop_on_signals(stopping)
-        monitor = Monitor(settings, SystemClock(), stopping)
         return await (monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill))
 
     return asyncio.run(job())
 
 
 class Monitor:
-    """The job: from the two files to the four tables."""
+    """The job: from the two files to the four tables. Made, it has read the files: raises BadSchedule, BadCameras."""
 
     def __init__(self, settings: Settings, clock: Clock, stopping: asyncio.Event) -> None:
         self._settings = settings
@@ -122,6 +123,7 @@ class Monitor:
                 store=self._store,
                 writer=writer,
                 board=self.board,
+                names=self.board.camera_names,
             )
             self._open = rooms
             writer.on_stored = rooms.stored
@@ -187,7 +189,7 @@ class Monitor:
         else:
             start = upcoming.window.since.astimezone(self._timezone)
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
-        while not self._stopping.is_set() and not self._schedule.refresh():
+        while not self._stopping.is_set() and not await asyncio.to_thread(self._schedule.refresh):
             left = (upcoming.window.since - self._clock.now()).total_seconds() if upcoming else _LOOK_AT_FILES
             if left <= 0:
                 return

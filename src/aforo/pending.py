@@ -61,12 +61,17 @@ class Pending:
         self._recent.clear()
         self._recent_events = 0
 
-    def follow(self, waiting: Iterable[Batch], counts: Callable[[AccEvent], bool]) -> bool:
-        """Take the batches that wait; tells whether any is new. ``counts``: may an event be new, by the checkpoints?"""
+    def follow(
+        self, waiting: Iterable[Batch], verdict: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]
+    ) -> bool:
+        """Take the batches that wait; tells whether any is new.
+
+        ``verdict`` tells what a name means; ``counts`` whether an event may be new, by the checkpoints.
+        """
         batches = {id(batch): batch for batch in waiting}
         new = [batch for key, batch in batches.items() if key not in self._taken]
         for batch in new:
-            self._take(batch, counts)
+            self._take(batch, verdict, counts)
         self._taken = batches
         return bool(new)
 
@@ -86,12 +91,14 @@ class Pending:
         """What is not stored, for the doors: each event with what its name means."""
         return self._events.values()
 
-    def _take(self, batch: Batch, counts: Callable[[AccEvent], bool]) -> None:
+    def _take(
+        self, batch: Batch, verdict_of: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]
+    ) -> None:
         for event in batch.events:
             identity = _identity(event)
             if identity in self._stored or identity in self._events or not counts(event):
                 continue
-            verdict = batch.verdicts[event.name]
+            verdict = verdict_of(event.name)
             self._events[identity] = (counted(event), verdict)
             for zone, delta in verdict.movements:
                 self._steps[zone][minute_of(event)][identity] = step_of(event, delta)
