@@ -118,7 +118,7 @@ class _Demo:
 
     async def _watch(self, settings: Settings, clock: Clock, event: ScheduledEvent) -> None:
         """Run the job, the view beside it, and the program that locks the database for a while."""
-        monitor = Monitor(settings, clock, asyncio.Event())
+        monitor = await asyncio.to_thread(Monitor, settings, clock, asyncio.Event())
         locking = asyncio.create_task(self._lock_database(clock, event))
         try:
             async with self._view(monitor, clock, settings):

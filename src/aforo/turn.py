@@ -23,8 +23,7 @@ _log = logging.getLogger(__name__)
 
 # A question about several cameras that has no page by then is split: one hanging camera must not hold up the others.
 _GROUP_PATIENCE = 5.0
-# A pump looks at resting feeds at least so often, whatever happens in between.
-_LOOK_AGAIN = 1.0
+_TOGETHER = 0.05  # seconds: failures so close to each other are seen to in one go, for there may be thousands
 
 
 class Sink(Protocol):
@@ -98,12 +97,18 @@ class Turns:
         self._told: set[Feed] = set()
 
     async def __aenter__(self) -> "Turns":
+        self._stop = asyncio.create_task(self._wake_to_stop())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._asks:
+        under_way = {self._stop, *self._asks}
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._asks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _wake_to_stop(self) -> None:
+        await self._stopping.wait()
+        self._progress.set()
 
     async def turn(self, errand: Errand, deadline: float) -> bool:
         """Ask until all of the errand is answered, or until ``deadline`` (the clock's monotonic seconds) is past.
@@ -123,13 +128,17 @@ class Turns:
             remaining = deadline - self._clock.monotonic()
             if remaining <= 0:
                 break
-            await wait_until_set(self._progress, self._clock, min(remaining, self._pause(coverage, now)))
+            if (
+                await wait_until_set(self._progress, self._clock, min(remaining, self._rest(coverage, now)))
+                and self._asks
+            ):
+                await self._clock.sleep(_TOGETHER)
         return False
 
-    def _pause(self, coverage: Coverage, now: datetime) -> float:
+    def _rest(self, coverage: Coverage, now: datetime) -> float:
+        """Seconds until a resting feed is due again."""
         rest_ends = coverage.next_rest_ends()
-        rest = (rest_ends - now).total_seconds() if rest_ends else _LOOK_AGAIN
-        return min(_LOOK_AGAIN, max(rest, 0.01))
+        return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 
     def _start(self, errand: Errand, asks: Sequence[Ask]) -> None:
         to_check = self._together.to_check(asks)
@@ -217,8 +226,7 @@ class Turns:
     def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
         self._together.failed(ask)
-        if len(ask.cameras) > 1:
-            self._progress.set()
+        self._progress.set()
         if isinstance(error, AccRejectedLogin):
             if fallen:
                 _log.error("%s", error)

@@ -1,4 +1,4 @@
-"""A stadium to try the program in: the simulator in a process of its own, the working folder, the program as started there."""
+"""A stadium to try the program in: the simulator as a process, the working folder, the program as started there."""
 
 import json
 import os

@@ -1,0 +1,100 @@
+"""A whole evening in seconds: the simulator, the real client over HTTPS, the real store, all on one virtual clock."""
+
+import asyncio
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+from tests.fake_clock import FakeClock
+
+from aforo.monitor import Monitor
+from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, Settings, WebSettings
+from aforo.simulator import Crowd, Simulator
+
+BOGOTA = ZoneInfo("America/Bogota")
+DOORS = datetime(2026, 1, 27, 21, tzinfo=UTC)  # 16:00 in Bogotá
+NAME = "Concierto A"
+
+
+@dataclass
+class Evening:
+    """The rooms of one test: where its files are, who simulates, what was scheduled."""
+
+    folder: Path
+    site: Simulator
+    clock: FakeClock
+    monitor_settings: dict[str, float] = field(default_factory=dict)
+    name: str = NAME
+
+    def schedule(self, since: datetime, until: datetime) -> None:
+        day, *times = (instant.astimezone(BOGOTA) for instant in (since, since, until))
+        begins, ends = (f"{instant:%H:%M:%S}" for instant in times)
+        content = {str(day.date()): {"nombre": self.name, "hora_inicio": begins, "hora_fin": ends}}
+        self._write("eventos_programados.json", content)
+
+    def allow(self, cameras: list[str]) -> None:
+        self._write("ids_camaras_permitidas.json", cameras)
+
+    @property
+    def settings(self) -> Settings:
+        credentials = self.site.credentials
+        return Settings(
+            acc=AccSettings(
+                url=self.site.url,
+                fingerprint=self.site.fingerprint,
+                username=credentials.username,
+                password=SecretStr(credentials.password),
+                user_nonce=SecretStr(credentials.user_nonce),
+                user_key=SecretStr(credentials.user_key),
+            ),
+            database=DatabaseSettings(url=SecretStr(f"sqlite:///{self.database}")),
+            monitor=MonitorSettings(
+                schedule_file=self.folder / "eventos_programados.json",
+                cameras_file=self.folder / "ids_camaras_permitidas.json",
+                **{"interval": 300.0, **self.monitor_settings},
+            ),
+            web=WebSettings(port=0),
+        )
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "aforo.db"
+
+    def monitor(self) -> Monitor:
+        return Monitor(self.settings, self.clock, asyncio.Event())
+
+    async def run(self, **arguments: bool) -> int:
+        monitor = await asyncio.to_thread(self.monitor)
+        return await monitor.run(**arguments)
+
+    def check(self, crowd: Crowd, since: datetime, until: datetime) -> None:
+        """The tables, read with SQLite itself, say what the crowd knows: 0 lost, 0 doubled, the right aforo."""
+        truth = crowd.truth().tell(since, until, crowd.allowed)
+        expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds"), self.name) for row in truth.history)
+        with closing(sqlite3.connect(self.database)) as database:
+            stored = Counter(database.execute(
+                "SELECT analyticEventName, area, activity, cameraId, timestamp, nombre_evento FROM eventos_Analisis"
+            ).fetchall())  # fmt: skip
+            aforos = {
+                zone.name: database.execute(
+                    f"SELECT aforo FROM {zone.table} WHERE evento = ?", (self.name,)
+                ).fetchone()[0]
+                for zone in self.settings.zones
+            }
+        assert expected - stored == Counter(), "lost"
+        assert stored - expected == Counter(), "doubled"
+        assert aforos == {name: zone.aforo for name, zone in truth.zones.items()}
+
+    def _write(self, name: str, content: object) -> None:
+        path = self.folder / name
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def hours(count: float) -> timedelta:
+    return timedelta(hours=count)

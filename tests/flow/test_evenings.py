@@ -1,0 +1,203 @@
+"""Whole events against the crowd's truth: each way a server may behave, and each thing that may go wrong."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, Evening, hours
+
+from aforo.errors import AccRejectedLogin, AccUnreachable
+from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Plan, Simulator, Tokens
+
+END = DOORS + hours(7)
+PLAN = Plan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
+
+
+@asynccontextmanager
+async def evening(
+    folder: Path,
+    plan: Plan = PLAN,
+    *,
+    starts: datetime = DOORS - timedelta(minutes=3),
+    behaviour: Behaviour | None = None,
+    faults: Faults | None = None,
+    **settings: float,
+) -> AsyncIterator[tuple[Evening, Crowd]]:
+    crowd = Crowd(plan)
+    async with (
+        FakeClock(starts) as clock,
+        Simulator(crowd, clock=clock, behaviour=behaviour, faults=faults) as site,
+    ):
+        night = Evening(folder, site, clock, settings)
+        night.schedule(plan.start, plan.end)
+        night.allow(list(crowd.allowed))
+        yield night, crowd
+
+
+BEHAVIOURS = {
+    "as the guide says": Behaviour(),
+    "no tokens": Behaviour(tokens=Tokens.NEVER),
+    "no tokens, shuffled, to inclusive": Behaviour(tokens=Tokens.NEVER, order=Order.SHUFFLED, to_inclusive=True),
+    "tokens on full pages, newest first": Behaviour(tokens=Tokens.FULL_PAGES, order=Order.NEWEST),
+    "only the first deviceId": Behaviour(device_ids=DeviceIds.FIRST_ONLY),
+    "deviceIds ignored": Behaviour(device_ids=DeviceIds.IGNORED, to_inclusive=True),
+    "several deviceIds refused": Behaviour(device_ids=DeviceIds.REFUSED),
+    "cameras of other servers unknown": Behaviour(away_cameras_known=False),
+}
+
+
+@pytest.mark.parametrize("name", BEHAVIOURS)
+async def test_each_way_a_server_may_behave(tmp_path: Path, name: str) -> None:
+    plan = replace(PLAN, servers=2, failover=BEHAVIOURS[name].away_cameras_known)
+    async with evening(tmp_path, plan, behaviour=BEHAVIOURS[name]) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+@pytest.mark.parametrize("tokens", list(Tokens))
+async def test_events_without_this_id(tmp_path: Path, tokens: Tokens) -> None:
+    plan = replace(PLAN, opposite_ties=False)
+    behaviour = Behaviour(this_id=False, tokens=tokens, order=Order.SHUFFLED)
+    async with evening(tmp_path, plan, behaviour=behaviour) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_every_fault_at_once(tmp_path: Path) -> None:
+    async with evening(tmp_path, replace(PLAN, servers=2), faults=Faults.all(3)) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_cameras_that_never_answer_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    plan = replace(PLAN, quiet=5)
+    quiet = Crowd(plan).quiet
+    async with evening(tmp_path, plan, faults=Faults.all(4, broken=quiet)) as (night, crowd):
+        assert await night.run() == 5
+        night.check(crowd, DOORS, END)
+
+
+async def test_a_late_start_catches_up(tmp_path: Path) -> None:
+    async with evening(tmp_path, starts=DOORS + hours(3.5)) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_events_hours_late_are_found_at_the_close(tmp_path: Path) -> None:
+    faults = Faults(5, {"late": Fault(0.3, seconds=3600.0)})
+    async with evening(tmp_path, faults=faults, grace=4000.0) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_the_server_is_away_for_an_hour_and_at_the_end(tmp_path: Path) -> None:
+    faults = Faults(6, {"away": Fault(since=DOORS + hours(2), until=DOORS + hours(3))})
+    faults.set("error_503", Fault(since=END - timedelta(minutes=20), until=END + timedelta(minutes=5)))
+    async with evening(tmp_path, faults=faults) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_the_server_never_comes_back(tmp_path: Path) -> None:
+    faults = Faults(6, {"away": Fault(since=DOORS + hours(2))})
+    async with evening(tmp_path, faults=faults) as (night, crowd):
+        assert await night.run() == 5
+        faults.clear()
+        assert await night.run() == 0  # the next start finds the event left open, and finishes it
+        night.check(crowd, DOORS, END)
+
+
+async def test_the_database_is_locked_for_minutes(tmp_path: Path) -> None:
+    async with evening(tmp_path, interval=60.0) as (night, crowd):
+        running = asyncio.create_task(night.run())
+        await night.clock.sleep(hours(2).total_seconds())
+        with closing(sqlite3.connect(night.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await night.clock.sleep(300.0)
+            other.execute("ROLLBACK")
+        assert await running == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_the_end_is_put_off_while_it_runs(tmp_path: Path) -> None:
+    """Extra time: hora_fin is moved at half past nine, and what comes after the old end counts."""
+    async with evening(tmp_path) as (night, crowd):
+        night.schedule(DOORS, END - hours(1))
+        running = asyncio.create_task(night.run())
+        await night.clock.sleep(hours(5.5).total_seconds())
+        night.schedule(DOORS, END)
+        assert await running == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_a_camera_is_added_while_it_runs(tmp_path: Path) -> None:
+    """It is caught up from the event's beginning."""
+    async with evening(tmp_path) as (night, crowd):
+        night.allow(list(crowd.allowed[:-2]))
+        running = asyncio.create_task(night.run())
+        await night.clock.sleep(hours(4).total_seconds())
+        night.allow(list(crowd.allowed))
+        assert await running == 0
+        night.check(crowd, DOORS, END)
+
+
+async def test_past_midnight(tmp_path: Path) -> None:
+    late = replace(PLAN, start=DOORS + hours(5), end=DOORS + hours(11))
+    async with evening(tmp_path, late, starts=late.start + hours(4)) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, late.start, late.end)
+
+
+async def test_an_hour_before_it_waits_and_after_it_is_over_it_ends(tmp_path: Path) -> None:
+    async with evening(tmp_path, starts=DOORS - hours(6)) as (night, crowd):
+        assert await night.run() == 0
+        ended = night.clock.now()
+        assert END + timedelta(seconds=60) <= ended <= END + timedelta(minutes=10)
+        night.check(crowd, DOORS, END)
+
+
+async def test_with_no_event_now_no_wait_ends_at_once(tmp_path: Path) -> None:
+    async with evening(tmp_path, starts=DOORS - hours(6)) as (night, _):
+        assert await night.run(no_wait=True) == 0
+        assert night.clock.now() < DOORS - hours(5.9)
+
+
+async def test_a_refused_login_does_not_start(tmp_path: Path) -> None:
+    async with evening(tmp_path) as (night, _):
+        night.site.credentials = Credentials(user_key="otra")
+        with pytest.raises(AccRejectedLogin, match="403"):
+            await night.run()
+
+
+async def test_a_server_that_is_not_there_at_the_start_is_given_up_after_a_while(tmp_path: Path) -> None:
+    async with evening(tmp_path, faults=Faults(7, {"error_503": Fault()})) as (night, _):
+        began = night.clock.now()
+        with pytest.raises(AccUnreachable):
+            await night.run()
+        assert timedelta(seconds=25) < night.clock.now() - began < timedelta(seconds=90)
+
+
+async def test_a_clock_that_runs_behind_at_the_server_loses_nothing(tmp_path: Path) -> None:
+    """The server's events carry its own time, four minutes behind ours: the evening waits for them."""
+    async with evening(tmp_path) as (night, crowd):
+        behind = _Behind(night.clock, timedelta(minutes=4))
+        night.site.clock = behind
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+
+
+class _Behind(FakeClock):
+    """Another machine's view of the same time."""
+
+    def __init__(self, clock: FakeClock, behind: timedelta) -> None:
+        self._clock = clock
+        self._behind = behind
+
+    def now(self) -> datetime:
+        return self._clock.now() - self._behind
