@@ -1,6 +1,7 @@
 """The login, and one renewal for all who wait when the session has expired."""
 
 import asyncio
+from collections import deque
 from datetime import timedelta
 
 from aforo.acc.auth import authorization_token
@@ -15,6 +16,7 @@ from aforo.settings import AccSettings
 _NEEDED = ("url", "username", "password", "user_nonce", "user_key")
 _NO_NEW_TRY = 30.0  # seconds without a new login after a refused one: servers lock accounts that insist
 _CLOCKS_APART = timedelta(seconds=30)  # worth saying; the server accepts up to about five minutes
+_REMEMBERED = 16  # sessions whose secret is still struck from the server's own words
 _LOGOUT_SECONDS = 5.0  # nobody waits longer for a goodbye
 
 
@@ -24,6 +26,7 @@ class Session:
     def __init__(self, settings: AccSettings, clock: Clock, wire: Wire) -> None:
         self.generation = 0
         self.secret = ""
+        self._held: deque[str] = deque(maxlen=_REMEMBERED)
         self._settings = settings
         self._clock = clock
         self._wire = wire
@@ -37,7 +40,7 @@ class Session:
     def secrets(self) -> list[str]:
         """What may never be shown, whoever repeats it."""
         held = (self._settings.password, self._settings.user_nonce, self._settings.user_key)
-        return [self.secret, *(one.get_secret_value() for one in held)]
+        return [*self._held, *(one.get_secret_value() for one in held)]
 
     async def renew(self, stale: int) -> None:
         """Have a younger session than ``stale``: of all who ask at once, one logs in and the others wait for it.
@@ -66,6 +69,7 @@ class Session:
             self.secret = decode_session(reply.body)
         except Refusal as refused:
             raise self._told(refused) from None
+        self._held.append(self.secret)
         self.generation += 1
         self._refused = None
 

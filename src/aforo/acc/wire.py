@@ -66,6 +66,9 @@ class Wire:
             read_bufsize=_READ_BUFFER,
             trust_env=False,
         )
+        # aiohttp would silently repeat a GET on a connection that breaks. Repeating is ours to decide: a token may have
+        # moved on. A test fails should this name ever change.
+        self._http._retry_connection = False
 
     async def close(self) -> None:
         """Close all connections."""

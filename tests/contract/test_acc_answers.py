@@ -1,0 +1,405 @@
+"""Every answer that a real site may give, over real HTTPS: what the client makes of it, and what it never shows."""
+
+import asyncio
+import json
+import logging
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+from tests.contract.acc_sites import API, SESSION, Recorded, Reply, Simulated, recording
+from tests.fake_clock import FakeClock
+
+from aforo.acc import NO_RETRY, Acc, RetryPolicy
+from aforo.clock import SystemClock
+from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
+from aforo.model import AccEvent, Page
+from aforo.simulator import Behaviour, DeviceIds, Faults, Order, Tokens
+
+SEARCH = "/events/search"
+QUICK = RetryPolicy(attempts=3, first=0.001)
+HTML = Reply(body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"})
+EMPTY = Reply(headers={"Content-Type": "application/json"})
+CUT_JSON = Reply(body=recording("events_first")[:500], headers={"Content-Type": "application/json"})
+CUT = Reply(body=recording("events_first")[:500], cut=True)
+OTHER_JSON = Reply(body=b'{"hello": "world"}')
+OTHER_SHAPE = Reply(body=b'{"status": "success", "result": {"events": "?"}}')
+ARRAY = Reply(body=b"[]")
+BAD_HTTP = Reply(close=True)
+
+
+def error(status: int, message: str = "no.", http: int | None = None) -> Reply:
+    body = {"status": "error", "statusCode": status, "message": message, "meta": {"code": -1, "name": "NO"}}
+    return Reply(http or status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+async def pages(acc: Acc, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
+    found = acc.events(site.server_id, cameras or [site.camera], site.window, suspect=suspect)
+    return [page async for page in found]
+
+
+async def events(acc: Acc, site: Recorded) -> list[AccEvent]:
+    return [event for page in await pages(acc, site) for event in page.events]
+
+
+@asynccontextmanager
+async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[Acc]:
+    async with Acc(site.settings(**settings), SystemClock(), retry) as acc:
+        await acc.login()
+        yield acc
+
+
+async def test_what_is_sent(recorded: Recorded) -> None:
+    async with client(recorded) as acc:
+        got = await pages(acc, recorded, [recorded.camera, "otra"])
+        await acc.cameras()
+    login, first, second, third, cameras, logout = recorded.got
+    assert (login.method, login.path) == ("POST", "/login")
+    body = json.loads(login.body)
+    assert list(body) == ["username", "password", "clientName", "authorizationToken"]
+    assert body["username"] == "monitor"
+    assert body["clientName"] == "aforo"
+    assert first.raw == (
+        f"{API}/events/search?queryType=TIME_RANGE&from=2026-01-17T21%3A35%3A00.000Z&to=2026-01-17T21%3A37%3A00.000Z"
+        f"&serverId={recorded.server_id}&eventTopics=DEVICE_ANALYTICS_STOP"
+        f"&deviceIds={recorded.camera}&deviceIds=otra&limit=1000"
+    )
+    assert second.raw == f"{API}/events/search?queryType=CONTINUE&token=WTJ%2Bb250aW51YQ%2F%2B%3D%3D"
+    assert third.raw.endswith("%3D2")
+    assert cameras.raw == f"{API}/cameras?verbosity=HIGH"
+    assert json.loads(logout.body) == {"session": SESSION}
+    for one in (first, second, third, cameras):
+        assert one.headers["x-avg-session"] == SESSION
+        assert SESSION not in one.raw
+    assert [page.malformed for page in got] == [[], ["sin timestamp", "otro tipo"]]
+    assert [event.this_id for event in got[0].events[:2]] == ["32732", "32733"]
+    assert got[0].events[2].this_id.startswith("~")
+    assert got[0].events[2].this_id.endswith(".0")
+    assert [event.server_id for page in got for event in page.events] == [recorded.server_id] * 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HTML, EMPTY, CUT_JSON, CUT, OTHER_JSON, OTHER_SHAPE, ARRAY, BAD_HTTP, Reply(503), Reply(500), error(500),
+        error(507), error(503, http=200), Reply(404, b"<html>"), Reply(429), error(408),
+    ],
+)  # fmt: skip
+class TestTrouble:
+    async def test_passes_unseen(self, recorded: Recorded, reply: Reply) -> None:
+        recorded.script[SEARCH] = [reply, reply]
+        async with client(recorded) as acc:
+            assert len(await events(acc, recorded)) == 4
+            assert acc.retries == 2
+
+    async def test_is_told_when_it_stays(self, recorded: Recorded, reply: Reply) -> None:
+        recorded.script[SEARCH] = [reply] * 9
+        async with client(recorded) as acc:
+            with pytest.raises(AccUnreachable) as raised:
+                await pages(acc, recorded)
+            assert acc.retries == 2
+        assert_no_secret(raised.value)
+
+    async def test_can_be_left_to_the_caller(self, recorded: Recorded, reply: Reply) -> None:
+        recorded.script[SEARCH] = [reply] * 9
+        async with client(recorded, NO_RETRY) as acc:
+            with pytest.raises(AccUnreachable):
+                await pages(acc, recorded)
+            assert acc.retries == 0
+
+    async def test_at_a_login(self, recorded: Recorded, reply: Reply) -> None:
+        recorded.script["/login"] = [reply] * 3
+        async with Acc(recorded.settings(), SystemClock(), QUICK) as acc:
+            with pytest.raises(AccUnreachable) as raised:
+                await acc.login()
+            await acc.login()
+        assert_no_secret(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(400), AccBadRequest),
+        (error(409), AccBadRequest),
+        (error(413), AccBadRequest),
+        (error(415), AccBadRequest),
+        (error(405), AccBadRequest),
+        (error(400, http=200), AccBadRequest),
+        (Reply(400, b"<html>"), AccBadRequest),
+        (error(404, "camera not found."), AccUnknownCamera),
+        (error(404, http=200), AccUnknownCamera),
+    ],
+)
+async def test_what_repeating_would_not_help_is_asked_once(
+    recorded: Recorded, reply: Reply, kind: type[AccError]
+) -> None:
+    recorded.script[SEARCH] = [reply] * 3
+    async with client(recorded) as acc:
+        with pytest.raises(kind) as raised:
+            await pages(acc, recorded)
+        assert acc.retries == 0
+        assert len(recorded.script[SEARCH]) == 2
+    assert_no_secret(raised.value)
+
+
+async def test_the_servers_own_words_are_told_without_our_secrets(recorded: Recorded) -> None:
+    words = f"bad\nsession {SESSION} clave-inventada llave-inventada nonce-inventado {'x' * 500}"
+    recorded.script[SEARCH] = [error(400, words)]
+    async with client(recorded) as acc:
+        with pytest.raises(AccBadRequest, match=r"\(400: «bad session \*\*\* ") as raised:
+            await pages(acc, recorded)
+    assert_no_secret(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+async def test_a_redirect_is_not_followed(recorded: Recorded) -> None:
+    target = f"https://elsewhere.example:8443/x?session={SESSION}"
+    recorded.script[SEARCH] = [Reply(302, headers={"Location": target})]
+    recorded.script["/login"] = [Reply(307, headers={"Location": f"{recorded.url}{API}/otra"})]
+    async with Acc(recorded.settings(), SystemClock(), QUICK) as acc:
+        with pytest.raises(AccBadRequest, match=r"307, hacia 127\.0\.0\.1"):
+            await acc.login()
+        await acc.login()
+        with pytest.raises(AccBadRequest, match=r"302, hacia elsewhere\.example") as raised:
+            await pages(acc, recorded)
+    assert {one.path for one in recorded.got} == {"/login", SEARCH, "/logout"}
+    assert_no_secret(raised.value)
+
+
+async def test_a_body_without_end_is_cut(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(body=b" " * (65 * 1024 * 1024))]
+    async with client(recorded, NO_RETRY) as acc:
+        with pytest.raises(AccUnreachable, match="64 MB"):
+            await pages(acc, recorded)
+
+
+async def test_an_answer_without_events_is_an_empty_one(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(body=b'{"status": "success", "result": {}}')]
+    async with client(recorded) as acc:
+        assert await pages(acc, recorded) == []
+
+
+@pytest.mark.parametrize("lost", [CUT, BAD_HTTP])
+async def test_a_lost_continuation_is_not_repeated_but_its_window_is(recorded: Recorded, lost: Reply) -> None:
+    recorded.script[SEARCH] = [Reply(body=recording("events_first")), lost]
+    async with client(recorded) as acc:
+        got = {(one.this_id, one.occurred_at) for one in await events(acc, recorded)}
+        assert len(got) == 4
+        assert acc.retries == 0
+    kinds = ["CONTINUE" in one.raw for one in recorded.got if one.path == SEARCH]
+    assert kinds == [False, True, False, True, True]
+
+
+async def test_a_continuation_that_was_not_taken_up_is_repeated(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(body=recording("events_first")), Reply(503)]
+    async with client(recorded) as acc:
+        assert len(await events(acc, recorded)) == 4
+        assert acc.retries == 1
+
+
+async def test_a_token_that_expires_is_no_trouble_of_the_camera(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(body=recording("events_first")), error(404, "token")]
+    async with client(recorded) as acc:
+        assert len({(one.this_id, one.occurred_at) for one in await events(acc, recorded)}) == 4
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_second_refusal_after_a_fresh_login_is_final(recorded: Recorded, status: int) -> None:
+    recorded.script[SEARCH] = [error(status, SESSION)] * 2
+    async with client(recorded) as acc:
+        with pytest.raises(AccRejectedLogin, match="recién iniciada") as raised:
+            await pages(acc, recorded)
+        assert acc.relogins == 1
+        assert len(await events(acc, recorded)) == 4
+    assert_no_secret(raised.value)
+
+
+async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded: Recorded) -> None:
+    async with client(recorded) as acc:
+        recorded.expire()
+        recorded.pause = 0.01
+        recorded.script["/login"] = [error(401, "locked")] * 50
+        results = await asyncio.gather(*(acc.cameras() for _ in range(20)), return_exceptions=True)
+        assert {type(one) for one in results} == {AccRejectedLogin}
+        assert recorded.logins == 2
+
+
+async def test_a_renewal_that_meets_trouble_is_tried_again(recorded: Recorded) -> None:
+    async with client(recorded) as acc:
+        recorded.expire()
+        recorded.script["/login"] = [Reply(503), HTML]
+        assert await acc.cameras()
+        assert recorded.logins == 4
+
+
+async def test_who_gives_up_waiting_for_a_renewal_does_not_spoil_it_for_others(recorded: Recorded) -> None:
+    async with client(recorded) as acc:
+        recorded.expire()
+        recorded.pause = 0.05
+        impatient = asyncio.create_task(acc.cameras())
+        patient = asyncio.create_task(acc.servers())
+        await recorded.requests("/login", 2)
+        impatient.cancel()
+        assert len(await patient) == 2
+        assert recorded.logins == 2
+
+
+async def test_a_login_that_is_refused_as_such(recorded: Recorded) -> None:
+    recorded.script["/login"] = [error(403), error(400), Reply(body=b'{"status":"success","result":{"session":""}}')]
+    async with Acc(recorded.settings(), SystemClock(), NO_RETRY) as acc:
+        with pytest.raises(AccRejectedLogin, match="Los relojes van bien"):
+            await acc.login()
+        with pytest.raises(AccBadRequest):
+            await acc.login()
+        with pytest.raises(AccUnreachable):
+            await acc.login()
+
+
+async def test_no_more_requests_at_once_than_allowed(recorded: Recorded) -> None:
+    async with client(recorded, concurrency=3) as acc:
+        recorded.pause = 0.01
+        await asyncio.gather(*(acc.cameras() for _ in range(12)))
+    assert recorded.most_at_once == 3
+
+
+async def test_hanging_suspects_do_not_hold_up_the_healthy(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(hang=True)] * 20
+    async with client(recorded, concurrency=2) as acc:
+        suspects = [asyncio.create_task(pages(acc, recorded, suspect=True)) for _ in range(10)]
+        await recorded.requests(SEARCH, 2)
+        assert await asyncio.wait_for(acc.cameras(), 2)
+        assert len([one for one in recorded.got if one.path == SEARCH]) == 2
+        for task in suspects:
+            task.cancel()
+        await asyncio.gather(*suspects, return_exceptions=True)
+
+
+async def test_time_is_the_clocks(recorded: Recorded, fake_clock: FakeClock) -> None:
+    async with Acc(recorded.settings(timeout=300), fake_clock) as acc:
+        await acc.login()
+        recorded.script[SEARCH] = [Reply(hang=True)]
+        with pytest.raises(AccUnreachable, match="no contestó en 300 s"):
+            await pages(acc, recorded)
+        assert fake_clock.monotonic() == 300
+        assert acc.retries == 0
+        recorded.script[SEARCH] = [Reply(503)] * 2
+        assert len(await events(acc, recorded)) == 4
+        assert 300 < fake_clock.monotonic() < 301.5
+
+
+async def test_a_lost_server_is_told_once_and_its_return_too(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture, fake_clock: FakeClock
+) -> None:
+    async with Acc(recorded.settings(), fake_clock) as acc:
+        await acc.login()
+        lost_at = fake_clock.now()
+        await recorded.unplug()
+        recorded.script["/cameras"] = [BAD_HTTP] * 9
+        for _ in range(3):
+            results = await asyncio.gather(*(acc.cameras() for _ in range(8)), return_exceptions=True)
+            assert {type(one) for one in results} == {type(results[0])}
+            assert isinstance(results[0], AccUnreachable)
+        assert acc.link_down_since is not None
+        assert acc.link_down_since - lost_at < timedelta(seconds=5)
+        fake_clock.advance(200)
+        recorded.script.clear()
+        await recorded.plug_in()
+        assert await acc.cameras()
+        assert acc.link_down_since is None
+    messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    assert len(messages) == 2
+    assert messages[0].startswith("Sin servidor de cámaras 127.0.0.1")
+    assert "vuelve a contestar, tras 3 min 2" in messages[1]
+
+
+async def test_one_cameras_trouble_is_not_a_lost_server(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    async with client(recorded) as acc:
+        for _ in range(5):
+            recorded.script[SEARCH] = [error(500)] * 3
+            bad, good = await asyncio.gather(pages(acc, recorded), acc.cameras(), return_exceptions=True)
+            assert isinstance(bad, AccUnreachable)
+            assert isinstance(good, list)
+            assert acc.link_down_since is None
+    assert not [record for record in caplog.records if record.levelno >= logging.INFO]
+
+
+@pytest.mark.parametrize("order", list(Order))
+@pytest.mark.parametrize("tokens", list(Tokens))
+@pytest.mark.parametrize("inclusive", [False, True])
+async def test_every_way_of_paging(order: Order, tokens: Tokens, inclusive: bool) -> None:
+    behaviour = Behaviour(order=order, tokens=tokens, to_inclusive=inclusive, this_id=inclusive)
+    async with Simulated(behaviour) as site, Acc(site.settings(), SystemClock()) as acc:
+        for camera in site.crowd.allowed:
+            found = acc.events(site.server_id, [camera], site.window)
+            seen = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
+            assert sorted(instant for _, instant in seen) == site.instants_of(camera)
+
+
+@pytest.mark.parametrize("device_ids", list(DeviceIds))
+async def test_only_answers_prove_that_cameras_can_be_asked_together(device_ids: DeviceIds) -> None:
+    async with Simulated(Behaviour(device_ids=device_ids)) as site, Acc(site.settings(), SystemClock()) as acc:
+        answers = {}
+        for camera in site.crowd.allowed:
+            found = acc.events(site.server_id, [camera], site.window)
+            answers[camera] = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
+            assert sorted(instant for _, instant in answers[camera]) == site.instants_of(camera)
+        proven = await acc.prove_together(site.server_id, answers, site.window)
+        assert proven is (device_ids in {DeviceIds.HONOURED, DeviceIds.IGNORED})
+        assert acc.together(site.server_id) == (40 if proven else 1)
+
+
+async def test_one_camera_alone_proves_nothing(simulated: Simulated) -> None:
+    async with Acc(simulated.settings(), SystemClock()) as acc:
+        alone: dict[str, set[tuple[str, datetime]]] = {simulated.camera: {("1", simulated.window.since)}, "otra": set()}
+        assert not await acc.prove_together(simulated.server_id, alone, simulated.window)
+        assert acc.requests == 0
+
+
+async def test_all_faults_at_once_lose_nothing() -> None:
+    async with Simulated(faults=Faults.all(7)) as site:
+        for name in ("hang", "late", "malformed"):
+            site.site.faults.clear(name)
+        async with Acc(site.settings(timeout=2), SystemClock(), QUICK) as acc:
+            for camera in site.crowd.allowed:
+                seen = await patiently(acc, site, camera)
+                assert sorted(instant for _, instant in seen) == site.instants_of(camera)
+
+
+async def patiently(acc: Acc, site: Simulated, camera: str) -> set[tuple[str, datetime]]:
+    for _ in range(50):
+        found = acc.events(site.server_id, [camera], site.window)
+        try:
+            return {(one.this_id, one.occurred_at) async for page in found for one in page.events}
+        except (AccUnreachable, AccRejectedLogin):
+            continue
+    raise AssertionError("never answered")
+
+
+def assert_no_secret(raised: BaseException) -> None:
+    """Neither the message, nor the traceback, nor what any exception of the chain shows of itself holds a secret."""
+    shown = "".join(traceback.format_exception(raised))
+    link: BaseException | None = raised
+    while link is not None:
+        shown += repr(link) + repr(link.args)
+        link = link.__cause__ or link.__context__
+    for secret in (SESSION, "clave-inventada", "llave-inventada", "nonce-inventado"):
+        assert secret not in shown
+
+
+async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [Reply(raw=b"HTTP/9 what\r\n\r\n")]
+    async with client(recorded, NO_RETRY) as acc:
+        with pytest.raises(AccUnreachable) as raised:
+            await pages(acc, recorded)
+    cause = raised.value.__cause__
+    assert isinstance(cause, aiohttp.ClientResponseError)
+    assert_no_secret(raised.value)
+
+
+def test_nothing_shows_a_secret_of_itself(recorded: Recorded) -> None:
+    acc = Acc(recorded.settings(password=SecretStr("clave-inventada")), SystemClock())
+    assert repr(acc) == f"<Acc {recorded.url.removeprefix('https://')}>"
