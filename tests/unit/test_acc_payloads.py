@@ -152,7 +152,7 @@ def test_an_event_without_a_type_is_what_was_asked_for(kind: object) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
@@ -164,6 +164,23 @@ def test_any_junk_is_counted_one_by_one(junk: list[object]) -> None:
     assert answer.raw == len(junk) + 2
     assert len(answer.events) + len(answer.malformed) == answer.raw
     assert answer.events[0] == answer.events[-1] == EVENT
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (b"PUERTA ESPA\xd1A", "PUERTA ESPA\ufffdA"),
+        (rb"PUERTA \ud83d", "PUERTA ?"),
+        (rb"PUERTA \udc00!", "PUERTA ?!"),
+    ],
+)
+def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
+    body = json.dumps({"status": "success", "result": {"events": [GOOD, GOOD], "token": "t"}}).encode()
+    answer = decode_events(body.replace(b"PUERTA 12", wrong, 1), "asked")
+    assert answer == Answer([EVENT._replace(name=name), EVENT], [], 2, "t", False)
+    with_a_bad_one = body.replace(b'"events": [', b'"events": [{"area": 5}, ').replace(b"PUERTA 12", wrong, 1)
+    again = decode_events(with_a_bad_one, "asked")
+    assert again == Answer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
 
 
 @given(st.integers(0, 400))

@@ -4,12 +4,14 @@ A page of events is decoded in one go; only where that fails is each event looke
 counted and the good ones around it survive.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from aforo.acc.problems import garbled, refusal
+from aforo.errors import AccUnreachable
 from aforo.model import AccEvent
 
 STOP = "DEVICE_ANALYTICS_STOP"
@@ -135,7 +137,7 @@ def decode_events(body: bytes, asked_server: str) -> Answer:
     """
     try:
         page = _whole_page.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return _decode_one_by_one(body, asked_server)
     if page.status != "success":
         raise refusal(200, body)
@@ -144,8 +146,28 @@ def decode_events(body: bytes, asked_server: str) -> Answer:
 
 
 def _decode_one_by_one(body: bytes, asked_server: str) -> Answer:
-    result = _decode(_raw_events, success(body))
+    try:
+        result = _decode(_raw_events, success(body))
+    except AccUnreachable:
+        result = _decode(_raw_events, success(_mended(body)))
     return _answer([_loose(wire, asked_server) for wire in result.events or ()], result.token)
+
+
+def _mended(body: bytes) -> bytes:
+    """The same JSON with what is strictly no JSON replaced: broken UTF-8, half a surrogate pair, NaN.
+
+    One such character in one event must not make a page, and so a camera, unreadable for the rest of the evening.
+    Raises AccUnreachable where it is no JSON at all.
+    """
+    try:
+        loose = json.loads(body.decode("utf-8", "replace"), parse_constant=_nothing, parse_float=_nothing)
+    except (ValueError, RecursionError) as exc:
+        raise garbled() from exc
+    return json.dumps(loose, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _nothing(_: str) -> None:
+    """No field that is read holds a fraction."""
 
 
 def _answer(read: list[AccEvent | str], token: str | int | None) -> Answer:
@@ -195,8 +217,8 @@ def _to_milliseconds(instant: datetime, text: str) -> datetime:
 
 def _loose(wire: msgspec.Raw, asked_server: str) -> AccEvent | str:
     try:
-        loose = _loose_event.decode(wire)
-    except msgspec.MsgspecError:
+        loose = _read_loosely(wire)
+    except AccUnreachable:
         return ILLEGIBLE
     if loose.timestamp is not None and not isinstance(loose.timestamp, str):
         return BAD_TIMESTAMP
@@ -213,6 +235,13 @@ def _loose(wire: msgspec.Raw, asked_server: str) -> AccEvent | str:
         activity=_text(loose.activity),
     )
     return typed(strict, asked_server)
+
+
+def _read_loosely(wire: msgspec.Raw) -> _LooseEvent:
+    try:
+        return _loose_event.decode(wire)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _decode(_loose_event, _mended(bytes(wire)))
 
 
 def _text(value: object) -> str:
@@ -256,5 +285,5 @@ def _camera(named: _Named) -> Camera:
 def _decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
     try:
         return decoder.decode(body)
-    except msgspec.MsgspecError as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise garbled() from exc
