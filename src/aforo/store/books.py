@@ -71,7 +71,7 @@ class Book:
 
     def correction_step(self, correction_id: str, delta: int, at_ms: int) -> Step:
         """A correction as a movement: after all passages of its millisecond, and never outside the window."""
-        return Step(min(max(at_ms, self.since_ms), self.until_ms - 1), CORRECTION, "", correction_id, delta)
+        return min(max(at_ms, self.since_ms), self.until_ms - 1), CORRECTION, "", correction_id, delta
 
     def _whole(self, zone: str) -> Stretch:
         curve = self.curves.get(zone)

@@ -11,14 +11,9 @@ from aforo.occupancy import Stretch
 CORRECTION = 2**63 - 1  # the seq of a correction: it comes after all passages of its millisecond
 
 
-class Step(NamedTuple):
-    """One movement. Its order is the order of the first four fields; ``seq`` is the thisId as a number."""
-
-    occurred_ms: int
-    seq: int
-    server_id: str
-    this_id: str
-    delta: int
+# One movement: (occurred_ms, seq, server_id, this_id, delta), where seq is the thisId as a number. Tuples sort in
+# event-time order by themselves; a plain one is made in a fifth of the time of a named one, and there are millions.
+Step = tuple[int, int, str, str, int]
 
 
 class Minute(NamedTuple):
@@ -32,15 +27,13 @@ class Minute(NamedTuple):
         """The minute that these movements make; they are in order and not empty."""
         deltas = [step[4] for step in steps]
         if max([step[1] for step in steps]) < CORRECTION:
-            return cls(passages(deltas), steps[-1].occurred_ms)
+            return cls(passages(deltas), steps[-1][0])
         whole = Stretch()
-        for correction, run in groupby(steps, key=lambda step: step.seq == CORRECTION):
-            if correction:
-                for step in run:
-                    whole = whole.then(Stretch.correction(step.delta))
-            else:
-                whole = whole.then(passages([step.delta for step in run]))
-        return cls(whole, steps[-1].occurred_ms)
+        for correction, run in groupby(steps, key=lambda step: step[1] == CORRECTION):
+            deltas = [step[4] for step in run]
+            for part in map(Stretch.correction, deltas) if correction else (passages(deltas),):
+                whole = whole.then(part)
+        return cls(whole, steps[-1][0])
 
     def then(self, later: "Minute") -> "Minute":
         """This minute followed by what comes after all that is in it."""

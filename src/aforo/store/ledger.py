@@ -51,7 +51,8 @@ class Ledger:
         servers = self._directory.server_numbers(connection, {event[0] for event in events})
         # By position and without a call per event: this runs for every event that was ever asked for.
         keys = [(int(event[2].timestamp() * 1000 + 0.5), servers[event[0]], event[1]) for event in events]
-        if not all(map(_plain, keys)):
+        this_ids = [event[1] for event in events]
+        if max(map(len, this_ids)) > tables.KEY_LENGTH or not "".join(this_ids).isascii():
             keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
         by_key = dict(zip(keys, events, strict=True))
         known = self._known(connection, sorted({key[0] for key in by_key}))
@@ -97,7 +98,7 @@ class Ledger:
         moving = {source: verdict.movements for source, verdict in verdicts.items() if verdict.movements}
         found = self._steps(connection, ((*entry[:3], moving[entry[3]]) for entry in entries if entry[3] in moving))
         for zone, corrections in book.corrections.items():
-            inside = [step for step in corrections if since_ms <= step.occurred_ms < until_ms]
+            inside = [step for step in corrections if since_ms <= step[0] < until_ms]
             if inside:
                 found[zone] = sorted(found.get(zone, []) + inside)
         return found
@@ -152,7 +153,7 @@ class Ledger:
         servers = self._directory.servers(connection, {row[1] for row in rows})
         for occurred_ms, server, this_id, moves in rows:
             for zone, delta in moves:
-                found[zone].append(Step(occurred_ms, seq(this_id), servers[server], this_id, delta))
+                found[zone].append((occurred_ms, seq(this_id), servers[server], this_id, delta))
         for steps in found.values():
             steps.sort()
         return dict(found)
@@ -190,11 +191,6 @@ class Ledger:
             .order_by(table.occurred_ms, table.server, table.this_id)
         )
         return [Entry(*row) for row in rows.all()]
-
-
-def _plain(key: Identity) -> bool:
-    """Whether any database can hold the thisId as it is."""
-    return len(key[2]) <= tables.KEY_LENGTH and key[2].isascii() and "\0" not in key[2]
 
 
 def _rounded(count: int, most: int) -> int:

@@ -95,7 +95,7 @@ def _joined(book: Book, zone: str, start: int, run: list[Step]) -> Minute | None
         book.remember(zone, start, run)
         return Minute.of(run)
     others = book.recall(zone, start)
-    if run[0].occurred_ms > known.last_ms:
+    if run[0][0] > known.last_ms:
         if others is not None:
             book.remember(zone, start, others + run)
         return known.then(Minute.of(run))
