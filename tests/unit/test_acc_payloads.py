@@ -1,6 +1,7 @@
 """From the wire to typed events: tolerant of everything that a version of ACC may send, and never in silence."""
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -181,6 +182,13 @@ def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
     with_a_bad_one = body.replace(b'"events": [', b'"events": [{"area": 5}, ').replace(b"PUERTA 12", wrong, 1)
     again = decode_events(with_a_bad_one, "asked")
     assert again == Answer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
+
+
+@pytest.mark.parametrize("monster", ["[" * 5000 + "]" * 5000, '{"thisId":' + "9" * 5000 + "}"])
+def test_a_monster_among_events(monster: str) -> None:
+    body = f'{{"status":"success","result":{{"events":[{json.dumps(GOOD)},{monster}]}}}}'.encode()
+    with pytest.raises(AccUnreachable) if monster.startswith("[") else nullcontext():
+        assert decode_events(body, "asked") == Answer([EVENT], ["ilegible"], 2, "", False)
 
 
 @given(st.integers(0, 400))

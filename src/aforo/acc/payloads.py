@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from aforo.acc.problems import garbled, refusal
+from aforo.acc.problems import UNREADABLE, garbled, refusal
 from aforo.errors import AccUnreachable
 from aforo.model import AccEvent
 
@@ -137,7 +137,7 @@ def decode_events(body: bytes, asked_server: str) -> Answer:
     """
     try:
         page = _whole_page.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return _decode_one_by_one(body, asked_server)
     if page.status != "success":
         raise refusal(200, body)
@@ -240,7 +240,7 @@ def _loose(wire: msgspec.Raw, asked_server: str) -> AccEvent | str:
 def _read_loosely(wire: msgspec.Raw) -> _LooseEvent:
     try:
         return _loose_event.decode(wire)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return _decode(_loose_event, _mended(bytes(wire)))
 
 
@@ -285,5 +285,5 @@ def _camera(named: _Named) -> Camera:
 def _decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         raise garbled() from exc

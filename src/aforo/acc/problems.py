@@ -11,6 +11,7 @@ import msgspec
 
 from aforo.errors import AccBadRequest, AccError, AccUnknownCamera, AccUnreachable
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding JSON may raise
 _SESSION_STATUSES = frozenset({401, 403})
 _BAD_ARGUMENT = frozenset({400, 409, 413, 415})
 _NOT_TAKEN_UP = frozenset({429, 503, 507})
@@ -67,7 +68,7 @@ def refusal(status: int, body: bytes) -> Refusal:
     """Read an error answer; ``status`` is HTTP's, 200 where only the body tells of the error."""
     try:
         error = _error_envelope.decode(body)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return Refusal(status, "", enveloped=False)
     name = error.meta.name if error.meta else ""
     real = status if status >= 400 else error.statusCode or 500
