@@ -1,33 +1,107 @@
 """``aforo cameras``: what the server knows, and on request the allow list made of it."""
 
 import asyncio
+import json
 import sys
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 
-from aforo.acc import Acc, Camera
-from aforo.cameras import write_cameras
-from aforo.clock import SystemClock
+from aforo.acc import Acc, Camera, Server
+from aforo.cameras import load_cameras, write_cameras
+from aforo.check.site import homes, names_sent
+from aforo.clock import Clock, SystemClock
+from aforo.errors import BadCameras
+from aforo.model import Matcher
+from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 
+_DAYS = 3  # how far back a camera's events are looked at
 
-def main(settings: Settings, *, write: bool) -> int:
-    """List the server's cameras, and write the allow list if asked. Raises AccError, BadCameras."""
-    cameras = sorted(asyncio.run(_ask(settings)), key=lambda camera: (camera.name.casefold(), camera.id))
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A camera, its server's name, and whether it is on the allow list."""
+
+    camera: Camera
+    server: str
+    allowed: bool
+
+
+def main(settings: Settings, *, write: bool = False, counting: bool = False, as_program: bool = False) -> int:
+    """List the server's cameras, and write the allow list if asked. Raises AccError, BadCameras.
+
+    ``counting``: only those that in the last days sent something that a rule counts.
+    """
+    rows = asyncio.run(_rows(settings, SystemClock(), counting=counting))
     out = sys.stdout.write
-    for camera in cameras:
-        mark = "conectada" if camera.connected else f"sin conexión ({camera.state})"
-        out(f"{camera.id}  {mark:12}  {camera.name}\n")
-    out(f"{len(cameras)} cámaras.\n")
+    if as_program:
+        out(f"{json.dumps([_told(row) for row in rows], ensure_ascii=False, indent=2)}\n")
+    else:
+        out("".join(f"{line}\n" for line in _lines(rows, counting=counting)))
     if write:
         path = settings.monitor.cameras_file
-        write_cameras(path, (camera.id for camera in cameras))
-        out(f"{path}: escrito. Quite de la lista las que no deban contar.\n")
+        if not rows:
+            raise BadCameras("No hay ninguna cámara que escribir.", f"{path} queda como estaba.")
+        write_cameras(path, (row.camera.id for row in rows))
+        sys.stderr.write(f"{path}: escrito, {len(rows)} cámaras. Quite las que no deban contar.\n")
     return 0
 
 
-async def _ask(settings: Settings) -> list[Camera]:
-    async with Acc(settings.acc, SystemClock()) as acc:
+async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row]:
+    async with Acc(settings.acc, clock) as acc:
         await acc.login()
-        try:
-            return await acc.cameras()
-        finally:
-            await acc.logout()
+        servers, cameras = await acc.servers(), await acc.cameras()
+        if counting:
+            cameras = await _those_that_count(acc, settings, cameras, servers, clock)
+    names = {server.id: server.name or server.id for server in servers}
+    allowed = await asyncio.to_thread(_allowed, settings)
+    rows = [Row(camera, names.get(camera.server_id, camera.server_id), camera.id in allowed) for camera in cameras]
+    return sorted(rows, key=lambda row: (row.camera.name.casefold(), row.camera.id))
+
+
+async def _those_that_count(
+    acc: Acc, settings: Settings, cameras: Sequence[Camera], servers: Sequence[Server], clock: Clock
+) -> list[Camera]:
+    rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+    now = clock.now()
+    asked = [names_sent(acc, camera.id, homes(camera, servers), now, _DAYS) for camera in cameras]
+    sent = await asyncio.gather(*asked)
+    return [
+        camera
+        for camera, (names, _) in zip(cameras, sent, strict=True)
+        if any(rules.verdict(name).refusal is None for name in names)
+    ]
+
+
+def _allowed(settings: Settings) -> Set[str]:
+    try:
+        return load_cameras(settings.monitor.cameras_file)
+    except BadCameras:  # it may be what this command is about to make
+        return frozenset()
+
+
+def _lines(rows: Sequence[Row], *, counting: bool) -> list[str]:
+    told = [("permitida" if row.allowed else "–", _state(row.camera), row.camera.name, row.server) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), row.camera.id])
+        for cells, row in zip(told, rows, strict=True)
+    ]
+    what = f" que cuentan, por lo que enviaron en {_DAYS} días" if counting else ""
+    return [*lines, f"{len(rows)} cámaras{what}, {sum(row.allowed for row in rows)} permitidas."]
+
+
+def _state(camera: Camera) -> str:
+    return "conectada" if camera.connected else f"sin conexión ({camera.state or '?'})"
+
+
+def _told(row: Row) -> dict[str, object]:
+    camera = row.camera
+    return {
+        "id": camera.id,
+        "name": camera.name,
+        "state": camera.state,
+        "connected": camera.connected,
+        "server": row.server,
+        "allowed": row.allowed,
+    }

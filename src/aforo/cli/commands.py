@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
-from aforo.cli.spanish import Parser, day, did_you_mean, existing_file, port, positive
+from aforo.cli.spanish import Parser, day, did_you_mean, existing_file, port, positive, whole
 from aforo.errors import BadCommand
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def _demo(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> int:
     from aforo.check import main  # noqa: PLC0415
 
-    return main(_settings(arguments), as_json=arguments.json)
+    return main(lambda: _settings(arguments), as_program=arguments.json, days=arguments.days)
 
 
 def _cameras(arguments: Arguments) -> int:
     settings = _settings(arguments, acc=True)
     from aforo.cli.cameras import main  # noqa: PLC0415
 
-    return main(settings, write=arguments.write)
+    return main(settings, write=arguments.write, counting=arguments.counting, as_program=arguments.json)
 
 
 def _simulate(arguments: Arguments) -> int:
@@ -90,11 +90,16 @@ def _demo_flags(parser: Parser) -> None:
 
 def _check_flags(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="para programas: un objeto JSON")
+    days_help = "cuántos días atrás se leen los nombres que enviaron las cámaras (3)"
+    parser.add_argument("--days", type=whole, default=3, metavar="N", help=days_help)
     _settings_flags(parser)
 
 
 def _cameras_flags(parser: Parser) -> None:
     parser.add_argument("--write", action="store_true", help="las escribe como cámaras permitidas")
+    counting_help = "solo las que en los últimos días enviaron algo que una regla cuenta"
+    parser.add_argument("--counting", action="store_true", help=counting_help)
+    parser.add_argument("--json", action="store_true", help="para programas: una lista JSON")
     _settings_flags(parser)
 
 

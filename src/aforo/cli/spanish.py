@@ -112,3 +112,10 @@ def port(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"«{text}» no es un puerto; se admite un entero entre 0 y 65535.")
     return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number of days or the like, 1 or more."""
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"«{text}» no es un entero de 1 en adelante.")
+    return int(text)

@@ -2,8 +2,9 @@
 
 from aforo.store.journal import Note
 from aforo.store.reading import Correction, Cursor, DoorMinute
+from aforo.store.rehearsal import Rehearsal
 from aforo.store.shows import Show
 from aforo.store.store import Store
 from aforo.store.writer import Writer
 
-__all__ = ["Correction", "Cursor", "DoorMinute", "Note", "Show", "Store", "Writer"]
+__all__ = ["Correction", "Cursor", "DoorMinute", "Note", "Rehearsal", "Show", "Store", "Writer"]

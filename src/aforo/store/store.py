@@ -20,6 +20,7 @@ from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 from aforo.store.reading import Correction, Cursor, DoorMinute
+from aforo.store.rehearsal import Rehearsal, rehearse
 from aforo.store.shows import Show, Shows
 
 
@@ -55,6 +56,10 @@ class Store:
         with self._link.write() as connection:
             schema.ensure(connection)
             self._legacy.prepare(connection)
+
+    def rehearse(self) -> Rehearsal:
+        """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
+        return rehearse(self._link, self._legacy, self._zones)
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""

@@ -1,0 +1,90 @@
+"""The database: reachable, its tables, its rights, its room. Everything is tried for real and taken back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from aforo.check.ground import space_line
+from aforo.check.lines import Line, failed, ok, skipped, warning
+from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreRejectedLogin, StoreUnavailable
+from aforo.rules import zones_from
+from aforo.settings import Settings
+from aforo.store import Rehearsal, Store
+
+_LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
+_TRIES = 3  # the service may hold the database for a moment
+_TABLES = "database.tables"
+
+
+def database_lines(settings: Settings) -> list[Line]:
+    """The lines about the database; it blocks, and belongs in a thread. Raises nothing of ours."""
+    file = _sqlite_file(settings)
+    if file is not None and not file.exists():
+        return _new_file(file)
+    try:
+        store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
+    except AforoError as exc:
+        return [failed("database", exc)]
+    try:
+        lines = _rehearsed(store)
+    finally:
+        store.close()
+    return [*lines, space_line("database.space", file.parent, _LEAST_ROOM)] if file is not None else lines
+
+
+def _sqlite_file(settings: Settings) -> Path | None:
+    try:
+        url = make_url(settings.database.address())
+    except ValueError:
+        return None
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database).absolute()
+
+
+def _new_file(file: Path) -> list[Line]:
+    if not file.parent.is_dir():
+        error = BadSetting(f"No existe la carpeta {file.parent}.", remedy="Créela o cambie el ajuste database.url.")
+        return [failed("database", error)]
+    return [
+        ok("database", f"SQLite {file}: aún no existe; se crea al empezar."),
+        space_line("database.space", file.parent, _LEAST_ROOM),
+    ]
+
+
+def _rehearsed(store: Store) -> list[Line]:
+    try:
+        found = _tried(store.rehearse)
+    except (StoreRejectedLogin, StoreUnavailable) as exc:
+        return [failed("database", exc), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
+    except StoreNotReady as exc:
+        return [ok("database", f"Conectado a {store.name}."), failed(_TABLES, exc)]
+    except AforoError as exc:
+        return [failed("database", exc)]
+    return [ok("database", f"Conectado a {store.name}."), *_table_lines(found)]
+
+
+def _tried(rehearse: Callable[[], Rehearsal]) -> Rehearsal:
+    for _ in range(_TRIES - 1):
+        try:
+            return rehearse()
+        except StoreUnavailable:
+            continue
+    return rehearse()
+
+
+def _table_lines(found: Rehearsal) -> list[Line]:
+    lines = []
+    if found.there:
+        lines.append(ok(_TABLES, f"Las tablas del estadio están y se puede escribir: {', '.join(found.there)}."))
+    if found.missing:
+        what = f"No están y se crearán: {', '.join(found.missing)}."
+        remedy = "Si Power BI lee otras, cambie zones.table en los ajustes; si no, no hay nada que hacer."
+        lines.append(warning(_TABLES, what, remedy) if found.there else ok(_TABLES, what))
+    if found.version == found.newest:
+        lines.append(ok("database.own", f"Las tablas aforo_… están al día (versión {found.version})."))
+    else:
+        now = "no están" if found.version is None else f"son de la versión {found.version}"
+        lines.append(ok("database.own", f"Las tablas aforo_… {now}; se pueden crear (versión {found.newest})."))
+    return lines

@@ -1,0 +1,179 @@
+"""What can be looked at without asking anybody: settings, the two files, the log's folder, the page's port."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+
+from aforo.cameras import load_cameras
+from aforo.check.lines import Line, failed, failure, many, ok, warning
+from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
+from aforo.model import ScheduledEvent
+from aforo.schedule import Schedule
+from aforo.settings import Settings, WebSettings
+from aforo.settings.table import Row, rows
+
+_FACTORY = "valor de fábrica"
+_MOST_EVENTS = 3  # next events told
+_SPARE_SPACE = 200 * 1024 * 1024  # bytes beyond what the log itself may take
+_OTHERS = 0o077  # what group and others may do with a file
+
+
+def settings_lines(settings: Settings) -> list[Line]:
+    """Each setting that somebody wrote, where, and what is missing or dangerous."""
+    given = [row for row in rows().values() if settings.origin(row.name) != _FACTORY]
+    shown = [f"{row.name} = {_value(settings, row)}   ({settings.origin(row.name)})" for row in given]
+    lines = [ok("settings", f"{many(len(given), 'ajuste')} no son los de fábrica.", shown)]
+    try:
+        settings.require_acc()
+    except BadSetting as exc:
+        lines.append(failure("settings.acc", str(exc), "O use «aforo init», que pregunta y lo escribe."))
+    if not settings.acc.verify:
+        lines.append(
+            warning(
+                "settings.verify",
+                "acc.verify está apagado: cualquiera podría hacerse pasar por el servidor.",
+                "Ponga acc.fingerprint (la huella está abajo) o acc.ca_file, y quite acc.verify.",
+            )
+        )
+    lines += _open_secrets(settings, given)
+    return lines
+
+
+def _value(settings: Settings, row: Row) -> str:
+    if row.secret:
+        return "(puesto; no se muestra)"
+    section, _, name = row.name.partition(".")
+    value = getattr(getattr(settings, section), name) if name else getattr(settings, section)
+    if isinstance(value, SecretStr):
+        return "(puesto; no se muestra)"
+    if isinstance(value, list):
+        return f"{len(value)} elementos"
+    return str(value)
+
+
+def _open_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
+    """Files with secrets in them that everybody on this machine may read."""
+    if os.name == "nt":  # there a file's rights come from its folder, and mode bits say nothing
+        return []
+    files = {_file_of(settings.origin(row.name)) for row in given if row.secret}
+    return [
+        warning(
+            "settings.secrets",
+            f"{path} contiene secretos y otros usuarios de esta máquina pueden leerlo.",
+            f"chmod 600 '{path}'",
+        )
+        for path in sorted(file for file in files if file is not None)
+        if path.stat().st_mode & _OTHERS
+    ]
+
+
+def _file_of(origin: str) -> Path | None:
+    """The file in which a value stands: ``aforo.toml:7`` and ``archivo secretos/clave (…)`` tell of one."""
+    text = origin.removeprefix("archivo ").partition(" (")[0]
+    path = Path(text.rpartition(":")[0] or text)
+    return path if path.is_file() else None
+
+
+def schedule_lines(settings: Settings, now: datetime) -> list[Line]:
+    """Whether the schedule can be read, and the next events."""
+    timezone = settings.monitor.timezone
+    try:
+        schedule = Schedule.load(settings.monitor.schedule_file, timezone)
+    except BadSchedule as exc:
+        return [failed("schedule", exc)]
+    upcoming = [event for event in schedule.events if event.window.until > now]
+    path = settings.monitor.schedule_file
+    if not upcoming:
+        what = f"{path}: {many(len(schedule.events), 'evento')}, ninguno por venir."
+        return [warning("schedule", what, f"Escriba el próximo evento en {path}.")]
+    told = [_told(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
+    return [ok("schedule", f"{path}: {many(len(upcoming), 'evento')} por venir.", told)]
+
+
+def _told(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
+    since, until = (instant.astimezone(timezone) for instant in event.window)
+    last = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%H:%M} del día siguiente"
+    running = "  (en curso)" if event.window.since <= now else ""
+    return f"{since:%Y-%m-%d}, de {since:%H:%M} a {last}: «{event.name}»{running}"
+
+
+def camera_file_lines(settings: Settings) -> tuple[list[Line], frozenset[str]]:
+    """Whether the allow list can be read, and what it holds."""
+    try:
+        cameras = load_cameras(settings.monitor.cameras_file)
+    except BadCameras as exc:
+        return [failed("cameras", exc)], frozenset()
+    return [ok("cameras", f"{settings.monitor.cameras_file}: {many(len(cameras), 'cámara')}.")], cameras
+
+
+def log_lines(settings: Settings) -> list[Line]:
+    """Whether the log can be written, and whether its disk has room."""
+    log = settings.log
+    if log.file is None:
+        return [ok("log", "Sin archivo de registro (log.file vacío): solo la consola.")]
+    folder = log.file.absolute().parent
+    try:
+        _try_to_write(log.file, folder)
+        free = shutil.disk_usage(folder).free
+    except OSError as exc:
+        remedy = "Dé permiso de escritura en esa carpeta o cambie el ajuste log.file."
+        return [failure("log", f"{log.file} no se puede escribir ({os_reason(exc)}).", remedy)]
+    needed = log.max_bytes * (log.backups + 1) + _SPARE_SPACE
+    if free < needed:
+        what = f"Al disco de {folder} le quedan {_size(free)}; con el registro puede necesitar {_size(needed)}."
+        return [warning("log.space", what, "Libere espacio, o baje log.max_bytes o log.backups.")]
+    return [ok("log", f"{log.file}: se puede escribir; quedan {_size(free)} en el disco.")]
+
+
+def _try_to_write(path: Path, folder: Path) -> None:
+    """Raise OSError where the log cannot be written; nothing is left behind."""
+    if path.exists():
+        with path.open("ab"):
+            return
+    with tempfile.NamedTemporaryFile(dir=folder):
+        return
+
+
+def web_lines(web: WebSettings) -> list[Line]:
+    """Whether the page's port is free, or taken by a page of ours."""
+    if web.port == 0:
+        return [ok("web", "Sin página (web.port = 0).")]
+    where = f"{web.host}:{web.port}"
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if os.name != "nt":  # there this option would let two programs listen on one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((web.host, web.port))
+        except OSError as exc:
+            what = f"La página no puede escuchar en {where} ({os_reason(exc)})."
+            remedy = "Si no es el propio programa, que ya está en marcha, cambie web.port o web.host."
+            return [warning("web", what, f"{remedy} El conteo no depende de la página.")]
+    return [ok("web", f"La página puede escuchar en {where}.")]
+
+
+def space_line(topic: str, folder: Path, least: int) -> Line:
+    """How much room a folder's disk has; a warning below ``least`` bytes."""
+    free = 0
+    with suppress(OSError):
+        free = shutil.disk_usage(folder).free
+    if free < least:
+        return warning(topic, f"Quedan {_size(free)} en el disco de {folder}.", "Libere espacio antes del evento.")
+    return ok(topic, f"Quedan {_size(free)} en el disco de {folder}.")
+
+
+def _size(number: int) -> str:
+    return f"{number / 1024**3:.1f} GB" if number >= 1024**3 else f"{number / 1024**2:.0f} MB"
+
+
+def broken_settings(error: AforoError) -> list[Line]:
+    """The only line there is when the settings cannot be read."""
+    return [failure("settings", str(error), "Corrija ese ajuste y repita.")]

@@ -1,0 +1,179 @@
+"""What only the cameras' server can tell: certificate, clock, login, servers, cameras and what they sent lately."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from aforo.acc import Acc, Camera, Server, fingerprint
+from aforo.acc.link import spanish
+from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
+from aforo.clock import Clock
+from aforo.errors import AccError, AccUntrusted, AforoError
+from aforo.model import Window
+from aforo.settings import AccSettings
+
+_ENOUGH = 2_000  # events of a camera in one slice after which no older ones are read
+_PATIENCE = 30.0  # seconds for what one camera sent
+_CLOCK_ODD, _CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)
+_MOST_NAMES = 6  # of a camera, told on its line
+_CERTIFICATE, _LOGIN, _CAMERA = "acc.certificate", "acc.login", "acc.camera"
+_CONFIRM = "Si el administrador de ACC confirma que renovó el certificado, cambie acc.fingerprint; si no, no siga."
+_WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3}
+
+
+@dataclass(slots=True)
+class Visit:
+    """One visit to the server. ``names`` is filled on the way: what each camera (by its shown name) sent lately."""
+
+    settings: AccSettings
+    cameras: Set[str]
+    days: int
+    clock: Clock
+    names: dict[str, Counter[str]] = field(default_factory=dict)
+
+    async def lines(self) -> AsyncGenerator[Line, None]:
+        """The lines about the server, as they are known."""
+        if not self.settings.url:
+            yield skipped("acc", "Sin acc.url no se puede preguntar a nadie.")
+            return
+        shown = await _shown_certificate(self.settings, self.clock)
+        try:
+            async with Acc(self.settings, self.clock) as acc:
+                await acc.login()
+                yield _trusted(self.settings, shown)
+                yield ok(_LOGIN, f"Sesión iniciada como «{self.settings.username}».")
+                yield _clock_line(acc.clock_skew)
+                async for line in self._inside(acc):
+                    yield line
+        except AccUntrusted as exc:
+            yield _untrusted(exc, shown)
+            yield skipped(_LOGIN, "Sin un certificado de confianza no se envía la contraseña.")
+        except AforoError as exc:  # whatever the server does, the other lines are told
+            if isinstance(shown, str):
+                yield _shown(self.settings, shown)
+            yield failed(_LOGIN, exc)
+            yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
+
+    async def _inside(self, acc: Acc) -> AsyncIterator[Line]:
+        try:
+            servers, known = await acc.servers(), await acc.cameras()
+        except AccError as exc:
+            yield failed("acc.servers", exc)
+            return
+        for server in servers:
+            mine = sum(camera.server_id == server.id for camera in known if camera.id in self.cameras)
+            yield ok("acc.server", f"Servidor {server.name or server.id}: {mine} de las cámaras permitidas.")
+        if not servers:
+            what = "El sitio no tiene ningún servidor."
+            yield failure("acc.server", what, "Revise acc.url y los derechos del usuario.")
+        by_id = {camera.id: camera for camera in known}
+        asked = [self._camera_line(acc, camera_id, by_id.get(camera_id), servers) for camera_id in self.cameras]
+        for line in sorted(await asyncio.gather(*asked), key=lambda line: (_WORST_LAST[line.state], line.what)):
+            yield line
+
+    async def _camera_line(self, acc: Acc, camera_id: str, camera: Camera | None, servers: Sequence[Server]) -> Line:
+        if camera is None:
+            what = f"Ningún servidor conoce la cámara {camera_id}."
+            return failure(_CAMERA, what, "Revise ids_camaras_permitidas.json; la lista: «aforo cameras».")
+        name = f"«{camera.name}» ({camera.id[:12]}…)" if camera.name else camera.id
+        now = self.clock.now()
+        try:
+            async with self.clock.timeout(_PATIENCE):
+                names, whole = await names_sent(acc, camera.id, homes(camera, servers), now, self.days)
+        except AccError as exc:
+            return failed(_CAMERA, type(exc)(f"Cámara {name}: {exc.what}", exc.meaning, exc.remedy))
+        except TimeoutError:
+            what = f"Cámara {name}: no contestó en {_PATIENCE:g} s."
+            return warning(_CAMERA, what, "Repita; si sigue, revise en ACC el servidor de esa cámara.")
+        self.names[camera.name or camera.id] = names
+        return self._told(camera, name, names, whole=whole)
+
+    def _told(self, camera: Camera, name: str, names: Counter[str], *, whole: bool) -> Line:
+        if not camera.connected:
+            what = f"Cámara {name}: sin conexión con su servidor ({camera.state or 'estado desconocido'})."
+            return warning(_CAMERA, what, "Revise la cámara y su red en ACC.")
+        if not names:
+            what = f"Cámara {name}: conectada; ningún evento en {self.days} días."
+            return warning(_CAMERA, what, "Compruebe en ACC que su analítica está activa y envía eventos.")
+        told = ", ".join(f"{one} ({number}{'' if whole else '+'})" for one, number in names.most_common(_MOST_NAMES))
+        return ok(_CAMERA, f"Cámara {name}: conectada; {told}.")
+
+
+async def names_sent(
+    acc: Acc, camera_id: str, servers: Sequence[str], until: datetime, days: int
+) -> tuple[Counter[str], bool]:
+    """What a camera sent up to ``until``, newest day first; False when older days were left out: there was enough.
+
+    Raises AccError.
+    """
+    names: Counter[str] = Counter()
+    for left in reversed(range(days)):
+        since = until - timedelta(days=1)
+        for server in servers:
+            async with aclosing(acc.events(server, (camera_id,), Window(since, until))) as pages:
+                async for page in pages:
+                    names.update(event.name for event in page.events if event.camera_id == camera_id)
+        if names.total() >= _ENOUGH:
+            return names, left == 0
+        until = since
+    return names, True
+
+
+def homes(camera: Camera, servers: Sequence[Server]) -> list[str]:
+    """The servers that may tell of a camera: its own, or every one where it names none that is known."""
+    return [server.id for server in servers if server.id == camera.server_id] or [server.id for server in servers]
+
+
+async def _shown_certificate(settings: AccSettings, clock: Clock) -> str | AccError:
+    try:
+        return await fingerprint(settings.url, clock)
+    except AccError as exc:
+        return exc
+
+
+def _untrusted(error: AccUntrusted, shown: str | AccError) -> Line:
+    """The certificate is not accepted: where it can be seen, what to write is ready to be copied."""
+    line = failed(_CERTIFICATE, error)
+    if not isinstance(shown, str):
+        return line
+    remedy = "Pida su huella SHA-256 al administrador de ACC. Solo si es esta, escriba en [acc] de aforo.toml:"
+    other = "o deje acc.ca_file con el certificado de la autoridad que lo firmó."
+    return failure(_CERTIFICATE, line.what, remedy, [f'fingerprint = "{shown}"', other])
+
+
+def _shown(settings: AccSettings, shown: str) -> Line:
+    """The login failed for another reason, so nothing is known but what the server showed."""
+    if settings.fingerprint and settings.fingerprint != shown.replace(":", "").lower():
+        return failure(_CERTIFICATE, f"El certificado no es el de acc.fingerprint: muestra {shown}", _CONFIRM)
+    return ok(_CERTIFICATE, f"Huella SHA-256 del certificado: {shown}")
+
+
+def _trusted(settings: AccSettings, shown: str | AccError) -> Line:
+    """The login passed, so the certificate is one that the settings accept; say which, and why it is."""
+    if not isinstance(shown, str):
+        return warning(_CERTIFICATE, f"No se pudo ver el certificado: {shown}", "Repita.")
+    if settings.fingerprint:
+        return ok(_CERTIFICATE, f"El certificado es el fijado en acc.fingerprint: {shown}")
+    if not settings.verify:
+        what = f"El certificado no se comprueba. Su huella SHA-256: {shown}"
+        remedy = f'Compárela con la que dé el administrador de ACC y ponga fingerprint = "{shown}" en [acc].'
+        return warning(_CERTIFICATE, what, remedy)
+    why = "la autoridad de acc.ca_file" if settings.ca_file else "una autoridad que conoce esta máquina"
+    return ok(_CERTIFICATE, f"El certificado lo firmó {why}. Su huella SHA-256: {shown}")
+
+
+def _clock_line(skew: timedelta | None) -> Line:
+    remedy = "Ponga en hora las dos máquinas (NTP)."
+    if skew is None:
+        return warning("acc.clock", "El servidor no dice qué hora tiene.", remedy)
+    away = abs(skew)
+    if away < _CLOCK_ODD:
+        return ok("acc.clock", f"Los relojes coinciden ({skew.total_seconds():+.0f} s).")
+    way = "adelantado" if skew > timedelta(0) else "atrasado"
+    what = f"El reloj del servidor va {way} {spanish(away.total_seconds())} respecto a este."
+    if away < _CLOCK_WRONG:
+        return warning("acc.clock", what, remedy)
+    return failure("acc.clock", f"{what} Con tanto, algunas versiones de ACC no dejan entrar.", remedy)

@@ -1,0 +1,224 @@
+"""``aforo check`` and ``aforo cameras`` against the simulated site: what is told of each trouble, and what to do."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, Evening, hours
+
+from aforo.check import Line, State, checkup
+from aforo.check.lines import as_json, count
+from aforo.cli.cameras import _lines, _rows
+from aforo.errors import BadSetting
+from aforo.rules import zones_from
+from aforo.settings import LogSettings, Settings, WebSettings
+from aforo.simulator import Crowd, Plan, Simulator
+from aforo.store import Store
+
+
+@dataclass
+class Place:
+    evening: Evening
+    crowd: Crowd
+
+    def settings(self, **sections: Any) -> Settings:
+        log = LogSettings(file=self.evening.folder / "aforo.log")
+        return self.evening.settings.model_copy(update={"log": log, **sections})
+
+    def acc(self, **changes: Any) -> Settings:
+        return self.settings(acc=self.evening.settings.acc.model_copy(update=changes))
+
+    async def check(self, settings: Settings | None = None) -> dict[str, list[Line]]:
+        chosen = settings or self.settings()
+        shown: list[Line] = []
+        lines = await checkup(lambda: chosen, self.evening.clock, 3, shown.extend)
+        assert shown == lines
+        by_topic: dict[str, list[Line]] = {}
+        for line in lines:
+            assert line.what.endswith((".", ")", ":")) or "huella" in line.what.lower() or "fijado" in line.what
+            assert bool(line.remedy) == (line.state is not State.OK)
+            by_topic.setdefault(line.topic, []).append(line)
+        return by_topic
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """Three hours into an event of two servers; two files as they should be."""
+    async with FakeClock(DOORS + hours(3)) as clock:
+        crowd = Crowd(Plan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
+        async with Simulator(crowd, clock=clock) as site:
+            evening = Evening(tmp_path, site, clock)
+            evening.schedule(DOORS, DOORS + hours(7))
+            evening.allow(list(crowd.allowed))
+            yield Place(evening, crowd)
+
+
+def states(lines: dict[str, list[Line]], topic: str) -> set[State]:
+    return {line.state for line in lines[topic]}
+
+
+async def test_all_is_well(place: Place) -> None:
+    lines = await place.check()
+    every = [line for found in lines.values() for line in found]
+    assert count(every, State.FAILURE) == 0
+    assert len(lines["acc.camera"]) == 11
+    assert len(lines["acc.server"]) == 2
+    assert "en curso" in lines["schedule"][0].details[0]
+    counted = "\n".join(lines["names"][0].details)
+    assert "«AFORO ENTRADA PARQUEADERO NORTE»: + Parqueadero Norte" in counted
+    assert "«INGRESO PERSONAS ENTRADA MARATON»: historial" in counted
+    (stranger,) = lines["names.no_rule"]
+    assert any("INGRESO PERSONAS ENTRADA MARATON 2" in detail for detail in stranger.details)
+    document = json.loads(as_json(every))
+    assert document["ok"] is True
+    assert {"topic", "state", "what", "remedy", "details"} == set(document["lines"][0])
+
+
+async def test_an_unknown_certificate_is_shown_to_be_pinned(place: Place) -> None:
+    lines = await place.check(place.acc(fingerprint=""))
+    (certificate,) = lines["acc.certificate"]
+    assert certificate.state is State.FAILURE
+    shown = certificate.details[0].removeprefix('fingerprint = "').rstrip('"')
+    assert shown.replace(":", "").lower() == place.evening.site.fingerprint.replace(":", "").lower()
+    assert states(lines, "acc.login") == {State.SKIPPED}
+    assert place.evening.site.tally["/login"] == 0
+    assert states(lines, "database") == {State.OK}, "the other lines go on"
+
+
+async def test_another_certificate_than_the_pinned_one(place: Place) -> None:
+    lines = await place.check(place.acc(fingerprint="ab" * 32))
+    assert states(lines, "acc.certificate") == {State.FAILURE}
+    assert states(lines, "acc.login") == {State.SKIPPED}
+
+
+async def test_an_unchecked_certificate_is_a_warning_with_its_fingerprint(place: Place) -> None:
+    lines = await place.check(place.acc(fingerprint="", verify=False))
+    assert states(lines, "acc.certificate") == {State.WARNING}
+    assert "fingerprint = " in lines["acc.certificate"][0].remedy
+    assert states(lines, "settings.verify") == {State.WARNING}
+
+
+async def test_a_wrong_password(place: Place) -> None:
+    lines = await place.check(place.acc(password=SecretStr("otra")))
+    (login,) = lines["acc.login"]
+    assert login.state is State.FAILURE
+    assert "acc.username y acc.password" in login.remedy
+    assert states(lines, "acc.certificate") == {State.OK}
+    assert states(lines, "acc.cameras") == {State.SKIPPED}
+    assert "otra" not in as_json([line for found in lines.values() for line in found])
+
+
+async def test_nobody_listens(place: Place) -> None:
+    lines = await place.check(place.acc(url="https://127.0.0.1:9"))
+    assert states(lines, "acc.login") == {State.FAILURE}
+    assert states(lines, "database") == {State.OK}
+
+
+async def test_without_credentials(place: Place) -> None:
+    lines = await place.check(place.settings(acc=Settings().acc))
+    assert states(lines, "settings.acc") == {State.FAILURE}
+    assert states(lines, "acc") == {State.SKIPPED}
+
+
+async def test_a_clock_that_is_off(place: Place) -> None:
+    place.evening.site.clock = FakeClock(DOORS + hours(3) + timedelta(minutes=2))
+    lines = await place.check()
+    (clock,) = lines["acc.clock"]
+    assert clock.state is State.WARNING
+    assert "adelantado" in clock.what
+
+
+async def test_cameras_unknown_disconnected_and_silent(place: Place) -> None:
+    place.evening.allow([*place.crowd.allowed[:2], "4xNADIE", *place.crowd.strangers])
+    place.evening.clock.advance(hours(24 * 5).total_seconds())
+    lines = await place.check()
+    told = {line.what: line.state for line in lines["acc.camera"]}
+    assert told["Ningún servidor conoce la cámara 4xNADIE."] is State.FAILURE
+    assert [state for what, state in told.items() if "ningún evento en 3 días" in what] == [State.WARNING] * 3
+    assert states(lines, "names") == {State.WARNING}
+    assert states(lines, "schedule") == {State.WARNING}, "no event to come"
+
+
+async def test_files_that_cannot_be_read(place: Place) -> None:
+    (place.evening.folder / "eventos_programados.json").write_text("{", encoding="utf-8")
+    (place.evening.folder / "ids_camaras_permitidas.json").unlink()
+    lines = await place.check(place.settings(log=LogSettings(file=place.evening.folder / "no" / "a.log")))
+    for topic in ("schedule", "cameras", "log"):
+        assert states(lines, topic) == {State.FAILURE}
+    assert states(lines, "acc.login") == {State.OK}
+
+
+async def test_settings_that_cannot_be_read(place: Place) -> None:
+    def broken() -> Settings:
+        raise BadSetting("El ajuste acc.timeout no admite «0» (aforo.toml:3).")
+
+    (line,) = await checkup(broken, place.evening.clock, 3, lambda _: None)
+    assert line.state is State.FAILURE
+    assert "aforo.toml:3" in line.what
+
+
+async def test_the_database_is_tried_and_left_as_it_was(place: Place) -> None:
+    settings = place.settings()
+    assert (await place.check())["database"][0].what.endswith("aún no existe; se crea al empezar.")
+    assert not place.evening.database.exists()
+    with closing(sqlite3.connect(place.evening.database)) as database:
+        database.execute("CREATE TABLE Aforo_parqueadero (evento TEXT, aforo INTEGER)")
+    lines = await place.check()
+    assert [line.state for line in lines["database.tables"]] == [State.OK, State.WARNING]
+    assert "no están; se pueden crear" in lines["database.own"][0].what
+    with closing(sqlite3.connect(place.evening.database)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("Aforo_parqueadero",)]
+        assert database.execute("SELECT * FROM Aforo_parqueadero").fetchall() == []
+    store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
+    await asyncio.to_thread(store.open)
+    store.close()
+    assert "están al día" in (await place.check())["database.own"][0].what
+    with closing(sqlite3.connect(place.evening.database)) as database:
+        for table in ("Aforo_parqueadero", "eventos_Analisis", "aforo_journal"):
+            assert database.execute(f"SELECT * FROM {table}").fetchall() == []
+
+
+async def test_a_table_that_lacks_a_column(place: Place) -> None:
+    with closing(sqlite3.connect(place.evening.database)) as database:
+        database.execute("CREATE TABLE eventos_Analisis (cameraId TEXT)")
+    (line,) = (await place.check())["database.tables"]
+    assert line.state is State.FAILURE
+    assert "analyticEventName" in line.what
+
+
+async def test_a_port_that_is_taken(place: Place) -> None:
+    taken = int(place.evening.site.url.rpartition(":")[2])
+    lines = await place.check(place.settings(web=WebSettings(port=taken)))
+    assert states(lines, "web") == {State.WARNING}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")
+async def test_secrets_that_others_can_read(place: Place) -> None:
+    secret = place.evening.folder / "clave"
+    secret.write_text("x")
+    settings = place.settings()
+    settings._origins["acc.password"] = f"archivo {secret} (acc.password_file, aforo.toml:4)"
+    for mode, expected in ((0o644, 1), (0o600, 0)):
+        secret.chmod(mode)
+        assert len((await place.check(settings)).get("settings.secrets", [])) == expected
+
+
+async def test_the_list_of_cameras(place: Place) -> None:
+    everything = await _rows(place.settings(), place.evening.clock, counting=False)
+    assert {row.camera.id for row in everything} == {camera.id for camera in place.crowd.cameras}
+    assert {row.camera.id for row in everything if row.allowed} == set(place.crowd.allowed)
+    assert {row.server for row in everything} == {"ACC-1", "ACC-2"}
+    counting = await _rows(place.settings(), place.evening.clock, counting=True)
+    names = {row.camera.name for row in everything} - {row.camera.name for row in counting}
+    assert names == {"Merodeo Tribuna Occidental – Baños"}, "nothing that it sends is counted"
+    assert _lines(everything, counting=False)[-1] == f"{len(everything)} cámaras, 11 permitidas."
