@@ -138,7 +138,7 @@ class Board:
         self.recall(Past())
 
     def recall(self, past: Past) -> None:
-        """Take the series, the doors and the corrections of the evening as the store has them, instead of what is here."""
+        """Take the evening's series, doors and corrections as the store has them, instead of what is here."""
         initial = {zone.name: zone.initial for zone in self.zones}
         self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
         for zone, stretches in past.minutes.items():

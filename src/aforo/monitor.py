@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 
 from aforo.acc import Acc
@@ -14,8 +14,10 @@ from aforo.board import Board, Signs
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import AccUnreachable, BadCommand
-from aforo.evening import Evening, Rooms
+from aforo.evening import Evening
 from aforo.model import Matcher, ScheduledEvent
+from aforo.outlook import looking
+from aforo.rooms import Rooms
 from aforo.rules import Rules, zones_from
 from aforo.schedule import ScheduleFile
 from aforo.settings import Settings
@@ -25,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_AT_FILES = 5.0  # seconds between two looks at the schedule while waiting for an event
 _UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
+_STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled: a service manager waits longer than that
 _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
 
 
@@ -36,9 +39,23 @@ def main(settings: Settings, *, no_wait: bool = False, backfill: date | None = N
 
     async def job() -> int:
         _stop_on_signals(stopping)
-        return await (monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill))
+        work = monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill)
+        return await _until_stopped(asyncio.ensure_future(work), stopping)
 
     return asyncio.run(job())
+
+
+async def _until_stopped(work: asyncio.Future[int], stopping: asyncio.Event) -> int:
+    """The work's exit code. After a stop it has some seconds to store what it read, then it is left as it is."""
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    try:
+        async with asyncio.timeout(_STOP_PATIENCE if stopping.is_set() else None):
+            return await work
+    except TimeoutError:
+        _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir en el próximo arranque.")
+        return 0
 
 
 class Monitor:
@@ -53,14 +70,14 @@ class Monitor:
         self._cameras = CamerasFile(settings.monitor.cameras_file)
         zones = zones_from(settings.zones)
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
-        self._store = Store(settings.database.url.get_secret_value(), zones, self._timezone)
+        self._store = Store(settings.database.address(), zones, self._timezone)
         self._over: set[ScheduledEvent] = set()
         self.board = Board(settings.zones)
         self._open: Rooms | None = None
 
     async def run(self, *, no_wait: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code."""
-        async with self._rooms() as (rooms, interrupted):
+        async with self._rooms(seen=True) as (rooms, interrupted):
             while not self._stopping.is_set():
                 event = self._due(interrupted)
                 if event is not None:
@@ -101,14 +118,14 @@ class Monitor:
                 f"El evento del {day} aún no ha terminado.", remedy="Use «aforo run», que lo recupera todo."
             )
         complete = True
-        async with self._rooms() as (rooms, _):
+        async with self._rooms(seen=False) as (rooms, _):
             for event in events:
                 show = await rooms.show(event)
                 complete &= await Evening(rooms, show).close()
         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
 
     @asynccontextmanager
-    async def _rooms(self) -> AsyncIterator[tuple[Rooms, ScheduledEvent | None]]:
+    async def _rooms(self, *, seen: bool) -> AsyncIterator[tuple[Rooms, ScheduledEvent | None]]:
         """The rooms, open: the database is there, the session too; and the event that a kill left open, if any."""
         async with Acc(self._settings.acc, self._clock) as acc, Writer(self._store, self._clock) as writer:
             rooms = Rooms(
@@ -135,9 +152,10 @@ class Monitor:
             )
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)
-            await self._first_login(acc, patient=interrupted is not None)
-            yield rooms, interrupted
-            await writer.drain()
+            async with looking(self._settings, self.board, self._clock, writer, self._store) if seen else nullcontext():
+                await self._first_login(acc, patient=interrupted is not None)
+                yield rooms, interrupted
+                await writer.drain()
             await acc.logout()
 
     async def _first_login(self, acc: Acc, *, patient: bool) -> None:
@@ -189,7 +207,7 @@ class Monitor:
         else:
             start = upcoming.window.since.astimezone(self._timezone)
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
-        while not self._stopping.is_set() and not await asyncio.to_thread(self._schedule.refresh):
+        while not self._stopping.is_set() and not await self._schedule.refreshed():
             left = (upcoming.window.since - self._clock.now()).total_seconds() if upcoming else _LOOK_AT_FILES
             if left <= 0:
                 return

@@ -1,0 +1,87 @@
+"""What to warn of, looked up on the board. Pure: ``now`` is an argument."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
+from aforo.board import Board, Phase
+from aforo.settings import AlertsSettings
+
+_RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
+
+
+def stale_seconds(board: Board, now: datetime) -> float | None:
+    """How old the number is; None while there is none."""
+    as_of = board.as_of()
+    if as_of is None or board.event is None:
+        return None
+    return max(0.0, (min(now, board.event.window.until) - as_of).total_seconds())
+
+
+def conditions(board: Board, settings: AlertsSettings, levels: Levels, now: datetime) -> list[Condition]:
+    """All that there is to look at now; nothing between two evenings."""
+    found = [_database(board, settings, now)]
+    age = stale_seconds(board, now)
+    if board.phase in _RUNNING and age is not None:
+        fresh = age <= settings.stale
+        found.append(_stale(age, settings))
+        found += _zones(board, levels, fresh=fresh)
+        found += _cameras(board, settings, now)
+        found += _doors(board, settings, fresh=fresh)
+    return found
+
+
+def _database(board: Board, settings: AlertsSettings, now: datetime) -> Condition:
+    since = board.signs.database_down_since()
+    down = since is not None and settings.database_down > 0 and now - since >= timedelta(seconds=settings.database_down)
+    text = "La base de datos no responde: se sigue contando y lo leído espera en memoria."
+    return Condition(Kind.DATABASE_DOWN, "", down if since is None or down else None, text)
+
+
+def _stale(age: float, settings: AlertsSettings) -> Condition:
+    text = f"El aforo no es de ahora: lleva más de {settings.stale / 60:.0f} minutos de atraso."
+    return Condition(Kind.STALE, "", age > settings.stale, text)
+
+
+def _zones(board: Board, levels: Levels, *, fresh: bool) -> Iterator[Condition]:
+    """Each zone's level. While the number is old nothing is begun or ended: it may be on its way up or down."""
+    for zone in board.zones:
+        if zone.name not in board.occupancies or not zone.capacity:
+            continue
+        count = board.occupancy(zone.name).count
+        percent = 100 * count / zone.capacity
+        level = levels.level(zone.name, percent, zone.warning, zone.full) if fresh else levels.known(zone.name)
+        for kind, on, word in (
+            (Kind.ZONE_WARNING, {Level.WARNING, Level.FULL}, "casi llena"),
+            (Kind.ZONE_FULL, {Level.FULL}, "llena"),
+        ):
+            text = f"{zone.name} está {word}: {count} de {zone.capacity}."
+            yield Condition(kind, zone.name, level in on if fresh else None, text)
+
+
+def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
+    if board.coverage is None or not settings.camera_gone or board.signs.link_down_since() is not None:
+        return
+    for feed, state in board.coverage.feeds.items():
+        name = board.camera_names.get(feed.camera_id) or feed.camera_id
+        since = state.failing_since
+        gone = since is not None and now - since >= timedelta(seconds=settings.camera_gone)
+        if state.absent and feed.camera_id not in board.coverage.unknown_cameras():
+            continue  # another server of the site has it
+        yield Condition(
+            Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"La cámara {name} no contesta."
+        )
+
+
+def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
+    as_of = board.as_of()
+    if not settings.silent_door or as_of is None or board.coverage is None or board.event is None:
+        return
+    failing = {feed.camera_id for feed, state in board.coverage.feeds.items() if state.failing_since is not None}
+    until = int(as_of.timestamp() * 1000)
+    since = until - int(settings.silent_door * 1000)
+    told = silent_doors(board.doors, since, until) if fresh else {}
+    minutes = f"{settings.silent_door / 60:.0f}"
+    for door in board.doors:
+        silent = None if door.camera_id in failing else told.get(door.name)
+        yield Condition(Kind.SILENT_DOOR, door.name, silent, f"{door.name} lleva {minutes} minutos sin contar a nadie.")

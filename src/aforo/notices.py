@@ -1,0 +1,190 @@
+"""Warns: each alert's beginning and its end go to the page, the log, the journal and the webhook, once.
+
+The journal makes a restart go on where it was: an alert that is on is not begun again, and a notice that was not sent
+before a kill is sent after it. A kill between sending and noting it sends that one notice twice, with the same id.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+from aforo.alerts import Alert, Kind, Levels, Notice, Watch
+from aforo.board import Board
+from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.conditions import conditions
+from aforo.settings import AlertsSettings
+from aforo.store import Note, Store, Writer
+from aforo.webhook import Webhook
+
+_log = logging.getLogger(__name__)
+
+_LOOK_AGAIN = 2.0  # real seconds between two looks when nothing changes
+_PACE = 0.5  # real seconds between two looks at least
+_MOST_OVER = 50  # alerts that are over, kept for the page
+_MOST_TO_SEND = 500  # notices that wait for the webhook; older ones are let go, and that is told
+_JOURNAL_PATIENCE = 2.0  # real seconds that a notice waits for the journal before it is sent
+_GOODBYE = 3.0  # real seconds at the end in which the last notices may go out
+_OLD_NEWS = timedelta(hours=6)  # a notice that was not sent before a kill is sent after it, but not days later
+_ALERT, _SENT = "alert", "alert sent"  # kinds of notes
+
+
+class Watchman:
+    """Looks at the board and warns."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the rooms that it warns of
+        self,
+        settings: AlertsSettings,
+        board: Board,
+        clock: Clock,
+        writer: Writer,
+        store: Store,
+        webhook: Webhook | None,
+    ) -> None:
+        self._settings = settings
+        self._board = board
+        self._clock = clock
+        self._writer = writer
+        self._store = store
+        self._webhook = webhook
+        self._watch = Watch(timedelta(seconds=settings.minimum))
+        self._over: deque[Alert] = deque(maxlen=_MOST_OVER)
+        self._changed = asyncio.Event()
+        self._notices: asyncio.Queue[Notice] = asyncio.Queue(_MOST_TO_SEND)
+        self._notes: dict[str, int] = {}
+        self._pace = SystemClock()
+        board.levels = Levels(settings.hysteresis)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        self._board.listeners.append(self._changed.set)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._restore()
+                tasks.create_task(self._deliver_all(), name="aforo-notices")
+                while True:
+                    await wait_until_set(self._changed, self._pace, _LOOK_AGAIN)
+                    self._changed.clear()
+                    self.look()
+                    await self._pace.sleep(_PACE)
+        finally:
+            self._board.listeners.remove(self._changed.set)
+
+    async def finish(self) -> None:
+        """Look a last time, and let what is to be told go out for some seconds."""
+        self.look()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                await self._notices.join()
+
+    def look(self) -> None:
+        """Look once: begin and end what is due."""
+        board, now = self._board, self._clock.now()
+        board.look()
+        notices = self._watch.step(conditions(board, self._settings, board.levels, now), now)
+        for notice in notices:
+            self._tell(notice)
+        silent = {subject for kind, subject in self._watch.active if kind is Kind.SILENT_DOOR}
+        if notices or board.silent_doors != silent:
+            board.silent_doors = frozenset(silent)
+            active = sorted(self._watch.active.values(), key=lambda alert: alert.began, reverse=True)
+            board.alerts = (*active, *self._over)
+            board.notify()
+
+    def _tell(self, notice: Notice) -> None:
+        alert = notice.alert
+        if notice.begins:
+            _log.warning("Aviso: %s", alert.text)
+        else:
+            self._over.appendleft(alert)
+            _log.info("Fin del aviso: %s", alert.text)
+        if self._notices.full():
+            _log.error("Hay demasiados avisos por enviar: se descarta el más antiguo, que está en el registro.")
+            self._notices.get_nowait()
+        self._notices.put_nowait(notice)
+
+    async def _restore(self) -> None:
+        """Take up the alerts that were on, and send what was not sent."""
+        notes = await self._writer.call(self._store.notes, None, _ALERT)
+        sent = {note.subject for note in await self._writer.call(self._store.notes, None, _SENT)}
+        recent = notes[-_MOST_TO_SEND:]
+        for note in recent:
+            alert = _alert(note)
+            self._notes[alert.id] = note.id
+            if alert.ended is None:
+                self._watch.restore([alert])
+        oldest = self._clock.now() - _OLD_NEWS
+        for note in recent:
+            for notice in _notices(_alert(note)) if note.began >= oldest else []:
+                if _subject(notice) not in sent and self._webhook is not None and not self._notices.full():
+                    self._notices.put_nowait(notice)
+        self._board.alerts = tuple(self._watch.active.values())
+
+    async def _deliver_all(self) -> None:
+        while True:
+            notice = await self._notices.get()
+            journaled = asyncio.create_task(self._journal(notice))
+            # While the database is away the message does not wait for the note of it.
+            await asyncio.wait([journaled], timeout=_JOURNAL_PATIENCE)
+            sent = self._webhook is None or await self._webhook.send(notice, self._event_name())
+            await journaled
+            self._notices.task_done()
+            if sent and self._webhook is not None:
+                now = self._clock.now()
+                await self._writer.call(self._store.begin_note, _SENT, _subject(notice), now, ended=now)
+
+    async def _journal(self, notice: Notice) -> None:
+        alert = notice.alert
+        if notice.begins and alert.id not in self._notes:
+            detail = json.dumps({"id": alert.id, "kind": alert.kind, "text": alert.text}, ensure_ascii=False)
+            self._notes[alert.id] = await self._writer.call(
+                self._store.begin_note, _ALERT, alert.subject, alert.began, detail=detail, show=self._board.show
+            )
+        elif not notice.begins and alert.ended is not None and alert.id in self._notes:
+            await self._writer.call(self._store.end_note, self._notes.pop(alert.id), alert.ended)
+
+    def _event_name(self) -> str:
+        return self._board.event.name if self._board.event else ""
+
+
+def _alert(note: Note) -> Alert:
+    detail: dict[str, Any] = json.loads(note.detail)
+    return Alert(detail["id"], Kind(detail["kind"]), note.subject, detail["text"], note.began, note.ended)
+
+
+def _notices(alert: Alert) -> list[Notice]:
+    begin = Notice(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began))
+    return [begin] if alert.ended is None else [begin, Notice(alert)]
+
+
+def _subject(notice: Notice) -> str:
+    return f"{notice.alert.id} {'begin' if notice.begins else 'end'}"
+
+
+@asynccontextmanager
+async def watching(
+    settings: AlertsSettings, board: Board, clock: Clock, writer: Writer, store: Store
+) -> AsyncIterator[None]:
+    """Warn inside the ``with``. Whatever happens here is told, and touches nothing else."""
+    async with Webhook.of(settings) as webhook:
+        watchman = Watchman(settings, board, clock, writer, store, webhook)
+        task = asyncio.create_task(_guarded(watchman), name="aforo-watchman")
+        try:
+            yield
+        finally:
+            if not task.done():
+                await watchman.finish()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _guarded(watchman: Watchman) -> None:
+    try:
+        await watchman.run()
+    except Exception:  # noqa: BLE001 -- a fault of the alerts must not stop the counting
+        _log.exception("Los avisos fallaron; el conteo sigue. No habrá más avisos hasta el próximo arranque.")

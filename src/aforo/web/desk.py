@@ -1,0 +1,143 @@
+"""What the page asks of the database: corrections through the one writer, reads beside it on their own connections."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from aforo.board import UNDO, Board
+from aforo.clock import Clock
+from aforo.errors import StoreError
+from aforo.model import AccEvent, Occupancy
+from aforo.occupancy import Stretch
+from aforo.store import Correction, Cursor, Show, Store, Writer
+from aforo.web.schemas import CorrectionOrder
+
+_T = TypeVar("_T")
+
+_READERS = 2  # reads of the database at once
+_MOST_WAITING = 8  # reads that may wait for one of them
+_PATIENCE = 5.0  # seconds that a correction or a read may take
+
+
+class NotNow(Exception):
+    """It cannot be done now, for a reason that passes; the text is Spanish."""
+
+
+class NotSo(Exception):
+    """It cannot be done as it was asked; the text is Spanish."""
+
+
+class Desk:
+    """Takes corrections and answers reads for the event that is open. ``make_store``: one more way to the database."""
+
+    def __init__(
+        self, board: Board, writer: Writer, store: Store, make_store: Callable[[], Store], clock: Clock
+    ) -> None:
+        self._board = board
+        self._writer = writer
+        self._store = store
+        self._make_store = make_store
+        self._clock = clock
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="aforo-web-read")
+        self._own = threading.local()
+        self._made: list[Store] = []
+        self._waiting = 0
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
+        for store in self._made:
+            await asyncio.to_thread(store.close)
+
+    async def correct(self, order: CorrectionOrder, who: str) -> None:
+        """Apply a correction: a difference, or the count that there should be. Once for each id, ever.
+
+        Raises NotNow when the database is away, NotSo for a zone or a correction that there is not.
+        """
+        self._check(order.zone)
+        delta = order.delta
+        if delta is None:
+            delta = (order.count or 0) - self._board.occupancies[order.zone].count
+        await self._apply(Correction(order.id, order.zone, delta, order.reason, who, self._clock.now()))
+
+    async def undo(self, correction_id: str, *, why: str, who: str) -> None:
+        """Take a correction back with the opposite one. However often it is asked, and by whom, it happens once."""
+        wrong = self._board.corrections.get(correction_id)
+        if wrong is None:
+            raise NotSo("No hay ninguna corrección con ese identificador en este evento.")
+        self._check(wrong.zone)
+        undo = Correction(UNDO + wrong.id, wrong.zone, -wrong.delta, why, who, self._clock.now())
+        if undo.id in self._board.corrections:
+            raise NotSo("Esa corrección ya está deshecha.")
+        await self._apply(undo)
+
+    async def events(self, after: Cursor | None, limit: int) -> tuple[list[AccEvent], Cursor | None]:
+        """A page of the stored events. Raises NotNow when the database is away or busy."""
+        show = self._board.show
+        if show is None:
+            return [], None
+        return await self._read(lambda store: store.events(show, after, limit))
+
+    def _check(self, zone: str) -> None:
+        if zone not in self._board.occupancies:
+            raise NotSo(f"No hay ninguna zona «{zone}» en este evento.")
+        if self._board.signs.database_down_since() is not None:
+            raise NotNow("La base de datos no responde: no se ha corregido nada. Repítalo cuando vuelva.")
+
+    async def _apply(self, correction: Correction) -> None:
+        show = self._board.show
+        if show is None:
+            raise NotSo("No hay ningún evento abierto.")
+        store = self._store
+
+        def apply() -> tuple[dict[str, Occupancy], dict[str, dict[int, Stretch]], list[Correction]]:
+            return store.correct(show, correction), store.minutes(show), store.corrections(show)
+
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                occupancies, minutes, corrections = await self._writer.call(apply)
+        except TimeoutError as exc:
+            raise NotNow(
+                "La base de datos no contestó a tiempo y no se sabe si quedó guardada."
+                " Repita la misma corrección: se aplica una sola vez."
+            ) from exc
+        except StoreError as exc:
+            raise NotNow(f"La base de datos no admitió la corrección: {exc}") from exc
+        self._tell(show, correction.zone, occupancies, minutes, corrections)
+
+    def _tell(
+        self,
+        show: Show,
+        zone: str,
+        occupancies: dict[str, Occupancy],
+        minutes: dict[str, dict[int, Stretch]],
+        corrections: list[Correction],
+    ) -> None:
+        if self._board.show is show:
+            self._board.corrections = {correction.id: correction for correction in corrections}
+            self._board.counted(occupancies, {zone: minutes[zone]})
+
+    async def _read(self, read: Callable[[Store], _T]) -> _T:
+        if self._waiting >= _MOST_WAITING:
+            raise NotNow("Hay demasiadas consultas a la vez: repítalo en un momento.")
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(_PATIENCE):
+                return await loop.run_in_executor(self._readers, lambda: read(self._reader()))
+        except TimeoutError as exc:
+            raise NotNow("La base de datos no contestó a tiempo.") from exc
+        except StoreError as exc:
+            raise NotNow(str(exc)) from exc
+        finally:
+            self._waiting -= 1
+
+    def _reader(self) -> Store:
+        """This thread's own store: it is used from no other thread."""
+        store: Store | None = getattr(self._own, "store", None)
+        if store is None:
+            store = self._own.store = self._make_store()
+            self._made.append(store)
+        return store

@@ -1,0 +1,124 @@
+"""What Prometheus reads: the board at the moment of asking, in a registry of its own."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aforo.board import Board, Phase
+from aforo.clock import Clock
+from aforo.web import picture
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class BoardCollector(Collector):
+    """The board as metrics. ``stale_after`` in seconds."""
+
+    def __init__(self, board: Board, clock: Clock, stale_after: float) -> None:
+        self._board = board
+        self._clock = clock
+        self._stale_after = stale_after
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it, as of now."""
+        now = self._clock.now()
+        self._board.look()
+        yield from self._zones(now)
+        yield from self._doors()
+        yield from self._trust(now)
+
+    def _zones(self, now: datetime) -> Iterator[Metric]:
+        gauges = {
+            "occupancy": GaugeMetricFamily("aforo_zone_occupancy", "People or cars inside, as stored", labels=["zone"]),
+            "provisional": GaugeMetricFamily(
+                "aforo_zone_occupancy_provisional", "The same with what is read and not stored yet", labels=["zone"]
+            ),
+            "capacity": GaugeMetricFamily("aforo_zone_capacity", "Capacity, where it is known", labels=["zone"]),
+        }
+        counters = {
+            "entries": CounterMetricFamily("aforo_zone_entries", "Entries since the event began", labels=["zone"]),
+            "exits": CounterMetricFamily("aforo_zone_exits", "Exits since the event began", labels=["zone"]),
+            "swallowed": CounterMetricFamily(
+                "aforo_zone_swallowed_exits", "Exits that met the zone at zero", labels=["zone"]
+            ),
+        }
+        for zone in picture.zones(self._board, now):
+            label = [zone.name]
+            gauges["occupancy"].add_metric(label, zone.stored)
+            gauges["provisional"].add_metric(label, zone.count)
+            if zone.capacity:
+                gauges["capacity"].add_metric(label, zone.capacity)
+            counters["entries"].add_metric(label, zone.entries)
+            counters["exits"].add_metric(label, zone.exits)
+            counters["swallowed"].add_metric(label, zone.swallowed)
+        yield from gauges.values()
+        yield from counters.values()
+
+    def _doors(self) -> Iterator[Metric]:
+        passages = CounterMetricFamily(
+            "aforo_door_passages", "People counted at a door since the event began", labels=["door", "direction"]
+        )
+        for door in self._board.doors:
+            if door.people:
+                for direction, count in zip(("in", "out", "unknown"), door.total, strict=True):
+                    passages.add_metric([door.name, direction], count)
+        yield passages
+
+    def _trust(self, now: datetime) -> Iterator[Metric]:
+        board, trust = self._board, picture.trust(self._board, now, self._stale_after)
+        yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=board.stored)
+        yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=board.repeated)
+        refused = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
+        for reason, count in board.refused.items():
+            refused.add_metric([reason], count)
+        yield refused
+        yield GaugeMetricFamily("aforo_events_pending", "Events read and not stored yet", value=trust.pending)
+        yield GaugeMetricFamily("aforo_event_running", "1 while an event is watched", value=_is(board.phase))
+        if trust.age is not None:
+            yield GaugeMetricFamily("aforo_age_seconds", "How old the occupancy is", value=trust.age)
+        yield GaugeMetricFamily("aforo_database_up", "1 while the database answers", value=float(trust.database.up))
+        yield GaugeMetricFamily("aforo_acc_up", "1 while the cameras' server answers", value=float(trust.acc.up))
+        yield from self._cameras(now)
+        if trust.lateness is not None:
+            lateness = GaugeMetricFamily(
+                "aforo_lateness_seconds", "From a passage to its storing, last 15 minutes", labels=["quantile"]
+            )
+            for quantile, seconds in (("0.5", trust.lateness.median), ("0.95", trust.lateness.p95)):
+                lateness.add_metric([quantile], seconds)
+            yield lateness
+        yield from self._alerts()
+
+    def _cameras(self, now: datetime) -> Iterator[Metric]:
+        up = GaugeMetricFamily("aforo_camera_up", "1 while the camera answers", labels=["camera", "name"])
+        behind = GaugeMetricFamily("aforo_camera_behind_seconds", "What is not known yet", labels=["camera", "name"])
+        for camera in picture.cameras(self._board, now):
+            up.add_metric([camera.id, camera.name], float(camera.answers))
+            behind.add_metric([camera.id, camera.name], camera.behind)
+        yield up
+        yield behind
+
+    def _alerts(self) -> Iterator[Metric]:
+        active = GaugeMetricFamily("aforo_alert_active", "1 while an alert is on", labels=["kind", "subject"])
+        for alert in self._board.alerts:
+            if alert.ended is None:
+                active.add_metric([alert.kind.value, alert.subject], 1)
+        yield active
+
+
+def _is(phase: Phase) -> float:
+    return float(phase in {Phase.WATCHING, Phase.CLOSING})
+
+
+class Metrics:
+    """The page for Prometheus."""
+
+    def __init__(self, board: Board, clock: Clock, stale_after: float) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(BoardCollector(board, clock, stale_after))
+
+    def text(self) -> bytes:
+        """All metrics, in Prometheus's text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,27 @@
+"""What the page needs of the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aforo.board import Board
+    from aforo.clock import Clock
+    from aforo.settings import WebSettings
+    from aforo.web.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The rooms that the page speaks to; ``clock`` is the evening's, ``stale_after`` in seconds.
+
+    Without ``desk`` nobody corrects anything, and there are no events by page.
+    """
+
+    settings: WebSettings
+    board: Board
+    clock: Clock
+    timezone: str
+    stale_after: float
+    desk: Desk | None = None

@@ -1,0 +1,236 @@
+"""What the page and other machines are told, as documented JSON. Every instant is UTC."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from aforo.alerts import Kind, Level
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]
+
+
+class Told(BaseModel):
+    """What all answers share."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class EventState(Told):
+    """The event that is watched."""
+
+    name: str = Field(description="Nombre del evento")
+    day: str = Field(description="Fecha en el programa, AAAA-MM-DD")
+    since: datetime = Field(description="hora_inicio")
+    until: datetime = Field(description="hora_fin")
+
+
+class ZoneState(Told):
+    """A zone, now."""
+
+    name: str
+    count: int = Field(description="Aforo; con `provisional`, incluye lo leído y aún no guardado")
+    stored: int = Field(description="Aforo guardado en la base de datos")
+    provisional: bool = Field(description="El aforo incluye lo que aún no está guardado")
+    entries: int
+    exits: int
+    swallowed: int = Field(description="Salidas que encontraron la zona en cero: mide cuánto fallan las cámaras")
+    capacity: int | None = Field(description="Cupo; nulo si no se conoce")
+    percent: float | None = Field(description="Aforo como porcentaje del cupo")
+    warning: float = Field(description="Porcentaje desde el que está casi llena")
+    full: float = Field(description="Porcentaje desde el que está llena")
+    level: Level
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+
+
+class DoorState(Told):
+    """A name that is counted in the history."""
+
+    name: str
+    zone: str = Field(description="Zona que mueve; vacía si ninguna")
+    entries: int
+    exits: int
+    total: int
+    last_5: int = Field(description="Pasos en los últimos 5 minutos")
+    last_15: int = Field(description="Pasos en los últimos 15 minutos")
+    silent: bool = Field(description="No cuenta, aunque las demás sí")
+
+
+class CameraState(Told):
+    """A camera of the allow list."""
+
+    id: str
+    name: str
+    answers: bool
+    unknown: bool = Field(description="Ningún servidor la conoce")
+    since: datetime | None = Field(description="Desde cuándo no contesta")
+    known_until: datetime = Field(description="Hasta cuándo se conoce lo suyo")
+    behind: float = Field(description="Segundos que faltan por recuperar")
+
+
+class LinkState(Told):
+    """Something that the count depends on."""
+
+    up: bool
+    since: datetime | None = Field(description="Desde cuándo no responde")
+
+
+class LatenessState(Told):
+    """How long after their instant the last new passages were stored, in seconds."""
+
+    median: float
+    p95: float
+    longest: float
+    passages: int
+
+
+class Trust(Told):
+    """How far the number can be trusted."""
+
+    as_of: datetime | None = Field(description="Hasta qué instante se conoce el aforo")
+    age: float | None = Field(description="Segundos de atraso del aforo")
+    stale: bool = Field(description="El aforo no es de ahora")
+    stored_at: datetime | None = Field(description="Última vez que se guardó algo")
+    database: LinkState
+    acc: LinkState
+    cameras: list[CameraState]
+    lateness: LatenessState | None
+    refused: dict[str, int] = Field(description="Lecturas rechazadas, por motivo; una repetida cuenta otra vez")
+    stored: int = Field(description="Eventos guardados desde el arranque")
+    repeated: int = Field(description="Lecturas repetidas, no contadas de nuevo")
+    pending: int = Field(description="Eventos leídos y aún no guardados")
+
+
+class AlertState(Told):
+    """Something to act upon."""
+
+    id: str
+    kind: Kind
+    subject: str
+    text: str
+    began: datetime
+    ended: datetime | None
+
+
+class CorrectionState(Told):
+    """An operator's correction."""
+
+    id: str
+    zone: str
+    delta: int
+    reason: str
+    author: str
+    at: datetime
+    undoes: str = Field(description="La corrección que deshace; vacío si ninguna")
+    undone: bool = Field(description="Otra corrección la deshace")
+
+
+class State(Told):
+    """Everything that the page shows, but for the curves."""
+
+    now: datetime = Field(description="Reloj del servidor")
+    timezone: str
+    phase: Literal["en espera", "en curso", "en cierre", "terminado"]
+    event: EventState | None
+    evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
+    series: int = Field(description="Versión de las series")
+    zones: list[ZoneState]
+    doors: list[DoorState]
+    trust: Trust
+    alerts: list[AlertState]
+    corrections: list[CorrectionState]
+
+
+class ZoneCurve(Told):
+    """A zone's minutes. A minute turns the count it meets, `x`, into `max(floor, x + net)`."""
+
+    initial: int
+    minutes: list[int] = Field(description="Inicio de cada minuto con movimiento, en segundos desde 1970")
+    entries: list[int]
+    exits: list[int]
+    net: list[int]
+    floor: list[int]
+    count: list[int] = Field(description="Aforo al final de cada minuto")
+
+
+class DoorCurve(Told):
+    """A door's minutes."""
+
+    minutes: list[int]
+    entries: list[int]
+    exits: list[int]
+    total: list[int]
+
+
+class Series(Told):
+    """The evening by the minute."""
+
+    evening: int
+    series: int
+    zones: dict[str, ZoneCurve]
+    doors: dict[str, DoorCurve]
+
+
+class EventOut(Told):
+    """One stored event of the cameras."""
+
+    server_id: str
+    this_id: str
+    occurred_at: datetime
+    camera_id: str
+    name: str
+    area: str
+    activity: str
+
+
+class EventsPage(Told):
+    """A page of stored events, in time order."""
+
+    events: list[EventOut]
+    next: str | None = Field(description="Para pedir la página siguiente: `after`; nulo en la última")
+
+
+class CorrectionOrder(BaseModel):
+    """What an operator asks for: either a difference, or the count that there should be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: CorrectionId = Field(description="Un UUID del cliente: el mismo se aplica una sola vez")
+    zone: Text
+    delta: int | None = Field(default=None, ge=-1_000_000, le=1_000_000)
+    count: int | None = Field(default=None, ge=0, le=1_000_000, description="El aforo que debe quedar")
+    reason: Text
+
+
+class UndoOrder(BaseModel):
+    """Take a correction back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Text
+
+
+class LoginOrder(BaseModel):
+    """An operator's name and password, or the read token alone."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(default="", max_length=60)
+    password: str = Field(min_length=1, max_length=1024)
+
+
+class SessionState(Told):
+    """Who asks."""
+
+    name: str = Field(description="Cuenta; vacía para quien solo mira")
+    may_correct: bool
+    accounts: bool = Field(description="Hay operadores con los que iniciar sesión")
+    logged_in: bool
+    csrf: str = Field(description="Va en la cabecera X-CSRF-Token de cada petición que cambia algo")
+
+
+class Problem(Told):
+    """Why not, in Spanish."""
+
+    error: str

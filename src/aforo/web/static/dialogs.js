@@ -1,0 +1,95 @@
+// Logging in, correcting, taking back. The id of a correction is made once per dialog: a double click or a retry
+// applies it once.
+import * as format from "./format.js";
+import { $ } from "./view.js";
+
+export class Refused extends Error {
+  constructor(status, reason) { super(reason); this.status = status; }
+}
+
+export async function ask(method, path, body, csrf = "") {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (csrf) headers["X-CSRF-Token"] = csrf;
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+  } catch {
+    throw new Refused(0, "El programa no contesta. Repítalo cuando vuelva la conexión: se aplica una sola vez.");
+  }
+  const told = await answer.json();
+  if (!answer.ok) throw new Refused(answer.status, told.error || "No se pudo.");
+  return told;
+}
+
+const uuid = () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID wants https
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+};
+
+for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+
+// A dialog whose form is sent by ``send``; what it refuses is shown in it, and it stays open.
+function formDialog(id, send) {
+  const dialog = $(id), form = $(`${id}-form`), error = form.querySelector(".error"), button = form.querySelector(".main");
+  form.addEventListener("submit", async (submitted) => {
+    submitted.preventDefault();
+    if (button.disabled) return;
+    button.disabled = true;
+    error.hidden = true;
+    try {
+      await send(form.elements);
+      dialog.close();
+    } catch (refused) {
+      if (!(refused instanceof Refused)) throw refused;
+      error.textContent = refused.message;
+      error.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return { open() { form.reset(); error.hidden = true; dialog.showModal(); } };
+}
+
+export function makeDialogs(context) {
+  let zone = "", order = "", wrong = null;
+  const login = formDialog("login", async (fields) => {
+    await ask("POST", "/api/v1/session", { name: fields.name.value.trim(), password: fields.password.value });
+    await context.onSession();
+  });
+  const correct = formDialog("correct", async (fields) => {
+    const amount = Number(fields.amount.value), body = { id: order, zone, reason: fields.reason.value };
+    body[fields.how.value] = amount;
+    await ask("POST", "/api/v1/corrections", body, context.session.csrf);
+  });
+  const undo = formDialog("undo", async (fields) => {
+    await ask("POST", `/api/v1/corrections/${wrong.id}/undo`, { reason: fields.reason.value }, context.session.csrf);
+  });
+  const preview = () => {
+    const fields = $("correct-form").elements, now = context.zone(zone), amount = Number(fields.amount.value);
+    if (!now || fields.amount.value === "") { $("correct-preview").textContent = ""; return; }
+    const after = fields.how.value === "count" ? amount : Math.max(0, now.stored + amount);
+    $("correct-preview").textContent = `El aforo pasará de ${format.number(now.stored)} a ${format.number(after)} (${format.signed(after - now.stored)}).`;
+  };
+  $("correct-form").addEventListener("input", preview);
+  return {
+    login() { login.open(); },
+    correct(name) {
+      if (!context.session.may_correct) { login.open(); return; }
+      zone = name;
+      order = uuid();
+      correct.open();
+      $("correct-title").textContent = `Corregir ${name}`;
+      $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${context.session.name}.`;
+      preview();
+    },
+    undo(one) {
+      wrong = one;
+      undo.open();
+      $("undo-what").textContent = `${one.zone} ${format.signed(one.delta)}, de ${one.author}: ${one.reason}`;
+    },
+  };
+}

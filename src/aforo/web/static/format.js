@@ -1,0 +1,45 @@
+// How numbers, times and spans are written. The stadium's time zone comes from the server.
+let timezone = "America/Bogota";
+let clockFormat, shortFormat, wallFormat;
+
+export function useTimezone(name) {
+  timezone = name;
+  const options = { timeZone: timezone, hour12: false, hourCycle: "h23", hour: "2-digit", minute: "2-digit" };
+  clockFormat = new Intl.DateTimeFormat("es-CO", { ...options, second: "2-digit" });
+  shortFormat = new Intl.DateTimeFormat("es-CO", options);
+  wallFormat = new Intl.DateTimeFormat("sv-SE", { ...options, year: "numeric", month: "2-digit", day: "2-digit" });
+}
+useTimezone(timezone);
+
+const numbers = new Intl.NumberFormat("es-CO", { useGrouping: "always" });
+const percents = new Intl.NumberFormat("es-CO", { maximumFractionDigits: 0 });
+
+export const number = (value) => numbers.format(value);
+export const percent = (value) => `${percents.format(value)} %`;
+export const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + numbers.format(Math.abs(value));
+export const clock = (instant) => clockFormat.format(new Date(instant));
+export const short = (instant) => shortFormat.format(new Date(instant));
+
+const walls = new Map(); // the same minutes are written again and again
+export function wall(seconds) {
+  let text = walls.get(seconds);
+  if (text === undefined) {
+    if (walls.size > 20000) walls.clear();
+    text = wallFormat.format(new Date(seconds * 1000));
+    walls.set(seconds, text);
+  }
+  return text;
+}
+
+export function span(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 100) return `${whole} s`;
+  if (whole < 5400) return `${Math.round(whole / 60)} min`;
+  return `${Math.floor(whole / 3600)} h ${String(Math.round((whole % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+export function countdown(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const hours = Math.floor(whole / 3600), minutes = Math.floor((whole % 3600) / 60);
+  return hours ? `${hours} h ${String(minutes).padStart(2, "0")} min` : `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
+}

@@ -1,0 +1,206 @@
+// What is on the screen, from a state. All text is set as text: no name from outside can become markup.
+import * as format from "./format.js";
+
+export const $ = (id) => document.getElementById(id);
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function text(element, value) { if (element.textContent !== value) element.textContent = value; }
+
+// One element per key, kept while it is there: focus and screen readers are not disturbed by every change.
+function keyed(parent, items, key, create, update) {
+  const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, place) => {
+    const name = key(item);
+    let element = known.get(name);
+    if (!element) { element = create(item); element.dataset.key = name; }
+    known.delete(name);
+    if (parent.children[place] !== element) parent.insertBefore(element, parent.children[place] || null);
+    update(element, item, place);
+  });
+  for (const gone of known.values()) gone.remove();
+}
+
+const LEVELS = {
+  unknown: ["Sin cupo definido", "○"], normal: ["Normal", "●"], warning: ["Casi llena", "▲"], full: ["Llena", "■"],
+};
+
+export function zones(state, may, onCorrect) {
+  $("zones").style.setProperty("--zones", Math.max(1, state.zones.length));
+  keyed($("zones"), state.zones, (zone) => zone.name, (zone) => {
+    const part = (name, tag = "span", more = {}) => make(tag, { "data-part": name, ...more });
+    const fact = (label, name) => make("div", {}, make("dt", {}, label), part(name, "dd"));
+    const button = make("button", { type: "button", class: "quiet", "data-part": "correct" }, "Corregir");
+    button.addEventListener("click", () => onCorrect(zone.name));
+    return make("article", { class: "zone" },
+      make("header", {}, part("name", "h2"), part("level", "span", { class: "level" })),
+      make("p", { class: "count" }, part("count", "span", { class: "figure" }), part("note", "span", { class: "note", hidden: true })),
+      make("div", { class: "capacity", "data-part": "capacity" }, make("div", { class: "bar", "aria-hidden": true }, part("bar")), part("percent", "p")),
+      make("dl", {}, fact("Entradas", "entries"), fact("Salidas", "exits"), fact("En 15 min", "trend")),
+      make("footer", {}, part("swallowed", "p", { class: "hint" }), button));
+  }, (card, zone, place) => {
+    const part = (name) => card.querySelector(`[data-part="${name}"]`);
+    const [word, sign] = LEVELS[zone.level];
+    card.dataset.level = zone.level;
+    card.style.setProperty("--own", `var(--zone-${(place % 6) + 1})`);
+    card.setAttribute("aria-label", `${zone.name}: ${zone.count}`);
+    text(part("name"), zone.name);
+    text(part("level"), `${sign} ${word}`);
+    text(part("count"), format.number(zone.count));
+    part("note").hidden = !zone.provisional;
+    text(part("note"), zone.provisional ? `aún no guardado; en la base ${format.number(zone.stored)}` : "");
+    text(part("entries"), format.number(zone.entries));
+    text(part("exits"), format.number(zone.exits));
+    text(part("trend"), `${format.signed(zone.trend)} ${zone.trend > 0 ? "↗" : zone.trend < 0 ? "↘" : "→"}`);
+    part("capacity").dataset.known = zone.capacity !== null;
+    part("bar").style.width = `${Math.min(100, zone.percent ?? 0)}%`;
+    text(part("percent"), zone.capacity === null ? "Cupo sin definir" : `${format.percent(zone.percent)} de ${format.number(zone.capacity)}`);
+    text(part("swallowed"), zone.swallowed ? `${format.number(zone.swallowed)} salidas con la zona en cero` : "");
+    part("correct").hidden = !may.offer;
+  });
+}
+
+export function header(state) {
+  text($("event-name"), state.event ? state.event.name : "Sin evento");
+  const phase = state.phase[0].toUpperCase() + state.phase.slice(1);
+  text($("event-phase"), state.event
+    ? `${phase} · de ${format.short(state.event.since)} a ${format.short(state.event.until)}` : phase);
+  document.title = state.event ? `Aforo · ${state.event.name}` : "Aforo";
+}
+
+export function time(state) {
+  text($("clock"), format.clock(state.now));
+  const now = Date.parse(state.now);
+  if (!state.event) { text($("left-label"), ""); text($("left"), ""); return; }
+  const since = Date.parse(state.event.since), until = Date.parse(state.event.until);
+  const [label, seconds] = now < since ? ["Empieza en", since - now] : now < until ? ["Termina en", until - now] : ["Terminó hace", now - until];
+  text($("left-label"), label);
+  text($("left"), format.countdown(seconds / 1000));
+}
+
+export function freshness(state, down) {
+  const [kind, words] = judged(state, down);
+  $("freshness").dataset.state = kind;
+  document.body.dataset.fresh = kind;
+  text($("freshness-text"), words);
+}
+
+function judged(state, down) {
+  if (down) return ["lost", `Sin conexión con el programa desde las ${format.short(down)}. Se reintenta sola.`];
+  if (!state) return ["wait", "Conectando…"];
+  const trust = state.trust;
+  if (!state.event || trust.age === null) return ["wait", "Sin dato todavía"];
+  if (state.phase === "terminado") return ["ok", "Dato final"];
+  if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.span(trust.age)}`];
+  if (!trust.database.up) return ["pending", `Al día, aún sin guardar · hace ${format.span(trust.age)}`];
+  return ["ok", `Al día · hace ${format.span(trust.age)}`];
+}
+
+export function trust(state) {
+  const told = state.trust, answering = told.cameras.filter((one) => one.answers).length;
+  const failing = told.cameras.filter((one) => !one.answers);
+  const behind = told.cameras.filter((one) => one.answers && one.behind > 600);
+  const refused = Object.values(told.refused).reduce((sum, count) => sum + count, 0);
+  const items = [
+    ["data", "Dato", told.age === null ? "—" : `hace ${format.span(told.age)}`, told.stale ? "bad" : "ok", told.as_of ? `Se conoce todo hasta las ${format.clock(told.as_of)}` : ""],
+    ["base", "Base de datos", told.database.up ? "Responde" : `No responde desde las ${format.short(told.database.since)}`, told.database.up ? "ok" : "bad", ""],
+    ["acc", "Servidor de cámaras", told.acc.up ? "Responde" : `No responde desde las ${format.short(told.acc.since)}`, told.acc.up ? "ok" : "bad", ""],
+    ["cameras", "Cámaras", `${answering} de ${told.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : "Contestan todas"],
+    ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => one.name).join(", ")],
+    ["late", "Llegan tras", told.lateness ? `${format.span(told.lateness.median)} (95 %: ${format.span(told.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
+    ["pending", "Por guardar", format.number(told.pending), told.database.up ? "ok" : "warn", "Leído y aún no guardado"],
+    ["refused", "Rechazados", format.number(refused), "ok", Object.entries(told.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
+  ];
+  keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
+    (element, [, label, value, kind, more]) => {
+      element.dataset.state = kind;
+      element.title = more;
+      text(element.children[0], label);
+      text(element.children[1], (kind === "bad" ? "✕ " : kind === "warn" ? "▲ " : "") + value);
+    });
+}
+
+export function doors(state) {
+  const most = Math.max(1, ...state.doors.map((door) => door.last_15));
+  keyed($("doors"), state.doors, (door) => door.name, () => make("li", {},
+    make("span", { class: "door-name" }), make("span", { class: "door-total figure" }), make("span", { class: "door-last" }), make("span", { class: "door-bar", "aria-hidden": true }, make("span"))),
+  (element, door) => {
+    element.dataset.silent = door.silent;
+    const [name, total, last, bar] = element.children;
+    text(name, door.name);
+    text(total, format.number(door.total));
+    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)} en 5 min · +${format.number(door.last_15)} en 15`);
+    element.title = `${door.name}: ${door.entries} entradas, ${door.exits} salidas`;
+    bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
+  });
+  const total = state.doors.reduce((sum, door) => sum + door.total, 0);
+  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos en ${state.doors.length} puertas` : "Ninguna puerta ha contado");
+}
+
+export function cameras(state) {
+  const told = state.trust.cameras;
+  const shown = told.filter((one) => !one.answers || one.behind > 600);
+  const answering = told.filter((one) => one.answers).length;
+  text($("cameras-total"), told.length ? `${answering} de ${told.length} contestan` : "");
+  rows($("cameras"), shown.length ? shown : [null], (camera) => camera ? camera.id : "", (camera) => {
+    if (!camera) return [told.length ? "ok" : "", told.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
+    const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
+      : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
+    return [camera.answers ? "warn" : "bad", camera.name, state];
+  });
+}
+
+function rows(list, items, key, tell, extra) {
+  keyed(list, items, key, (item) => {
+    const row = make("li", {}, make("span", { class: "row-main" }), make("span", { class: "row-more" }));
+    const more = item && extra ? extra(item) : null;
+    if (more) row.append(more);
+    return row;
+  }, (row, item) => {
+    const [kind, main, more] = tell(item);
+    row.dataset.state = kind;
+    text(row.children[0], main);
+    text(row.children[1], more);
+    if (row.children[2]) row.children[2].hidden = Boolean(item.undone);
+  });
+}
+
+export function corrections(state, may, onUndo) {
+  const shown = [...state.corrections].reverse();
+  rows($("corrections"), shown.length ? shown : [null], (one) => (one ? `${one.id}${may.correct}` : ""), (one) => {
+    if (!one) return ["", "Ninguna en este evento.", ""];
+    const what = `${one.undoes ? "Deshace: " : ""}${one.zone} ${format.signed(one.delta)}${one.undone ? " (deshecha)" : ""}`;
+    return [one.undone ? "undone" : "", what, `${format.short(one.at)} · ${one.author}: ${one.reason}`];
+  }, (one) => {
+    if (!may.correct) return null;
+    const button = make("button", { type: "button", class: "quiet" }, "Deshacer");
+    button.addEventListener("click", () => onUndo(one));
+    return button;
+  });
+}
+
+export function alerts(state) {
+  const active = state.alerts.filter((one) => !one.ended), over = state.alerts.filter((one) => one.ended);
+  const full = new Set(active.filter((one) => one.kind === "zone_full").map((one) => one.subject));
+  const shown = active.filter((one) => !(one.kind === "zone_warning" && full.has(one.subject)));
+  $("alerts").hidden = !shown.length;
+  keyed($("alerts"), shown, (one) => one.id, () => make("p", { class: "alert" }, make("strong"), make("span", { class: "since" })), (element, one) => {
+    element.dataset.kind = one.kind;
+    text(element.children[0], one.text);
+    text(element.children[1], `desde las ${format.short(one.began)}`);
+  });
+  rows($("history"), over.length ? over : [null], (one) => (one ? one.id : ""), (one) =>
+    one ? ["", one.text, `de ${format.short(one.began)} a ${format.short(one.ended)}`] : ["", "Ninguno.", ""]);
+}
+
+export function flowZones(state) {
+  keyed($("flow-zone"), state.zones, (zone) => zone.name, (zone) => make("option", { value: zone.name }, zone.name), () => {});
+}

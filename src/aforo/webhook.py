@@ -1,0 +1,108 @@
+"""Sends a notice to the operators' own address: plain JSON, or as Teams or Slack want it. The address is a secret."""
+
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from aforo.alerts import Notice
+from aforo.clock import SystemClock
+from aforo.settings import AlertsSettings
+
+_log = logging.getLogger(__name__)
+
+_TRIES = 5
+_FIRST_PAUSE = 1.0  # real seconds before a second try; then twice as long each time
+_TIMEOUT = 10.0
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Webhook:
+    """The address, with the connections to it."""
+
+    def __init__(self, url: str, shape: str, session: aiohttp.ClientSession, pause: float = _FIRST_PAUSE) -> None:
+        self._url = url
+        self._shape = shape
+        self._session = session
+        self._pause = pause
+        self._clock = SystemClock()
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, settings: AlertsSettings) -> AsyncIterator["Webhook | None"]:
+        """The webhook of the settings; None where there is none."""
+        url = settings.webhook_url.get_secret_value()
+        if not url:
+            yield None
+            return
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
+        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            yield cls(url, settings.webhook_format, session)
+
+    async def send(self, notice: Notice, event_name: str) -> bool:
+        """Send one notice, again a few times where that may help; False, told in the log, where it was given up."""
+        body = _BODIES[self._shape](notice, event_name)
+        headers = {"Idempotency-Key": f"{notice.alert.id}-{'begin' if notice.begins else 'end'}"}
+        for attempt in range(_TRIES):
+            if attempt:
+                pause = self._pause * 2 ** (attempt - 1)
+                await self._clock.sleep(random.uniform(pause / 2, pause))  # noqa: S311 -- jitter
+            reason, again = await self._try(body, headers)
+            if not reason:
+                return True
+            if not again:
+                break
+        _log.error("El aviso «%s» no se pudo enviar al webhook (%s). Está en la página.", notice.alert.text, reason)
+        return False
+
+    async def _try(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[str, bool]:
+        """Why it was not taken, "" where it was, and whether trying again may help."""
+        try:
+            async with self._session.post(self._url, json=body, headers=headers, allow_redirects=False) as answer:
+                return ("" if answer.status < 300 else f"respuesta {answer.status}", answer.status in _RETRIED)
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            return type(error).__name__, not isinstance(error, aiohttp.InvalidURL | ValueError)
+
+
+def _plain(notice: Notice, event_name: str) -> dict[str, Any]:
+    alert = notice.alert
+    return {
+        "id": alert.id,
+        "type": "begin" if notice.begins else "end",
+        "kind": alert.kind.value,
+        "subject": alert.subject,
+        "text": _text(notice),
+        "event": event_name,
+        "began": alert.began.isoformat(),
+        "ended": alert.ended.isoformat() if alert.ended else None,
+    }
+
+
+def _teams(notice: Notice, event_name: str) -> dict[str, Any]:
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            {"type": "TextBlock", "text": _text(notice), "weight": "Bolder", "wrap": True,
+             "color": "Attention" if notice.begins else "Good"},
+            {"type": "TextBlock", "text": event_name, "isSubtle": True, "wrap": True},
+        ],
+    }  # fmt: skip
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _slack(notice: Notice, event_name: str) -> dict[str, Any]:
+    text = f"{_text(notice)} ({event_name})" if event_name else _text(notice)
+    return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+
+
+def _text(notice: Notice) -> str:
+    return notice.alert.text if notice.begins else f"Terminó: {notice.alert.text}"
+
+
+_BODIES = {"json": _plain, "teams": _teams, "slack": _slack}
