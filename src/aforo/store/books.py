@@ -19,7 +19,7 @@ from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.curve import CORRECTION, Curve, Minute, Step
 from aforo.store.link import Link
-from aforo.store.local import from_ms
+from aforo.store.local import from_ms, to_ms
 
 _MOST_STEPS = 60_000  # movements remembered, some 10 MB: those of the minutes that a catch-up goes through
 
@@ -118,6 +118,24 @@ class Books:
         book.revision += 1
         shows = tables.shows
         connection.execute(shows.update().where(shows.c.id == book.show_id).values(revision=book.revision, **changes))
+
+    def edit(self, connection: Connection, book: Book, event: ScheduledEvent, rules: str, *, reopened: bool) -> None:
+        """Give a show another name, window or rules; ``reopened``: it is no longer over and compared."""
+        book.event, book.rules, book.closed = event, rules, book.closed and not reopened
+        book.since_ms, book.until_ms = to_ms(event.window.since), to_ms(event.window.until)
+        changes: dict[str, object] = {"closed_ms": None} if reopened else {}
+        self.turn_page(
+            connection,
+            book,
+            day=event.day.isoformat(),
+            name=event.name,
+            starts_ms=book.since_ms,
+            ends_ms=book.until_ms,
+            rules=rules,
+            **changes,
+        )
+        self.read_corrections(connection, book)
+        book.forget_steps()
 
     def read_corrections(self, connection: Connection, book: Book) -> None:
         """The show's corrections, each where it belongs in the window as it is now."""

@@ -36,15 +36,19 @@ def border(database: str, classify: Classify) -> Iterator[None]:
 
 
 @contextmanager
-def legacy_border(table: str, database: str, classify: Classify) -> Iterator[None]:
+def legacy_border(
+    table: str, database: str, classify: Classify, refused: Callable[[str], StoreRejectedRow] = StoreRejectedRow
+) -> Iterator[None]:
     """Like ``border``, for a statement on the stadium's own table, whose keys and checks can refuse a row for ever."""
     try:
         yield
     except DBAPIError as exc:
         allows = classify(exc)
-        if allows not in {Allows.UNIQUE, Allows.ROW}:
+        # What is wrong with a zone's table must not hold up the ledger; the history's rows have to wait for theirs.
+        permanent = {Allows.UNIQUE, Allows.ROW} | ({Allows.READY} if refused is not StoreRejectedRow else set())
+        if allows not in permanent:
             raise
-        raise StoreRejectedRow(f"La tabla {table} de {database} no admite la fila: {sentence(exc)}") from exc
+        raise refused(f"La tabla {table} de {database} no admite la fila: {sentence(exc)}") from exc
 
 
 def sentence(exc: DBAPIError) -> str:

@@ -43,10 +43,8 @@ class Journal:
         """Note that something began (and, with ``ended``, is over already); returns its id."""
         note_id: int = (connection.scalar(select(func.max(tables.journal.c.id))) or 0) + 1
         ended_ms = None if ended is None else to_ms(ended)
-        subject = subject[: tables.NAME_LENGTH]
-        self._link.insert(
-            connection, tables.journal, [(note_id, show_id, kind, subject, to_ms(began), ended_ms, detail)]
-        )
+        row = (note_id, show_id, kind, tables.fit(subject), to_ms(began), ended_ms, detail)
+        self._link.insert(connection, tables.journal, [row])
         return note_id
 
     def end(self, connection: Connection, note_id: int, ended: datetime) -> None:

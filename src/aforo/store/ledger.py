@@ -103,10 +103,13 @@ class Ledger:
                 found[zone] = sorted(found.get(zone, []) + inside)
         return found
 
-    def write_owed(self, connection: Connection, book: Book, judge: Judge) -> int:
-        """Write the history rows that are due by the rules as they are now and not there; returns how many."""
+    def write_owed(self, connection: Connection, book: Book, judge: Judge, *, refused_only: bool = False) -> int:
+        """Write the history rows that are due by the rules as they are now and not there; returns how many.
+
+        With ``refused_only`` none but those that the table refused before. Raises StoreRejectedRow.
+        """
         written = 0
-        for entries in self._all(connection, book):
+        for entries in self._all(connection, book, refused_only=refused_only):
             verdicts = self._verdicts(connection, entries, judge)
             owed = [entry for entry in entries if entry.history != WRITTEN and verdicts[entry.source].history]
             if owed:
@@ -117,6 +120,12 @@ class Ledger:
                 )
                 written += len(owed)
         return written
+
+    def hand_over(self, connection: Connection, book: Book, winner: Book, since_ms: int, until_ms: int) -> None:
+        """The entries of a show in ``[since_ms, until_ms)`` belong to another one."""
+        table = tables.events
+        span = (table.c.occurred_ms >= since_ms, table.c.occurred_ms < until_ms, table.c.show_id == book.show_id)
+        connection.execute(table.update().where(*span).values(show_id=winner.show_id))
 
     def counts(self, connection: Connection, book: Book) -> dict[str, int]:
         """Events per camera inside the window."""
@@ -172,13 +181,14 @@ class Ledger:
         sources = self._directory.sources(connection, numbers)
         return {number: judge(sources[number].name) for number in numbers}
 
-    def _all(self, connection: Connection, book: Book) -> Iterator[list[Entry]]:
+    def _all(self, connection: Connection, book: Book, *, refused_only: bool) -> Iterator[list[Entry]]:
         """All of a show's entries, a stretch of time after the other."""
         table = tables.events.c
         # The window may have been another when they came; a ledger of many seasons is not searched for that.
         around = (table.occurred_ms >= book.since_ms - _MARGIN_MS, table.occurred_ms < book.until_ms + _MARGIN_MS)
+        mine = [table.show_id == book.show_id, *([table.history == REFUSED] if refused_only else [])]
         bounds = select(func.min(table.occurred_ms), func.max(table.occurred_ms))
-        first, last = connection.execute(bounds.where(*around, table.show_id == book.show_id)).one()
+        first, last = connection.execute(bounds.where(*around, *mine)).one()
         if first is not None:
             for since_ms in range(first, last + 1, STRETCH_MS):
                 yield self._entries(connection, book, since_ms, since_ms + STRETCH_MS)

@@ -1,7 +1,9 @@
 """The stadium's own tables: eventos_Analisis and one per zone. Made where missing, else used as found."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,7 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.types import NullType, TypeEngine
 
-from aforo.errors import StoreNotReady
+from aforo.errors import StoreNotReady, StoreRejectedRow
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store.border import legacy_border
@@ -47,6 +49,14 @@ class Found:
 
     table: Table
     columns: dict[str, Column[Any]]
+
+
+class ZoneRefused(StoreRejectedRow):
+    """A zone's table does not take its aforo."""
+
+    def __init__(self, what: str, zone: str) -> None:
+        self.zone = zone
+        super().__init__(what)
 
 
 class Legacy:
@@ -89,25 +99,32 @@ class Legacy:
         """Write a zone's aforo where it differs: UPDATE, or INSERT where the event has no row yet."""
         found = self._zones[zone]
         evento_column, aforo_column = (found.columns[name] for name in ZONE_COLUMNS)
-        with legacy_border(self._zone_tables[zone], self._link.name, self._link.dialect.classify):
+        with self._zone_border(zone):
             there = connection.scalars(select(aforo_column).where(evento_column == evento)).all()
             if not there:
                 connection.execute(found.table.insert().values({evento_column: evento, aforo_column: aforo}))
             elif any(value != aforo for value in there):
                 connection.execute(found.table.update().where(evento_column == evento).values({aforo_column: aforo}))
 
-    def rename(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
-        """The show has another name: its rows get it. A zone's row stays where the new name has one already."""
+    def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
+        """The history rows of that time belong to a show of another name."""
         history = self._found_history()
         name = history.columns["nombre_evento"]
         mine = [name == old, *self._inside(history.columns["timestamp"], since_ms, until_ms)]
         with legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify):
             connection.execute(history.table.update().where(*mine).values({name: new}))
+
+    def rename_zones(self, connection: Connection, old: str, new: str) -> None:
+        """The show has another name: so have its rows, but where the new name has one already."""
         for zone, found in self._zones.items():
             evento = found.columns["evento"]
-            with legacy_border(self._zone_tables[zone], self._link.name, self._link.dialect.classify):
+            with self._zone_border(zone):
                 if not connection.scalars(select(evento).where(evento == new)).all():
                     connection.execute(found.table.update().where(evento == old).values({evento: new}))
+
+    def _zone_border(self, zone: str) -> AbstractContextManager[None]:
+        dialect, refused = self._link.dialect, partial(ZoneRefused, zone=zone)
+        return legacy_border(self._zone_tables[zone], self._link.name, dialect.classify, refused)
 
     def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from aforo.model import Feed, Occupancy, ScheduledEvent, Verdict, Window
 from aforo.store import tables
 from aforo.store.books import Book, Books
-from aforo.store.ledger import Ledger
+from aforo.store.ledger import Judge, Ledger
 from aforo.store.legacy import Legacy
 from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
@@ -43,21 +43,26 @@ class Shows:
         self._legacy = legacy
 
     def open(
-        self,
-        connection: Connection,
-        event: ScheduledEvent,
-        verdict: Callable[[str], Verdict],
-        rules: str,
-        opened_ms: int,
-    ) -> Book:
-        """The show of that event: the stored one whose window overlaps, as the schedule has it now; else a new one."""
-        found = self._overlapping(connection, event)
+        self, connection: Connection, event: ScheduledEvent, judge: Judge, rules: str, opened_ms: int
+    ) -> tuple[Book, list[Book]]:
+        """The show of that event: one stored already, as schedule and rules have it now, or a new one.
+
+        Also returns the shows that had to yield a part of their time to it.
+        """
+        found = self._adoptable(connection, event)
         if found is None:
-            return self._insert(connection, event, rules, opened_ms)
-        book = self._books.open(connection, found)
-        if (book.event, book.rules) != (event, rules):
-            self._edit(connection, book, event, verdict, rules)
-        return book
+            book = self._insert(connection, event, rules, opened_ms)
+        else:
+            book = self._books.open(connection, found)
+            if (book.event, book.rules) != (event, rules):
+                self._edit(connection, book, event, judge, rules)
+        others = self._overlapping(connection, event)
+        cut = [self._cut(connection, other, book, judge) for other, _ in others if other != book.show_id]
+        if cut:
+            book = self._books.open(connection, book.show_id)
+            self._minutes.recount(connection, book, judge)
+            self._books.turn_page(connection, book)
+        return book, cut
 
     def close(self, connection: Connection, book: Book, now: datetime) -> None:
         """Note that the show is over and compared."""
@@ -76,52 +81,62 @@ class Shows:
         window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
         return ScheduledEvent(date.fromisoformat(row.day), row.name, window)
 
-    def _edit(
-        self,
-        connection: Connection,
-        book: Book,
-        event: ScheduledEvent,
-        verdict: Callable[[str], Verdict],
-        rules: str,
-    ) -> None:
+    def _edit(self, connection: Connection, book: Book, event: ScheduledEvent, judge: Judge, rules: str) -> None:
         """Bring a stored show to what the schedule and the rules say now."""
-        since_ms, until_ms = map(to_ms, event.window)
-        moved, judged_anew = book.event.window != event.window, book.rules != rules
-        if book.event.name != event.name:
-            self._legacy.rename(connection, book.event.name, event.name, book.since_ms, book.until_ms)
+        before, since_ms = book.event, to_ms(event.window.since)
+        moved, judged_anew = before.window != event.window, book.rules != rules
+        if before.name != event.name:
+            self._legacy.rename_history(connection, before.name, event.name, book.since_ms, book.until_ms)
+            self._legacy.rename_zones(connection, before.name, event.name)
         if judged_anew or since_ms < book.since_ms:
             # They claim that all is stored since the old start, or by rules that left some of it out.
             self._books.clear_checkpoints(connection, book)
-        book.event, book.rules, book.since_ms, book.until_ms = event, rules, since_ms, until_ms
-        changes: dict[str, object] = {"closed_ms": None} if moved or judged_anew else {}
-        book.closed = book.closed and not changes
-        self._books.turn_page(
-            connection,
-            book,
-            day=event.day.isoformat(),
-            name=event.name,
-            starts_ms=since_ms,
-            ends_ms=until_ms,
-            rules=rules,
-            **changes,
-        )
+        self._books.edit(connection, book, event, rules, reopened=moved or judged_anew)
         if judged_anew:
-            self._ledger.write_owed(connection, book, verdict)
+            self._ledger.write_owed(connection, book, judge)
         if moved or judged_anew:
-            self._books.read_corrections(connection, book)
-            book.forget_steps()
-            self._minutes.recount(connection, book, verdict)
+            self._minutes.recount(connection, book, judge)
 
-    def _overlapping(self, connection: Connection, event: ScheduledEvent) -> int | None:
-        """Shows never overlap in time: one that does is the same, edited. The same name goes first."""
+    def _cut(self, connection: Connection, show_id: int, winner: Book, judge: Judge) -> Book:
+        """By the schedule, part of a stored show's time is the winner's: so are the events in it."""
+        book = self._books.open(connection, show_id)
+        since_ms, until_ms = max(book.since_ms, winner.since_ms), min(book.until_ms, winner.until_ms)
+        self._ledger.hand_over(connection, book, winner, since_ms, until_ms)
+        self._legacy.rename_history(connection, book.event.name, winner.event.name, since_ms, until_ms)
+        since, until = book.event.window
+        if since < winner.event.window.since:
+            window = Window(since, winner.event.window.since)
+        else:
+            window = Window(min(winner.event.window.until, until), until)
+        event = ScheduledEvent(book.event.day, book.event.name, window)
+        self._books.edit(connection, book, event, book.rules, reopened=False)
+        self._minutes.recount(connection, book, judge)
+        if window.since == window.until:
+            self.close(connection, book, window.until)
+        return book
+
+    def _adoptable(self, connection: Connection, event: ScheduledEvent) -> int | None:
+        """The stored show that is this one, edited: of the same name, or with most of its time."""
+        candidates = []
+        for show_id, stored in self._overlapping(connection, event):
+            common = min(stored.window.until, event.window.until) - max(stored.window.since, event.window.since)
+            shorter = min(_length(stored.window), _length(event.window))
+            if stored.name == event.name or common * 2 >= shorter:
+                candidates.append((stored.name == event.name, common, show_id))
+        return max(candidates)[2] if candidates else None
+
+    def _overlapping(self, connection: Connection, event: ScheduledEvent) -> list[tuple[int, ScheduledEvent]]:
         since_ms, until_ms = map(to_ms, event.window)
         shows = tables.shows.c
         rows = connection.execute(
-            select(shows.id, shows.name)
-            .where(shows.starts_ms < until_ms, shows.ends_ms > since_ms)
-            .order_by(shows.id.desc())
+            select(tables.shows).where(
+                shows.starts_ms < until_ms, shows.ends_ms > since_ms, shows.starts_ms < shows.ends_ms
+            )
         ).all()
-        return min(rows, key=lambda row: row.name != event.name).id if rows else None
+        return [
+            (row.id, ScheduledEvent(event.day, row.name, Window(from_ms(row.starts_ms), from_ms(row.ends_ms))))
+            for row in rows
+        ]
 
     def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> Book:
         show_id = (connection.scalar(select(func.max(tables.shows.c.id))) or 0) + 1
@@ -129,3 +144,7 @@ class Shows:
         row = (show_id, event.day.isoformat(), event.name, since_ms, until_ms, rules, 1, opened_ms, None)
         self._link.insert(connection, tables.shows, [row])
         return self._books.open(connection, show_id)
+
+
+def _length(window: Window) -> timedelta:
+    return window.until - window.since

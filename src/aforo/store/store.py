@@ -1,33 +1,39 @@
 """The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection, select
 
-from aforo.errors import BadSetting
+from aforo.errors import BadSetting, StoreNotReady, StoreRejectedRow
 from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
 from aforo.occupancy import Stretch
 from aforo.store import reading, schema, tables
+from aforo.store.account import Account
 from aforo.store.books import Book, Books
 from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
 from aforo.store.ledger import Ledger
-from aforo.store.legacy import Legacy
+from aforo.store.legacy import Legacy, ZoneRefused
 from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 from aforo.store.reading import Correction, Cursor, DoorMinute
 from aforo.store.rehearsal import Rehearsal, rehearse
 from aforo.store.shows import Show, Shows
+from aforo.store.zones import ZoneRows
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class Store:
     """The database of the job. ``open`` comes first; whatever fails, the next call starts from a fresh connection.
 
-    Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
+    ``account`` tells of past shows. Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
     StoreRejectedRow. A call that raises has changed nothing, but for a connection lost in the very commit: the same
     call again is always safe.
     """
@@ -40,11 +46,13 @@ class Store:
         self._link = Link(url)
         self._books = Books(self._link)
         self._legacy = Legacy(self._link, self._zones, timezone)
+        self._zone_rows = ZoneRows(self._legacy, self._zones)
         self._directory = Directory(self._link)
         self._ledger = Ledger(self._link, self._directory, self._legacy)
         self._minutes = Minutes(self._link, self._ledger)
         self._shows = Shows(self._link, self._books, self._ledger, self._minutes, self._legacy)
         self._journal = Journal(self._link)
+        self.account = Account(self._link, self._books, self._directory, self._journal)
 
     @property
     def name(self) -> str:
@@ -73,9 +81,11 @@ class Store:
         ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
         """
         opened_ms = to_ms(event.window.since if now is None else now)
-        with self._writing() as connection:
-            book = self._shows.open(connection, event, verdict, rules, opened_ms)
-            self._write_zones(connection, book, self._zones)
+
+        def work(connection: Connection) -> Show:
+            book, cut = self._shows.open(connection, event, verdict, rules, opened_ms)
+            for other in (*cut, book):
+                self._zone_rows.write(connection, other)
             return Show(
                 id=book.show_id,
                 event=book.event,
@@ -86,13 +96,18 @@ class Store:
                 rules=rules,
             )
 
+        show = self._write(work)
+        self._write_refused(show)
+        return show
+
     def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
         """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
 
         Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
         """
-        with self._writing() as connection:
-            book = self._books.open(connection, show.id)
+
+        def work(connection: Connection) -> Stored:
+            book = self._open_book(connection, show)
             new = self._ledger.new(connection, batch.events) if batch.events else {}
             until = {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
             if self._books.move_checkpoints(connection, book, until) or new:
@@ -101,9 +116,11 @@ class Store:
             if new:
                 steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
                 minutes = self._minutes.count(connection, book, steps, show.verdict)
-                self._write_zones(connection, book, [zone for zone in self._zones if zone.name in minutes])
+                self._zone_rows.write(connection, book, minutes)
             already = len(batch.events) - len(new)
             return Stored(list(new.values()), already, book.occupancies(self._zones), minutes)
+
+        return self._write(work, now)
 
     def counts(self, show: Show) -> dict[str, int]:
         """The ledger's events per camera, inside the show's window."""
@@ -118,17 +135,19 @@ class Store:
 
     def rebuild(self, show: Show) -> dict[str, Occupancy]:
         """Count everything anew from the ledger; minutes and the zones' tables are rewritten where they differ."""
-        with self._writing() as connection:
-            book = self._books.open(connection, show.id)
+
+        def work(connection: Connection) -> dict[str, Occupancy]:
+            book = self._open_book(connection, show)
             if self._minutes.recount(connection, book, show.verdict):
                 self._books.turn_page(connection, book)
-            self._write_zones(connection, book, self._zones)
+            self._zone_rows.write(connection, book)
             return book.occupancies(self._zones)
+
+        return self._write(work)
 
     def close_show(self, show: Show, now: datetime) -> None:
         """Note that the show is over and compared."""
-        with self._writing() as connection:
-            self._shows.close(connection, self._books.open(connection, show.id), now)
+        self._write(lambda connection: self._shows.close(connection, self._books.open(connection, show.id), now))
 
     def last_open_show(self) -> ScheduledEvent | None:
         """The latest show that was opened and never closed."""
@@ -137,12 +156,15 @@ class Store:
 
     def correct(self, show: Show, correction: Correction) -> dict[str, Occupancy]:
         """Apply an operator's correction, once however often it is asked; returns each zone's aforo after it."""
-        with self._writing() as connection:
-            book = self._books.open(connection, show.id)
+
+        def work(connection: Connection) -> dict[str, Occupancy]:
+            book = self._open_book(connection, show)
             known = select(tables.corrections.c.id).where(tables.corrections.c.id == correction.id)
             if connection.scalar(known) is None:
                 self._apply(connection, book, show, correction)
             return book.occupancies(self._zones)
+
+        return self._write(work, correction.at)
 
     def occupancies(self, show: Show) -> dict[str, Occupancy]:
         """Each zone's aforo as the database has it now."""
@@ -182,14 +204,16 @@ class Store:
         ended: datetime | None = None,
     ) -> int:
         """Note in the journal that something began (and is over, with ``ended``); returns the note's id."""
-        with self._writing() as connection:
-            show_id = None if show is None else show.id
-            return self._journal.begin(connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended)
+        show_id = None if show is None else show.id
+        return self._write(
+            lambda connection: self._journal.begin(
+                connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended
+            )
+        )
 
     def end_note(self, note_id: int, ended: datetime) -> None:
         """Note that it is over; a note that has an end keeps it."""
-        with self._writing() as connection:
-            self._journal.end(connection, note_id, ended)
+        self._write(lambda connection: self._journal.end(connection, note_id, ended))
 
     def notes(self, show: Show | None = None, kind: str | None = None) -> list[Note]:
         """The journal, oldest first."""
@@ -203,8 +227,8 @@ class Store:
             book.show_id,
             correction.zone,
             correction.delta,
-            correction.reason[: tables.NAME_LENGTH],
-            correction.author[: tables.NAME_LENGTH],
+            tables.fit(correction.reason),
+            tables.fit(correction.author),
             at_ms,
         )
         self._link.insert(connection, tables.corrections, [row])
@@ -212,19 +236,45 @@ class Store:
         book.corrections.setdefault(correction.zone, []).append(step)
         self._books.turn_page(connection, book)
         self._minutes.count(connection, book, {correction.zone: [step]}, show.verdict)
-        self._write_zones(connection, book, [zone for zone in self._zones if zone.name == correction.zone])
+        self._zone_rows.write(connection, book, {correction.zone})
 
-    def _write_zones(self, connection: Connection, book: Book, zones: Iterable[Zone]) -> None:
-        for zone, occupancy in book.occupancies(zones).items():
-            self._legacy.set_aforo(connection, zone, book.event.name, occupancy.count)
+    def _open_book(self, connection: Connection, show: Show) -> Book:
+        """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
+        book = self._books.open(connection, show.id)
+        if book.rules != show.rules:
+            raise StoreNotReady(
+                f"Otro proceso abrió «{book.event.name}» en {self.name} con otras reglas o zonas.",
+                "Este no guarda nada más: contaría de otra manera.",
+                "Deje un solo proceso, con los ajustes que valen.",
+            )
+        return book
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction that writes. What is remembered may be ahead of the database when it fails: it is forgotten."""
+    def _write_refused(self, show: Show) -> None:
+        """Try once more the history rows that their table refused before: it may have been mended."""
+
+        def work(connection: Connection) -> int:
+            book = self._open_book(connection, show)
+            return self._ledger.write_owed(connection, book, show.verdict, refused_only=True)
+
         try:
-            with self._link.write() as connection:
-                yield connection
-        except BaseException:
-            self._books.forget()
-            self._directory.forget()
-            raise
+            written = self._write(work)
+        except StoreRejectedRow as error:
+            _log.warning("Sigue habiendo filas que no se admiten. %s", error)
+        else:
+            if written:
+                _log.info("%d filas que la tabla del historial no admitía ya están en ella.", written)
+
+    def _write(self, work: Callable[[Connection], _T], now: datetime | None = None) -> _T:
+        """Run a piece of work in one writing transaction; a zone's table that refuses its row is left out of it."""
+        self._zone_rows.begin(now)
+        while True:
+            try:
+                with self._link.write() as connection:
+                    return work(connection)
+            except BaseException as error:
+                # What is remembered may be ahead of the database now.
+                self._books.forget()
+                self._directory.forget()
+                if not isinstance(error, ZoneRefused):
+                    raise
+                self._zone_rows.refused(error, now)

@@ -6,12 +6,14 @@ import random
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import ParamSpec, Self, TypeVar
 
-from aforo.clock import Clock
+from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
 from aforo.model import AccEvent, Batch, ScheduledEvent, Stored, Verdict
+from aforo.store import tables
 from aforo.store.shows import Show
 from aforo.store.store import Store
 
@@ -21,6 +23,7 @@ _T = TypeVar("_T")
 
 _FIRST_PAUSE = 0.1  # seconds before a second try; then twice as long each time
 _LONGEST_PAUSE = 15.0
+_LONGEST_DETAIL = 4_000  # characters of the journal's text about a refused row
 _TOLD_AFTER = 2  # failures in a row before it is told: a deadlock or a moment's lock is no outage
 
 
@@ -51,12 +54,13 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
         self._queue: deque[tuple[Show, Batch]] = deque()
         self._pending = 0
-        self._work, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._work, self._room, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
         self._room.set()
         self._idle.set()
         self._show: Show | None = None
         self._was_there = False
         self._failures = 0
+        self._outages: list[tuple[datetime, datetime]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -86,10 +90,9 @@ class Writer:
         """Hand over a batch of the show that is open; waits while too many events are waiting to be stored."""
         if self._show is None:
             raise RuntimeError("show() comes before put()")
-        self._check_alive()
         while self._pending and self._pending + len(batch.events) > self._most_waiting:
             self._room.clear()
-            await self._room.wait()
+            await self._wait(self._room)
         self._queue.append((self._show, batch))
         self._pending += len(batch.events)
         self._idle.clear()
@@ -97,15 +100,13 @@ class Writer:
 
     async def drain(self) -> None:
         """Wait until everything put so far, and meanwhile, is stored."""
-        self._check_alive()
-        await self._idle.wait()
-        self._check_alive()
+        await self._wait(self._idle)
 
     async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a method of the store in its thread, between two transactions, again and again while it is unavailable.
 
         Raises what else it raises, such as StoreRejectedLogin at the start. Once the database has been there, wrong
-        rights or a changed password are waited out too: somebody is mending them.
+        rights or a changed password are waited out too: somebody is mending them. While stopping, nothing is.
         """
         while True:
             try:
@@ -116,43 +117,52 @@ class Writer:
                 if not self._was_there and not isinstance(error, StoreUnavailable):
                     raise
                 await self._failed(error)
+                if self._stopping.is_set():
+                    raise
             else:
-                await self._worked()
+                self._worked()
                 return result
 
     async def stop(self) -> None:
-        """End after the transaction under way, close the store. Safe to call twice."""
+        """End after the transaction under way, close the store. Safe to call twice. Raises what the writer died of."""
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        self._stopping.set()
+        self._work.set()
+        await asyncio.wait([task])
         if self._pending:
-            _log.warning(
-                "Quedan %d eventos leídos sin guardar: se vuelven a pedir en el próximo arranque.", self._pending
-            )
-        await asyncio.wrap_future(self._thread.submit(self._store.close))
+            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
         self._thread.shutdown(wait=False)
+        task.result()
 
     async def _store_all(self) -> None:
-        while True:
+        while not self._stopping.is_set():
             await self._work.wait()
             self._work.clear()
-            while self._queue:
+            while self._queue and not self._stopping.is_set():
                 show, batch, taken = self._together()
-                await self._write(show, batch)
+                try:
+                    await self._write(show, batch)
+                except StoreError:
+                    if not self._stopping.is_set():
+                        raise
+                    return
                 for _ in range(taken):
                     self._queue.popleft()
                 self._pending -= len(batch.events)
                 self._room.set()
-            self._idle.set()
+                await self._note_outages(show)
+            if not self._queue:
+                self._idle.set()
 
     def _together(self) -> tuple[Show, Batch, int]:
         """The next batches of one show as one, up to so many events; they leave the queue when they are stored."""
         show, first = self._queue[0]
         whole = Batch(list(first.events), checkpoints=dict(first.checkpoints))
         taken = 1
-        for other, batch in list(self._queue)[1:]:
+        for other, batch in islice(self._queue, 1, None):
             if other is not show or len(whole.events) + len(batch.events) > self._most_together:
                 break
             whole.events += batch.events
@@ -180,23 +190,22 @@ class Writer:
             raise error
 
     async def _write_refused(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
+        """One event that is refused: once more with texts that any database can hold, then without its history row."""
         event = batch.events[0]
-        clean = _cleaned(event)
-        cleaned = Batch([clean], checkpoints=batch.checkpoints)
+        cleaned = Batch([_cleaned(event)], checkpoints=batch.checkpoints)
         now = self._clock.now()
-        stored = await self.call(self._store.add, show, cleaned, now, history=False)
-        if stored.new:
-            _log.error("La base de datos no admite este evento, que queda solo en aforo_events: %r. %s", event, error)
-            await self.call(
-                self._store.begin_note,
-                "row",
-                clean.name,
-                now,
-                detail=_clean(f"{event!r}: {error}"),
-                show=show,
-                ended=now,
-            )
+        try:
+            stored = await self.call(self._store.add, show, cleaned, now)
+        except StoreRejectedRow:
+            stored = await self.call(self._store.add, show, cleaned, now, history=False)
+            if stored.new:
+                await self._report_refused(show, event, error, now)
         self._tell(batch, stored)
+
+    async def _report_refused(self, show: Show, event: AccEvent, error: StoreRejectedRow, now: datetime) -> None:
+        _log.error("La base de datos no admite este evento, que queda solo en aforo_events: %r. %s", event, error)
+        detail = tables.fit(f"{event!r}: {error}", _LONGEST_DETAIL)
+        await self.call(self._store.begin_note, "row", event.name, now, detail=detail, show=show, ended=now)
 
     def _tell(self, batch: Batch, stored: Stored) -> None:
         if self.on_stored is None:
@@ -222,32 +231,50 @@ class Writer:
         if self._failures == _TOLD_AFTER:
             _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 30))
-        await self._clock.sleep(self._chance.uniform(longest / 2, longest))
+        await wait_until_set(self._stopping, self._clock, self._chance.uniform(longest / 2, longest))
 
-    async def _worked(self) -> None:
+    def _worked(self) -> None:
         self._was_there = True
         failures, self._failures = self._failures, 0
         since, self.down_since = self.down_since, None
         if since is None or failures < _TOLD_AFTER:
             return
         now = self._clock.now()
-        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, now - since)
-        await self.call(self._store.begin_note, "database", self._store.name, since, ended=now)
+        self._outages.append((since, now))
+        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, _words(now - since))
 
-    def _check_alive(self) -> None:
-        """A writer that has died must be heard of, not waited for."""
-        if self._task is not None and self._task.done() and not self._task.cancelled():
-            error = self._task.exception()
-            if error is not None:
-                raise error
+    async def _note_outages(self, show: Show) -> None:
+        while self._outages:
+            since, until = self._outages[0]
+            await self.call(self._store.begin_note, "database", self._store.name, since, ended=until, show=show)
+            del self._outages[0]
+
+    async def _wait(self, event: asyncio.Event) -> None:
+        """Wait for the event. Raises what the writer died of: it must be heard of, not waited for."""
+        waiting = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait({waiting, *([self._task] if self._task else ())}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self._task is not None and self._task.done():
+            self._task.result()
 
 
 def _cleaned(event: AccEvent) -> AccEvent:
-    texts = (event.server_id, event.this_id, event.camera_id, event.name, event.area, event.activity)
-    server_id, this_id, camera_id, name, area, activity = map(_clean, texts)
-    return AccEvent(server_id, this_id, event.occurred_at, camera_id, name, area, activity)
+    """The event with texts that any database can hold."""
+    return AccEvent(
+        server_id=tables.fit_key(event.server_id),
+        this_id=tables.fit_key(event.this_id),
+        occurred_at=event.occurred_at,
+        camera_id=tables.fit_key(event.camera_id),
+        name=tables.fit(event.name),
+        area=tables.fit(event.area),
+        activity=tables.fit(event.activity),
+    )
 
 
-def _clean(text: str) -> str:
-    """Text that any database can hold: no half characters, no NUL, not endless."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")[:1000]
+def _words(duration: timedelta) -> str:
+    minutes, seconds = divmod(round(duration.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{seconds} s"]
+    return " ".join(parts)
