@@ -4,6 +4,7 @@ A feed's window stays open until it is answered: a failure moves nothing, it onl
 be asked alone, so that one camera's trouble never holds up the others.
 """
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -86,13 +87,18 @@ class Coverage:
             if not state.asking:
                 state.ask_from = max(self.window.since, state.answered_until - self._overlap)
 
-    def asks(self, horizon: datetime, now: datetime, together: Callable[[str], int]) -> list[Ask]:
-        """What to ask now, each feed marked as being asked; ``together`` tells how many cameras a server takes."""
+    def asks(
+        self, horizon: datetime, now: datetime, together: Callable[[str], int], most: float = math.inf
+    ) -> list[Ask]:
+        """What to ask now, of ``most`` feeds, each marked as being asked; ``together``: how many a server takes."""
         alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
         asks = []
         for feed, state in self.feeds.items():
             if not self._due(state, horizon, now):
                 continue
+            if most <= 0:
+                break
+            most -= 1
             state.asking = True
             window = self._next_window(state, horizon)
             if state.alone:
@@ -163,6 +169,12 @@ class Coverage:
             feed: state for feed, state in self.feeds.items() if state.answered_until < horizon and not state.absent
         }
 
+    def wake(self) -> None:
+        """The server is back: nobody rests any longer."""
+        for state in self.feeds.values():
+            if not state.absent:
+                state.resting_until = None
+
     def next_rest_ends(self) -> datetime | None:
         """The first instant at which a resting feed is due again; None when none rests."""
         rests = [state.resting_until for state in self.feeds.values() if state.resting_until and not state.asking]
@@ -184,7 +196,7 @@ class Coverage:
     def _rest(self, state: FeedState) -> timedelta:
         if state.absent:
             return _ABSENT_REST
-        longest = min(_LONGEST_REST, _FIRST_REST * 2 ** min(state.failures - 1, 10))
+        longest = min(_LONGEST_REST, _FIRST_REST * float(2 ** min(state.failures - 1, 10)))
         return longest * self._chance.uniform(0.5, 1.0)
 
     def _asked(self, ask: Ask) -> Iterable[tuple[Feed, FeedState]]:

@@ -135,7 +135,8 @@ class Batch:
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-class Occupancy(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Occupancy:
     """The aforo of a zone: ``count`` never below 0; ``swallowed`` counts the exits that met it at zero."""
 
     zone: str

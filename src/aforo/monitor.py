@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
+from typing import Any
 
 from aforo.acc import Acc
 from aforo.board import Board, Signs
@@ -40,15 +41,16 @@ def main(settings: Settings, *, no_wait: bool = False, backfill: date | None = N
     async def job() -> int:
         _stop_on_signals(stopping)
         work = monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill)
-        return await _until_stopped(asyncio.ensure_future(work), stopping)
+        return await _until_stopped(asyncio.create_task(work), stopping)
 
     return asyncio.run(job())
 
 
-async def _until_stopped(work: asyncio.Future[int], stopping: asyncio.Event) -> int:
+async def _until_stopped(work: asyncio.Task[int], stopping: asyncio.Event) -> int:
     """The work's exit code. After a stop it has some seconds to store what it read, then it is left as it is."""
-    stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop = asyncio.create_task(stopping.wait())
+    both: set[asyncio.Task[Any]] = {work, stop}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     try:
         async with asyncio.timeout(_STOP_PATIENCE if stopping.is_set() else None):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import aclosing, nullcontext
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 # A question about several cameras that has no page by then is split: one hanging camera must not hold up the others.
 _GROUP_PATIENCE = 5.0
+_PROBE = 6.0  # seconds, at most, between two questions to a server that is away
 _TOGETHER = 0.05  # seconds: failures so close to each other are seen to in one go, for there may be thousands
 
 
@@ -44,12 +46,14 @@ class Census:
 
     def count(self, batch: Batch, seen: set[int]) -> None:
         """Count a sifted page; ``seen`` holds the identities that the same window has given already."""
-        for acc_event in batch.events:
-            identity = hash((acc_event.server_id, acc_event.this_id, acc_event.occurred_at))
-            if identity not in seen:
-                seen.add(identity)
-                self.valid[acc_event.camera_id] += 1
-                self.history += batch.verdicts[acc_event.name].history
+        # By position, and counted a kind at a time: this runs for every event of the evening.
+        new = {hash(acc_event[:3]): acc_event for acc_event in batch.events}
+        for known in new.keys() & seen:
+            del new[known]
+        seen.update(new)
+        for (camera, name), count in Counter([acc_event[3:5] for acc_event in new.values()]).items():
+            self.valid[camera] += count
+            self.history += count * batch.verdicts[name].history
         for (_, reason), count in batch.refused.items():
             self.refused[reason] += count
 
@@ -95,6 +99,8 @@ class Turns:
         self._asks: set[asyncio.Task[None]] = set()
         self._together = Together(acc)
         self._told: set[Feed] = set()
+        self._was_down = False
+        self._probe_at = -math.inf
 
     async def __aenter__(self) -> "Turns":
         self._stop = asyncio.create_task(self._wake_to_stop())
@@ -121,7 +127,7 @@ class Turns:
         while not self._stopping.is_set():
             self._progress.clear()
             now = self._clock.now()
-            self._start(errand, coverage.asks(horizon, now, most))
+            self._start(errand, coverage.asks(horizon, now, most, self._most_now(coverage)))
             if not coverage.behind(horizon):
                 await self._together.prove()
                 return True
@@ -135,8 +141,23 @@ class Turns:
                 await self._clock.sleep(_TOGETHER)
         return False
 
+    def _most_now(self, coverage: Coverage) -> float:
+        """How many feeds may be asked now. A server that is away is only probed; once it is back, nobody rests."""
+        down = self._acc.link_down_since is not None
+        if self._was_down and not down:
+            coverage.wake()
+        self._was_down = down
+        if not down:
+            return math.inf
+        if self._asks or self._clock.monotonic() < self._probe_at:
+            return 0
+        self._probe_at = self._clock.monotonic() + random.uniform(0.5, 1.0) * _PROBE  # noqa: S311 -- jitter
+        return 1
+
     def _rest(self, coverage: Coverage, now: datetime) -> float:
-        """Seconds until a resting feed is due again."""
+        """Seconds until a resting feed is due again, or a server that is away is probed again."""
+        if self._was_down:
+            return max(self._probe_at - self._clock.monotonic(), _TOGETHER)
         rest_ends = coverage.next_rest_ends()
         return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 
@@ -216,6 +237,8 @@ class Turns:
 
     def _answered(self, coverage: Coverage, ask: Ask, read: int) -> None:
         self._together.worked(ask)
+        if self._was_down:
+            self._progress.set()
         for feed in coverage.answered(ask, read):
             if feed in self._told:
                 self._told.discard(feed)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -29,7 +30,7 @@ class Evening:
     folder: Path
     site: Simulator
     clock: FakeClock
-    monitor_settings: dict[str, float] = field(default_factory=dict)
+    monitor_settings: dict[str, Any] = field(default_factory=dict)
     name: str = NAME
 
     def schedule(self, since: datetime, until: datetime) -> None:

@@ -1,0 +1,127 @@
+"""The close of an event: everything is asked once more, what was missing is stored, and both sides are compared."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from aforo.board import Phase
+from aforo.clock import wait_until_set
+from aforo.coverage import Coverage
+from aforo.model import Feed
+from aforo.rooms import Rooms
+from aforo.store import Show
+from aforo.tally import reasons
+from aforo.turn import Census, Errand
+
+_log = logging.getLogger(__name__)
+
+# While the server answers for other cameras: how long a camera that does not is still asked, in seconds.
+_CAMERA_PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """What ACC has against what the database has, at the close.
+
+    ``in_store``: events of the ledger by camera; ``in_history``: rows of eventos_Analisis. ``unanswered``: since when
+    (aware UTC) a feed could not be compared, and why.
+    """
+
+    census: Census
+    in_store: dict[str, int] = field(default_factory=dict)
+    in_history: int = 0
+    unanswered: dict[Feed, tuple[datetime, str]] = field(default_factory=dict)
+    complete: bool = False
+
+
+class Closing:
+    """Closes one show."""
+
+    def __init__(self, rooms: Rooms, show: Show) -> None:
+        self._rooms = rooms
+        self._show = show
+        self._event = show.event
+        self._coverage = Coverage(show.event.window, timedelta(0))
+        self._census = Census()
+
+    async def run(self) -> Reconciliation:
+        """Do it; ``complete`` tells whether nothing stayed unanswered. A stop ends it early, and not complete."""
+        rooms = self._rooms
+        _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
+        await rooms.discover()
+        rooms.board.phase, rooms.board.coverage = Phase.CLOSING, self._coverage
+        told = Reconciliation(self._census, complete=await self._sweep())
+        if rooms.stopping.is_set():
+            told.complete = False
+            return told
+        try:
+            async with rooms.clock.timeout(rooms.settings.close_patience):
+                await self._compare(told)
+        except TimeoutError:
+            told.complete = False
+            _log.error(
+                "La base de datos no volvió en %.0f s: lo leído al final no quedó guardado. Cuando responda, repita con"
+                " «aforo backfill %s».", rooms.settings.close_patience, self._event.day,
+            )  # fmt: skip
+        rooms.board.phase = Phase.OVER
+        return told
+
+    async def _compare(self, told: Reconciliation) -> None:
+        rooms, show = self._rooms, self._show
+        await rooms.writer.drain()
+        rooms.board.occupancies.update(await rooms.writer.call(rooms.store.rebuild, show))
+        await rooms.recall(show)
+        told.in_store = await rooms.writer.call(rooms.store.counts, show)
+        told.in_history = await rooms.writer.call(rooms.store.history_count, show)
+        behind = self._coverage.behind(self._event.window.until)
+        told.unanswered = {feed: (state.answered_until, str(state.error)) for feed, state in behind.items()}
+        if told.complete:
+            await rooms.writer.call(rooms.store.close_show, show, rooms.clock.now())
+
+    async def _sweep(self) -> bool:
+        """Ask until all is answered. A camera that fails is given up after a while, a server that is away later."""
+        rooms, coverage = self._rooms, self._coverage
+        started = rooms.clock.monotonic()
+        async with rooms.turns() as turns:
+            while not rooms.stopping.is_set():
+                step = rooms.clock.monotonic() + rooms.settings.interval
+                if not rooms.servers:
+                    await rooms.discover()
+                coverage.follow(rooms.feeds(), {})
+                errand = Errand(self._event, rooms.allowed, coverage, self._event.window.until, self._census)
+                if await turns.turn(errand, step) and rooms.servers:
+                    return True
+                patience = _CAMERA_PATIENCE if self._only_cameras_fail() else rooms.settings.close_patience
+                if rooms.clock.monotonic() - started >= patience:
+                    return False
+                if not rooms.servers:
+                    await wait_until_set(rooms.stopping, rooms.clock, step - rooms.clock.monotonic())
+        return False
+
+    def _only_cameras_fail(self) -> bool:
+        behind = self._coverage.behind(self._event.window.until).values()
+        down = self._rooms.acc.link_down_since is not None
+        return not down and bool(behind) and all(state.failing_since is not None for state in behind)
+
+    def tell(self, told: Reconciliation) -> None:
+        """Log the comparison: a line a camera, and the closing line."""
+        census, in_store = told.census, told.in_store
+        for camera in sorted(census.valid.keys() | in_store.keys()):
+            acc, stored = census.valid[camera], in_store.get(camera, 0)
+            level = logging.INFO if acc == stored else logging.WARNING
+            line = "Cierre, cámara %s: ACC %d, base %d, diferencia %d."
+            _log.log(level, line, self._rooms.name(camera), acc, stored, acc - stored)
+        for feed, (since, why) in told.unanswered.items():
+            _log.error(
+                "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
+                self._rooms.name(feed.camera_id), why, self._rooms.local(since), self._event.day,
+            )  # fmt: skip
+        acc, stored = census.valid.total(), sum(in_store.values())
+        equal = (acc, census.history) == (stored, told.in_history)
+        _log.log(
+            logging.INFO if equal else logging.WARNING,
+            "Cierre de «%s»: ACC tiene %d eventos válidos y la base %d (diferencia %d); del historial, ACC %d y"
+            " eventos_Analisis %d (diferencia %d). Rechazados: %s.",
+            self._event.name, acc, stored, acc - stored,
+            census.history, told.in_history, census.history - told.in_history, reasons(census.refused) or "ninguno",
+        )  # fmt: skip

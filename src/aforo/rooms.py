@@ -1,0 +1,113 @@
+"""The rooms that an evening needs, side by side, and what they tell each other."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aforo.acc import Acc
+from aforo.board import Board, Past
+from aforo.cameras import CamerasFile
+from aforo.clock import Clock
+from aforo.errors import AccError
+from aforo.model import Batch, Feed, ScheduledEvent, Stored
+from aforo.rules import Rules
+from aforo.schedule import ScheduleFile
+from aforo.settings import MonitorSettings
+from aforo.store import Show, Store, Writer
+from aforo.tally import Tally
+from aforo.turn import Turns
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site."""
+
+    settings: MonitorSettings
+    clock: Clock
+    stopping: asyncio.Event
+    timezone: ZoneInfo
+    schedule: ScheduleFile
+    cameras: CamerasFile
+    acc: Acc
+    rules: Rules
+    store: Store
+    writer: Writer
+    board: Board
+    tally: Tally = field(default_factory=Tally)
+    servers: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    async def show(self, event: ScheduledEvent) -> Show:
+        """Open that event's show: what is read from now on belongs to it."""
+        return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
+
+    async def discover(self) -> None:
+        """Ask which servers the site has, and how its cameras are called. What was known stays where that fails."""
+        try:
+            self.servers = [server.id for server in await self.acc.servers()]
+            self.names.update({camera.id: camera.name for camera in await self.acc.cameras() if camera.name})
+        except AccError as error:
+            if not self.servers:
+                _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
+
+    async def recall(self, show: Show) -> None:
+        """Give the board what the store knows of the evening."""
+        store = self.store
+
+        def past() -> Past:
+            return Past(store.minutes(show), store.doors(show), store.corrections(show))
+
+        self.board.recall(await self.writer.call(past))
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The cameras that count, as the allow list has them now."""
+        return self.cameras.cameras
+
+    def feeds(self) -> list[Feed]:
+        """Every allowed camera on every server: a camera's events may lie on another server than its own."""
+        return [Feed(server, camera) for server in self.servers for camera in sorted(self.allowed)]
+
+    def turns(self) -> Turns:
+        """Turns that ask, sift and store through these rooms."""
+        return Turns(
+            acc=self.acc,
+            rules=self.rules,
+            sink=self.writer,
+            clock=self.clock,
+            stopping=self.stopping,
+            timezone=self.timezone,
+            on_read=self.read,
+            name=self.name,
+        )
+
+    def name(self, camera_id: str) -> str:
+        """How a person knows a camera: its name at ACC, where that is known, and always its id."""
+        name = self.names.get(camera_id)
+        return f"«{name}» ({camera_id})" if name else camera_id
+
+    def local(self, instant: datetime) -> str:
+        """An instant as the stadium's clocks show it."""
+        return instant.astimezone(self.timezone).strftime("%H:%M:%S")
+
+    def read(self, batch: Batch) -> None:
+        """A page was read and sifted."""
+        self.tally.read(batch)
+        self._picture(lambda: self.board.read(batch))
+
+    def stored(self, batch: Batch, stored: Stored) -> None:
+        """What the writer calls after each transaction."""
+        self.tally.stored(batch, stored)
+        self._picture(lambda: self.board.apply(stored, self.clock.now(), batch))
+
+    def _picture(self, change: Callable[[], None]) -> None:
+        """Change the live picture. A fault of ours there must not touch the counting."""
+        try:
+            change()
+        except Exception:  # noqa: BLE001 -- whatever it is, the evening goes on
+            _log.exception("Error interno en la imagen en vivo; el conteo sigue.")
