@@ -1,10 +1,10 @@
 """What a turn read, stored, found there already and refused, per camera: so that each step can be followed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aforo.model import Batch, Occupancy, Stored
+from aforo.model import AccEvent, Batch, Occupancy, Stored
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Tally:
 
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
-        for event in batch.events:
-            self._cameras[event.camera_id].received += 1
+        for camera, count in _by_camera(batch.events).items():
+            self._cameras[camera].received += count
         for (camera, reason), count in batch.refused.items():
             tally = self._cameras[camera]
             tally.received += count
@@ -42,8 +42,7 @@ class Tally:
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """A batch was stored: what of it was new, and what was there already."""
-        in_batch = Counter(event.camera_id for event in batch.events)
-        new = Counter(event.camera_id for event in stored.new)
+        in_batch, new = _by_camera(batch.events), _by_camera(stored.new)
         for camera, count in in_batch.items():
             self._cameras[camera].new += new[camera]
             self._cameras[camera].already += count - new[camera]
@@ -52,6 +51,10 @@ class Tally:
         """The counts by camera ("" for events that name none); the next turn starts from nothing."""
         cameras, self._cameras = self._cameras, defaultdict(CameraTally)
         return cameras
+
+
+def _by_camera(events: Sequence[AccEvent]) -> Counter[str]:
+    return Counter([event[3] for event in events])  # a list and a place: a third of the time of a generator and a name
 
 
 def total(cameras: Mapping[str, CameraTally]) -> CameraTally:
