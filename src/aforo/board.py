@@ -16,7 +16,7 @@ from aforo.coverage import Coverage
 from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict
 from aforo.occupancy import Stretch, whole
 from aforo.pending import Pending
-from aforo.series import Counted, Doors, ZoneSeries, counted
+from aforo.series import Counted, Doors, ZoneSeries, tallied
 from aforo.store import Correction, DoorMinute, Show
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
@@ -280,7 +280,7 @@ class Board:
             self._answered[feed] = max(until, self._answered.get(feed, until))
 
     def _count_doors(self, new: Sequence[AccEvent]) -> None:
-        for one, count in Counter(map(counted, new)).items():
+        for one, count in tallied(new):
             door = self.doors.count(one, self._verdict(one.name), count)
             self._touched_doors[door, one.minute] = self.changes + 1
 
