@@ -1,0 +1,71 @@
+"""Catching up: ten minutes of 17 cameras that see more than a match, against today's way and against the floor."""
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from bench.process import Cost, run
+from bench.results import Figure, spread, truthful
+from bench.stage import Difference, Stage, stage
+from bench.today import DATABASE
+
+EVENTS = 183_000
+FLOOR = [sys.executable, "-m", "bench.floor"]
+TODAY = [sys.executable, "-m", "bench.today", "--commit"]
+
+
+def backfill(evening: Stage) -> tuple[Cost, Difference]:
+    """The program from nothing to the closing line, as a whole process; then its tables against the truth."""
+    evening.forget()
+    cost = run(evening.program("backfill", str(evening.day)), evening.folder, evening.environment())
+    return cost, evening.difference()
+
+
+def floor(evening: Stage) -> Cost:
+    """The same requests, decoded, nothing stored."""
+    return run(FLOOR, evening.folder, evening.environment())
+
+
+def today(evening: Stage, commit: str, *more: str) -> tuple[Cost, Difference]:
+    """Today's way; ``commit`` as ``bench.today`` explains it."""
+    database = evening.folder / DATABASE
+    for path in evening.folder.glob(f"{DATABASE}*"):
+        Path(path).unlink()
+    cost = run([*TODAY, commit, *more], evening.folder, evening.environment())
+    return cost, evening.difference(database)
+
+
+def ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> list[float]:
+    """Wall time over wall time, run by run: what the machine did meanwhile befell both."""
+    return [one.wall / other.wall for one, other in zip(ours, theirs, strict=True)]
+
+
+def measure(runs: int, *, disk: bool) -> list[Figure]:
+    """The rows of the table; ``disk`` adds the one run in which today's way waits for the disk after each row."""
+    program, floors, rows, pages = [], [], [], []
+    checks = []
+    with stage(timedelta(minutes=20), timedelta(minutes=-10), "--events", str(EVENTS)) as evening:
+        floor(evening)  # a warm-up: files cached, pages of events prepared
+        for _ in range(runs):
+            cost, difference = backfill(evening)
+            program.append(cost)
+            checks.append(difference)
+            floors.append(floor(evening))
+            rows.append(today(evening, "row")[0])
+            pages.append(today(evening, "page")[0])
+        waited = [today(evening, "disk")[0]] if disk else []
+    to_floor, to_today = ratios(program, floors), ratios(rows, program)
+    figures = [
+        Figure(f"catching up {EVENTS:,} events of 17 cameras", spread([cost.wall for cost in program])),
+        Figure("… the floor: the same requests, nothing stored", spread([cost.wall for cost in floors])),
+        Figure("… over the floor", spread(to_floor, "×"), "≤ 2 ×", sorted(to_floor)[runs // 2] <= 2),
+        Figure("… today's way, a commit per row that waits for no disk", spread([cost.wall for cost in rows])),
+        Figure("… today's way over ours", spread(to_today, "×", 1), "≥ 10 ×", sorted(to_today)[runs // 2] >= 10),
+        Figure("… today's way at its kindest, a commit per page, over ours", spread(ratios(pages, program), "×", 1)),
+    ]
+    if waited:
+        told = spread(ratios(waited, program[-1:]), "×", 1)
+        figures.append(Figure("… today's way as SQLite comes, the disk waited for after each row, over ours", told))
+    peak = Figure("… peak of memory", spread([cost.peak_mib for cost in program], "MiB", 0))
+    return [*figures, peak, truthful("… all tables against the truth", checks)]

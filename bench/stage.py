@@ -1,0 +1,172 @@
+"""One evening to measure on: the simulator in a process of its own, a working folder, and what its tables lack."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).resolve().parent.parent
+BOGOTA = ZoneInfo("America/Bogota")
+EVENT = "Partido medido"
+LATENCY_MS = 20  # of every request, as a server in the next building has
+_ZONE_TABLES = {
+    "Parqueadero Norte": "Aforo_parqueadero",
+    "Campinsito": "Aforo_parqueadero_campinsito",
+    "Zona Sur": "Aforo_parqueadero_SUR",
+}
+_HISTORY = 'SELECT "analyticEventName", "area", "activity", "cameraId", "timestamp" FROM "eventos_Analisis"'
+
+Row = tuple[str, ...]
+
+
+class Difference(NamedTuple):
+    """How the tables differ from the truth: history rows, and passengers of the aforo summed over the zones."""
+
+    rows: int
+    lost: int
+    doubled: int
+    aforo_off: int
+
+    @property
+    def exact(self) -> bool:
+        """Nothing lost, nothing doubled, every aforo right."""
+        return not (self.lost or self.doubled or self.aforo_off)
+
+
+@dataclass
+class Stage:
+    """An evening [since, until), aware UTC and whole seconds, at the simulated ``site`` (its first line of output)."""
+
+    folder: Path
+    since: datetime
+    until: datetime
+    site: dict[str, Any]
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date:
+        """The event's key in the schedule."""
+        return self.since.astimezone(BOGOTA).date()
+
+    @property
+    def database(self) -> Path:
+        """The database of the program."""
+        return self.folder / "aforo.db"
+
+    def program(self, *arguments: str) -> list[str]:
+        """The command line of one of the program's commands."""
+        return [sys.executable, "-m", "aforo", *arguments]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What the program, and what is measured beside it, finds in its environment."""
+        credentials = self.site["credentials"]
+        ours = {
+            "AFORO_ACC__URL": self.site["url"],
+            "AFORO_ACC__FINGERPRINT": self.site["fingerprint"],
+            "AFORO_ACC__USERNAME": credentials["username"],
+            "AFORO_ACC__PASSWORD": credentials["password"],
+            "AFORO_ACC__USER_NONCE": credentials["user_nonce"],
+            "AFORO_ACC__USER_KEY": credentials["user_key"],
+            "AFORO_WEB__PORT": "0",
+        }
+        return python_environment(**ours, **self.settings, **more)
+
+    def write_files(self) -> None:
+        """The operators' two files."""
+        start, end = (instant.astimezone(BOGOTA) for instant in (self.since, self.until))
+        schedule = {str(self.day): {"nombre": EVENT, "hora_inicio": f"{start:%H:%M:%S}", "hora_fin": f"{end:%H:%M:%S}"}}
+        for name, content in (
+            ("eventos_programados.json", schedule),
+            ("ids_camaras_permitidas.json", self.site["cameras"]),
+        ):
+            (self.folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+    def forget(self) -> None:
+        """Remove what a run left, so that the next one starts from nothing."""
+        for path in self.folder.iterdir():
+            if path.name.startswith("aforo.db") or path.suffix == ".log":
+                path.unlink()
+
+    def control(self, path: str, body: object = None) -> dict[str, Any]:
+        """Ask the simulator's second door, or tell it something."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.site['url']}/simulator/{path}", data)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(request, context=context, timeout=120) as answer:
+            told: dict[str, Any] = json.load(answer)
+            return told
+
+    def truth(self, until: datetime | None = None, *, rows: bool = True) -> dict[str, Any]:
+        """What should have been counted from the event's start until then."""
+        return self.control(f"truth?rows={int(rows)}&since={utc(self.since)}&until={utc(until or self.until)}")
+
+    def difference(self, database: Path | None = None) -> Difference:
+        """Compare all tables with the truth."""
+        truth = self.truth()
+        expected = Counter((*row[:4], wall(row[4])) for row in truth["history"])
+        with closing(sqlite3.connect(database or self.database)) as connection:
+            stored: Counter[Row] = Counter(connection.execute(_HISTORY).fetchall())
+            off = sum(
+                abs(_aforo(connection, _ZONE_TABLES[zone]) - told["aforo"]) for zone, told in truth["zones"].items()
+            )
+        lost, doubled = expected - stored, stored - expected
+        return Difference(expected.total(), lost.total(), doubled.total(), off)
+
+
+def _aforo(connection: sqlite3.Connection, table: str) -> int:
+    row = connection.execute(f'SELECT aforo FROM "{table}" WHERE evento = ?', (EVENT,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def python_environment(**more: str) -> dict[str, str]:
+    """The environment of a process that imports the program and the bench."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))), **more}
+
+
+def wall(text: str) -> str:
+    """An instant of the truth as the history has it."""
+    return datetime.fromisoformat(text).isoformat(" ", "milliseconds")
+
+
+def utc(instant: datetime) -> str:
+    """ISO 8601 with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@contextmanager
+def stage(
+    before: timedelta, after: timedelta, *options: str, latency_ms: int = LATENCY_MS, **settings: str
+) -> Iterator[Stage]:
+    """An evening that began ``before`` ago and ends ``after`` from now (less than zero: it is over)."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    since, until = now - before, now + after
+    folder = Path(tempfile.mkdtemp(prefix="aforo-bench-"))
+    command = [sys.executable, "-m", "aforo.simulator", "--start", utc(since), "--end", utc(until)]
+    command += ["--latency-ms", str(latency_ms), *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=python_environment(), text=True, cwd=folder
+    ) as simulator:
+        try:
+            assert simulator.stdout is not None
+            site = json.loads(simulator.stdout.readline())
+            evening = Stage(folder, since, until, site, settings)
+            evening.write_files()
+            yield evening
+        finally:
+            simulator.send_signal(signal.SIGTERM)
+            shutil.rmtree(folder, ignore_errors=True)
