@@ -8,7 +8,7 @@ from aforo.errors import StoreNotReady
 
 HEAD = "0001"  # the newest migration; a test holds it to the migrations folder
 VERSION_TABLE = "aforo_version"
-_KNOWN = frozenset({HEAD})
+KNOWN = frozenset({HEAD})
 
 
 def ensure(connection: Connection) -> None:
@@ -16,7 +16,7 @@ def ensure(connection: Connection) -> None:
     found = version(connection)
     if found == HEAD:
         return
-    if found is not None and found not in _KNOWN:
+    if found is not None and found not in KNOWN:
         raise StoreNotReady(
             f"Las tablas aforo_… de la base son de una versión más nueva del programa ({found}; esta conoce {HEAD}).",
             "No se toca nada.",

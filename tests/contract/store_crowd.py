@@ -1,0 +1,27 @@
+"""A crowd for the tests of the store, and the ways in which it may come."""
+
+import random
+from collections.abc import Iterator
+
+from tests.contract.stores import ENTRADA, INGRESO, MINUTE_MS, PUERTA, SALIDA, at
+
+from aforo.model import AccEvent
+
+
+def crowd(size: int = 400, seed: int = 1) -> list[AccEvent]:
+    """Four minutes of people and cars, over four cameras."""
+    chance = random.Random(seed)
+    names = [ENTRADA, SALIDA, SALIDA, INGRESO, PUERTA]
+    return [
+        at(chance.randrange(4 * MINUTE_MS), str(number), chance.choice(names), camera=f"CAM{number % 4}")
+        for number in range(1, size + 1)
+    ]
+
+
+def pages(chance: random.Random, events: list[AccEvent]) -> Iterator[list[AccEvent]]:
+    """All events in some order, in pages, a few of them twice."""
+    left = chance.sample(events, len(events)) + chance.sample(events, len(events) // 5)
+    while left:
+        size = chance.randint(1, 40)
+        yield left[:size]
+        left = left[size:]

@@ -1,0 +1,56 @@
+"""A process that stores a crowd and is killed in the middle of it: ``store_worker.py URL SEED``.
+
+The seed decides where: before the n-th statement or commit, or at some instant while a statement runs.
+"""
+
+import itertools
+import os
+import random
+import signal
+import sys
+from threading import Timer
+from typing import Any
+
+from sqlalchemy import Engine, event
+from tests.contract.store_crowd import crowd, pages
+from tests.contract.stores import BOGOTA, START, batch, opened, zones
+
+from aforo.errors import StoreUnavailable
+from aforo.store import Store
+
+
+def main(url: str, seed: int) -> None:
+    """Store the crowd, in an order of this seed's, until killed."""
+    chance = random.Random(seed)
+    _die_at_some_point(chance)
+    store = Store(url, zones(), BOGOTA)
+    while True:
+        try:
+            store.open()
+            show = opened(store)
+            for page in pages(chance, crowd()):
+                store.add(show, batch(*page), START)
+        except StoreUnavailable:
+            continue
+
+
+def _die_at_some_point(chance: random.Random) -> None:
+    if chance.random() < 0.4:
+        Timer(chance.uniform(0.4, 1.2), _die).start()
+        return
+    left = itertools.count(chance.randint(1, 120), -1)
+
+    def count(*_: Any) -> None:
+        if next(left) == 0:
+            _die()
+
+    for moment in ("before_cursor_execute", "after_cursor_execute", "commit"):
+        event.listen(Engine, moment, count)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

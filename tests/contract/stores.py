@@ -1,0 +1,198 @@
+"""What the tests of the store share: databases to run on, events to store, and the naive count to compare with."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy.pool import NullPool
+
+from aforo.model import (
+    AccEvent,
+    Batch,
+    Feed,
+    Matcher,
+    Movement,
+    Occupancy,
+    ScheduledEvent,
+    Stored,
+    Verdict,
+    Window,
+    Zone,
+)
+from aforo.rules import Rules
+from aforo.store import Show, Store
+
+BOGOTA = ZoneInfo("America/Bogota")
+START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)  # 16:00 in Bogotá
+NORTE, SUR = "Parqueadero Norte", "Zona Sur"
+ENTRADA, SALIDA, INGRESO, PUERTA = (
+    "Aforo Entrada Parqueadero Norte 1", "AFORO SALIDA PARQUEADERO NORTE 2", "INGRESO PARQUEADERO SUR", "PUERTA 12",
+)  # fmt: skip
+HISTORY = "eventos_Analisis"
+MINUTE_MS = 60_000
+
+
+def zones(initial: int = 0, *, sur: bool = True) -> tuple[Zone, ...]:
+    """Two zones of the stadium."""
+
+    def rule(text: str) -> tuple[Matcher, ...]:
+        return (Matcher.parse(f"contains:{text}"),)
+
+    north = Zone(
+        NORTE, "Aforo_parqueadero", rule("AFORO ENTRADA PARQUEADERO NORTE"), rule("AFORO SALIDA PARQUEADERO NORTE"),
+        initial=initial,
+    )  # fmt: skip
+    south = Zone(SUR, "Aforo_parqueadero_SUR", rule("INGRESO PARQUEADERO SUR"), rule("SALIDA PARQUEADERO SUR"))
+    return (north, south) if sur else (north,)
+
+
+def rules(initial: int = 0, *, stored: str = "PUERTA", sur: bool = True) -> Rules:
+    """The rules that go with these zones."""
+    return Rules([Matcher.parse(f"contains:{stored}")], zones(initial, sur=sur))
+
+
+def show_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, shift: float = 0) -> ScheduledEvent:
+    """The show of some day, from 16:00 (and ``shift`` hours) on."""
+    since = START + timedelta(days=day, hours=shift)
+    return ScheduledEvent(date(2026, 1, 17) + timedelta(days=day), name, Window(since, since + timedelta(hours=hours)))
+
+
+def at(
+    milliseconds: int, this_id: str, name: str = ENTRADA, *, camera: str = "CAM1", server: str = "S1", day: int = 0
+) -> AccEvent:
+    """An event so many milliseconds after the start of that day's show."""
+    occurred_at = START + timedelta(days=day, milliseconds=milliseconds)
+    return AccEvent(server, this_id, occurred_at, camera, name, "", "OBJECT_COUNTING_ENTER")
+
+
+def batch(*events: AccEvent, until: Mapping[Feed, datetime] | None = None) -> Batch:
+    """A batch as the rules would make it."""
+    made = rules()
+    verdicts = {event.name: made.verdict(event.name) for event in events}
+    return Batch(list(events), verdicts, dict(until or {}))
+
+
+def naive(events: Iterable[AccEvent], zone: str, initial: int = 0, judge: Rules | None = None) -> Occupancy:
+    """The aforo as the mission defines it: one event after the other, never below zero."""
+    judge = judge or rules()
+    once = {(event.server_id, event.this_id, event.occurred_at): event for event in events}.values()
+
+    def order(event: AccEvent) -> tuple[datetime, int, str, str]:
+        return (
+            event.occurred_at,
+            int(event.this_id) if event.this_id.isdigit() else 0,
+            event.server_id,
+            event.this_id,
+        )
+
+    entries = exits = swallowed = 0
+    count = initial
+    for event in sorted(once, key=order):
+        for movement in judge.verdict(event.name).movements:
+            if movement == Movement(zone, 1):
+                entries, count = entries + 1, count + 1
+            elif movement == Movement(zone, -1):
+                exits += 1
+                swallowed += count == 0
+                count = max(0, count - 1)
+    return Occupancy(zone, entries, exits, count, swallowed)
+
+
+@dataclass
+class Database:
+    """One database that a store is held to, with a way of its own to look into it."""
+
+    url: str
+    stores: list[Store] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._engine: Engine = create_engine(make_url(self.url), poolclass=NullPool)
+
+    @property
+    def sqlite(self) -> bool:
+        return self.url.startswith("sqlite")
+
+    def store(self, *, initial: int = 0, sur: bool = True, opened: bool = True) -> Store:
+        """Another store on this database."""
+        store = Store(self.url, zones(initial, sur=sur), BOGOTA)
+        self.stores.append(store)
+        if opened:
+            store.open()
+        return store
+
+    def run(self, *statements: str, **parameters: Any) -> None:
+        """Run statements as somebody else would, committed."""
+        with self._engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement), parameters)
+
+    def rows(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query), parameters)]
+
+    def history(self) -> list[tuple[Any, ...]]:
+        """The rows of the history table, by time; the timestamp as text to the millisecond."""
+        found = self.rows(
+            'SELECT analyticEventName, area, activity, cameraId, "timestamp", nombre_evento FROM eventos_Analisis'
+        )
+        return sorted((*row[:4], _wall(row[4]), row[5]) for row in found)
+
+    def aforo(self, table: str = "Aforo_parqueadero") -> dict[str, int]:
+        """A zone's table."""
+        return {evento: aforo for evento, aforo in self.rows(f"SELECT evento, aforo FROM {table}")}  # noqa: C416
+
+    def connect(self) -> Connection:
+        """A connection of somebody else's."""
+        return self._engine.connect()
+
+    def clear(self) -> None:
+        """Drop every table."""
+        with self._engine.begin() as connection:
+            for name in inspect(connection).get_table_names():
+                connection.execute(text(f'DROP TABLE "{name}"'))
+
+    def close(self) -> None:
+        for store in self.stores:
+            store.close()
+        self._engine.dispose()
+
+
+def urls(folder: Path) -> dict[str, str]:
+    """The databases to test, by name: SQLite always, and each server that the environment names."""
+    servers = os.environ.get("AFORO_TEST_MSSQL_URL", "").split()
+    return {"sqlite": f"sqlite:///{folder / 'aforo.db'}"} | {
+        f"server{number}": url for number, url in enumerate(servers, 1)
+    }
+
+
+def names() -> Sequence[str]:
+    """The names of the databases to test."""
+    return list(urls(Path()))
+
+
+def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | None = None) -> Show:
+    """The show of that event, by the rules of these tests."""
+    judge = judge or rules()
+    return store.open_show(event or show_at(), judge.verdict, judge.fingerprint, START)
+
+
+def add(store: Store, show: Show, *events: AccEvent, until: Mapping[Feed, datetime] | None = None) -> Stored:
+    """Store some events."""
+    return store.add(show, batch(*events, until=until), START + timedelta(minutes=5))
+
+
+def verdict_of(name: str) -> Verdict:
+    """What the tests' rules make of a name."""
+    return rules().verdict(name)
+
+
+def _wall(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "milliseconds")
+    return str(value)

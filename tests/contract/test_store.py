@@ -1,0 +1,603 @@
+"""What every store promises, whatever its database: SQLite always, and each server that AFORO_TEST_MSSQL_URL names."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import inspect
+from tests.contract.store_crowd import crowd, pages
+from tests.contract.stores import (
+    BOGOTA,
+    ENTRADA,
+    HISTORY,
+    INGRESO,
+    MINUTE_MS,
+    NORTE,
+    PUERTA,
+    SALIDA,
+    START,
+    SUR,
+    Database,
+    add,
+    at,
+    batch,
+    naive,
+    names,
+    opened,
+    rules,
+    show_at,
+    urls,
+    zones,
+)
+
+from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
+from aforo.model import AccEvent, Batch, Feed, Occupancy
+from aforo.store import Correction, Store, books
+
+_T = TypeVar("_T")
+_KILLED = 8  # processes, two at a time
+
+
+@pytest.fixture(params=names())
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each database in turn, empty."""
+    made = Database(urls(tmp_path)[request.param])
+    made.clear()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return database.store()
+
+
+# The stadium's tables.
+
+
+def test_makes_the_documents_tables_with_its_columns_and_no_others(database: Database, store: Store) -> None:
+    with database.connect() as connection:
+        inspector = inspect(connection)
+        columns = {
+            name: [column["name"] for column in inspector.get_columns(name)] for name in inspector.get_table_names()
+        }
+    assert columns[HISTORY] == ["analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento"]
+    assert columns["Aforo_parqueadero"] == columns["Aforo_parqueadero_SUR"] == ["evento", "aforo"]
+    assert all(
+        name.startswith("aforo_") for name in columns.keys() - {HISTORY, "Aforo_parqueadero", "Aforo_parqueadero_SUR"}
+    )
+
+
+def test_writes_history_in_bogota_time_to_the_millisecond_with_every_letter(database: Database, store: Store) -> None:
+    show = opened(store)
+    odd = AccEvent(
+        "S1", "7", START + timedelta(milliseconds=1), "CAM1", "Puerta 3 – Ñoño 🎸", "Área «A»", "OBJECT_ENTERS"
+    )
+    add(store, show, odd, at(999, "8", PUERTA, camera="CAM2"), at(1_500, "9", ENTRADA))
+    assert database.history() == [
+        ("PUERTA 12", "", "OBJECT_COUNTING_ENTER", "CAM2", "2026-01-17 16:00:00.999", "Concierto Ñandú"),
+        ("Puerta 3 – Ñoño 🎸", "Área «A»", "OBJECT_ENTERS", "CAM1", "2026-01-17 16:00:00.001", "Concierto Ñandú"),
+    ]
+
+
+def test_each_zone_has_its_row_as_soon_as_the_show_opens(database: Database) -> None:
+    store = database.store(initial=40)
+    opened(store, judge=rules(40))
+    assert database.aforo() == {"Concierto Ñandú": 40}
+    assert database.aforo("Aforo_parqueadero_SUR") == {"Concierto Ñandú": 0}
+
+
+def test_a_zones_row_follows_its_aforo_and_rows_of_other_shows_stay(database: Database, store: Store) -> None:
+    database.run("INSERT INTO Aforo_parqueadero (evento, aforo) VALUES ('Concierto de 2019', 77)")
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2"), at(30, "3", SALIDA))
+    assert database.aforo() == {"Concierto de 2019": 77, "Concierto Ñandú": 1}
+
+
+def test_uses_tables_as_they_are_found(database: Database) -> None:
+    time = "TEXT" if database.sqlite else "datetime2(3)"
+    database.run(
+        f"CREATE TABLE EVENTOS_ANALISIS (nombre_evento varchar(80), remark varchar(20) DEFAULT 'sin nota',"
+        f' CAMERAID varchar(90), "TIMESTAMP" {time}, Area varchar(90), activity varchar(90),'
+        " ANALYTICEVENTNAME varchar(90))",
+        "CREATE TABLE AFORO_PARQUEADERO (nota varchar(20), aforo int, Evento varchar(50))",
+        "INSERT INTO AFORO_PARQUEADERO (nota, aforo, Evento) VALUES ('a mano', 5, 'Concierto Nandu')",
+    )
+    store = database.store()
+    show = opened(store, show_at(name="Concierto Nandu"))
+    add(store, show, at(10, "1"), at(20, "2", PUERTA))
+    assert database.rows("SELECT nota, aforo, Evento FROM AFORO_PARQUEADERO") == [("a mano", 1, "Concierto Nandu")]
+    assert database.rows("SELECT ANALYTICEVENTNAME, CAMERAID, remark, nombre_evento FROM EVENTOS_ANALISIS") == [
+        ("PUERTA 12", "CAM1", "sin nota", "Concierto Nandu")
+    ]
+    assert store.history_count(show) == 1
+
+
+def test_says_which_columns_a_table_lacks_and_touches_nothing(database: Database) -> None:
+    database.run("CREATE TABLE Aforo_parqueadero (evento varchar(50), personas int)")
+    with pytest.raises(StoreNotReady, match=r"Aforo_parqueadero.*faltan columnas: aforo"):
+        database.store()
+    with database.connect() as connection:
+        assert inspect(connection).get_table_names() == ["Aforo_parqueadero"]
+
+
+# Exactly once.
+
+
+def test_repeats_change_nothing(database: Database, store: Store) -> None:
+    show = opened(store)
+    events = [at(10, "1"), at(20, "2"), at(20, "3", PUERTA), at(30, "4", SALIDA)]
+    first = add(store, show, *events, *events)
+    assert (list(first.new), first.already) == (events, 4)
+    before = (database.history(), database.aforo())
+    again = add(store, show, *events)
+    assert (list(again.new), again.already, again.occupancies) == ([], 4, first.occupancies)
+    assert (database.history(), database.aforo()) == before
+    assert store.counts(show) == {"CAM1": 4}
+
+
+def test_the_same_thisid_is_another_event_on_another_server_or_at_another_time(store: Store) -> None:
+    show = opened(store)
+    stored = add(store, show, at(10, "1"), at(10, "1", server="S2"), at(11, "1"), at(10, "01"), at(10, "~a1b2.0"))
+    assert len(stored.new) == 5
+    assert stored.occupancies[NORTE].count == 5
+
+
+def test_a_store_started_anew_knows_all_of_it(database: Database, store: Store) -> None:
+    show = opened(store)
+    feed = Feed("S1", "CAM1")
+    stored = add(store, show, at(10, "1"), at(70_000, "2"), until={feed: START + timedelta(minutes=2)})
+    again = opened(database.store())
+    assert again.id == show.id
+    assert again.checkpoints == {feed: START + timedelta(minutes=2)}
+    assert again.occupancies == stored.occupancies
+    assert not again.closed
+
+
+def test_checkpoints_never_go_back(database: Database, store: Store) -> None:
+    show = opened(store)
+    feed, other = Feed("S1", "CAM1"), Feed("S2", "CAM1")
+    late, early = START + timedelta(minutes=9), START + timedelta(minutes=3)
+    add(store, show, until={feed: late})
+    add(store, show, until={feed: early, other: early})
+    assert opened(database.store()).checkpoints == {feed: late, other: early}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_two_stores_at_once_store_each_event_once(database: Database, seed: int) -> None:
+    events = crowd(400, seed)
+    judge = rules()
+    failures: list[BaseException] = []
+
+    def work(worker: int) -> None:
+        mine = random.Random(worker)
+        store = Store(database.url, zones(), BOGOTA)
+        try:
+            _insisting(store.open)
+            show = _insisting(lambda: store.open_show(show_at(), judge.verdict, judge.fingerprint, START))
+            for page in pages(mine, events):
+                _insisting(partial(store.add, show, batch(*page), START))
+        except BaseException as error:  # noqa: BLE001 -- told in the test's own thread
+            failures.append(error)
+        finally:
+            store.close()
+
+    threads = [Thread(target=work, args=(worker,)) for worker in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    _assert_right(database, events)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_killed_at_any_point_nothing_is_lost_or_doubled(database: Database, store: Store) -> None:
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
+    for pair in range(_KILLED // 2):
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.contract.store_worker", database.url, str(seed)],
+                cwd=root,
+                env=environment,
+            )
+            for seed in (2 * pair, 2 * pair + 1)
+        ]
+        assert [worker.wait(60) for worker in workers] == [-signal.SIGKILL] * 2
+    events = crowd()
+    show = opened(store)
+    assert sum(store.counts(show).values()) > 0
+    for page in pages(random.Random(0), events):
+        add(store, show, *page)
+    _assert_right(database, events)
+
+
+# One occupancy, whatever the order.
+
+_days = iter(range(1, 100_000))
+_passages = st.lists(
+    st.builds(
+        lambda when, number, name, server: (when, str(number), name, server),
+        st.one_of(st.integers(0, 300), st.integers(0, 5 * MINUTE_MS)),
+        st.integers(1, 12),
+        st.sampled_from([ENTRADA, SALIDA, SALIDA, INGRESO, PUERTA]),
+        st.sampled_from(["S1", "S2"]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(passages=_passages, data=st.data())
+def test_any_split_any_order_and_any_repeats_give_the_naive_count(
+    database: Database, passages: list[tuple[int, str, str, str]], data: st.DataObject
+) -> None:
+    day = next(_days)
+    events = [at(when, this_id, name, server=server, day=day) for when, this_id, name, server in passages]
+    # An id comes once: what ACC says of an event does not change.
+    events = list({(event.server_id, event.this_id, event.occurred_at): event for event in events}.values())
+    shuffled = data.draw(st.permutations(events + events[: len(events) // 2]))
+    store = database.stores[0] if database.stores else database.store()
+    show = opened(store, show_at(day))
+    seen: list[AccEvent] = []
+    while shuffled:
+        size = data.draw(st.integers(1, len(shuffled)))
+        page, shuffled = shuffled[:size], shuffled[size:]
+        seen += page
+        stored = add(store, show, *page)
+        assert stored.occupancies == {zone: naive(seen, zone) for zone in (NORTE, SUR)}
+    live = store.occupancies(show)
+    assert live == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    minutes = store.minutes(show)
+    assert store.rebuild(show) == live
+    assert store.minutes(show) == minutes
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late: bool) -> None:
+    show = opened(store)
+    entry, exit_ = at(10, "9"), at(10, "10", SALIDA)
+    if late:
+        add(store, show, exit_)
+        stored = add(store, show, entry)
+    else:
+        stored = add(store, show, exit_, entry)
+    assert stored.occupancies[NORTE] == Occupancy(NORTE, 1, 1, 0, 0)
+    assert store.rebuild(show) == stored.occupancies
+
+
+def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "_MOST_STEPS", 5)
+    chance = random.Random(5)
+    events = crowd(300)
+    show = opened(store)
+    for page in pages(chance, events):
+        add(store, show, *page)
+    _assert_right(database, events)
+
+
+def test_another_process_never_makes_the_count_wrong(database: Database, store: Store) -> None:
+    other = database.store()
+    show, same = opened(store), opened(other)
+    seen = []
+    for turn, event in enumerate(crowd(60)):
+        seen.append(event)
+        stored = add(store, show, event) if turn % 3 else add(other, same, event)
+        assert stored.occupancies[NORTE] == naive(seen, NORTE)
+
+
+# What an edited schedule and edited rules do.
+
+
+def test_a_renamed_show_is_the_same_show(database: Database, store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2", PUERTA), until={Feed("S1", "CAM1"): START})
+    renamed = opened(store, show_at(name="Concierto Guadalupe"))
+    assert (renamed.id, renamed.checkpoints) == (show.id, {Feed("S1", "CAM1"): START})
+    assert database.aforo() == {"Concierto Guadalupe": 1}
+    assert [row[-1] for row in database.history()] == ["Concierto Guadalupe"]
+    assert store.history_count(renamed) == 1
+
+
+def test_a_show_of_another_day_with_the_same_name_is_another_show(store: Store) -> None:
+    first, second = opened(store), opened(store, show_at(1))
+    assert first.id != second.id
+    add(store, first, at(10, "1"))
+    add(store, second, at(10, "1", day=1))
+    assert store.counts(first) == store.counts(second) == {"CAM1": 1}
+
+
+def test_an_earlier_start_is_asked_for_anew_and_a_later_one_does_not_count(store: Store) -> None:
+    show = opened(store)
+    feed = Feed("S1", "CAM1")
+    add(store, show, at(10, "1"), at(2 * 3_600_000, "2"), until={feed: START})
+    later = opened(store, show_at(shift=1, hours=6))
+    assert (later.id, later.checkpoints) == (show.id, {feed: START})
+    assert later.occupancies[NORTE].entries == 1
+    assert store.counts(later) == {"CAM1": 1}
+    earlier = opened(store, show_at(shift=-1, hours=8))
+    assert (earlier.id, earlier.checkpoints) == (show.id, {})
+    assert earlier.occupancies[NORTE].entries == 2
+    assert store.rebuild(earlier) == earlier.occupancies
+
+
+def test_an_end_within_a_minute_cuts_that_minute(store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(61_000, "1"), at(62_000, "2"), at(63_000, "3"))
+    shorter = opened(store, show_at(hours=62.5 / 3600))
+    assert shorter.occupancies[NORTE].count == 2
+    assert add(store, shorter, at(61_500, "4")).occupancies[NORTE].count == 3
+    assert add(store, shorter, at(62_700, "5")).occupancies[NORTE].count == 3
+
+
+def test_changed_rules_judge_the_whole_evening_anew(database: Database) -> None:
+    store = database.store(sur=False)
+    before = rules(sur=False)
+    show = opened(store, judge=before)
+    events = [at(10, "1"), at(15, "2", INGRESO), at(20, "3", "PUERTA INGRESO PARQUEADERO SUR"), at(30, "4", SALIDA)]
+    store.add(show, Batch(events, {}, {Feed("S1", "CAM1"): START}), START)
+    assert [row[0] for row in database.history()] == ["PUERTA INGRESO PARQUEADERO SUR"]
+
+    after = rules(5, stored="PARQUEADERO")
+    store = database.store(initial=5)
+    judged = opened(store, judge=after)
+    assert judged.id == show.id
+    assert judged.checkpoints == {}
+    assert judged.occupancies == {NORTE: naive(events, NORTE, 5, after), SUR: naive(events, SUR, 0, after)}
+    assert (database.aforo(), database.aforo("Aforo_parqueadero_SUR")) == (
+        {"Concierto Ñandú": 5},
+        {"Concierto Ñandú": 2},
+    )
+    assert store.history_count(judged) == 4
+    assert opened(database.store(initial=5), judge=after).occupancies == judged.occupancies
+    assert store.history_count(judged) == 4
+
+
+def test_a_process_with_older_rules_stops_storing(database: Database, store: Store) -> None:
+    show = opened(store)
+    newer = database.store(initial=3)
+    opened(newer, judge=rules(3))
+    with pytest.raises(StoreNotReady, match="otras reglas"):
+        add(store, show, at(10, "1"))
+    assert newer.counts(show) == {}
+
+
+def test_a_show_that_takes_anothers_time_takes_the_events_in_it(database: Database, store: Store) -> None:
+    first = opened(store, show_at(name="Partido 1", hours=3))
+    add(store, first, at(10, "1"), at(9_000_000, "2"), at(9_000_001, "3", PUERTA))
+    second = opened(store, show_at(name="Partido 2", shift=2, hours=3))
+    assert second.id != first.id
+    assert second.occupancies[NORTE].count == 1
+    assert store.counts(second) == {"CAM1": 2}
+    assert store.counts(first) == {"CAM1": 1}
+    assert database.aforo() == {"Partido 1": 1, "Partido 2": 1}
+    assert [row[-1] for row in database.history()] == ["Partido 2"]
+    assert opened(store, show_at(name="Partido 1", hours=2)).id == first.id
+
+
+# Corrections.
+
+
+def _correction(number: int, delta: int, minutes: float = 1) -> Correction:
+    return Correction(f"c{number}", NORTE, delta, "segundo conteo", "Ana Gómez", START + timedelta(minutes=minutes))
+
+
+def test_a_correction_counts_once_and_at_its_own_time(database: Database, store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(200_000, "2", SALIDA), at(200_001, "3", SALIDA), at(200_002, "4", SALIDA))
+    assert store.occupancies(show)[NORTE].count == 0
+    after = store.correct(show, _correction(1, 5))
+    assert after[NORTE].count == 3  # 1 + 5, then three exits
+    assert (after[NORTE].entries, after[NORTE].exits) == (1, 3)
+    assert store.correct(show, _correction(1, 5)) == after
+    assert database.aforo() == {"Concierto Ñandú": 3}
+    assert store.corrections(show) == [_correction(1, 5)]
+    assert store.rebuild(show) == after
+    undone = store.correct(show, _correction(2, -5, 2))
+    assert undone[NORTE].count == 0
+
+
+def test_late_events_and_other_rules_leave_corrections_where_they_are(database: Database, store: Store) -> None:
+    show = opened(store)
+    store.correct(show, _correction(1, 4, 1))
+    store.correct(show, _correction(2, 3, 60 * 24))  # after the end: counts at the very end
+    assert (
+        add(store, show, at(MINUTE_MS + 5, "1"), at(MINUTE_MS - 5, "2"), at(MINUTE_MS, "3")).occupancies[NORTE].count
+        == 10
+    )
+    again = opened(database.store(initial=2), judge=rules(2))
+    assert again.occupancies[NORTE].count == 12
+    shorter = opened(database.store(initial=2), show_at(hours=1), rules(2))
+    assert shorter.occupancies[NORTE].count == 12
+
+
+# What can be read.
+
+
+def test_reads_counts_doors_and_the_ledger_page_by_page(store: Store) -> None:
+    show = opened(store)
+    events = sorted(
+        [
+            at(i * 20_000, str(i), PUERTA if i % 2 else ENTRADA, camera=f"CAM{i % 3}", server=f"S{i % 2}")
+            for i in range(9)
+        ]
+        + [at(20_000, "20"), at(20_000, "3", PUERTA)],
+        key=lambda event: (event.occurred_at, event.this_id),
+    )
+    for event in events:
+        add(store, show, event)
+    assert store.counts(show) == {"CAM0": 3, "CAM1": 5, "CAM2": 3}
+    assert store.history_count(show) == 5
+    doors = store.doors(show)
+    base = int(START.timestamp() * 1000)
+    assert [(door.name, door.minute_ms - base, door.events) for door in doors] == [
+        (PUERTA, 0, 2), (PUERTA, MINUTE_MS, 2), (PUERTA, 2 * MINUTE_MS, 1),
+    ]  # fmt: skip
+    assert store.doors(show, START + timedelta(seconds=130)) == doors[2:]
+    read: list[AccEvent] = []
+    after = None
+    for _ in range(10):
+        page, after = store.events(show, after, limit=3)
+        read += page
+        if after is None:
+            break
+    assert sorted(read) == sorted(events)
+    assert [event.occurred_at for event in read] == [event.occurred_at for event in events]
+
+
+def test_the_minutes_give_the_curve(store: Store) -> None:
+    show = opened(store)
+    add(
+        store,
+        show,
+        at(10, "1"),
+        at(20, "2", SALIDA),
+        at(30, "3", SALIDA),
+        at(MINUTE_MS, "4"),
+        at(MINUTE_MS, "5", INGRESO),
+    )
+    minutes = store.minutes(show)
+    base = int(START.timestamp() * 1000)
+    assert {zone: [start - base for start in curve] for zone, curve in minutes.items()} == {
+        NORTE: [0, MINUTE_MS], SUR: [MINUTE_MS],
+    }  # fmt: skip
+    first = minutes[NORTE][base]
+    assert (first.entries, first.exits, first.after(0), first.peak(0), first.after(7)) == (1, 2, 0, 1, 6)
+
+
+def test_stored_tells_the_minutes_that_changed(store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(MINUTE_MS, "2"))
+    stored = add(store, show, at(5, "3"), at(15, "4", INGRESO))
+    assert stored.minutes == {
+        zone: {start: stretch for start, stretch in curve.items() if start == int(START.timestamp() * 1000)}
+        for zone, curve in store.minutes(show).items()
+    }
+
+
+def test_the_last_open_show_is_known_until_it_is_closed(database: Database, store: Store) -> None:
+    assert store.last_open_show() is None
+    show = opened(store)
+    assert database.store().last_open_show() == show_at()
+    store.close_show(show, START + timedelta(hours=8))
+    assert store.last_open_show() is None
+    assert opened(store).closed
+    assert not opened(store, show_at(hours=9)).closed
+    assert store.last_open_show() == show_at(hours=9)
+
+
+def test_the_journal_keeps_beginnings_and_ends(database: Database, store: Store) -> None:
+    show = opened(store)
+    first = store.begin_note("camera", "CAM1", START, detail="no contesta", show=show)
+    store.begin_note("database", "SQLite", START, ended=START + timedelta(minutes=3))
+    store.end_note(first, START + timedelta(minutes=1))
+    store.end_note(first, START + timedelta(minutes=9))
+    notes = database.store().notes()
+    assert [(note.kind, note.subject, note.detail, note.show_id) for note in notes] == [
+        ("camera", "CAM1", "no contesta", show.id), ("database", "SQLite", "", None),
+    ]  # fmt: skip
+    assert [note.ended for note in notes] == [START + timedelta(minutes=1), START + timedelta(minutes=3)]
+    assert store.notes(show) == notes[:1] == store.notes(kind="camera")
+
+
+# What the stadium's tables refuse.
+
+
+def test_a_refused_history_row_leaves_nothing_behind(database: Database, store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"))
+    _refuse(database, HISTORY, "cameraId <> 'CAM9'")
+    with pytest.raises(StoreRejectedRow, match=HISTORY):
+        add(store, show, at(20, "2"), at(30, "3", PUERTA, camera="CAM9"), at(40, "4"))
+    assert store.counts(show) == {"CAM1": 1}
+    assert store.occupancies(show)[NORTE].count == 1
+    assert add(store, show, at(40, "4"), at(50, "5", PUERTA)).occupancies[NORTE].count == 2
+
+    refused = batch(at(30, "3", PUERTA, camera="CAM9"))
+    assert len(store.add(show, refused, START, history=False).new) == 1
+    assert store.counts(show) == {"CAM1": 3, "CAM9": 1}
+    assert store.history_count(opened(database.store())) == 1
+    _allow(database, HISTORY)
+    assert store.history_count(opened(database.store())) == 2
+    assert store.history_count(opened(database.store())) == 2
+
+
+def test_a_zones_table_that_refuses_its_row_holds_up_nothing(
+    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    show = opened(store)
+    _refuse(database, "Aforo_parqueadero", "aforo < 2")
+    assert add(store, show, at(10, "1"), at(20, "2"), at(25, "3", INGRESO)).occupancies[NORTE].count == 2
+    assert add(store, show, at(30, "4")).occupancies[NORTE].count == 3
+    assert (database.aforo(), database.aforo("Aforo_parqueadero_SUR")) == (
+        {"Concierto Ñandú": 0},
+        {"Concierto Ñandú": 1},
+    )
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    _allow(database, "Aforo_parqueadero")
+    store.add(show, batch(at(50, "5", INGRESO)), START + timedelta(minutes=8))
+    assert database.aforo() == {"Concierto Ñandú": 3}
+
+
+def test_ids_that_no_key_can_hold_are_still_told_apart(store: Store) -> None:
+    show = opened(store)
+    long_ids = [at(10, "x" * 500 + tail) for tail in ("1", "2")] + [at(10, "ñ" * 200), at(10, "1", camera="C" * 300)]
+    assert len(add(store, show, *long_ids).new) == 4
+    assert add(store, show, *long_ids).already == 4
+    assert store.occupancies(show)[NORTE].count == 4
+    assert sum(store.counts(show).values()) == 4
+
+
+def _insisting(work: Callable[[], _T]) -> _T:
+    while True:
+        try:
+            return work()
+        except StoreUnavailable:
+            continue
+
+
+def _assert_right(database: Database, events: list[AccEvent]) -> None:
+    store = database.store()
+    show = opened(store)
+    right = {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert show.occupancies == right
+    assert store.rebuild(show) == right
+    assert sum(store.counts(show).values()) == len(events)
+    doors = [event for event in events if event.name == PUERTA]
+    assert len(database.history()) == len(doors) == store.history_count(show)
+    assert database.aforo() == {"Concierto Ñandú": right[NORTE].count}
+    assert database.aforo("Aforo_parqueadero_SUR") == {"Concierto Ñandú": right[SUR].count}
+
+
+def _refuse(database: Database, table: str, unless: str) -> None:
+    """Let a table of the stadium's refuse the rows that do not fit."""
+    if database.sqlite:
+        condition = " ".join(f"NEW.{word}" if word in {"cameraId", "aforo"} else word for word in unless.split())
+        for verb in ("INSERT", "UPDATE"):
+            database.run(
+                f"CREATE TRIGGER refuse_{verb} BEFORE {verb} ON {table} WHEN NOT ({condition})"
+                " BEGIN SELECT RAISE(ABORT, 'no se admite'); END"
+            )
+    else:
+        database.run(f"ALTER TABLE {table} ADD CONSTRAINT refuse_{table} CHECK ({unless})")
+
+
+def _allow(database: Database, table: str) -> None:
+    if database.sqlite:
+        database.run("DROP TRIGGER refuse_INSERT", "DROP TRIGGER refuse_UPDATE")
+    else:
+        database.run(f"ALTER TABLE {table} DROP CONSTRAINT refuse_{table}")

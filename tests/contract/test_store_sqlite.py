@@ -1,0 +1,119 @@
+"""What only SQLite does: its file, its folder, its one writer; and the versions of our own tables."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Table
+from tests.contract.stores import BOGOTA, NORTE, Database, add, at, opened, zones
+
+from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
+from aforo.store import Store, dialects, schema, tables
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path / 'aforo.db'}")
+    yield made
+    made.close()
+
+
+def test_another_writer_is_waited_for_not_fatal(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialects, "_BUSY_TIMEOUT", 0.01)
+    store = database.store()
+    show = opened(store)
+    with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="database is locked"):
+            add(store, show, at(10, "1"))
+        other.execute("ROLLBACK")
+    assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
+
+
+def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
+    store = database.store()
+    show = opened(store)
+    add(store, show, at(10, "1"))
+    reader = database.store(opened=False)
+    with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert reader.occupancies(show)[NORTE].count == 1
+        other.execute("ROLLBACK")
+
+
+def test_the_file_is_kept_in_wal_and_commits_whole(database: Database) -> None:
+    database.store()
+    assert database.rows("PRAGMA journal_mode") == [("wal",)]
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "says"),
+    [
+        ("sqlite:////no-such-folder/aforo.db", StoreNotReady, "No existe la carpeta /no-such-folder"),
+        ("sqlite:////tmp", StoreUnavailable, "unable to open database file"),
+        ("oracle://x:secreto@y/z", StoreNotReady, "No se admite la base de datos «oracle»"),
+        ("esto no es una URL con secreto", BadSetting, "no es una URL"),
+    ],
+)
+def test_says_what_is_wrong_with_the_place(url: str, error: type[AforoError], says: str) -> None:
+    with pytest.raises(error) as raised:
+        Store(url, zones(), BOGOTA).open()
+    assert says in str(raised.value)
+    assert "secreto" not in str(raised.value)
+
+
+def test_a_file_that_is_no_database_is_not_ready(tmp_path: Path) -> None:
+    file = tmp_path / "aforo.db"
+    file.write_text("esto no es SQLite, " * 100)
+    with pytest.raises(StoreNotReady, match="file is not a database"):
+        Store(f"sqlite:///{file}", zones(), BOGOTA).open()
+
+
+# The versions of our own tables.
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
+    database.store()
+
+    def ours(item: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+        table = item if isinstance(item, Table) else getattr(item, "table", None)
+        return (name if kind == "table" else getattr(table, "name", "")).startswith("aforo_") and (  # type: ignore[union-attr]
+            name != schema.VERSION_TABLE
+        )
+
+    with database.connect() as connection:
+        options = {"include_object": ours, "compare_type": True, "version_table": schema.VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:
+    folder = Path(schema.__file__).parent / "migrations"
+    scripts = ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+    assert scripts.get_current_head() == schema.HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == schema.KNOWN
+
+
+def test_the_tables_of_a_newer_program_are_left_alone(database: Database) -> None:
+    database.store().close()
+    database.run("UPDATE aforo_version SET version_num = '9999'")
+    with pytest.raises(StoreNotReady, match=r"versión más nueva del programa \(9999"):
+        database.store()
+
+
+def test_alembic_is_not_imported_where_there_is_nothing_to_do(database: Database) -> None:
+    database.store().close()
+    script = (
+        "import sys; from aforo.store import Store; from zoneinfo import ZoneInfo\n"
+        f"Store({database.url!r}, (), ZoneInfo('America/Bogota')).open()\n"
+        "print('alembic' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
