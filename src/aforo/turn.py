@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from aforo.acc import Acc
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
-from aforo.errors import AccError, AccRejectedLogin, AccUnreachable
+from aforo.errors import AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
 from aforo.model import Batch, Feed, Page, ScheduledEvent
 from aforo.rules import Rules
 from aforo.together import Together
@@ -99,6 +99,7 @@ class Turns:
         self._asks: set[asyncio.Task[None]] = set()
         self._together = Together(acc)
         self._told: set[Feed] = set()
+        self._incomplete: set[str] = set()
         self._was_down = False
         self._probe_at = -math.inf
 
@@ -206,21 +207,29 @@ class Turns:
         waiting: Batch | None = None
         read = 0
         seen: set[int] = set()
-        async with aclosing(self._pages(ask)) as pages:
-            async for page in pages:
-                batch = self._rules.sift(page, errand.event, errand.cameras)
-                self._on_read(batch)
-                self._together.remember(ask, page)
-                if errand.census is not None:
-                    errand.census.count(batch, seen)
-                if waiting is not None:
-                    await self._sink.put(waiting)
-                waiting = batch
-                read += len(page.events)
+        try:
+            async with aclosing(self._pages(ask)) as pages:
+                async for page in pages:
+                    batch = self._rules.sift(page, errand.event, errand.cameras)
+                    self._on_read(batch)
+                    self._together.remember(ask, page)
+                    if errand.census is not None:
+                        errand.census.count(batch, seen)
+                    if waiting is not None:
+                        await self._sink.put(waiting)
+                    waiting = batch
+                    read += len(page.events)
+        except AccIncomplete as error:
+            self._note_incomplete(ask, error)  # all that could be had was given: asking again would give no more
         last = waiting or Batch()
         last.checkpoints = dict.fromkeys(ask.feeds, ask.window.until)
         await self._sink.put(last)
         return read
+
+    def _note_incomplete(self, ask: Ask, error: AccIncomplete) -> None:
+        if error.what not in self._incomplete:
+            self._incomplete.add(error.what)
+            _log.error("%s: %s", self._name(ask.cameras[0]) if len(ask.cameras) == 1 else _names(ask), error)
 
     async def _pages(self, ask: Ask) -> AsyncGenerator[Page, None]:
         patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
