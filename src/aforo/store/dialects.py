@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from aforo.store.border import Allows
 
 _BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
 _CACHE_KIB = 32_768  # of pages in memory: an evening's newest part, whatever the size of the file
+_ROWS_AT_ONCE = 200  # in one INSERT: with our widest table far below the parameters that any SQLite takes
 _CHECKPOINT_PAGES = 4_000  # pages (16 MB) of WAL before they are moved to the file: fewer rewrites of the same page
 
 
@@ -108,8 +110,17 @@ class Sqlite:
         return None
 
     def insert_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run a compiled statement for every row."""
-        connection.exec_driver_sql(sql, list(rows))
+        """Run a compiled statement for every row; an INSERT for many rows at a time, which takes half as long.
+
+        The driver lets go of the interpreter at every step: fewer steps also leave the rest of the program in peace.
+        """
+        start, values, one = sql.partition(" VALUES ")
+        whole = len(rows) - len(rows) % _ROWS_AT_ONCE if values else 0
+        for first in range(0, whole, _ROWS_AT_ONCE):
+            several = tuple(chain.from_iterable(rows[first : first + _ROWS_AT_ONCE]))
+            connection.exec_driver_sql(f"{start}{values}{', '.join([one] * _ROWS_AT_ONCE)}", several)
+        if whole < len(rows):
+            connection.exec_driver_sql(sql, list(rows[whole:]))
 
 
 def dialect_for(url: URL) -> Dialect:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from aforo.model import AccEvent, Verdict
 from aforo.store import tables
@@ -72,35 +72,41 @@ class Ledger:
 
         Without ``history`` the rows for that table are noted as refused. Raises StoreRejectedRow.
         """
-        numbers = self._directory.source_numbers(connection, {event[3:] for event in new.values()})
-        verdicts = {event.name: judge(event.name) for event in {event[3:]: event for event in new.values()}.values()}
+        # What an event says, all but when and which one: some dozens of different ones, so that each is looked at once.
+        said = [event[3:] for event in new.values()]
+        numbers = self._directory.source_numbers(connection, said)
+        verdicts = {one: judge(one[1]) for one in set(said)}
         written = WRITTEN if history else REFUSED
-        marks = {name: written if verdict.history else NOT_HISTORY for name, verdict in verdicts.items()}
-        self._link.insert(
-            connection,
-            tables.events,
-            [
-                (occurred_ms, server, this_id, numbers[event[3:]], book.show_id, marks[event[4]], seen_ms)
-                for (occurred_ms, server, this_id), event in new.items()
-            ],
-        )
+        rest = {
+            one: (numbers[one], book.show_id, written if verdict.history else NOT_HISTORY, seen_ms)
+            for one, verdict in verdicts.items()
+        }
+        self._link.insert(connection, tables.events, [(*key, *rest[one]) for key, one in zip(new, said, strict=True)])
         if history:
-            kept = [(key[0], event[3:]) for key, event in new.items() if marks[event[4]]]
+            due = {one for one, verdict in verdicts.items() if verdict.history}
+            kept = [(key[0], one) for key, one in zip(new, said, strict=True) if one in due]
             self._add_history(connection, book, kept)
-        moves = {name: verdict.movements for name, verdict in verdicts.items() if verdict.movements}
-        return self._steps(connection, ((*key, moves[event[4]]) for key, event in new.items() if event[4] in moves))
+        moves = {one: verdict.movements for one, verdict in verdicts.items() if verdict.movements}
+        return self._steps(connection, [(*key, moves[one]) for key, one in zip(new, said, strict=True) if one in moves])
 
     def steps(self, connection: Connection, book: Book, span: tuple[int, int], judge: Judge) -> dict[str, list[Step]]:
         """The movements of a show in ``[since, until)`` (epoch ms), corrections too, per zone and in order."""
         since_ms, until_ms = max(span[0], book.since_ms), min(span[1], book.until_ms)
-        entries = self._entries(connection, book, since_ms, until_ms)
-        verdicts = self._verdicts(connection, entries, judge)
+        inside = self._inside(book, since_ms, until_ms)
+        table = tables.events.c
+        sources = connection.scalars(select(table.source).where(*inside).distinct()).all()
+        verdicts = self._verdicts(connection, sources, judge)
         moving = {source: verdict.movements for source, verdict in verdicts.items() if verdict.movements}
-        found = self._steps(connection, ((*entry[:3], moving[entry[3]]) for entry in entries if entry[3] in moving))
+        if len(moving) <= self._link.dialect.most_parameters:  # most of an evening are doors, which move no zone
+            inside.append(table.source.in_(moving))
+        rows = connection.execute(
+            select(table.occurred_ms, table.server, table.this_id, table.source).where(*inside)
+        ).all()
+        found = self._steps(connection, [(*row[:3], moving[row[3]]) for row in rows if row[3] in moving])
         for zone, corrections in book.corrections.items():
-            inside = [step for step in corrections if since_ms <= step[0] < until_ms]
-            if inside:
-                found[zone] = sorted(found.get(zone, []) + inside)
+            mine = [step for step in corrections if since_ms <= step[0] < until_ms]
+            if mine:
+                found[zone] = sorted(found.get(zone, []) + mine)
         return found
 
     def write_owed(self, connection: Connection, book: Book, judge: Judge, *, refused_only: bool = False) -> int:
@@ -110,7 +116,7 @@ class Ledger:
         """
         written = 0
         for entries in self._all(connection, book, refused_only=refused_only):
-            verdicts = self._verdicts(connection, entries, judge)
+            verdicts = self._verdicts(connection, [entry.source for entry in entries], judge)
             owed = [entry for entry in entries if entry.history != WRITTEN and verdicts[entry.source].history]
             if owed:
                 sources = self._directory.sources(connection, {entry.source for entry in owed})
@@ -155,12 +161,11 @@ class Ledger:
         return known
 
     def _steps(
-        self, connection: Connection, moving: Iterable[tuple[int, int, str, Sequence[tuple[str, int]]]]
+        self, connection: Connection, moving: Sequence[tuple[int, int, str, Sequence[tuple[str, int]]]]
     ) -> dict[str, list[Step]]:
         found: defaultdict[str, list[Step]] = defaultdict(list)
-        rows = list(moving)
-        servers = self._directory.servers(connection, {row[1] for row in rows})
-        for occurred_ms, server, this_id, moves in rows:
+        servers = self._directory.servers(connection, {row[1] for row in moving})
+        for occurred_ms, server, this_id, moves in moving:
             for zone, delta in moves:
                 found[zone].append((occurred_ms, seq(this_id), servers[server], this_id, delta))
         for steps in found.values():
@@ -176,8 +181,8 @@ class Ledger:
         ]
         self._legacy.add_history(connection, rows)
 
-    def _verdicts(self, connection: Connection, entries: Iterable[Entry], judge: Judge) -> dict[int, Verdict]:
-        numbers = {entry[3] for entry in entries}
+    def _verdicts(self, connection: Connection, sources_said: Iterable[int], judge: Judge) -> dict[int, Verdict]:
+        numbers = set(sources_said)
         sources = self._directory.sources(connection, numbers)
         return {number: judge(sources[number].name) for number in numbers}
 
@@ -197,10 +202,15 @@ class Ledger:
         table = tables.events.c
         rows = connection.execute(
             select(table.occurred_ms, table.server, table.this_id, table.source, table.history)
-            .where(table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == book.show_id)
+            .where(*self._inside(book, since_ms, until_ms))
             .order_by(table.occurred_ms, table.server, table.this_id)
         )
         return [Entry(*row) for row in rows.all()]
+
+    def _inside(self, book: Book, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
+        """The show's entries in ``[since_ms, until_ms)``."""
+        table = tables.events.c
+        return [table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == book.show_id]
 
 
 def _rounded(count: int, most: int) -> int:
