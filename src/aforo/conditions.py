@@ -69,7 +69,7 @@ def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[
         if state.absent and feed.camera_id not in board.coverage.unknown_cameras():
             continue  # another server of the site has it
         yield Condition(
-            Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"La cámara {name} no contesta."
+            Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"No contesta: {name}."
         )
 
 

@@ -25,10 +25,6 @@ def matches(password: str, stored: str) -> bool:
     return hmac.compare_digest(_scrypt(password, _bytes(salt), int(n), int(r), int(p)), _bytes(digest))
 
 
-# What a login with an unknown name is compared with, so that it takes as long as any other.
-NOBODY = hashed(os.urandom(8).hex())
-
-
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
 
@@ -39,3 +35,7 @@ def _text(raw: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+# What a login with an unknown name is compared with, so that it takes as long as any other.
+NOBODY = hashed(os.urandom(8).hex())

@@ -76,7 +76,7 @@ class Sessions:
         """A new session's cookie and how many seconds it lives; ``name`` "" only reads."""
         lives = _OPERATOR_SECONDS if name else _READER_SECONDS
         claim = {"name": name, "until": int(seconds) + lives, "id": os.urandom(12).hex()}
-        payload = urlsafe_b64encode(json.dumps(claim, ensure_ascii=False).encode()).decode()
+        payload = urlsafe_b64encode(json.dumps(claim).encode()).decode().rstrip("=")  # a cookie takes no "=" unquoted
         return f"{payload}.{self._sign(payload)}", lives
 
     def visitor(self, cookie: str, seconds: float) -> Visitor:
@@ -84,7 +84,7 @@ class Sessions:
         payload, _, signature = cookie.partition(".")
         if not self.closed or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
             return Visitor()
-        claim = json.loads(urlsafe_b64decode(payload))
+        claim = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         if claim["until"] <= seconds or claim["id"] in self._logouts:
             return Visitor()
         operator = self._operators.get(claim["name"].casefold())

@@ -106,12 +106,15 @@ class Hub:
         if len(self._clients) >= self._most_clients:
             raise TooManyClients
         client = Client()
+        if not self._clients:
+            self._told_series, self._told_evening = self._board.changes, self._board.evening
         self._clients.add(client)
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
             while not client.closed:
                 if client.lost:
                     client.lost = False
+                    self._told.clear()  # the next frame tells all: this state may lie between two frames
                     yield _frame("state", self.state())
                 frame = await client.next()
                 if frame is not None:

@@ -37,7 +37,7 @@ function layout(more) {
   const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickfont: { color: text, size: 14 }, automargin: true };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: css("--font"), color: text, size: 14 },
-    margin: { l: 52, r: 12, t: 8, b: 36 }, separators: ",.", dragmode: "zoom", hovermode: "x unified", autosize: true,
+    margin: { l: 52, r: 12, t: 8, b: 10 }, separators: ",.", dragmode: "zoom", hovermode: "x unified", autosize: true,
     hoverlabel: { bgcolor: css("--surface-high"), bordercolor: line, font: { color: css("--text"), size: 14 } },
     legend: { orientation: "h", y: 1.12, x: 0, font: { color: css("--text"), size: 15 } },
     uirevision: "kept", ...more,

@@ -44,8 +44,7 @@ export function zones(state, may, onCorrect) {
       make("header", {}, part("name", "h2"), part("level", "span", { class: "level" })),
       make("p", { class: "count" }, part("count", "span", { class: "figure" }), part("note", "span", { class: "note", hidden: true })),
       make("div", { class: "capacity", "data-part": "capacity" }, make("div", { class: "bar", "aria-hidden": true }, part("bar")), part("percent", "p")),
-      make("dl", {}, fact("Entradas", "entries"), fact("Salidas", "exits"), fact("En 15 min", "trend")),
-      make("footer", {}, part("swallowed", "p", { class: "hint" }), button));
+      make("dl", {}, fact("Entradas", "entries"), fact("Salidas", "exits"), fact("En 15 min", "trend"), fact("En cero", "swallowed"), button));
   }, (card, zone, place) => {
     const part = (name) => card.querySelector(`[data-part="${name}"]`);
     const [word, sign] = LEVELS[zone.level];
@@ -63,7 +62,8 @@ export function zones(state, may, onCorrect) {
     part("capacity").dataset.known = zone.capacity !== null;
     part("bar").style.width = `${Math.min(100, zone.percent ?? 0)}%`;
     text(part("percent"), zone.capacity === null ? "Cupo sin definir" : `${format.percent(zone.percent)} de ${format.number(zone.capacity)}`);
-    text(part("swallowed"), zone.swallowed ? `${format.number(zone.swallowed)} salidas con la zona en cero` : "");
+    text(part("swallowed"), format.number(zone.swallowed));
+    part("swallowed").parentElement.title = "Salidas que encontraron la zona en cero: mide cuánto fallan las cámaras";
     part("correct").hidden = !may.offer;
   });
 }
@@ -137,12 +137,12 @@ export function doors(state) {
     const [name, total, last, bar] = element.children;
     text(name, door.name);
     text(total, format.number(door.total));
-    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)} en 5 min · +${format.number(door.last_15)} en 15`);
-    element.title = `${door.name}: ${door.entries} entradas, ${door.exits} salidas`;
+    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)} / +${format.number(door.last_15)}`);
+    element.title = `${door.name}: ${door.entries} entradas, ${door.exits} salidas; +${door.last_5} en 5 minutos, +${door.last_15} en 15`;
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
-  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos en ${state.doors.length} puertas` : "Ninguna puerta ha contado");
+  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · en cada una: total, +5 y +15 min` : "Ninguna puerta ha contado");
 }
 
 export function cameras(state) {
@@ -192,6 +192,7 @@ export function alerts(state) {
   const full = new Set(active.filter((one) => one.kind === "zone_full").map((one) => one.subject));
   const shown = active.filter((one) => !(one.kind === "zone_warning" && full.has(one.subject)));
   $("alerts").hidden = !shown.length;
+  document.body.classList.toggle("has-alerts", shown.length > 0);
   keyed($("alerts"), shown, (one) => one.id, () => make("p", { class: "alert" }, make("strong"), make("span", { class: "since" })), (element, one) => {
     element.dataset.kind = one.kind;
     text(element.children[0], one.text);

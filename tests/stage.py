@@ -1,0 +1,161 @@
+"""The page on a stage: real store, writer, board, alerts and web server; only the cameras' events are handed in.
+
+The evening's time stands where the test puts it: ``play`` moves it on, and stores what the crowd did until then.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+
+from aforo import web
+from aforo.board import Board, Past, Signs
+from aforo.clock import SystemClock
+from aforo.coverage import Coverage
+from aforo.model import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, Stored, Window
+from aforo.notices import watching
+from aforo.rules import Rules, zones_from
+from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
+from aforo.settings.models import STADIUM_ZONES
+from aforo.simulator import Crowd, Plan
+from aforo.simulator.recording import instant_of, milliseconds
+from aforo.store import Store, Writer
+from aforo.web.passwords import hashed
+
+START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá
+BOGOTA = ZoneInfo("America/Bogota")
+PASSWORD = "Campín 1938"
+STORED = ("contains:PUERTA", "contains:AFORO ENTRADA SENCIA", "equals:INGRESO PERSONAS ENTRADA MARATON")
+CAPACITIES = (800, 520, 420)
+
+
+class StageClock(SystemClock):
+    """The evening's time stands still until the test moves it; waiting is short and real."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__()
+        self.instant = now
+
+    def now(self) -> datetime:
+        return self.instant
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.05))
+
+
+def operators(*names: str) -> list[OperatorSettings]:
+    return [OperatorSettings(name=name, password_hash=SecretStr(hashed(PASSWORD))) for name in names]
+
+
+def capped_zones(capacities: Sequence[int] = CAPACITIES) -> list[ZoneSettings]:
+    return [
+        zone.model_copy(update={"capacity": capacity}) for zone, capacity in zip(STADIUM_ZONES, capacities, strict=True)
+    ]
+
+
+@dataclass
+class Stage:
+    """Everything that a test may touch."""
+
+    clock: StageClock
+    crowd: Crowd
+    event: ScheduledEvent
+    board: Board
+    coverage: Coverage
+    rules: Rules
+    store: Store
+    writer: Writer
+    database: Path
+    url: str = ""
+    played: datetime = field(default=START)
+
+    async def play(self, until: datetime, *, stored: bool = True, silent: Sequence[str] = ()) -> None:
+        """Let the evening go on until then; cameras in ``silent`` are not asked. ``stored``: wait for the database."""
+        fresh: defaultdict[str, list[AccEvent]] = defaultdict(list)
+        cameras = [camera for camera in self.crowd.allowed if camera not in silent]
+        for passage in self.crowd.recording.passages(milliseconds(self.played), milliseconds(until), cameras):
+            kind = passage.kind
+            instant, area = instant_of(passage.at), kind.area or ""
+            fresh[kind.camera_id].append(
+                AccEvent(kind.server_id, str(passage.number), instant, kind.camera_id, kind.name, area, kind.activity)
+            )
+        self.clock.instant = self.played = until
+        for camera in cameras:
+            batch = self.rules.sift(Page(fresh[camera]), self.event, frozenset(self.crowd.allowed))
+            for feed, state in self.coverage.feeds.items():
+                if feed.camera_id == camera:
+                    state.answered_until = until
+                    batch.checkpoints[feed] = until
+            self.board.read(batch)
+            await self.writer.put(batch)
+        if stored:
+            await self.writer.drain()
+        self.board.notify()
+
+    def at(self, minutes: float) -> datetime:
+        """So many minutes after the event's start."""
+        return START + timedelta(minutes=minutes)
+
+
+@asynccontextmanager
+async def staged(
+    folder: Path,
+    *,
+    settings: WebSettings | None = None,
+    alerts: AlertsSettings | None = None,
+    zones: Sequence[ZoneSettings] | None = None,
+    crowd: Crowd | None = None,
+    port: int = 0,
+    shown: bool = True,
+) -> AsyncIterator[Stage]:
+    """A stage with the page open."""
+    crowd = crowd or Crowd(Plan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1))
+    zones = list(zones or capped_zones())
+    event = ScheduledEvent(date(2026, 11, 24), "Millonarios – Santa Fe", Window(START, START + timedelta(hours=7)))
+    clock = StageClock(START)
+    rules = Rules(map(Matcher.parse, STORED), zones_from(zones))
+    database = folder / "stage.db"
+    address = f"sqlite:///{database}"
+
+    def make_store() -> Store:
+        return Store(address, zones_from(zones), BOGOTA)
+
+    store, board = make_store(), Board(zones)
+    async with Writer(store, clock) as writer:
+
+        def on_stored(batch: Batch, stored: Stored) -> None:
+            board.apply(stored, clock.now(), batch)
+
+        writer.on_stored = on_stored
+        board.signs = Signs(
+            database_down_since=lambda: writer.down_since,
+            waiting=lambda: writer.waiting,
+            pending=lambda: writer.pending,
+        )
+        await writer.call(store.open)
+        show = await writer.show(event, rules.verdict, rules.fingerprint)
+        coverage = Coverage(event.window, timedelta(seconds=120))
+        coverage.follow([Feed(crowd.servers[0].id, camera) for camera in crowd.allowed], show.checkpoints)
+        board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})
+        board.open(show, coverage, clock.now())
+        board.recall(await writer.call(lambda: Past(store.minutes(show), store.doors(show), store.corrections(show))))
+        stage = Stage(clock, crowd, event, board, coverage, rules, store, writer, database)
+        desk = web.Desk(board, writer, store, make_store, clock)
+        settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
+        rooms = web.Rooms(settings, board, clock, "America/Bogota", (alerts or AlertsSettings()).stale, desk)
+        async with (
+            watching(alerts or AlertsSettings(), board, clock, writer, store),
+            web.serving(rooms, free_port=not port) as page,
+        ):
+            assert page is not None
+            if shown:
+                async with asyncio.timeout(10):
+                    await page.ready.wait()
+            stage.url = page.url
+            yield stage

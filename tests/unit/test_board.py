@@ -1,0 +1,156 @@
+"""The board's provisional numbers are what the store will say: the same events, each once."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aforo.board import Board, Signs
+from aforo.coverage import Coverage
+from aforo.model import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
+from aforo.occupancy import Stretch, whole
+from aforo.rules import Rules, zones_from
+from aforo.series import minute_of, step_of
+from aforo.settings import ZoneSettings
+from aforo.store import Show
+
+START = datetime(2026, 11, 24, 21, tzinfo=UTC)
+ZONES = [ZoneSettings(name="Norte", table="T", entries=["contains:ENTRA"], exits=["contains:SALE"], initial=2)]
+RULES = Rules([Matcher.parse("contains:PUERTA")], zones_from(ZONES))
+EVENT = ScheduledEvent(date(2026, 11, 24), "Partido", Window(START, START + timedelta(hours=2)))
+FEED = Feed("s", "c")
+
+
+def event(number: int, seconds: float, name: str = "ENTRA") -> AccEvent:
+    return AccEvent("s", str(number), START + timedelta(seconds=seconds), "c", name, "", "OBJECT_COUNTING_ENTER")
+
+
+class Fake:
+    """A board, and a database that is what the test says; it counts as the store does."""
+
+    def __init__(self) -> None:
+        self.board = Board(ZONES)
+        self.down: datetime | None = None
+        self.waiting: list[Batch] = []
+        self.ledger: dict[tuple[str, str], AccEvent] = {}
+        self.board.signs = Signs(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
+        coverage = Coverage(EVENT.window, timedelta(seconds=120))
+        coverage.follow([FEED], {})
+        self.board.open(Show(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.verdict, ""), coverage, START)
+
+    def read(self, *events: AccEvent) -> None:
+        batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
+        self.board.read(batch)
+        self.waiting.append(batch)
+        if self.down is None:
+            self.store()
+        self.board.look()
+
+    def store(self) -> None:
+        for batch in self.waiting:
+            new = [one for one in dict.fromkeys(batch.events) if (one.server_id, one.this_id) not in self.ledger]
+            self.ledger.update({(one.server_id, one.this_id): one for one in new})
+            touched = {minute_of(one) for one in new}
+            minutes = {"Norte": {minute: self.stretch(minute) for minute in touched}}
+            stored = Stored(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
+            self.board.apply(stored, START + timedelta(hours=1), batch)
+        self.waiting.clear()
+
+    def stretch(self, minute: int) -> Stretch:
+        return counted([one for one in self.ledger.values() if minute_of(one) == minute])
+
+    def truth(self, extra: Sequence[AccEvent] = ()) -> Occupancy:
+        known = {(one.server_id, one.this_id): one for one in (*self.ledger.values(), *extra)}
+        minutes = {minute_of(one) for one in known.values()}
+        stretches = {minute: counted([one for one in known.values() if minute_of(one) == minute]) for minute in minutes}
+        return whole(stretches).occupancy("Norte", 2)
+
+
+def counted(events: Sequence[AccEvent]) -> Stretch:
+    steps = [step_of(one, delta) for one in events for _, delta in RULES.verdict(one.name).movements]
+    return Stretch.of(step.delta for step in sorted(steps))
+
+
+def test_the_count_follows_only_what_was_stored_while_the_database_is_there() -> None:
+    fake = Fake()
+    fake.read(event(1, 10), event(2, 70, "SALE"))
+    assert fake.board.occupancy("Norte") == Occupancy("Norte", 1, 1, 2, 0)
+    assert not fake.board.provisional
+
+
+def test_while_the_database_is_away_the_count_goes_on_and_says_so() -> None:
+    fake = Fake()
+    fake.read(event(1, 10))
+    fake.down = START
+    fake.read(event(2, 60), event(3, 61))
+    assert fake.board.provisional
+    assert fake.board.occupancy("Norte").count == 5
+    assert fake.board.occupancies["Norte"].count == 3
+    assert fake.board.count_at("Norte", START + timedelta(seconds=60)) == 3
+
+
+def test_what_is_read_again_counts_once() -> None:
+    fake = Fake()
+    fake.read(event(1, 10), event(2, 20))
+    fake.down = START
+    fake.read(event(2, 20), event(3, 30))
+    fake.read(event(1, 10), event(3, 30), event(4, 40))
+    assert fake.board.occupancy("Norte").count == 6
+
+
+def test_when_it_is_back_nothing_is_provisional_and_the_number_does_not_jump() -> None:
+    fake = Fake()
+    fake.down = START
+    fake.read(event(1, 10), event(2, 20), event(3, 30, "PUERTA 1"))
+    before = fake.board.occupancy("Norte")
+    fake.store()
+    fake.board.look()
+    assert fake.board.occupancy("Norte") == before
+    fake.down = None
+    fake.board.look()
+    assert not fake.board.provisional
+    assert not fake.board.pending.active
+    assert fake.board.occupancy("Norte") == fake.board.occupancies["Norte"] == before
+
+
+def test_a_late_event_changes_its_own_minute_of_the_curve() -> None:
+    fake = Fake()
+    fake.read(event(1, 300))
+    fake.read(event(2, 10))
+    assert [count for _, count in fake.board.curves["Norte"]] == [3, 4]
+    zones, _ = fake.board.touched(0)
+    assert len(zones) == 2
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=8),
+        min_size=1,
+        max_size=6,
+    ),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_whatever_is_read_again_and_whenever_the_database_goes(
+    pages: list[list[tuple[int, bool]]], downs: list[bool]
+) -> None:
+    fake = Fake()
+    for page, down in zip(pages, downs, strict=False):
+        fake.down = START if down else None
+        if not down:
+            fake.store()
+        fake.read(*(event(number, number * 7, "ENTRA" if number % 3 else "SALE") for number, _ in page))
+        waiting = [one for batch in fake.waiting for one in batch.events]
+        assert fake.board.occupancy("Norte").count == approximate(fake, waiting)
+
+
+def approximate(fake: Fake, waiting: Sequence[AccEvent]) -> int:
+    """What the store will say, what is not stored counted at the end of its minute."""
+    stored = {(one.server_id, one.this_id) for one in fake.ledger.values()}
+    fresh = {one for one in waiting if (one.server_id, one.this_id) not in stored}
+    minutes = {minute_of(one) for one in (*fake.ledger.values(), *fresh)}
+    stretches = {
+        minute: fake.stretch(minute).then(counted([one for one in fresh if minute_of(one) == minute]))
+        for minute in minutes
+    }
+    return whole(stretches).occupancy("Norte", 2).count
