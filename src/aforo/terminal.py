@@ -18,7 +18,7 @@ from rich.text import Text
 from aforo.board import Board
 from aforo.model import Occupancy, ScheduledEvent
 
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS = " ▁▂▃▄▅▆▇█"
 _COLORS = ("cyan", "green", "magenta", "yellow", "blue")
 _LEVELS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
@@ -31,8 +31,9 @@ class LastNews(logging.Handler):
         self.records: deque[logging.LogRecord] = deque(maxlen=lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record."""
-        self.records.append(record)
+        """Keep the record; each camera's line of each turn would push all others out."""
+        if not str(record.msg).startswith("Cámara %s"):
+            self.records.append(record)
 
 
 @dataclass(slots=True)
@@ -61,11 +62,12 @@ class View:
             return Panel("Esperando el evento…", title="Aforo")
         done, whole = self.now - event.window.since, event.window.until - event.window.since
         bar = ProgressBar(total=whole.total_seconds(), completed=max(0.0, min(done, whole).total_seconds()))
-        counts = f"{self.board.stored:,} eventos guardados · {self.board.repeated:,} repetidos, no contados de nuevo"
+        stored, repeated = (f"{number:,}".replace(",", ".") for number in (self.board.stored, self.board.repeated))
+        counts = f"{stored} eventos guardados · {repeated} repetidos, no contados de nuevo"
         line = Table.grid(expand=True)
         line.add_column()
         line.add_column(justify="right")
-        line.add_row(f"{self._clock(self.now)}   {self.board.phase}", counts.replace(",", "."))
+        line.add_row(f"{self._clock(self.now)}   {self.board.phase}", counts)
         span = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
         return Panel(Group(line, bar), title=f"Aforo · {event.name} · {span}")
 
@@ -85,15 +87,14 @@ class View:
                 Align.center(Text(f"{occupancy.count}", style=f"bold {color}")),
                 Align.center(Text(f"entradas {occupancy.entries} · salidas {occupancy.exits}")),
                 Align.center(Text(f"salidas con la zona en cero: {occupancy.swallowed}", style="dim")),
-                Text(""),
-                Align.center(Text(self._spark(curve), style=color)),
+                *(Align.center(Text(line, style=color)) for line in self._spark(curve)),
             ),
             title=occupancy.zone,
         )
 
-    def _spark(self, curve: Sequence[tuple[datetime, int]], width: int = 30) -> str:
+    def _spark(self, curve: Sequence[tuple[datetime, int]]) -> list[str]:
         event = self.board.event
-        return "" if event is None else sparkline(curve, event, self.now, width)
+        return [] if event is None else sparkline(curve, event, self.now)
 
     def _troubles(self) -> RenderableType:
         if not self.troubles:
@@ -108,12 +109,14 @@ class View:
         return instant.astimezone(self.timezone).strftime("%H:%M")
 
 
-def sparkline(curve: Sequence[tuple[datetime, int]], event: ScheduledEvent, now: datetime, width: int) -> str:
-    """The curve from the event's start until now, drawn with blocks; each one the aforo at the end of its step."""
+def sparkline(
+    curve: Sequence[tuple[datetime, int]], event: ScheduledEvent, now: datetime, *, width: int = 32, height: int = 3
+) -> list[str]:
+    """The curve from the event's start until now in lines of blocks; each column the aforo at the end of its step."""
     since, until = event.window
     step = max((until - since) / width, timedelta(seconds=1))
     highest = max((count for _, count in curve), default=0) or 1
-    drawn = []
+    levels = []
     last = place = 0
     for number in range(1, width + 1):
         if since + (number - 1) * step > now:
@@ -121,5 +124,9 @@ def sparkline(curve: Sequence[tuple[datetime, int]], event: ScheduledEvent, now:
         while place < len(curve) and curve[place][0] <= since + number * step:
             last = curve[place][1]
             place += 1
-        drawn.append(_BARS[round(last / highest * (len(_BARS) - 1))])
-    return "".join(drawn)
+        levels.append(round(last / highest * height * (len(_BARS) - 1)))
+    lines = []
+    for line in range(height - 1, -1, -1):
+        filled = (min(max(level - line * (len(_BARS) - 1), 0), len(_BARS) - 1) for level in levels)
+        lines.append("".join(_BARS[eighths] for eighths in filled).ljust(width))
+    return lines
