@@ -38,13 +38,14 @@ class LastNews(logging.Handler):
 
 @dataclass(slots=True)
 class View:
-    """What one drawing shows. ``now`` is aware UTC; ``troubles`` are Spanish sentences."""
+    """What one drawing shows. ``now`` is aware UTC; ``troubles`` are Spanish sentences; ``page`` is the page's URL."""
 
     board: Board
     now: datetime
     timezone: ZoneInfo
     troubles: Sequence[str]
     news: LastNews
+    page: str = ""
 
     def __rich__(self) -> RenderableType:
         layout = Layout()
@@ -69,7 +70,8 @@ class View:
         line.add_column(justify="right")
         line.add_row(f"{self._clock(self.now)}   {self.board.phase}", counts)
         span = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
-        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {span}")
+        page = f"Página: {self.page}" if self.page else None
+        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {span}", subtitle=page)
 
     def _zones(self) -> RenderableType:
         row = Layout()
