@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -21,7 +22,15 @@ from aforo.clock import Clock, SystemClock
 from aforo.logs import logging_to
 from aforo.model import ScheduledEvent, Window
 from aforo.monitor import Monitor
-from aforo.settings import AccSettings, DatabaseSettings, LogSettings, MonitorSettings, Settings, WebSettings
+from aforo.settings import (
+    AccSettings,
+    DatabaseSettings,
+    LogSettings,
+    MonitorSettings,
+    ReportSettings,
+    Settings,
+    WebSettings,
+)
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
 from aforo.terminal import LastNews, View
 
@@ -34,12 +43,27 @@ _AFTER = timedelta(minutes=10)  # grace and close, in the evening's time
 _LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))  # when another program holds the database
 
 
-def main(*, seconds: float = 60.0, port: int = 0, seed: int = 1, folder: Path | None = None) -> int:
+def main(*, seconds: float = 60.0, port: int = 8080, seed: int = 1, folder: Path | None = None) -> int:
     """Play the match in about ``seconds`` real seconds; ``port`` 0: no page. Returns 0 when the proof holds."""
     folder = folder or Path.cwd()
     console = Console()
+    port = port and _free_port(port)
+    if port:
+        console.print(f"Página del partido: http://127.0.0.1:{port}/")
     with tempfile.TemporaryDirectory(prefix="aforo-") as scratch:
         return asyncio.run(_Demo(console, folder, Path(scratch), port, seed).play(seconds))
+
+
+def _free_port(wanted: int) -> int:
+    """That port, or another one where a program has it."""
+    for port in (wanted, 0):
+        with socket.socket() as trying:
+            try:
+                trying.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(trying.getsockname()[1])
+    return 0
 
 
 class _Demo:
@@ -47,6 +71,7 @@ class _Demo:
         self._console = console
         self._database = folder / "aforo-demo.db"
         self._log_file = folder / "aforo-demo.log"
+        self._acts = folder / "aforo-demo-acta"
         self._scratch = scratch
         self._port = port
         self._seed = seed
@@ -93,6 +118,7 @@ class _Demo:
             monitor=MonitorSettings(schedule_file=schedule_file, cameras_file=cameras_file),
             log=LogSettings(file=self._log_file),
             web=WebSettings(port=self._port),
+            report=ReportSettings(folder=self._acts),
         )
 
     def _faults(self, crowd: Crowd, event: ScheduledEvent) -> Faults:
@@ -139,7 +165,9 @@ class _Demo:
         """Draw the evening four times a second where there is a terminal; else the log's lines go out as they come."""
 
         def view() -> View:
-            return View(monitor.board, clock.now(), settings.monitor.timezone, monitor.troubles(), self._news)
+            page = f"http://{settings.web.host}:{self._port}/" if self._port else ""
+            timezone = settings.monitor.timezone
+            return View(monitor.board, clock.now(), timezone, monitor.troubles(), self._news, page)
 
         if not self._console.is_terminal:
             echo = logging.StreamHandler(sys.stdout)
@@ -173,6 +201,7 @@ class _Demo:
         right = not lost and not doubled and all(truth.zones[name].aforo == aforo for name, aforo in aforos.items())
         self._console.print(f"Perdidos: {lost}. Repetidos: {doubled}. {'Todo coincide.' if right else 'NO coincide.'}")
         self._console.print(f"Base de datos: {self._database}\nRegistro: {self._log_file}")
+        self._console.print(f"Acta: {max(self._acts.glob('*.html'), default='no se pudo hacer')}")
         return 0 if right else 1
 
 

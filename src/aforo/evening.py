@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
-from aforo.closing import Closing
+from aforo.closing import Closing, Reconciliation
 from aforo.coverage import Coverage
 from aforo.model import Occupancy, ScheduledEvent
 from aforo.rooms import Rooms
@@ -27,8 +27,13 @@ class Evening:
         self._open(show)
 
     @property
+    def show(self) -> Show:
+        """The show that is watched."""
+        return self._show
+
+    @property
     def event(self) -> ScheduledEvent:
-        """The show that is watched, as the schedule has it now."""
+        """It as the schedule has it now."""
         return self._show.event
 
     async def watch(self) -> None:
@@ -46,14 +51,14 @@ class Evening:
                 wait = min(deadline - rooms.clock.monotonic(), left)
                 await wait_until_set(rooms.stopping, rooms.clock, wait)
 
-    async def close(self) -> bool:
-        """Ask for the whole event once more, store what was missing, compare. True when nothing stayed unanswered."""
+    async def close(self) -> Reconciliation:
+        """Ask for the whole event once more, store what was missing, compare."""
         closing = Closing(self._rooms, self._show)
         told = await closing.run()
         if not self._rooms.stopping.is_set():
             self._report()
             closing.tell(told)
-        return told.complete
+        return told
 
     def _open(self, show: Show) -> None:
         self._show = show

@@ -1,11 +1,14 @@
-"""What looks at an evening and takes no part in it: page and alerts. Whatever happens here, the counting goes on."""
+"""What looks at an evening and takes no part in it: page, alerts, journal, heartbeat. Without them it goes on."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from aforo import web
 from aforo.board import Board
+from aforo.chronicle import chronicling
 from aforo.clock import Clock
+from aforo.heartbeat import beating
 from aforo.notices import watching
 from aforo.rules import zones_from
 from aforo.settings import Settings
@@ -16,7 +19,7 @@ from aforo.store import Store, Writer
 async def looking(
     settings: Settings, board: Board, clock: Clock, writer: Writer, store: Store
 ) -> AsyncIterator[web.Page | None]:
-    """Show the page and warn inside the ``with``; gives the page, None where the settings want none.
+    """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
 
     Raises BadSetting for a page that would be open to the network without a password.
     """
@@ -28,5 +31,12 @@ async def looking(
 
     desk = web.Desk(board, writer, store, another, clock)
     rooms = web.Rooms(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
-    async with watching(settings.alerts, board, clock, writer, store), web.serving(rooms) as page:
+    interval = settings.monitor.interval
+    heartbeat = settings.monitor.heartbeat_url.get_secret_value()
+    async with (
+        watching(settings.alerts, board, clock, writer, store),
+        chronicling(board, clock, writer, store, timedelta(seconds=interval)),
+        beating(heartbeat, interval, board, clock),
+        web.serving(rooms) as page,
+    ):
         yield page

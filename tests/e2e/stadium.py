@@ -66,6 +66,7 @@ class Stadium:
             "AFORO_ACC__USER_NONCE": credentials["user_nonce"],
             "AFORO_ACC__USER_KEY": credentials["user_key"],
             "AFORO_WEB__PORT": "0",
+            "AFORO_REPORT__FOLDER": "",
             "PYTHONPATH": str(ROOT / "src"),
         }
         return {**os.environ, **ours, **self.settings}

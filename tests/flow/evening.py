@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 
 from aforo.monitor import Monitor
-from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, Settings, WebSettings
+from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, ReportSettings, Settings, WebSettings
 from aforo.simulator import Crowd, Simulator
 
 BOGOTA = ZoneInfo("America/Bogota")
@@ -32,6 +32,7 @@ class Evening:
     clock: FakeClock
     monitor_settings: dict[str, Any] = field(default_factory=dict)
     name: str = NAME
+    acts: Path | None = None
 
     def schedule(self, since: datetime, until: datetime) -> None:
         day, *times = (instant.astimezone(BOGOTA) for instant in (since, since, until))
@@ -61,6 +62,7 @@ class Evening:
                 **{"interval": 300.0, **self.monitor_settings},
             ),
             web=WebSettings(port=0),
+            report=ReportSettings(folder=self.acts),
         )
 
     @property

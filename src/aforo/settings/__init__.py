@@ -7,6 +7,7 @@ from aforo.settings.models import (
     EventsSettings,
     LogSettings,
     MonitorSettings,
+    ReportSettings,
     Settings,
     ZoneSettings,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "LogSettings",
     "MonitorSettings",
     "OperatorSettings",
+    "ReportSettings",
     "Settings",
     "WebSettings",
     "ZoneSettings",

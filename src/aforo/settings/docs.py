@@ -53,6 +53,7 @@ TITLES = {
     "log": "[log]: el registro",
     "web": "[web]: la página",
     "alerts": "[alerts]: los avisos",
+    "report": "[report]: el acta",
     "events": "[events]: el historial",
     "zones": "[[zones]]: las zonas",
 }

@@ -138,6 +138,20 @@ class MonitorSettings(Section):
     cameras_file: Path = setting(
         Path("ids_camaras_permitidas.json"), "Las cámaras permitidas.", "la ruta de un archivo"
     )
+    heartbeat_url: SecretStr = setting(
+        SecretStr(""), "Dirección a la que se llama tras cada vuelta buena: su silencio es una alarma; vacía: ninguna.",
+        "una URL http o https", from_file=True,
+    )  # fmt: skip
+
+
+class ReportSettings(Section):
+    """The act of an event."""
+
+    folder: OptionalFile = setting(
+        Path("informes"),
+        "Carpeta de las actas, que se hacen al cierre; vacía: ninguna.",
+        "la ruta de una carpeta, o vacía",
+    )
 
 
 class LogSettings(Section):
@@ -213,6 +227,7 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     web: WebSettings = WebSettings()
     alerts: AlertsSettings = AlertsSettings()
+    report: ReportSettings = ReportSettings()
     events: EventsSettings = EventsSettings()
     zones: list[ZoneSettings] = setting(
         STADIUM_ZONES, "Las zonas.", "una lista de tablas [[zones]] con name, table, entries y exits"
@@ -252,7 +267,7 @@ class Settings(Section):
     def secrets(self) -> list[str]:
         """Every secret value that is set, for the log's mask."""
         fields = [self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id]
-        fields += [self.web.read_token, self.alerts.webhook_url]
+        fields += [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
         fields += [operator.password_hash for operator in self.web.operators]
         odbc = self.database.odbc.get_secret_value()
         found = [field.get_secret_value() for field in fields]

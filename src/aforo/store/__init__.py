@@ -1,6 +1,6 @@
 """The only room that speaks SQL: the ledger, the stadium's tables, and what follows from each new event."""
 
-from aforo.store.account import INSTANCE, Account
+from aforo.store.account import Account
 from aforo.store.journal import Note
 from aforo.store.reading import Correction, Cursor, DoorMinute
 from aforo.store.rehearsal import Rehearsal
@@ -8,4 +8,4 @@ from aforo.store.shows import Show
 from aforo.store.store import Store
 from aforo.store.writer import Writer
 
-__all__ = ["INSTANCE", "Account", "Correction", "Cursor", "DoorMinute", "Note", "Rehearsal", "Show", "Store", "Writer"]
+__all__ = ["Account", "Correction", "Cursor", "DoorMinute", "Note", "Rehearsal", "Show", "Store", "Writer"]

@@ -14,7 +14,9 @@ from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
 from aforo.store.shows import Show
 
-INSTANCE = "instance"  # the journal's kind for a running program; its end is its last sign of life
+# The journal's kinds. An instance is a running program: its note's end is its last sign of life.
+INSTANCE, RECONCILIATION = "instance", "reconciliation"
+ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, ROW_REFUSED = "acc", "camera", "database", "row"
 _TENTH_MS = 100
 _ALIVE_FOR = 3  # a program is taken for gone after so many missed signs of life
 

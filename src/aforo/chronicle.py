@@ -1,0 +1,182 @@
+"""Keeps the journal of an evening, for the act: who ran, and what did not answer, from when to when.
+
+It only looks at the board, and the journal waits while the database is away: nothing here holds up the counting.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from aforo.board import Board, Phase
+from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.store import Show, Store, Writer
+from aforo.store.account import ACC_AWAY, CAMERA_AWAY
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_LOOK_AGAIN = 2.0  # real seconds between two looks when nothing changes
+_PACE = 0.2  # real seconds between two looks at least
+_GOODBYE = 3.0  # real seconds at the end in which the last notes may be written
+_SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
+_RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
+
+Subject = tuple[str, str]  # the journal's kind, and the camera's id or ""
+
+
+@dataclass(slots=True)
+class _Outage:
+    """One that lasts. ``note`` gives its id in the journal, once it is written."""
+
+    began: datetime
+    note: Awaitable[int]
+
+
+class Chronicle:
+    """Looks at the board and keeps the journal of the show that is open."""
+
+    def __init__(self, board: Board, clock: Clock, writer: Writer, store: Store, every: timedelta) -> None:
+        self._board = board
+        self._clock = clock
+        self._writer = writer
+        self._store = store
+        self._every = max(every, _SHORTEST_BEAT)
+        self._me = f"{socket.gethostname()}, proceso {os.getpid()}, {uuid4().hex[:8]}"
+        self._changed = asyncio.Event()
+        self._pace = SystemClock()
+        self._show: Show | None = None
+        self._began = clock.now()
+        self._beat_at: datetime | None = None
+        self._outages: dict[Subject, _Outage] = {}
+        self._others: set[str] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        """Keep the journal until cancelled."""
+        self._board.listeners.append(self._changed.set)
+        try:
+            while True:
+                await wait_until_set(self._changed, self._pace, _LOOK_AGAIN)
+                self._changed.clear()
+                await self.look()
+                await self._pace.sleep(_PACE)
+        finally:
+            self._board.listeners.remove(self._changed.set)
+
+    async def finish(self) -> None:
+        """Look a last time and let the notes be written, for some seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                await self.look(last=True)
+                while self._writing:
+                    await asyncio.wait(self._writing)
+        for task in self._writing:
+            task.cancel()
+
+    async def look(self, *, last: bool = False) -> None:
+        """Look once: begin and end what is due, and give a sign of life."""
+        board, now = self._board, self._clock.now()
+        show = board.show
+        if show is None or (board.phase not in _RUNNING and not last):
+            return
+        if self._show is None or self._show.id != show.id:
+            await self._take_up(show, now)
+        self._show = show
+        down = dict(self._down())
+        for subject in down.keys() - self._outages.keys():
+            self._begin(show, subject, *down[subject])
+        for subject in self._outages.keys() - down.keys():
+            self._do(self._end(self._outages.pop(subject), now))
+        if last or self._beat_at is None or now - self._beat_at >= self._every:
+            self._beat_at = now
+            self._do(self._beat(show, now))
+
+    def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
+        """What does not answer now, since when and why. A camera is only told of while its server is there."""
+        away = self._board.signs.link_down_since()
+        if away is not None:
+            yield (ACC_AWAY, ""), (away, "")
+            return
+        coverage = self._board.coverage
+        for feed, state in coverage.feeds.items() if coverage else ():
+            if state.failing_since is not None and not state.absent:
+                name = self._board.camera_names.get(feed.camera_id, "")
+                detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
+                yield (CAMERA_AWAY, feed.camera_id), (state.failing_since, detail)
+
+    async def _take_up(self, show: Show, now: datetime) -> None:
+        """Another show: what was open before a restart goes on, or ends at the first look."""
+        self._began, self._beat_at, self._others = now, None, set()
+        self._outages.clear()
+        for note in await self._writer.call(self._store.notes, show):
+            if note.ended is None and note.kind in {ACC_AWAY, CAMERA_AWAY}:
+                self._outages[note.kind, note.subject] = _Outage(note.began, self._do(_known(note.id)))
+
+    def _begin(self, show: Show, subject: Subject, began: datetime, detail: str) -> None:
+        kind, about = subject
+        call = self._writer.call(self._store.begin_note, kind, about, began, detail=detail, show=show)
+        self._outages[subject] = _Outage(began, self._do(call))
+
+    async def _end(self, outage: _Outage, now: datetime) -> None:
+        await self._writer.call(self._store.end_note, await outage.note, now)
+
+    async def _beat(self, show: Show, now: datetime) -> None:
+        others = await self._writer.call(self._store.account.beat, show, self._me, self._began, now, self._every)
+        alive = {note.subject for note in others}
+        for other in sorted(alive - self._others):
+            _log.warning(
+                "Otro proceso trabaja en este mismo evento y esta misma base (%s). Nada se cuenta dos veces, pero basta"
+                " con uno: compruebe si debe estar.",
+                other,
+            )
+        for other in sorted(self._others - alive):
+            _log.info("El otro proceso (%s) ya no trabaja en este evento.", other)
+        self._others = alive
+
+    def _do(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work, name="aforo-chronicle-note")
+        self._writing.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._writing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("Una anotación para el acta no se pudo guardar: %s", error)
+
+
+async def _known(note: int) -> int:
+    return note
+
+
+@asynccontextmanager
+async def chronicling(
+    board: Board, clock: Clock, writer: Writer, store: Store, every: timedelta
+) -> AsyncIterator[None]:
+    """Keep the journal inside the ``with``. Whatever happens here is told, and touches nothing else."""
+    chronicle = Chronicle(board, clock, writer, store, every)
+    task = asyncio.create_task(_guarded(chronicle), name="aforo-chronicle")
+    try:
+        yield
+    finally:
+        running = not task.done()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        if running:
+            await chronicle.finish()
+
+
+async def _guarded(chronicle: Chronicle) -> None:
+    try:
+        await chronicle.run()
+    except Exception:  # noqa: BLE001 -- a fault of the journal must not stop the counting
+        _log.exception("El diario para el acta falló; el conteo sigue.")

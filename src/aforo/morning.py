@@ -1,0 +1,68 @@
+"""After the close: what was compared goes into the journal, and the act is made. Nothing here can spoil the evening."""
+
+import json
+import logging
+from dataclasses import dataclass
+
+from aforo.closing import Reconciliation
+from aforo.errors import AforoError, StoreUnavailable
+from aforo.report import gather, make, suffix_of
+from aforo.rooms import Rooms
+from aforo.settings import Settings
+from aforo.store import Show
+from aforo.store.account import RECONCILIATION
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 60.0  # seconds that the database may take to give the figures
+
+
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """Called with each show that was closed."""
+
+    settings: Settings
+
+    async def __call__(self, rooms: Rooms, show: Show, told: Reconciliation) -> None:
+        """Note what was compared, make the act. Failures are told, with what to do, and raise nothing."""
+        try:
+            async with rooms.clock.timeout(_PATIENCE):
+                now = rooms.clock.now()
+                await rooms.writer.call(
+                    rooms.store.begin_note, RECONCILIATION, "", now, detail=_detail(rooms, told), show=show, ended=now
+                )
+                if self.settings.report.folder is None:
+                    return
+                shows = await rooms.writer.call(rooms.store.account.shows_on, show.event.day)
+                act = await rooms.writer.call(gather, rooms.store, show, self.settings, now)
+        except TimeoutError:
+            error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
+            _log.error("%s Cuando responda, ejecute «aforo report %s».", error, show.event.day)
+            return
+        try:
+            _log.info("Acta: %s", await make(act, self.settings.report.folder, suffix_of(show, shows)))
+        except AforoError as exc:
+            _log.error("%s", exc)
+
+
+def _detail(rooms: Rooms, told: Reconciliation) -> str:
+    """What ACC had, camera by camera, and what could not be asked."""
+    unanswered = {
+        feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {rooms.local(since)}."
+        for feed, (since, why) in told.unanswered.items()
+    }
+    cameras = {
+        camera: {
+            "name": rooms.names.get(camera, ""),
+            "acc": told.census.valid[camera],
+            "unanswered": unanswered.get(camera, ""),
+        }
+        for camera in sorted(rooms.allowed | told.census.valid.keys())
+    }
+    document = {
+        "complete": told.complete,
+        "cameras": cameras,
+        "history": told.census.history,
+        "refused": dict(told.census.refused),
+    }
+    return json.dumps(document, ensure_ascii=False)

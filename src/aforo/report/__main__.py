@@ -1,0 +1,21 @@
+"""``python -m aforo.report``: reads an order on stdin, writes the files, tells the page's path. For ``making`` only."""
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from aforo.errors import AforoError
+from aforo.report.files import write
+from aforo.report.making import Order
+
+if hasattr(os, "nice"):
+    os.nice(10)  # the counting goes first
+order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+try:
+    page = write(order.act, Path(order.folder), suffix=order.suffix)
+except AforoError as exc:
+    sys.stderr.buffer.write(str(exc).encode())
+    sys.exit(exc.exit_code)
+sys.stdout.buffer.write(str(page).encode())

@@ -1,0 +1,230 @@
+"""The store, the settings and the journal → the figures of an act. Synchronous: it belongs in the store's thread."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aforo import __version__
+from aforo.board import undone_by
+from aforo.model import Matcher, Window, Zone
+from aforo.occupancy import Stretch, whole
+from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
+from aforo.rules import Rules, zones_from
+from aforo.series import Passed, passed
+from aforo.settings import Settings
+from aforo.store import Correction, Note, Show, Store
+from aforo.store.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
+
+ALERT = "alert"  # the journal's kind of the alerts
+SLOT_MS = 300_000  # the width of a bar: five minutes
+_GAP = timedelta(seconds=30)  # between two runs of the program: less is a restart that nobody needs to know of
+_ALIVE = timedelta(minutes=5)  # without a sign of life at the end
+
+
+def gather(store: Store, show: Show, settings: Settings, now: datetime) -> Act:
+    """Every figure of a show. Raises StoreError."""
+    zones = zones_from(settings.zones)
+    rules = Rules(map(Matcher.parse, settings.events.stored), zones)
+    notes = store.notes(show)
+    everywhere = [note for note in store.notes(None, DATABASE_AWAY) if note.show_id is None]
+    compared = _last(notes, RECONCILIATION)
+    told: dict[str, Any] = json.loads(compared.detail) if compared else {}
+    return Act(
+        name=show.event.name,
+        day=show.event.day,
+        since=show.event.window.since,
+        until=show.event.window.until,
+        timezone=settings.monitor.timezone.key,
+        made_at=now,
+        version=__version__,
+        database=store.name,
+        compared_at=compared.began if compared else None,
+        complete=bool(told.get("complete")),
+        rules_changed=rules.fingerprint != show.rules,
+        zones=_zones(store, show, zones),
+        doors=_doors(store, show, rules),
+        cameras=_cameras(store.counts(show), told),
+        history_acc=told.get("history"),
+        history_stored=store.history_count(show),
+        refused=dict(Counter(told.get("refused", {})).most_common()),
+        lateness=percentiles(store.account.lateness(show)),
+        corrections=_corrections(store.corrections(show)),
+        incidents=sorted(_incidents(store, show, [*notes, *everywhere], now), key=lambda incident: incident.began),
+        alerts=_alerts(notes),
+    )
+
+
+def _last(notes: Iterable[Note], kind: str) -> Note | None:
+    return next((note for note in sorted(notes, key=lambda note: -note.id) if note.kind == kind), None)
+
+
+def _zones(store: Store, show: Show, zones: Sequence[Zone]) -> list[ZoneFigures]:
+    minutes = store.minutes(show)
+    corrected: Counter[str] = Counter()
+    for correction in store.corrections(show):
+        corrected[correction.zone] += correction.delta
+    return [_zone(zone, minutes.get(zone.name, {}), corrected[zone.name]) for zone in zones]
+
+
+def _zone(zone: Zone, minutes: Mapping[int, Stretch], corrected: int) -> ZoneFigures:
+    occupancy = whole(minutes).occupancy(zone.name, zone.initial)
+    count = peak = zone.initial
+    peak_at: datetime | None = None
+    curve = []
+    for start in sorted(minutes):
+        highest = minutes[start].peak(count)
+        if highest > peak:
+            peak, peak_at = highest, _instant(start)
+        count = minutes[start].after(count)
+        curve.append((_instant(start), count))
+    return ZoneFigures(
+        name=zone.name,
+        table=zone.table,
+        capacity=zone.capacity,
+        initial=zone.initial,
+        entries=occupancy.entries,
+        exits=occupancy.exits,
+        swallowed=occupancy.swallowed,
+        corrected=corrected,
+        count=occupancy.count,
+        peak=peak,
+        peak_at=peak_at,
+        curve=curve,
+        minutes=[Flow(_instant(start), minutes[start].entries, minutes[start].exits) for start in sorted(minutes)],
+    )
+
+
+def _doors(store: Store, show: Show, rules: Rules) -> list[DoorFigures]:
+    slots: defaultdict[str, defaultdict[int, Passed]] = defaultdict(lambda: defaultdict(Passed))
+    names: dict[str, str] = {}
+    for name, activity, minute_ms, events in store.doors(show):
+        key = name.upper().strip()
+        names.setdefault(key, name.strip())
+        slot = minute_ms - minute_ms % SLOT_MS
+        ways = passed(activity, rules.verdict(name).movements, events)
+        slots[key][slot] = slots[key][slot].plus(ways)
+    return [_door(names[key], slots[key]) for key in sorted(slots, key=_natural)]
+
+
+def _door(name: str, slots: Mapping[int, Passed]) -> DoorFigures:
+    total = Passed()
+    for ways in slots.values():
+        total = total.plus(ways)
+    busiest = max(slots, key=lambda slot: (slots[slot].total, -slot))
+    flows = [Flow(_instant(slot), *slots[slot]) for slot in sorted(slots)]
+    return DoorFigures(name, *total, _instant(busiest), flows)
+
+
+def _cameras(stored: Mapping[str, int], told: Mapping[str, Any]) -> list[CameraFigures]:
+    compared: Mapping[str, Mapping[str, Any]] = told.get("cameras", {})
+    found = []
+    for camera in stored.keys() | compared.keys():
+        said = compared.get(camera, {})
+        acc = said.get("acc", 0) if told else None
+        found.append(
+            CameraFigures(camera, said.get("name", ""), acc, stored.get(camera, 0), said.get("unanswered", ""))
+        )
+    return sorted(found, key=lambda camera: _natural(camera.name or camera.id))
+
+
+def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
+    undone = {undone_by(correction) for correction in corrections}
+    return [
+        CorrectionFigures(one.at, one.zone, one.delta, one.reason, one.author, one.id in undone) for one in corrections
+    ]
+
+
+def _incidents(store: Store, show: Show, notes: Sequence[Note], now: datetime) -> Iterator[Incident]:
+    """What went wrong for a while, with what was caught up when it was over."""
+    for note in notes:
+        if note.kind in _TELLERS and _touches(note, show.event.window, now):
+            what, why, cameras = _TELLERS[note.kind](note)
+            recovered = None
+            if note.ended is not None and note.kind != ROW_REFUSED:
+                recovered = store.account.caught_up(show, Window(note.began, note.ended), cameras)
+            yield Incident(note.kind, what, note.began, note.ended, why, recovered)
+    lived = Window(show.event.window.since, min(show.event.window.until, now))
+    for since, until in _gaps([note for note in notes if note.kind == INSTANCE], lived):
+        recovered = store.account.caught_up(show, Window(since, until))
+        yield Incident(INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
+
+
+def _of_acc(note: Note) -> tuple[str, str, set[str] | None]:
+    return "El servidor de cámaras no respondía", note.detail, None
+
+
+def _of_database(note: Note) -> tuple[str, str, set[str] | None]:
+    return "La base de datos no respondía", note.detail, None
+
+
+def _of_camera(note: Note) -> tuple[str, str, set[str] | None]:
+    detail: dict[str, str] = json.loads(note.detail)
+    return f"La cámara {detail['name'] or note.subject} no contestaba", detail["why"], {note.subject}
+
+
+def _of_row(note: Note) -> tuple[str, str, set[str] | None]:
+    return "Una tabla no admitió una fila", note.detail, None
+
+
+_TELLERS = {ACC_AWAY: _of_acc, DATABASE_AWAY: _of_database, CAMERA_AWAY: _of_camera, ROW_REFUSED: _of_row}
+
+
+def _touches(note: Note, window: Window, now: datetime) -> bool:
+    return note.began < window.until and (note.ended or now) > window.since
+
+
+def _gaps(runs: Sequence[Note], window: Window) -> Iterator[Window]:
+    """When, inside the event, no program was running; nothing is known where none ever told that it was."""
+    if not runs:
+        return
+    alive_until = window.since
+    for note in sorted(runs, key=lambda note: note.began):
+        if min(note.began, window.until) - alive_until > _GAP:
+            yield Window(alive_until, min(note.began, window.until))
+        alive_until = max(alive_until, note.ended or note.began)
+    if window.until - alive_until > _ALIVE:
+        yield Window(alive_until, window.until)
+
+
+def _alerts(notes: Iterable[Note]) -> list[Incident]:
+    told = [(note, json.loads(note.detail)) for note in notes if note.kind == ALERT]
+    return [Incident(detail["kind"], detail["text"], note.began, note.ended) for note, detail in told]
+
+
+def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:
+    """The percentiles of (seconds, how many), in order."""
+    total = sum(count for _, count in histogram)
+    if not total:
+        return Lateness()
+
+    def at(share: float) -> float:
+        seen = 0
+        for seconds, count in histogram:
+            seen += count
+            if seen >= share * total:
+                return max(0.0, seconds)
+        return max(0.0, histogram[-1][0])
+
+    over = sum(count for seconds, count in histogram if seconds > 60)
+    return Lateness(at(0.5), at(0.95), at(0.99), max(0.0, histogram[-1][0]), over)
+
+
+def _instant(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """PUERTA 2 before PUERTA 10."""
+    parts: list[tuple[int, str]] = []
+    digits = ""
+    for character in name.upper() + " ":
+        if character.isdigit() and character.isascii() and len(digits) < 9:
+            digits += character
+            continue
+        if digits:
+            parts.append((int(digits), ""))
+            digits = ""
+        parts.append((0, character))
+    return parts

@@ -1,0 +1,176 @@
+"""The act's pictures, as SVG to stand inside the page. matplotlib is imported here only: it is heavy."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import matplotlib as mpl
+from matplotlib import dates as mdates
+from matplotlib.figure import Figure
+
+from aforo.report.act import Act, DoorFigures, Flow, ZoneFigures
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_INK, _SOFT, _GRID = "#1c2733", "#5d6b7a", "#dfe5ea"
+_COUNT, _IN, _OUT, _FULL, _OUTAGE = "#1f5f8b", "#1f8a70", "#d1682b", "#b3261e", "#f3d9a4"
+_WIDTH = 7.4  # inches: a page of A4 without its margins
+_MINUTE = 1 / 1440  # of a day
+_MOST_DOORS = 45  # rows that can be told apart on a page
+_STYLE: Any = {  # typed by matplotlib as a thousand literals
+    "svg.fonttype": "none",  # text stays text: small, searchable, sharp on paper
+    "svg.hashsalt": "aforo",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _SOFT,
+    "axes.titleweight": "bold",
+    "text.color": _INK,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def zone_picture(act: Act, zone: ZoneFigures) -> str:
+    """The zone's count over the evening, with its peak, capacity, corrections and outages; below, who came and went."""
+
+    def draw(figure: Figure) -> None:
+        curve, bars = figure.subplots(2, 1, sharex=True, height_ratios=[2.3, 1])
+        _curve(curve, act, zone)
+        _bars(bars, _by_slot(zone.minutes))
+        _clock_axis(bars, act)
+
+    return _svg(draw, 3.5)
+
+
+def doors_picture(act: Act, doors: Sequence[DoorFigures]) -> str:
+    """Every door in a row of its own, the darker the more passed there in five minutes."""
+    shown = list(doors)[:_MOST_DOORS]
+    slots = _slots(act)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        table = [[math.nan] * len(slots) for _ in shown]  # where nobody passed the paper stays white
+        for row, door in enumerate(shown):
+            for flow in door.flows:
+                if flow.at in slots:
+                    table[row][slots[flow.at]] = (flow.entries + flow.exits + flow.others) or math.nan
+        edges = [*map(_days, slots), _days(max(slots) + timedelta(minutes=5))]
+        mesh = axes.pcolormesh(edges, range(len(shown) + 1), table, cmap="YlGnBu", vmin=0)
+        axes.set_yticks([row + 0.5 for row in range(len(shown))], [_short(door.name) for door in shown])
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        figure.colorbar(mesh, ax=axes, label="pasos en 5 minutos", pad=0.015, fraction=0.03)
+        _clock_axis(axes, act)
+
+    return _svg(draw, 1.1 + 0.2 * len(shown))
+
+
+def _curve(axes: "Axes", act: Act, zone: ZoneFigures) -> None:
+    instants = [_days(act.since), *(_days(at) + _MINUTE for at, _ in zone.curve), _days(act.until)]
+    counts = [zone.initial, *(count for _, count in zone.curve)]
+    counts.append(counts[-1])
+    for incident in act.incidents:
+        axes.axvspan(*_inside(act, incident.began, incident.ended or act.until), color=_OUTAGE, alpha=0.6, lw=0)
+    axes.fill_between(instants, counts, step="post", color=_COUNT, alpha=0.14, lw=0)
+    axes.step(instants, counts, where="post", color=_COUNT, lw=1.4)
+    if zone.capacity:
+        axes.axhline(zone.capacity, color=_FULL, lw=1, ls=(0, (5, 3)))
+        axes.annotate(f"cupo {zone.capacity}", (_days(act.until), zone.capacity), (0, 3), textcoords="offset points",
+                      ha="right", color=_FULL)  # fmt: skip
+    if zone.peak_at is not None:
+        at = _days(zone.peak_at) + _MINUTE
+        axes.plot([at], [zone.peak], "o", color=_COUNT, ms=4)
+        axes.annotate(f"máximo {zone.peak}", (at, zone.peak), (-5, 3), textcoords="offset points",
+                      ha="right", color=_COUNT, weight="bold")  # fmt: skip
+    for correction in act.corrections:
+        if correction.zone == zone.name:
+            axes.axvline(_days(correction.at), color=_OUT, lw=1, ls=":")
+            place = (_days(correction.at), 1)
+            axes.annotate(f"{correction.delta:+d}", place, (2, -9), xycoords=("data", "axes fraction"),
+                          textcoords="offset points", color=_OUT)  # fmt: skip
+    axes.set_ylim(0, max(zone.peak, zone.capacity, 1) * 1.15)
+    axes.set_ylabel("aforo")
+    axes.grid(axis="y", color=_GRID, lw=0.6)
+
+
+def _bars(axes: "Axes", flows: Sequence[Flow]) -> None:
+    width = 4.4 * _MINUTE
+    instants = [_days(flow.at) for flow in flows]
+    axes.bar(instants, [flow.entries for flow in flows], width, align="edge", color=_IN, label="entradas")
+    axes.bar(instants, [-flow.exits for flow in flows], width, align="edge", color=_OUT, label="salidas")
+    axes.axhline(0, color=_SOFT, lw=0.6)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.set_ylabel("cada 5 min")
+    axes.grid(axis="y", color=_GRID, lw=0.6)
+    axes.legend(loc="upper right", frameon=False, ncols=2, fontsize=7.5, borderaxespad=0, handlelength=1)
+
+
+def _clock_axis(axes: "Axes", act: Act) -> None:
+    timezone = ZoneInfo(act.timezone)
+    axes.set_xlim(_days(act.since), _days(act.until))
+    locator = mdates.AutoDateLocator(tz=timezone, minticks=5, maxticks=12)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M", tz=timezone))  # type: ignore[no-untyped-call]
+
+
+def _by_slot(minutes: Sequence[Flow]) -> list[Flow]:
+    found: dict[datetime, Flow] = {}
+    for flow in minutes:
+        at = _slot(flow.at)
+        known = found.get(at, Flow(at))
+        found[at] = Flow(at, known.entries + flow.entries, known.exits + flow.exits)
+    return list(found.values())
+
+
+def _slots(act: Act) -> dict[datetime, int]:
+    """Every five minutes of the event, by its place."""
+    first = _slot(act.since)
+    found: dict[datetime, int] = {}
+    while first < act.until:
+        found[first] = len(found)
+        first += timedelta(minutes=5)
+    return found
+
+
+def _slot(at: datetime) -> datetime:
+    return at - timedelta(minutes=at.minute % 5, seconds=at.second, microseconds=at.microsecond)
+
+
+def _inside(act: Act, began: datetime, ended: datetime) -> tuple[float, float]:
+    since, until = max(began, act.since), min(max(ended, began), act.until)
+    return _days(since), _days(max(until, since + timedelta(seconds=30)))
+
+
+def _days(at: datetime) -> float:
+    """An instant as matplotlib counts time: days since 1970."""
+    return at.timestamp() / 86_400
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 34 else f"{name[:33]}…"
+
+
+def _svg(draw: Callable[[Figure], None], height: float) -> str:
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        draw(figure)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _embedded(out.getvalue())
+
+
+def _embedded(svg: str) -> str:
+    """The picture without what a page has already, as wide as its place, in the page's own letters."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return svg.replace("'DejaVu Sans'", "inherit")
