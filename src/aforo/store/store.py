@@ -13,7 +13,6 @@ from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verd
 from aforo.occupancy import Stretch
 from aforo.store import reading, schema, tables
 from aforo.store.account import Account
-from aforo.store.account import Account
 from aforo.store.books import Book, Books
 from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
@@ -34,7 +33,7 @@ _T = TypeVar("_T")
 class Store:
     """The database of the job. ``open`` comes first; whatever fails, the next call starts from a fresh connection.
 
-    ``account`` tells of past shows. Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
+    Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
     StoreRejectedRow. A call that raises has changed nothing, but for a connection lost in the very commit: the same
     call again is always safe. ``account`` tells of past shows.
     """
@@ -53,7 +52,6 @@ class Store:
         self._minutes = Minutes(self._link, self._ledger)
         self._shows = Shows(self._link, self._books, self._ledger, self._minutes, self._legacy)
         self._journal = Journal(self._link)
-        self.account = Account(self._link, self._books, self._directory, self._journal)
         self.account = Account(self._link, self._books, self._directory, self._journal)
 
     @property
