@@ -84,7 +84,7 @@ def _run_flags(parser: Parser) -> None:
 
 def _demo_flags(parser: Parser) -> None:
     parser.add_argument("--seconds", type=positive, default=60.0, metavar="S", help="cuánto dura (60)")
-    parser.add_argument("--port", type=port, default=8080, metavar="P", help="puerto de la página (8080; 0: sin página)")
+    parser.add_argument("--port", type=port, default=8080, metavar="P", help="puerto de la página (8080; 0: ninguna)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="semilla del público simulado (1)")
 
 
