@@ -1,4 +1,4 @@
-"""The page's server over real HTTP, a real store, writer and board behind it; only the cameras' events are handed in."""
+"""The page over real HTTP, with a real store, writer and board behind it; only the cameras' events are handed in."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo.errors import AccUnreachable
 from aforo.settings import AlertsSettings, WebSettings
-from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
 UUID = "11111111-2222-4333-8444-{:012d}"
 TOKEN = "clave-de-lectura-1938"

@@ -1,0 +1,259 @@
+"""The page in a real headless Chromium: what a guard sees and what an operator does. Skipped where there is none."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+from tests.stage import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
+
+from aforo.settings import WebSettings
+from aforo.simulator import Crowd, Plan
+
+if TYPE_CHECKING:
+    from playwright import async_api as playwright
+else:
+    playwright = pytest.importorskip("playwright.async_api", reason="sin playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(CHROMIUM is None, reason="sin Chromium")]
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+# plotly brings a style sheet for maps that nobody draws here; the page's policy does not let it in.
+HARMLESS = "style-src"
+WAIT = 6_000  # ms
+CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8").split("\n", 1)[1]
+SMALL_BUTTONS = (
+    "[...document.querySelectorAll('button')].filter((it) => it.offsetHeight && it.offsetHeight < 28).length"
+)
+RULES = "[...document.getElementById('plotly.js-style-global').sheet.cssRules].map((rule) => rule.cssText).reverse()"
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator["playwright.Browser"]:
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def page_of(stage: Stage, browser: "playwright.Browser", **how: Any) -> AsyncIterator["playwright.Page"]:
+    """The page, open and drawn. Nothing may be asked of another server, and no script may fail."""
+    context = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", **how})
+    page = await context.new_page()
+    page.set_default_timeout(WAIT)
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    await page.goto(stage.url)
+    await page.wait_for_selector("body[data-drawn]")
+    try:
+        yield page
+        assert [url for url in asked if not url.startswith((stage.url, "data:", "blob:"))] == []
+        assert [fault for fault in faults if HARMLESS not in fault and "ERR_CONNECTION" not in fault] == []
+    finally:
+        await context.close()
+
+
+def count_of(zone: str) -> str:
+    return f'.zone[data-key="{zone}"] [data-part="count"]'
+
+
+async def shows(page: "playwright.Page", selector: str, text: str) -> None:
+    await playwright.expect(page.locator(selector)).to_contain_text(text, timeout=WAIT)
+
+
+async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(60))
+        async with page_of(stage, browser) as page:
+            await shows(page, count_of("Zona Sur"), str(stage.board.occupancies["Zona Sur"].count))
+            await shows(page, "#freshness", "Al día")
+            before = stage.board.occupancies["Zona Sur"].count
+            await stage.play(stage.at(75))
+            now = stage.board.occupancies["Zona Sur"].count
+            assert now != before
+            await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now), timeout=1_500)
+            assert await page.locator("#doors li").count() == len([door for door in stage.board.doors if door.people])
+            stage.clock.instant = stage.at(90)
+            await shows(page, "#freshness", "atrasado 15 min")
+            await shows(page, "#alerts", "El aforo no es de ahora")
+            style = await page.eval_on_selector(count_of("Zona Sur"), "one => getComputedStyle(one).textDecorationLine")
+            assert style == "line-through"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: Path) -> None:
+    port = free_port()
+    async with chromium() as browser:
+        async with staged(tmp_path, port=port) as first:
+            await first.play(first.at(45))
+            context = await browser.new_context(viewport={"width": 1366, "height": 768})
+            page = await context.new_page()
+            await page.goto(first.url)
+            await shows(page, count_of("Zona Sur"), str(first.board.occupancies["Zona Sur"].count))
+        await shows(page, "#freshness", "Sin conexión con el programa")
+        assert await page.get_attribute("body", "data-fresh") == "lost"
+        async with staged(tmp_path, port=port) as second:
+            second.clock.instant = second.played = second.at(45)
+            await second.play(second.at(70))
+            await playwright.expect(page.locator("#freshness")).to_contain_text("Al día", timeout=15_000)
+            now = second.board.occupancies["Zona Sur"].count
+            await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now))
+            await page.wait_for_function(
+                "([selector, last]) => document.querySelector(selector).data?.[2]?.y.at(-1) === last",
+                arg=["#curve", now],
+                timeout=WAIT,
+            )
+            await context.close()
+
+
+async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(60))
+        before = stage.board.occupancies["Zona Sur"].count
+        async with page_of(stage, browser) as page:
+            await tab_to(page, "#account")
+            await page.keyboard.press("Enter")
+            await page.keyboard.type("Ana Ruiz")
+            await page.keyboard.press("Tab")
+            await page.keyboard.type(PASSWORD)
+            await page.keyboard.press("Enter")
+            await shows(page, "#account", "Salir (Ana Ruiz)")
+            await tab_to(page, '.zone[data-key="Zona Sur"] button')
+            await page.keyboard.press("Enter")
+            await tab_to(page, '#correct [name="amount"]')
+            await page.keyboard.type("12")
+            await page.keyboard.press("Tab")
+            await page.keyboard.type("<b>segundo</b> contador averiado")
+            await shows(page, "#correct-preview", f"de {before} a {before + 12}")
+            await page.keyboard.press("Enter")
+            await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before + 12))
+            await shows(page, "#corrections", "<b>segundo</b> contador averiado")
+            await page.wait_for_function(
+                "() => document.querySelector('#curve').data?.some((one) => one.mode === 'markers') === true"
+            )
+            await tab_to(page, "#corrections button")
+            await page.keyboard.press("Enter")
+            await page.keyboard.type("era otro")
+            await page.keyboard.press("Enter")
+            await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before))
+            await shows(page, "#corrections", "(deshecha)")
+            await page.keyboard.press("Escape")
+
+
+async def tab_to(page: "playwright.Page", selector: str) -> None:
+    """Press Tab until that has the focus, and see that the focus is seen."""
+    for _ in range(80):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none"
+            return
+    raise AssertionError(f"no se llega a {selector} con el teclado")
+
+
+async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
+    crowd = Crowd(Plan(START, START + timedelta(hours=7), cameras=24, events=3_000))
+    evil = '<img src=x onerror="document.body.dataset.evil=1"><b>PUERTA 99</b>'
+    for second in range(40):
+        crowd.add(crowd.allowed[0], evil, START.replace(minute=second))
+    async with chromium() as browser, staged(tmp_path, crowd=crowd) as stage:
+        stage.board.camera_names[crowd.allowed[1]] = evil
+        await stage.play(stage.at(50), silent=[crowd.allowed[1]])
+        next(
+            state for feed, state in stage.coverage.feeds.items() if feed.camera_id == crowd.allowed[1]
+        ).failing_since = stage.at(1)
+        stage.board.notify()
+        async with page_of(stage, browser) as page:
+            await shows(page, "#doors", evil)
+            await shows(page, "#cameras", evil)
+            await shows(page, "#alerts", evil)
+            await page.hover("#heat .nsewdrag")
+            assert await page.locator("#doors img, #cameras img, #alerts img, #heat b").count() == 0
+            assert await page.get_attribute("body", "data-evil") is None
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_both_themes_can_be_read_on_a_wall_and_on_a_phone(tmp_path: Path, theme: str) -> None:
+    async with chromium() as browser, staged(tmp_path, zones=capped_zones((CAPACITIES[0], 300, 100))) as stage:
+        for minutes in range(10, 131, 10):
+            await stage.play(stage.at(minutes))
+        async with page_of(stage, browser, color_scheme=theme) as page:
+            await shows(page, "#alerts", "Zona Sur está llena")
+            await shows(page, '.zone[data-key="Campinsito"] .level', "Casi llena")
+            assert await page.get_attribute("html", "data-theme") == theme
+            assert await page.evaluate(CONTRASTS) == []
+            size = await page.eval_on_selector(
+                count_of("Zona Sur"), "one => parseFloat(getComputedStyle(one).fontSize)"
+            )
+            assert size > 1080 / 8, "read from five metres: an eighth of the screen's height"
+            bottom = await page.eval_on_selector("#curve", "one => one.getBoundingClientRect().bottom")
+            assert bottom <= 1080, "what matters is on one screen"
+        phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": theme}
+        async with page_of(stage, browser, **phone) as page:
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+            assert await page.evaluate(CONTRASTS) == []
+            assert await page.evaluate(SMALL_BUTTONS) == 0
+
+
+async def test_the_documentation_of_the_api_works_without_the_internet(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        context = await browser.new_context()
+        page = await context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{stage.url}docs")
+        await page.wait_for_selector(".opblock", timeout=WAIT)
+        assert await page.locator(".opblock").count() >= 15
+        assert [url for url in asked if not url.startswith((stage.url, "data:"))] == []
+        await context.close()
+
+
+async def test_a_wall_from_the_network_logs_in_with_the_read_token(tmp_path: Path) -> None:
+    settings = WebSettings(
+        host="0.0.0.0", operators=operators("Ana Ruiz"), read_token=SecretStr("clave-de-lectura-1938")
+    )
+    async with chromium() as browser, staged(tmp_path, settings=settings) as stage:
+        await stage.play(stage.at(30))
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(f"http://127.0.0.1:{stage.url.rstrip('/').rpartition(':')[2]}/")
+        await page.wait_for_selector("#login[open]", timeout=WAIT)
+        await page.fill('#login [name="password"]', "clave-de-lectura-1938")
+        await page.keyboard.press("Enter")
+        await shows(page, count_of("Zona Sur"), str(stage.board.occupancies["Zona Sur"].count))
+        await shows(page, "#account", "Salir")
+        assert await page.locator("#corrections button").count() == 0
+        await context.close()
+
+
+async def test_the_stylesheet_for_plotly_is_the_one_it_would_write(tmp_path: Path) -> None:
+    """plotly may not write a style sheet of its own: a newer plotly wants a newer ``plotly.css``."""
+    async with chromium() as browser, staged(tmp_path) as stage:
+        page = await browser.new_page()
+        async with asyncio.timeout(10):
+            answer = await page.request.get(f"{stage.url}static/plotly.min.js")
+            script = await answer.text()
+        await page.set_content("<div></div>")
+        await page.add_script_tag(content=script)
+        rules = await page.evaluate(RULES)
+        kept = (await (await page.request.get(f"{stage.url}static/plotly.css")).text()).splitlines()[1:]
+        assert kept == "\n".join(rules).splitlines()
