@@ -40,6 +40,7 @@ _NAME = "Partido de demostración"
 _EARLY = timedelta(minutes=4)  # the monitor starts that long before the match's doors open
 _DOORS, _HOURS = time(16, 0), timedelta(hours=7)
 _AFTER = timedelta(minutes=10)  # grace and close, in the evening's time
+_CAPACITIES = (560, 620, 400)  # of the three car parks: one fills up, one comes near
 _LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))  # when another program holds the database
 
 
@@ -118,6 +119,10 @@ class _Demo:
             monitor=MonitorSettings(schedule_file=schedule_file, cameras_file=cameras_file),
             log=LogSettings(file=self._log_file),
             web=WebSettings(port=self._port),
+            zones=[
+                zone.model_copy(update={"capacity": capacity})
+                for zone, capacity in zip(Settings().zones, _CAPACITIES, strict=True)
+            ],
             report=ReportSettings(folder=self._acts),
         )
 
