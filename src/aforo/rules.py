@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
-from aforo.model import Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
+from aforo.model import AccEvent, Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
 
 # Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
 _MOST_NAMES = 20_000
@@ -73,20 +73,27 @@ class Rules:
     def sift(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
         """Split a page into what is stored and what is refused, each refusal with its camera and its reason."""
         since, until = event.window
-        accepted = []
+        # By position and a name at a time: this runs for every event that was ever asked for.
+        ours = [one for one in page.events if one[3] in cameras and since <= one[2] < until]
+        meant = {name: self.verdict(name) for name in {one[4] for one in ours}}
+        fine = {name for name, verdict in meant.items() if verdict.refusal is None}
+        accepted = [one for one in ours if one[4] in fine]
         refused: Counter[tuple[str, str]] = Counter()
-        for acc_event in page.events:
-            if acc_event.camera_id not in cameras:
-                refused[acc_event.camera_id, Refusal.CAMERA] += 1
-            elif not since <= acc_event.occurred_at < until:
-                refused[acc_event.camera_id, Refusal.OUTSIDE] += 1
-            elif (refusal := self.verdict(acc_event.name).refusal) is not None:
-                refused[acc_event.camera_id, refusal] += 1
-            else:
-                accepted.append(acc_event)
+        if len(accepted) < len(page.events):
+            for acc_event in page.events:
+                refusal = self._refusal(acc_event, event, cameras)
+                if refusal is not None:
+                    refused[acc_event.camera_id, refusal] += 1
         for reason in page.malformed:
             refused["", reason] += 1
-        return Batch(events=accepted, verdicts=self._verdicts, refused=refused)
+        return Batch(events=accepted, verdicts=meant, refused=refused)
+
+    def _refusal(self, acc_event: AccEvent, event: ScheduledEvent, cameras: Set[str]) -> Refusal | None:
+        if acc_event.camera_id not in cameras:
+            return Refusal.CAMERA
+        if not event.window.since <= acc_event.occurred_at < event.window.until:
+            return Refusal.OUTSIDE
+        return self.verdict(acc_event.name).refusal
 
     def news(self) -> list[tuple[str, Verdict]]:
         """The names judged for the first time since the last call: what is odd about one is reported once."""
