@@ -237,7 +237,7 @@ async def test_a_wall_from_the_network_logs_in_with_the_read_token(tmp_path: Pat
         page = await context.new_page()
         await page.goto(f"http://127.0.0.1:{stage.url.rstrip('/').rpartition(':')[2]}/")
         await page.wait_for_selector("#login[open]", timeout=WAIT)
-        await page.fill('#login [name="password"]', "clave-de-lectura-1938")
+        await page.fill('#login [name="password"]', token.get_secret_value())
         await page.keyboard.press("Enter")
         await shows(page, count_of("Zona Sur"), str(stage.board.occupancies["Zona Sur"].count))
         await shows(page, "#account", "Salir")

@@ -67,8 +67,13 @@ function draw() {
   document.body.dataset.drawn = "true";
 }
 
+// All curves anew. What the server gives may be half a second old: then it is asked again.
 function loadSeries() {
-  loading ??= ask("GET", "/api/v1/series").then((told) => { series.load(told); drawSoon(); }, () => {}).finally(() => { loading = null; });
+  loading ??= ask("GET", "/api/v1/series").then((told) => {
+    series.load(told);
+    drawSoon();
+    if (series.version < state.series || series.evening !== state.evening) setTimeout(loadSeries, 600);
+  }, () => {}).finally(() => { loading = null; });
   return loading;
 }
 
