@@ -24,7 +24,8 @@ class Reconciliation:
     """What ACC has against what the database has, at the close.
 
     ``in_store``: events of the ledger by camera; ``in_history``: rows of eventos_Analisis. ``unanswered``: since when
-    (aware UTC) a feed could not be compared, and why.
+    (aware UTC) a feed could not be compared, and why. ``given_up``: not some cameras, but the server or the database
+    was away for all of ``monitor.close_patience``.
     """
 
     census: Census
@@ -32,6 +33,7 @@ class Reconciliation:
     in_history: int = 0
     unanswered: dict[Feed, tuple[datetime, str]] = field(default_factory=dict)
     complete: bool = False
+    given_up: bool = False
 
 
 class Closing:
@@ -51,6 +53,7 @@ class Closing:
         await rooms.discover()
         rooms.board.phase, rooms.board.coverage = Phase.CLOSING, self._coverage
         told = Reconciliation(self._census, complete=await self._sweep())
+        told.given_up = not told.complete and not self._only_cameras_fail()
         if rooms.stopping.is_set():
             told.complete = False
             return told
@@ -58,7 +61,7 @@ class Closing:
             async with rooms.clock.timeout(rooms.settings.close_patience):
                 await self._compare(told)
         except TimeoutError:
-            told.complete = False
+            told.complete, told.given_up = False, True
             _log.error(
                 "La base de datos no volvió en %.0f s: lo leído al final no quedó guardado. Cuando responda, repita con"
                 " «aforo backfill %s».", rooms.settings.close_patience, self._event.day,

@@ -191,11 +191,11 @@ class Monitor:
         return await self._close(rooms, evening)
 
     async def _close(self, rooms: Rooms, evening: Evening) -> bool:
-        """Close an evening and leave its act; True when nothing stayed unanswered."""
+        """Close an evening and leave its act; False when the server or the database was away to the last."""
         told = await evening.close()
         if not self._stopping.is_set():
             await self._morning(rooms, evening.show, told)
-        return told.complete
+        return not told.given_up
 
     def _due(self, interrupted: ScheduledEvent | None) -> ScheduledEvent | None:
         """The event to see to now: one left open, one of today that is over and was not seen to, or the active one."""
