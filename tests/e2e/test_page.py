@@ -228,9 +228,8 @@ async def test_the_documentation_of_the_api_works_without_the_internet(tmp_path:
 
 
 async def test_a_wall_from_the_network_logs_in_with_the_read_token(tmp_path: Path) -> None:
-    settings = WebSettings(
-        host="0.0.0.0", operators=operators("Ana Ruiz"), read_token=SecretStr("clave-de-lectura-1938")
-    )
+    token = SecretStr("clave-de-lectura-1938")
+    settings = WebSettings(host="0.0.0.0", operators=operators("Ana Ruiz"), read_token=token)
     async with chromium() as browser, staged(tmp_path, settings=settings) as stage:
         await stage.play(stage.at(30))
         context = await browser.new_context()
