@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from tests.contract.stores import BOGOTA, NORTE, Database, add, at, opened, zones
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
-from aforo.store import Store, dialects, schema, tables
+from aforo.store import Store, schema, sqlite, tables
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_another_writer_is_waited_for_not_fatal(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialects, "_BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
     store = database.store()
     show = opened(store)
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:

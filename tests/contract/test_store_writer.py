@@ -15,12 +15,12 @@ from tests.contract.stores import HISTORY, NORTE, PUERTA, START, Database, at, b
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.model import Batch, Feed, Stored, Verdict
-from aforo.store import Store, Writer, dialects
+from aforo.store import Store, Writer, sqlite
 
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(dialects, "_BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
     made = Database(f"sqlite:///{tmp_path / 'aforo.db'}")
     yield made
     made.close()

@@ -17,6 +17,7 @@ class Allows(Enum):
     READY = auto()  # mend tables or rights
     UNIQUE = auto()  # a key was there already: a race in our tables, a refused row in a legacy one
     ROW = auto()  # the row's values are refused, and would be again
+    STATEMENT = auto()  # refused for a reason not told: rights or schema in our tables, maybe a trigger in a legacy one
 
 
 Classify = Callable[[DBAPIError], Allows]
@@ -45,7 +46,9 @@ def legacy_border(
     except DBAPIError as exc:
         allows = classify(exc)
         # What is wrong with a zone's table must not hold up the ledger; the history's rows have to wait for theirs.
-        permanent = {Allows.UNIQUE, Allows.ROW} | ({Allows.READY} if refused is not StoreRejectedRow else set())
+        permanent = {Allows.UNIQUE, Allows.ROW, Allows.STATEMENT} | (
+            {Allows.READY} if refused is not StoreRejectedRow else set()
+        )
         if allows not in permanent:
             raise
         raise refused(f"La tabla {table} de {database} no admite la fila: {sentence(exc)}") from exc
@@ -67,7 +70,7 @@ def _translated(database: str, allows: Allows, exc: DBAPIError) -> StoreError:
                 f"La base de datos {database} no acepta la conexión: {said}.",
                 remedy="Revise usuario, contraseña y nombre de la base en los ajustes (database).",
             )
-        case Allows.READY:
+        case Allows.READY | Allows.STATEMENT:
             return StoreNotReady(
                 f"La base de datos {database} no está lista: {said}.",
                 remedy="Ejecute «aforo check» y pida al administrador lo que falte.",

@@ -150,15 +150,8 @@ class Ledger:
 
     def _known(self, connection: Connection, instants: Sequence[int]) -> set[Identity]:
         """The keys that the ledger has at those instants."""
-        most = self._link.dialect.most_parameters
-        known: set[Identity] = set()
-        for first in range(0, len(instants), most):
-            chunk = list(instants[first : first + most])
-            chunk += chunk[-1:] * (_rounded(len(chunk), most) - len(chunk))
-            marks = ",".join("?" * len(chunk))
-            sql = f"SELECT occurred_ms, server, this_id FROM aforo_events WHERE occurred_ms IN ({marks})"  # noqa: S608
-            known.update((row[0], row[1], row[2]) for row in connection.exec_driver_sql(sql, tuple(chunk)).all())
-        return known
+        rows = self._link.dialect.among(connection, tables.events, Entry._fields[:3], "occurred_ms", instants)
+        return {(row[0], row[1], row[2]) for row in rows}
 
     def _steps(
         self, connection: Connection, moving: Sequence[tuple[int, int, str, Sequence[tuple[str, int]]]]
@@ -211,11 +204,3 @@ class Ledger:
         """The show's entries in ``[since_ms, until_ms)``."""
         table = tables.events.c
         return [table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == book.show_id]
-
-
-def _rounded(count: int, most: int) -> int:
-    """A few sizes of IN list are prepared, not hundreds; the rest of one is filled up with what it has already."""
-    size = 8
-    while size < count:
-        size *= 4
-    return min(size, most)

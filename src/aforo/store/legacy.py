@@ -1,54 +1,27 @@
 """The stadium's own tables: eventos_Analisis and one per zone. Made where missing, else used as found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    DateTime,
-    Integer,
-    MetaData,
-    Table,
-    Unicode,
-    bindparam,
-    func,
-    inspect,
-    literal,
-    select,
-    type_coerce,
-)
-from sqlalchemy.dialects import mssql
-from sqlalchemy.engine.reflection import Inspector
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy import Column, ColumnElement, Connection, func, inspect, select, type_coerce
+from sqlalchemy.types import NullType
 
-from aforo.errors import StoreNotReady, StoreRejectedRow
+from aforo.errors import StoreRejectedRow
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store.border import legacy_border
+from aforo.store.dialects import DRAINED
+from aforo.store.found import Found, find_or_create
 from aforo.store.link import Link
 from aforo.store.local import LocalTimes
 
 HISTORY_COLUMNS = ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")
 ZONE_COLUMNS = ("evento", "aforo")
+RIGHTS = ("SELECT", "INSERT", "UPDATE")
 HistoryRow = tuple[str, str, str, str, str, str]  # as HISTORY_COLUMNS, the timestamp as ISO wall time
-
-_TEXT = Unicode(255)
-_TIME = DateTime().with_variant(mssql.DATETIME2(precision=3), "mssql")  # type: ignore[no-untyped-call]
-_TYPES: dict[str, TypeEngine[Any]] = {"timestamp": _TIME, "aforo": Integer()}
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A table of the stadium's as it is: ``columns`` maps the document's names to the columns of ``table``."""
-
-    table: Table
-    columns: dict[str, Column[Any]]
 
 
 class ZoneRefused(StoreRejectedRow):
@@ -66,24 +39,22 @@ class Legacy:
         self._link = link
         self._zone_tables = {zone.name: zone.table for zone in zones}
         self._local = LocalTimes(timezone)
-        self._history: Found | None = None
+        self._found: Found | None = None
         self._zones: dict[str, Found] = {}
-        self._insert_history = ""
 
     def prepare(self, connection: Connection) -> None:
-        """Find or create the tables. Raises StoreNotReady for a table without a column that the document gives it."""
-        inspector = inspect(connection)
-        self._history = self._find_or_create(connection, inspector, HISTORY_TABLE, HISTORY_COLUMNS)
+        """Find or create the tables. Raises StoreNotReady for a table that cannot be used as it is."""
+        inspector, dialect = inspect(connection), self._link.dialect
+        self._found = find_or_create(connection, inspector, dialect, HISTORY_TABLE, HISTORY_COLUMNS)
         self._zones = {
-            name: self._find_or_create(connection, inspector, table, ZONE_COLUMNS)
+            name: find_or_create(connection, inspector, dialect, table, ZONE_COLUMNS)
             for name, table in self._zone_tables.items()
         }
-        values: dict[Column[Any], ColumnElement[Any]] = {
-            self._history.columns[name]: bindparam(f"new_{name}", type_=Unicode()) for name in HISTORY_COLUMNS
-        }
-        timestamp = self._history.columns["timestamp"]
-        values[timestamp] = self._link.dialect.local_time(values[timestamp])
-        self._insert_history = str(self._history.table.insert().values(values).compile(connection.engine))
+
+    @property
+    def names(self) -> list[str]:
+        """The tables, as the database calls them."""
+        return [str(found.table) for found in (self._history, *self._zones.values())]
 
     def local_texts(self, instants: Iterable[int]) -> list[str]:
         """Epoch milliseconds as the stadium's wall time."""
@@ -92,83 +63,110 @@ class Legacy:
     def add_history(self, connection: Connection, rows: Sequence[HistoryRow]) -> None:
         """Insert history rows. Raises StoreRejectedRow where the table refuses one for what it holds."""
         if rows:
-            with legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify):
-                self._link.dialect.insert_rows(connection, self._insert_history, rows)
+            with self._history_border():
+                self._link.insert(connection, self._history.table, self._fitted(rows))
 
     def set_aforo(self, connection: Connection, zone: str, evento: str, aforo: int) -> None:
         """Write a zone's aforo where it differs: UPDATE, or INSERT where the event has no row yet."""
         found = self._zones[zone]
-        evento_column, aforo_column = (found.columns[name] for name in ZONE_COLUMNS)
+        column, value = found.columns["aforo"], found.fit("evento", evento)
         with self._zone_border(zone):
-            there = connection.scalars(select(aforo_column).where(evento_column == evento)).all()
+            mine = self._is(found, "evento", evento)
+            there = connection.scalars(select(column).where(mine)).all()
             if not there:
-                connection.execute(found.table.insert().values({evento_column: evento, aforo_column: aforo}))
-            elif any(value != aforo for value in there):
-                connection.execute(found.table.update().where(evento_column == evento).values({aforo_column: aforo}))
+                self._link.insert(connection, found.table, [(value, aforo)])
+            elif any(not _same(known, aforo) for known in there):
+                self._update(connection, found, [mine], {column: aforo})
 
     def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
         """The history rows of that time belong to a show of another name."""
-        history = self._found_history()
-        name = history.columns["nombre_evento"]
-        mine = [name == old, *self._inside(history.columns["timestamp"], since_ms, until_ms)]
-        with legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify):
-            connection.execute(history.table.update().where(*mine).values({name: new}))
+        history = self._history
+        mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
+        with self._history_border():
+            name = history.columns["nombre_evento"]
+            self._update(connection, history, mine, {name: history.fit("nombre_evento", new)})
 
     def rename_zones(self, connection: Connection, old: str, new: str) -> None:
         """The show has another name: so have its rows, but where the new name has one already."""
         for zone, found in self._zones.items():
             evento = found.columns["evento"]
             with self._zone_border(zone):
-                if not connection.scalars(select(evento).where(evento == new)).all():
-                    connection.execute(found.table.update().where(evento == old).values({evento: new}))
+                if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
+                    mine = [self._is(found, "evento", old)]
+                    self._update(connection, found, mine, {evento: found.fit("evento", new)})
+
+    def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
+        """How many history rows of that event lie in ``[since_ms, until_ms)``."""
+        history = self._history
+        mine = [self._is(history, "nombre_evento", name), *self._inside(since_ms, until_ms)]
+        return int(connection.scalar(select(func.count()).select_from(history.table).where(*mine)) or 0)
+
+    def misfits(self, texts: dict[str, Collection[str]]) -> list[str]:
+        """What the tables cannot keep as it is, in Spanish: by their types, and of these texts by column."""
+        told = []
+        for found in (self._history, *self._zones.values()):
+            for name, column in found.columns.items():
+                told += [f"{found.table.name}.{column.name}: {what}" for what in self._link.dialect.misfits(column)]
+                told += [
+                    f"{found.table.name}.{column.name}: «{text}» no cabe y se guarda como «{found.fit(name, text)}»."
+                    for text in texts.get(name, ())
+                    if found.fit(name, text) != text
+                ]
+        return told
+
+    @property
+    def _history(self) -> Found:
+        assert self._found is not None, "prepare() first"  # noqa: S101
+        return self._found
+
+    def _fitted(self, rows: Sequence[HistoryRow]) -> Sequence[HistoryRow]:
+        """The rows with texts that their columns take; sources are few, so each is cut once."""
+        found = self._history
+        if not any(found.limits):
+            return rows
+        first = HISTORY_COLUMNS[:4]
+        cut = {row[:4]: row[:4] for row in rows}
+        for texts in cut:
+            name, area, activity, camera_id = (found.fit(*one) for one in zip(first, texts, strict=True))
+            cut[texts] = (name, area, activity, camera_id)
+        show = found.fit("nombre_evento", rows[0][5])
+        return [(*cut[row[:4]], row[4], show) for row in rows]
+
+    def _is(self, found: Found, name: str, text: str) -> ColumnElement[bool]:
+        column = found.columns[name]
+        return column == self._link.dialect.as_stored(column, found.fit(name, text))
+
+    def _inside(self, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
+        """The timestamps in ``[since_ms, until_ms)``, as the column's type rounds them."""
+        timestamp = self._history.columns["timestamp"]
+        first, last = (
+            self._link.dialect.as_stored(timestamp, text) for text in self.local_texts((since_ms, until_ms - 1))
+        )
+        # The plain name: compared as what it is, without the column type's own conversion of Python values.
+        plain: ColumnElement[Any] = type_coerce(timestamp, NullType())
+        return [plain >= first, plain <= last]
+
+    def _update(
+        self,
+        connection: Connection,
+        found: Found,
+        mine: Sequence[ColumnElement[bool]],
+        values: dict[Column[Any], Any],
+    ) -> None:
+        update = found.table.update().where(*mine).values(values)
+        connection.execute(update, execution_options={DRAINED: True})
+
+    def _history_border(self) -> AbstractContextManager[None]:
+        return legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify)
 
     def _zone_border(self, zone: str) -> AbstractContextManager[None]:
         dialect, refused = self._link.dialect, partial(ZoneRefused, zone=zone)
         return legacy_border(self._zone_tables[zone], self._link.name, dialect.classify, refused)
 
-    def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
-        """How many history rows of that event lie in ``[since_ms, until_ms)``."""
-        history = self._found_history()
-        inside = self._inside(history.columns["timestamp"], since_ms, until_ms)
-        count = select(func.count()).select_from(history.table).where(history.columns["nombre_evento"] == name, *inside)
-        return int(connection.scalar(count) or 0)
 
-    def _inside(self, timestamp: Column[Any], since_ms: int, until_ms: int) -> list[Any]:
-        since, until = (
-            self._link.dialect.local_time(literal(text, Unicode())) for text in self.local_texts((since_ms, until_ms))
-        )
-        # The plain name: compared as what it is, without the column type's own conversion of Python values.
-        plain: ColumnElement[Any] = type_coerce(timestamp, NullType())
-        return [plain >= since, plain < until]
-
-    def _found_history(self) -> Found:
-        assert self._history is not None, "prepare() first"  # noqa: S101
-        return self._history
-
-    def _find_or_create(
-        self, connection: Connection, inspector: Inspector, name: str, columns: tuple[str, ...]
-    ) -> Found:
-        schema, _, bare = name.rpartition(".")
-        where = self._link.dialect.schema(schema)
-        there = [*inspector.get_table_names(where), *inspector.get_view_names(where)]
-        actual = next((table for table in there if table.lower() == bare.lower()), None)
-        if actual is None:
-            made = Table(
-                bare, MetaData(), *(Column(column, _TYPES.get(column, _TEXT)) for column in columns), schema=where
-            )
-            made.create(connection)
-            return Found(made, {column: made.c[column] for column in columns})
-        return self._as_found(inspector, actual, where, columns)
-
-    def _as_found(self, inspector: Inspector, name: str, schema: str | None, wanted: tuple[str, ...]) -> Found:
-        there = {column["name"].lower(): column for column in inspector.get_columns(name, schema)}
-        missing = [column for column in wanted if column.lower() not in there]
-        if missing:
-            raise StoreNotReady(
-                f"La tabla {name} de {self._link.name} existe, pero le faltan columnas: {', '.join(missing)}.",
-                "No se toca nada.",
-                "Añádalas o cambie el nombre de la tabla en los ajustes.",
-            )
-        columns = [Column(there[column.lower()]["name"], there[column.lower()]["type"]) for column in wanted]
-        table = Table(name, MetaData(), *columns, schema=schema)
-        return Found(table, dict(zip(wanted, columns, strict=True)))
+def _same(known: object, aforo: int) -> bool:
+    """Whether a row says so already, whatever the column's type."""
+    try:
+        return int(str(known)) == aforo
+    except ValueError:
+        return False

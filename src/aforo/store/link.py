@@ -1,11 +1,11 @@
 """One connection, owned by one thread, made anew whenever it has failed."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Table, bindparam, make_url
+from sqlalchemy import URL, Connection, Table, make_url
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -23,7 +23,6 @@ class Link:
         self.dialect: Dialect = dialect_for(_parsed(url))
         self._engine: Engine | None = None
         self._connection: Connection | None = None
-        self._statements: dict[tuple[str, tuple[str, ...]], str] = {}
 
     @property
     def name(self) -> str:
@@ -39,6 +38,7 @@ class Link:
         with self._transaction() as connection:
             self.dialect.lock_writers(connection)
             yield connection
+            self.dialect.confirm(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -50,22 +50,15 @@ class Link:
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert whole rows, each a tuple in the order of the table's columns."""
         if rows:
-            self.dialect.insert_rows(connection, self._insert_statement(table), rows)
+            self.dialect.insert(connection, table, rows)
 
     def update(
-        self,
-        connection: Connection,
-        table: Table,
-        rows: Sequence[tuple[Any, ...]],
-        columns: tuple[str, ...] = (),
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...] = ()
     ) -> None:
         """Update by primary key: rows hold the key, then the other columns (or ``columns``), in the table's order."""
         if rows:
-            self.dialect.insert_rows(
-                connection,
-                self._update_statement(table, columns),
-                [(*row[len(table.primary_key.columns) :], *row[: len(table.primary_key.columns)]) for row in rows],
-            )
+            others = columns or tuple(column.name for column in table.columns if not column.primary_key)
+            self.dialect.update(connection, table, others, rows)
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
@@ -81,7 +74,8 @@ class Link:
                 yield connection
                 connection.commit()
             except StoreRejectedRow:
-                _quietly(connection.rollback)
+                if not _quietly(connection.rollback):
+                    self.close()
                 raise
             except BaseException:
                 # Whatever the connection is worth now, a fresh one costs little and is known to be good.
@@ -103,26 +97,6 @@ class Link:
             self._connection = connection
         return self._connection
 
-    def _update_statement(self, table: Table, columns: tuple[str, ...]) -> str:
-        statement = self._statements.get((table.name, columns or ("*",)))
-        if statement is None:
-            keys = list(table.primary_key.columns)
-            values = [column for column in table.columns if column.name in columns or not (columns or column in keys)]
-            update = (
-                table.update()
-                .where(*(column == bindparam(f"key_{column.name}") for column in keys))
-                .values({column: bindparam(f"new_{column.name}") for column in values})
-            )
-            statement = self._statements[table.name, columns or ("*",)] = str(update.compile(self._engine))
-        return statement
-
-    def _insert_statement(self, table: Table) -> str:
-        statement = self._statements.get((table.name, ()))
-        if statement is None:
-            compiled = table.insert().compile(self._engine, column_keys=[column.key for column in table.columns])
-            statement = self._statements[table.name, ()] = str(compiled)
-        return statement
-
 
 def _parsed(url: URL | str) -> URL:
     try:
@@ -132,9 +106,11 @@ def _parsed(url: URL | str) -> URL:
         raise BadSetting("database.url no es una URL de SQLAlchemy, como sqlite:///aforo.db.") from exc
 
 
-def _quietly(action: Any) -> None:
-    """Undo after a failure: an error of it must not hide the first one."""
+def _quietly(action: Callable[[], object]) -> bool:
+    """Undo after a failure: an error of it must not hide the first one. Tells whether it went well."""
     try:
         action()
     except SQLAlchemyError as exc:
         _log.debug("Al deshacer tras un fallo: %s", type(exc).__name__)
+        return False
+    return True
