@@ -82,6 +82,7 @@ class Stage:
             "AFORO_ACC__USER_NONCE": credentials["user_nonce"],
             "AFORO_ACC__USER_KEY": credentials["user_key"],
             "AFORO_WEB__PORT": "0",
+            "AFORO_REPORT__FOLDER": "",  # no act: its pictures are not what is measured here
         }
         return python_environment(**ours, **self.settings, **more)
 
@@ -150,9 +151,16 @@ def utc(instant: datetime) -> str:
 
 @contextmanager
 def stage(
-    before: timedelta, after: timedelta, *options: str, latency_ms: int = LATENCY_MS, **settings: str
+    before: timedelta,
+    after: timedelta,
+    *options: str,
+    latency_ms: int = LATENCY_MS,
+    settings: dict[str, str] | None = None,
 ) -> Iterator[Stage]:
-    """An evening that began ``before`` ago and ends ``after`` from now (less than zero: it is over)."""
+    """An evening that began ``before`` ago and ends ``after`` from now (less than zero: it is over).
+
+    ``options`` are the simulator's, ``settings`` the program's, as environment variables.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
     since, until = now - before, now + after
     folder = Path(tempfile.mkdtemp(prefix="aforo-bench-"))
@@ -164,7 +172,7 @@ def stage(
         try:
             assert simulator.stdout is not None
             site = json.loads(simulator.stdout.readline())
-            evening = Stage(folder, since, until, site, settings)
+            evening = Stage(folder, since, until, site, settings or {})
             evening.write_files()
             yield evening
         finally:

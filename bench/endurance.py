@@ -1,0 +1,136 @@
+"""Endurance: 40 cameras at ten times a match's rate, every fault on, killed every minute.
+
+``python -m bench.endurance`` (10 minutes; ``--minutes``, ``--hours``; ``--kill-every 0`` lets one process live). Every
+few seconds it writes down memory, open files, threads, how far behind the answers are, and what is missing of all that
+should be there by then; at the end it compares the tables with the truth, draws docs/bench-endurance.png and fails
+unless nothing was lost and nothing doubled.
+"""
+
+import argparse
+import random
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from bench import plots
+from bench.process import Sample, sample, start
+from bench.stage import BOGOTA, Stage, stage
+
+_RATE = 100  # events a second: a full stadium lets some ten a second through its doors
+_LATE = 25.0  # seconds that an event may be late: longer than that after its instant, it has to be there
+_LOOK = 5.0  # seconds between two looks
+_SETTINGS = {"AFORO_MONITOR__INTERVAL": "5", "AFORO_MONITOR__OVERLAP": "60", "AFORO_ACC__TIMEOUT": "5"}
+
+
+class Look(NamedTuple):
+    """One line of the diary. ``seconds`` since the event's start; ``lag`` in seconds; ``missing`` in rows."""
+
+    seconds: float
+    process: Sample
+    lag: float
+    missing: int
+
+
+class Endurance:
+    """One run on one evening."""
+
+    def __init__(self, evening: Stage, kill_every: float) -> None:
+        self._evening = evening
+        self._kill_every = kill_every
+        self._chance = random.Random(7)
+        self.looks: list[Look] = []
+        self.kills = 0
+
+    def run(self) -> None:
+        """Start, look, kill, start again, until the event and its close are over. Raises RuntimeError if it fails."""
+        evening = self._evening
+        while True:
+            process = start(evening.program("run"), evening.folder, evening.environment())
+            if not self._killed(process):
+                break
+            self.kills += 1
+        if process.returncode:
+            raise RuntimeError((evening.folder / "stderr.log").read_text(encoding="utf-8")[-3000:])
+
+    def _killed(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Look at one life of the program. True when it was killed, False when it ended by itself."""
+        dies = time.monotonic() + self._kill_every * self._chance.uniform(0.7, 1.3) if self._kill_every else None
+        while True:
+            wait = _LOOK if dies is None else min(_LOOK, dies - time.monotonic())
+            try:
+                process.wait(timeout=max(wait, 0.05))
+            except subprocess.TimeoutExpired:
+                pass
+            else:
+                return False
+            if dies is not None and time.monotonic() >= dies and datetime.now(UTC) < self._evening.until:
+                process.kill()
+                process.wait()
+                return True
+            self.looks += self._looked(process.pid)
+
+    def _looked(self, pid: int) -> Iterator[Look]:
+        evening, now = self._evening, datetime.now(UTC)
+        try:
+            with closing(sqlite3.connect(f"file:{evening.database}?mode=ro", uri=True, timeout=5)) as connection:
+                [(answered,)] = connection.execute("SELECT min(until_ms) FROM aforo_checkpoints")
+                if answered is None:
+                    return
+                until = datetime.fromtimestamp(answered / 1000, UTC)
+                # Rows of the last moments may be late; the truth is asked only of what must be there by now.
+                settled = max(evening.since, until - timedelta(seconds=_LATE + _LOOK))
+                wall = settled.astimezone(BOGOTA).replace(tzinfo=None).isoformat(" ", "milliseconds")
+                rows = 'SELECT count(*) FROM "eventos_Analisis" WHERE "timestamp" < ?'
+                [(there,)] = connection.execute(rows, (wall,))
+            looked = sample(pid)
+        except (OSError, IndexError, sqlite3.OperationalError):  # not there yet, or just ended
+            return
+        due = evening.truth(settled, rows=False)["history_count"]
+        lag = (min(now, evening.until) - until).total_seconds()
+        yield Look((now - evening.since).total_seconds(), looked, lag, due - there)
+
+
+def draw(looks: list[Look], kills: int) -> None:
+    """The diary as a picture."""
+    minutes = [look.seconds / 60 for look in looks]
+    lines = {
+        "MiB": [look.process.rss_mib for look in looks],
+        "open files": [float(look.process.files) for look in looks],
+        "threads": [float(look.process.threads) for look in looks],
+        "seconds behind": [look.lag for look in looks],
+        "rows missing": [float(look.missing) for look in looks],
+    }
+    title = f"40 cameras, {_RATE} events/s, every fault on, killed {kills} times"
+    with plots.picture("endurance", title, rows=len(lines), sharex=True) as axes:
+        for axis, (label, values) in zip(axes, lines.items(), strict=True):
+            axis.plot(minutes, values, ".-", color=plots.OURS, markersize=3, linewidth=1)
+            axis.set(ylabel=label, ylim=(min(0, *values), max(1, *values) * 1.1))
+        axes[-1].set_xlabel("minutes")
+
+
+def main() -> None:
+    """Run it; exit code 1 where something was lost or doubled."""
+    parser = argparse.ArgumentParser(prog="python -m bench.endurance")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--hours", type=float, default=0)
+    parser.add_argument("--kill-every", type=float, default=60, metavar="SECONDS")
+    arguments = parser.parse_args()
+    lasts = timedelta(hours=arguments.hours) if arguments.hours else timedelta(minutes=arguments.minutes)
+    options = ("--cameras", "40", "--events", str(int(lasts.total_seconds() * _RATE)), "--faults", "all")
+    with stage(timedelta(0), lasts, *options, settings=_SETTINGS) as evening:
+        evening.control("faults", {"set": {"late": {"probability": 0.05, "seconds": _LATE}}})
+        endurance = Endurance(evening, arguments.kill_every)
+        endurance.run()
+        difference = evening.difference()
+    draw(endurance.looks, endurance.kills)
+    print(f"{endurance.kills} kills; {difference.rows:,} rows, {difference.lost} lost, {difference.doubled} doubled,")
+    print(f"aforo off by {difference.aforo_off}; most missing on the way {max(one.missing for one in endurance.looks)}")
+    raise SystemExit(not difference.exact)
+
+
+if __name__ == "__main__":
+    main()
