@@ -34,12 +34,12 @@ def conditions(board: Board, settings: AlertsSettings, levels: Levels, now: date
 def _database(board: Board, settings: AlertsSettings, now: datetime) -> Condition:
     since = board.signs.database_down_since()
     down = since is not None and settings.database_down > 0 and now - since >= timedelta(seconds=settings.database_down)
-    text = "La base de datos no responde: se sigue contando y lo leído espera en memoria."
+    text = "Sin base de datos: se cuenta en memoria."
     return Condition(Kind.DATABASE_DOWN, "", down if since is None or down else None, text)
 
 
 def _stale(age: float, settings: AlertsSettings) -> Condition:
-    text = f"El aforo no es de ahora: lleva más de {settings.stale / 60:.0f} minutos de atraso."
+    text = f"El aforo no es de ahora: más de {settings.stale / 60:.0f} min de atraso."
     return Condition(Kind.STALE, "", age > settings.stale, text)
 
 
@@ -84,4 +84,4 @@ def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[C
     minutes = f"{settings.silent_door / 60:.0f}"
     for door in board.doors:
         silent = None if door.camera_id in failing else told.get(door.name)
-        yield Condition(Kind.SILENT_DOOR, door.name, silent, f"{door.name} lleva {minutes} minutos sin contar a nadie.")
+        yield Condition(Kind.SILENT_DOOR, door.name, silent, f"{door.name}: {minutes} min sin contar a nadie.")

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from aforo.errors import BadSetting
-from aforo.settings import OperatorSettings, WebSettings
+from aforo.settings import AlertsSettings, OperatorSettings, WebSettings
 from aforo.web import check
 from aforo.web.assets import asset, names
 from aforo.web.limits import Buckets, Budget, Limits
@@ -159,3 +159,10 @@ def test_swagger_ui_speaks_the_openapi_that_fastapi_writes() -> None:
     assert bundle is not None
     assert b"3.1.0" in bundle.body
     json.dumps(names())
+
+
+@pytest.mark.parametrize("url", ["ftp://x/y", "webhook", "https://", "javascript:alert(1)"])
+def test_a_webhook_is_an_http_address_and_a_wrong_one_is_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match=r"alerts\.webhook_url") as caught:
+        AlertsSettings(webhook_url=SecretStr(url))
+    assert url not in str(caught.value)

@@ -1,6 +1,7 @@
 """The settings of the page and of the alerts."""
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -87,3 +88,10 @@ class AlertsSettings(Section):
     database_down: Number = setting(
         60.0, "Segundos sin base de datos por los que se avisa; 0: nunca.", SECONDS, ge=0, allow_inf_nan=False
     )
+
+    @model_validator(mode="after")
+    def _an_address(self) -> "AlertsSettings":
+        parts = urlsplit(self.webhook_url.get_secret_value())
+        if any(parts) and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise PydanticCustomError("aforo", "alerts.webhook_url no sirve: se admite una URL http o https")
+        return self

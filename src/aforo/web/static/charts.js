@@ -122,8 +122,11 @@ export function heat(element, state, series) {
     const sums = new Map(Series.fives(series.doors.get(name)).map(([at, [, , total]]) => [at, total]));
     return starts.map((at) => sums.get(at) || 0);
   });
+  // One burst at one door does not dim all the rest.
+  const sorted = z.flat().filter((value) => value > 0).sort((a, b) => a - b);
+  const zmax = Math.max(5, sorted[Math.floor(sorted.length * 0.99)] || 0);
   element.style.height = `${Math.max(260, names.length * 26 + 60)}px`;
-  plotly.react(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map(shortName), z, xgap: 1, ygap: 2,
+  plotly.react(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map(shortName), z, zmin: 0, zmax, xgap: 1, ygap: 2,
     colorscale: [[0, css("--heat-0")], [0.5, css("--heat-1")], [1, css("--heat-2")]],
     colorbar: { thickness: 10, outlinewidth: 0, tickfont: { color: css("--text-soft"), size: 13 } }, showscale: !narrow(),
     hovertemplate: "%{y}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],

@@ -20,7 +20,7 @@ const dialogs = makeDialogs(context);
 async function whoAmI() {
   context.session = await ask("GET", "/api/v1/session");
   $("account").textContent = context.session.logged_in ? `Salir${context.session.name ? ` (${context.session.name})` : ""}` : "Entrar";
-  $("account").hidden = !context.session.logged_in && !context.session.accounts && state !== null;
+  $("account").hidden = !context.session.logged_in && !context.session.accounts;
   if (state) show();
   return context.session;
 }
@@ -95,7 +95,7 @@ const line = new Line({
     if (only) tick();
     else show();
   },
-  onDown() { downSince = Date.now(); tick(); },
+  onDown() { downSince = state ? Date.parse(state.now) : Date.now(); tick(); },
   onUp() { downSince = null; whoAmI().catch(() => {}); tick(); },
 });
 

@@ -137,12 +137,12 @@ export function doors(state) {
     const [name, total, last, bar] = element.children;
     text(name, door.name);
     text(total, format.number(door.total));
-    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)} / +${format.number(door.last_15)}`);
+    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
     element.title = `${door.name}: ${door.entries} entradas, ${door.exits} salidas; +${door.last_5} en 5 minutos, +${door.last_15} en 15`;
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
-  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · en cada una: total, +5 y +15 min` : "Ninguna puerta ha contado");
+  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · total y +5/+15 min` : "Ninguna puerta ha contado");
 }
 
 export function cameras(state) {
