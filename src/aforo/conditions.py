@@ -68,9 +68,7 @@ def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[
         gone = since is not None and now - since >= timedelta(seconds=settings.camera_gone)
         if state.absent and feed.camera_id not in board.coverage.unknown_cameras():
             continue  # another server of the site has it
-        yield Condition(
-            Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"No contesta: {name}."
-        )
+        yield Condition(Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"No contesta: {name}.")
 
 
 def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:

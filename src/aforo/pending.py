@@ -91,9 +91,7 @@ class Pending:
         """What is not stored, for the doors: each event with what its name means."""
         return self._events.values()
 
-    def _take(
-        self, batch: Batch, verdict_of: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]
-    ) -> None:
+    def _take(self, batch: Batch, verdict_of: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]) -> None:
         for event in batch.events:
             identity = _identity(event)
             if identity in self._stored or identity in self._events or not counts(event):
