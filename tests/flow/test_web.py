@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
@@ -411,3 +412,18 @@ async def test_a_message_has_the_shape_that_its_receiver_wants(tmp_path: Path, s
             await receiver.wait_for(1)
     assert key in receiver.got[0]
     assert "Zona Sur está" in json.dumps(receiver.got[0], ensure_ascii=False)
+
+
+async def test_a_port_in_use_is_told_once_and_nothing_else_happens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with staged(tmp_path, port=taken.getsockname()[1], shown=False) as stage:
+            await stage.play(stage.at(30))
+            truth = stage.crowd.truth().tell(stage.at(0), stage.at(30), stage.crowd.allowed)
+            assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
+    told = [record.getMessage() for record in caplog.records if "La página no se puede abrir" in record.getMessage()]
+    assert len(told) == 1
+    assert "web.port" in told[0]

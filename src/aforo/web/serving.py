@@ -99,7 +99,7 @@ def _tls(settings: WebSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _bound(settings: WebSettings, port: int) -> socket.socket | None:
+def _bound(settings: WebSettings, port: int, level: int = logging.ERROR) -> socket.socket | None:
     """A listening socket; None, told in the log, where the address cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -107,7 +107,7 @@ def _bound(settings: WebSettings, port: int) -> socket.socket | None:
         )[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as exc:
-        _cannot(settings, port, exc)
+        _cannot(settings, port, exc, level)
         return None
     try:
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
@@ -116,13 +116,14 @@ def _bound(settings: WebSettings, port: int) -> socket.socket | None:
         listening.setblocking(False)
     except OSError as exc:
         listening.close()
-        _cannot(settings, port, exc)
+        _cannot(settings, port, exc, level)
         return None
     return listening
 
 
-def _cannot(settings: WebSettings, port: int, error: OSError) -> None:
-    _log.error(
+def _cannot(settings: WebSettings, port: int, error: OSError, level: int) -> None:
+    _log.log(
+        level,
         "La página no se puede abrir en %s:%d (%s). El conteo sigue; se vuelve a intentar. Si otro programa usa"
         " el puerto, cambie web.port.",
         settings.host,
@@ -142,11 +143,12 @@ async def _served(
     pace = SystemClock()
     port = listening.getsockname()[1] if listening is not None else rooms.settings.port
     while not leaving.is_set():
-        listening = listening or _bound(rooms.settings, port)
+        listening = listening or _bound(rooms.settings, port, logging.DEBUG)
         if listening is not None:
             try:
                 # Imported here and in a thread: the first request to ACC does not wait for a web framework.
                 server = await asyncio.to_thread(_import_server)
+                _log.info("La página está en %s", page.url)
                 await server.serve(rooms, listening, tls, page.ready, leaving)
             except Exception:  # noqa: BLE001 -- whatever happens to the page, the counting goes on
                 _log.exception("La página falló; el conteo sigue, y la página se vuelve a abrir.")
