@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,15 +16,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from aforo.board import Board, Phase
-from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.clock import Clock, wait_until_set
 from aforo.store import Show, Store, Writer
 from aforo.store.account import ACC_AWAY, CAMERA_AWAY
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_LOOK_AGAIN = 2.0  # real seconds between two looks when nothing changes
-_PACE = 0.2  # real seconds between two looks at least
 _GOODBYE = 3.0  # real seconds at the end in which the last notes may be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
 _RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
@@ -51,23 +49,23 @@ class Chronicle:
         self._every = max(every, _SHORTEST_BEAT)
         self._me = f"{socket.gethostname()}, proceso {os.getpid()}, {uuid4().hex[:8]}"
         self._changed = asyncio.Event()
-        self._pace = SystemClock()
         self._show: Show | None = None
         self._began = clock.now()
         self._beat_at: datetime | None = None
         self._outages: dict[Subject, _Outage] = {}
         self._others: set[str] = set()
         self._writing: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Keep the journal until cancelled."""
         self._board.listeners.append(self._changed.set)
         try:
             while True:
-                await wait_until_set(self._changed, self._pace, _LOOK_AGAIN)
+                await wait_until_set(self._changed, self._clock, self._every.total_seconds() / 2)
                 self._changed.clear()
                 await self.look()
-                await self._pace.sleep(_PACE)
         finally:
             self._board.listeners.remove(self._changed.set)
 
@@ -88,16 +86,21 @@ class Chronicle:
         if show is None or (board.phase not in _RUNNING and not last):
             return
         if self._show is None or self._show.id != show.id:
-            await self._take_up(show, now)
+            await self._take_up(show)
         self._show = show
         down = dict(self._down())
         for subject in down.keys() - self._outages.keys():
             self._begin(show, subject, *down[subject])
-        for subject in self._outages.keys() - down.keys():
+        for subject in self._outages.keys() - down.keys() - self._untold(down):
             self._do(self._end(self._outages.pop(subject), now))
-        if last or self._beat_at is None or now - self._beat_at >= self._every:
+        due = last or self._beat_at is None or now - self._beat_at >= self._every
+        if due and (self._beating is None or self._beating.done()):
             self._beat_at = now
-            self._do(self._beat(show, now))
+            self._beating = self._do(self._beat(show))
+
+    def _untold(self, down: Mapping[Subject, object]) -> Set[Subject]:
+        """While the server is away nothing is known of its cameras."""
+        return self._outages.keys() if (ACC_AWAY, "") in down else frozenset()
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
         """What does not answer now, since when and why. A camera is only told of while its server is there."""
@@ -112,9 +115,9 @@ class Chronicle:
                 detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
                 yield (CAMERA_AWAY, feed.camera_id), (state.failing_since, detail)
 
-    async def _take_up(self, show: Show, now: datetime) -> None:
+    async def _take_up(self, show: Show) -> None:
         """Another show: what was open before a restart goes on, or ends at the first look."""
-        self._began, self._beat_at, self._others = now, None, set()
+        self._beat_at, self._others = None, set()
         self._outages.clear()
         for note in await self._writer.call(self._store.notes, show):
             if note.ended is None and note.kind in {ACC_AWAY, CAMERA_AWAY}:
@@ -128,7 +131,8 @@ class Chronicle:
     async def _end(self, outage: _Outage, now: datetime) -> None:
         await self._writer.call(self._store.end_note, await outage.note, now)
 
-    async def _beat(self, show: Show, now: datetime) -> None:
+    async def _beat(self, show: Show) -> None:
+        now = self._clock.now()
         others = await self._writer.call(self._store.account.beat, show, self._me, self._began, now, self._every)
         alive = {note.subject for note in others}
         for other in sorted(alive - self._others):
@@ -142,7 +146,13 @@ class Chronicle:
         self._others = alive
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = asyncio.create_task(work, name="aforo-chronicle-note")
+        """One note after the other: while the database is away only one of them tries again and again."""
+
+        async def in_turn() -> _T:
+            async with self._turn:
+                return await work
+
+        task = asyncio.create_task(in_turn(), name="aforo-chronicle-note")
         self._writing.add(task)
         task.add_done_callback(self._done)
         return task

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
@@ -70,6 +71,13 @@ def _cameras(arguments: Arguments) -> int:
     return main(settings, write=arguments.write, counting=arguments.counting, as_program=arguments.json)
 
 
+def _report(arguments: Arguments) -> int:
+    settings = _settings(arguments)
+    from aforo.cli.report import main  # noqa: PLC0415
+
+    return main(settings, arguments.date, arguments.folder)
+
+
 def _simulate(arguments: Arguments) -> int:
     from aforo.cli.simulate import main  # noqa: PLC0415
     from aforo.simulator import options_from  # noqa: PLC0415
@@ -108,6 +116,13 @@ def _backfill_flags(parser: Parser) -> None:
     _settings_flags(parser)
 
 
+def _report_flags(parser: Parser) -> None:
+    parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
+    folder_help = "dónde se escribe; si no, donde dice report.folder"
+    parser.add_argument("--folder", type=Path, metavar="CARPETA", help=folder_help)
+    _settings_flags(parser)
+
+
 def _simulate_flags(parser: Parser) -> None:
     from aforo.simulator import add_arguments  # noqa: PLC0415
 
@@ -128,6 +143,7 @@ COMMANDS = (
     Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
     Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
     Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),
+    Command("report", "Hace de nuevo el acta de un evento pasado.", _report, _report_flags),
     Command("simulate", "El simulador solo, para probar un cliente.", _simulate, _simulate_flags),
 )
 

@@ -20,6 +20,9 @@ from aforo.store.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, 
 ALERT = "alert"  # the journal's kind of the alerts
 SLOT_MS = 300_000  # the width of a bar: five minutes
 _GAP = timedelta(seconds=30)  # between two runs of the program: less is a restart that nobody needs to know of
+_SHORTEST = timedelta(seconds=5)  # what was over sooner held up nothing
+_ECHO = timedelta(minutes=3)  # cameras may be told of a little before their server is given up…
+_AFTER_ECHO = timedelta(minutes=10)  # …and answer again some turns after it does
 _ALIVE = timedelta(minutes=5)  # without a sign of life at the end
 
 
@@ -138,8 +141,10 @@ def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
 
 def _incidents(store: Store, show: Show, notes: Sequence[Note], now: datetime) -> Iterator[Incident]:
     """What went wrong for a while, with what was caught up when it was over."""
-    for note in notes:
-        if note.kind in _TELLERS and _touches(note, show.event.window, now):
+    for note in _without_echoes(notes):
+        lasted = (note.ended or now) - note.began
+        told = note.kind == ROW_REFUSED or lasted >= _SHORTEST
+        if told and note.kind in _TELLERS and _touches(note, show.event.window, now):
             what, why, cameras = _TELLERS[note.kind](note)
             recovered = None
             if note.ended is not None and note.kind != ROW_REFUSED:
@@ -149,6 +154,21 @@ def _incidents(store: Store, show: Show, notes: Sequence[Note], now: datetime) -
     for since, until in _gaps([note for note in notes if note.kind == INSTANCE], lived):
         recovered = store.account.caught_up(show, Window(since, until))
         yield Incident(INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
+
+
+def _without_echoes(notes: Sequence[Note]) -> Iterator[Note]:
+    """The notes without those of cameras that only fell silent because their server did."""
+    away = [note for note in notes if note.kind == ACC_AWAY]
+    for note in notes:
+        inside = any(
+            server.ended is not None
+            and note.ended is not None
+            and server.began - _ECHO <= note.began <= server.ended
+            and note.ended <= server.ended + _AFTER_ECHO
+            for server in away
+        )
+        if note.kind != CAMERA_AWAY or not inside:
+            yield note
 
 
 def _of_acc(note: Note) -> tuple[str, str, set[str] | None]:

@@ -63,14 +63,20 @@ def doors_picture(act: Act, doors: Sequence[DoorFigures]) -> str:
                 if flow.at in slots:
                     table[row][slots[flow.at]] = (flow.entries + flow.exits + flow.others) or math.nan
         edges = [*map(_days, slots), _days(max(slots) + timedelta(minutes=5))]
-        mesh = axes.pcolormesh(edges, range(len(shown) + 1), table, cmap="YlGnBu", vmin=0)
+        most = _usual_most([value for row in table for value in row if value > 0])
+        mesh = axes.pcolormesh(edges, range(len(shown) + 1), table, cmap="YlGnBu", vmin=0, vmax=most)
         axes.set_yticks([row + 0.5 for row in range(len(shown))], [_short(door.name) for door in shown])
         axes.invert_yaxis()
         axes.tick_params(length=0)
-        figure.colorbar(mesh, ax=axes, label="pasos en 5 minutos", pad=0.015, fraction=0.03)
+        figure.colorbar(mesh, ax=axes, label="pasos en 5 minutos", extend="max", pad=0.015, fraction=0.03)
         _clock_axis(axes, act)
 
     return _svg(draw, 1.1 + 0.2 * len(shown))
+
+
+def _usual_most(values: Sequence[float]) -> float:
+    """What only one slot in a hundred exceeds: a single burst must not turn the rest of the evening pale."""
+    return sorted(values)[int(len(values) * 0.99)] if values else 1.0
 
 
 def _curve(axes: "Axes", act: Act, zone: ZoneFigures) -> None:

@@ -1,0 +1,243 @@
+"""The act of an event: its figures are the crowd's truth, whatever went wrong, and its page needs nothing else."""
+
+import asyncio
+import csv
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import SecretStr
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, Evening, hours
+from tests.flow.test_evenings import evening
+
+from aforo.errors import BadCommand
+from aforo.model import Matcher
+from aforo.report import acts
+from aforo.rules import Rules, zones_from
+from aforo.settings import DatabaseSettings, Settings
+from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
+from aforo.store import Correction, Store
+
+END = DOORS + hours(3)
+PLAN = Plan(DOORS, END, seed=21, cameras=13, events=1_500, burst=200)
+BOGOTA = ZoneInfo("America/Bogota")
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("*.json")
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def peaks(crowd: Crowd) -> dict[str, tuple[int, datetime | None]]:
+    """Each zone's highest count and the minute of it, counted passage by passage."""
+    since, until = (int(instant.timestamp() * 1000) for instant in (crowd.plan.start, crowd.plan.end))
+    passages = sorted(crowd.recording.passages(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
+    found: dict[str, tuple[int, datetime | None]] = {}
+    for zone in STADIUM.zones:
+        texts = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
+        count = highest = 0
+        minute: datetime | None = None
+        for passage in passages:
+            for step, text in texts.items():
+                if text in passage.kind.name.upper():
+                    count = max(0, count + step)
+            if count > highest:
+                highest = count
+                minute = datetime.fromtimestamp(passage.at // 60_000 * 60, UTC)
+        found[zone.name] = (highest, minute)
+    return found
+
+
+def check_figures(act: dict[str, Any], crowd: Crowd) -> None:
+    truth = crowd.truth().tell(crowd.plan.start, crowd.plan.end, crowd.allowed)
+    highest = peaks(crowd)
+    for zone in act["zones"]:
+        told = truth.zones[zone["name"]]
+        assert [zone[name] for name in ("entries", "exits", "count", "swallowed")] == list(told)
+        at = None if zone["peak_at"] is None else datetime.fromisoformat(zone["peak_at"])
+        assert (zone["peak"], at) == highest[zone["name"]]
+        assert zone["curve"][-1][1] == told.aforo
+        assert sum(flow["entries"] for flow in zone["minutes"]) == told.entries
+    ways = Counter((row.analytic_event_name, row.activity) for row in truth.history)
+    doors = {door["name"]: door for door in act["doors"]}
+    assert sum(door["entries"] + door["exits"] + door["others"] for door in doors.values()) == len(truth.history)
+    assert doors["PUERTA 1"]["entries"] == ways["PUERTA 1", "OBJECT_COUNTING_ENTER"]
+    assert doors["PUERTA 1"]["exits"] == ways["PUERTA 1", "OBJECT_COUNTING_EXIT"]
+    stored = {camera["id"]: camera["stored"] for camera in act["cameras"] if camera["stored"]}
+    assert stored == truth.accepted
+    assert all(camera["difference"] == 0 and camera["acc"] == camera["stored"] for camera in act["cameras"])
+    assert act["history_stored"] == act["history_acc"] == len(truth.history)
+    assert act["reconciled"] is True
+
+
+async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
+    camera = Crowd(PLAN).cameras[10]
+    minute = timedelta(minutes=1)
+    faults = Faults(3, {
+        "camera_500": Fault(since=DOORS + 20 * minute, until=DOORS + 40 * minute, cameras=frozenset({camera.id})),
+        "away": Fault(since=DOORS + 80 * minute, until=DOORS + 95 * minute),
+        "late": Fault(0.05, seconds=40.0),
+        "malformed": Fault(0.02),
+    })  # fmt: skip
+    async with evening(tmp_path, PLAN, faults=faults, interval=120.0) as (night, crowd):
+        night.acts = tmp_path / "informes"
+        locking = asyncio.create_task(lock(night, DOORS + 131 * minute, DOORS + 133 * minute))
+        assert await night.run() == 0
+        await locking
+        night.check(crowd, DOORS, END)
+    act = figures(tmp_path / "informes")
+    check_figures(act, crowd)
+    assert {incident["kind"] for incident in act["incidents"]} == {"acc", "camera", "database"}, act["incidents"]
+    incidents = {incident["kind"]: incident for incident in sorted(act["incidents"], key=lasting)}
+    for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 131, 133)):
+        told = incidents[kind]
+        assert abs(datetime.fromisoformat(told["began"]) - (DOORS + began * minute)) <= 3 * minute, kind
+        assert abs(datetime.fromisoformat(told["ended"]) - (DOORS + ended * minute)) <= 3 * minute, kind
+        assert told["recovered"] > 0 or kind == "database", kind  # few pass in those two minutes
+    assert camera.name in incidents["camera"]["what"]
+    assert act["refused"]["sin regla"] > 0
+    assert act["lateness"]["median"] <= 120 < act["lateness"]["longest"]
+    page = next((tmp_path / "informes").glob("*.html")).read_text(encoding="utf-8")
+    assert "Conciliado: ACC y la base de datos coinciden, diferencia 0." in page
+    assert page.count("<svg") == 4
+    for outside in ("http://", "https://", "<script", "<link", "@import", "src="):
+        assert outside not in page.replace("http://www.w3.org/", ""), outside
+
+
+def lasting(incident: dict[str, Any]) -> timedelta:
+    return datetime.fromisoformat(incident["ended"]) - datetime.fromisoformat(incident["began"])
+
+
+async def lock(night: Evening, begins: datetime, ends: datetime) -> None:
+    """Another program holds the database for a while."""
+    await night.clock.sleep((begins - night.clock.now()).total_seconds())
+    with closing(sqlite3.connect(night.database, isolation_level=None, timeout=1.0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await night.clock.sleep((ends - night.clock.now()).total_seconds())
+        other.execute("ROLLBACK")
+
+
+async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
+    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+        first = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(first.run())
+        await night.clock.sleep(hours(1).total_seconds())
+        first._stopping.set()
+        await running
+        await night.clock.sleep(hours(0.5).total_seconds())
+        night.acts = tmp_path / "informes"
+        assert await night.run() == 0
+    act = figures(tmp_path / "informes")
+    check_figures(act, crowd)
+    (gap,) = act["incidents"]
+    assert gap["kind"] == "instance"
+    away = datetime.fromisoformat(gap["ended"]) - datetime.fromisoformat(gap["began"])
+    assert timedelta(minutes=25) < away < timedelta(minutes=35)
+    assert gap["recovered"] > 0
+
+
+async def test_made_again_with_corrections_it_tells_them(tmp_path: Path) -> None:
+    async with evening(tmp_path, PLAN) as (night, crowd):
+        night.name = "<script>alert(1)</script> & «Ñandú»/2"
+        night.schedule(DOORS, END)
+        night.acts = tmp_path / "informes"
+        assert await night.run() == 0
+        settings = night.settings
+    act = figures(tmp_path / "informes")
+    assert [path.name for path in (tmp_path / "informes").glob("*.html")] == [
+        "2026-01-27-script-alert-1-script-Ñandú-2.html"
+    ]
+    await asyncio.to_thread(correct, settings, "Campinsito", 12)
+    (page,) = await asyncio.to_thread(acts, settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "otra")
+    again = figures(tmp_path / "otra")
+    north, campinsito = again["zones"][0], again["zones"][1]
+    assert north == act["zones"][0], "made again, it says the same"
+    assert campinsito["corrected"] == 12
+    assert campinsito["entries"] == act["zones"][1]["entries"]
+    assert again["corrections"][0]["reason"] == "se rompió el contador"
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    rows = list(csv.DictReader((page.with_suffix(".csv")).read_text(encoding="utf-8-sig").splitlines(), delimiter=";"))
+    assert sum(int(row["entradas"]) for row in rows if row["zona"] == "Campinsito") == campinsito["entries"]
+    assert int([row["aforo"] for row in rows if row["zona"] == "Campinsito"][-1]) == campinsito["count"]
+    assert check_truth_unchanged(again, crowd)
+
+
+def check_truth_unchanged(act: dict[str, Any], crowd: Crowd) -> bool:
+    truth = crowd.truth().tell(DOORS, END, crowd.allowed)
+    return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in act["zones"])
+
+
+def correct(settings: Settings, zone: str, delta: int) -> None:
+    store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
+    store.open()
+    (show,) = store.account.shows_on(DOORS.astimezone(BOGOTA).date())
+    at = DOORS + hours(2)
+    one = Correction("3f0e8a5e-1111-4a4b-9d3f-0123456789ab", zone, delta, "se rompió el contador", "Marta", at)
+    rules_of = replace(show, verdict=rules(settings))
+    store.correct(rules_of, one)
+    store.close()
+
+
+def rules(settings: Settings) -> Any:
+    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)).verdict
+
+
+async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:
+    async with FakeClock(DOORS + hours(1)) as clock:
+        crowd = Crowd(PLAN)
+        async with Simulator(crowd, clock=clock) as site:
+            night = Evening(tmp_path, site, clock)
+            night.schedule(DOORS, END)
+            night.allow(list(crowd.allowed))
+            monitor = await asyncio.to_thread(night.monitor)
+            running = asyncio.create_task(monitor.run())
+            await clock.sleep(600)
+            monitor._stopping.set()
+            await running
+    (page,) = await asyncio.to_thread(acts, night.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes")
+    assert "Sin conciliar: el cierre no llegó a hacerse." in page.read_text(encoding="utf-8")
+    assert figures(tmp_path / "informes")["reconciled"] is False
+
+
+def test_a_date_without_events(tmp_path: Path) -> None:
+    settings = Settings(database=DatabaseSettings(url=SecretStr(f"sqlite:///{tmp_path}/aforo.db")))
+    with pytest.raises(BadCommand, match="no tiene ningún evento del 2026-01-27"):
+        acts(settings, DOORS.date(), tmp_path)
+
+
+async def test_an_act_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "informes").write_text("a file where the folder should be")
+    async with evening(tmp_path, PLAN) as (night, crowd):
+        night.acts = tmp_path / "informes"
+        assert await night.run() == 0
+        night.check(crowd, DOORS, END)
+    assert "«aforo report 2026-01-27»" in caplog.text
+
+
+async def test_another_process_on_the_same_event_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "aforo")
+    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+        both = [await asyncio.to_thread(night.monitor) for _ in range(2)]
+        first = asyncio.create_task(both[0].run())
+        second = asyncio.create_task(both[1].run())
+        await night.clock.sleep(hours(1).total_seconds())
+        both[1]._stopping.set()
+        await second
+        assert await first == 0
+        night.check(crowd, DOORS, END)
+    told = [
+        record.message for record in caplog.records if "Otro proceso trabaja en este mismo evento" in record.message
+    ]
+    assert 1 <= len(told) <= 2, "once by each that sees the other"
+    assert "ya no trabaja en este evento" in caplog.text
