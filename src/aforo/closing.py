@@ -1,12 +1,13 @@
 """The close of an event: everything is asked once more, what was missing is stored, and both sides are compared."""
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.board import Phase
 from aforo.clock import wait_until_set
-from aforo.coverage import Coverage
+from aforo.coverage import Coverage, FeedState
 from aforo.model import Feed
 from aforo.rooms import Rooms
 from aforo.store import Show
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 # While the server answers for other cameras: how long a camera that does not is still asked, in seconds.
 _CAMERA_PATIENCE = 30.0
+_LOOK_AGAIN = 15.0  # seconds between two looks at whether answers still come
 
 
 @dataclass(slots=True)
@@ -37,11 +39,12 @@ class Reconciliation:
 
 
 class Closing:
-    """Closes one show."""
+    """Closes one show; ``seen``: the feeds that the evening has had an answer of."""
 
-    def __init__(self, rooms: Rooms, show: Show) -> None:
+    def __init__(self, rooms: Rooms, show: Show, seen: Set[Feed]) -> None:
         self._rooms = rooms
         self._show = show
+        self._seen = seen
         self._event = show.event
         self._coverage = Coverage(show.event.window, timedelta(0))
         self._census = Census()
@@ -76,35 +79,47 @@ class Closing:
         await rooms.recall(show)
         told.in_store = await rooms.writer.call(rooms.store.counts, show)
         told.in_history = await rooms.writer.call(rooms.store.history_count, show)
-        behind = self._coverage.behind(self._event.window.until)
-        told.unanswered = {feed: (state.answered_until, str(state.error)) for feed, state in behind.items()}
+        behind = self._coverage.behind(self._event.window.until) | self._gone()
+        told.unanswered = {
+            feed: (state.answered_until, str(state.error or "no dio tiempo")) for feed, state in behind.items()
+        }
         if told.complete:
             await rooms.writer.call(rooms.store.close_show, show, rooms.clock.now())
 
     async def _sweep(self) -> bool:
-        """Ask until all is answered. A camera that fails is given up after a while, a server that is away later."""
+        """Ask until all is answered, for as long as answers come; then give up as ``_patience`` says."""
         rooms, coverage = self._rooms, self._coverage
-        started = rooms.clock.monotonic()
+        answered, since = -1, rooms.clock.monotonic()
         async with rooms.turns() as turns:
             while not rooms.stopping.is_set():
-                step = rooms.clock.monotonic() + rooms.settings.interval
+                step = rooms.clock.monotonic() + min(rooms.settings.interval, _LOOK_AGAIN)
                 if not rooms.servers:
                     await rooms.discover()
                 coverage.follow(rooms.feeds(), {})
+                for state in self._gone().values():
+                    state.resting_until = None
                 errand = Errand(self._event, rooms.allowed, coverage, self._event.window.until, self._census)
-                if await turns.turn(errand, step) and rooms.servers:
+                whole = await turns.turn(errand, step) and bool(rooms.servers)
+                if whole and not self._gone():
                     return True
-                patience = _CAMERA_PATIENCE if self._only_cameras_fail() else rooms.settings.close_patience
-                if rooms.clock.monotonic() - started >= patience:
+                if coverage.answers > answered:
+                    answered, since = coverage.answers, rooms.clock.monotonic()
+                if rooms.clock.monotonic() - since >= self._patience():
                     return False
-                if not rooms.servers:
-                    await wait_until_set(rooms.stopping, rooms.clock, step - rooms.clock.monotonic())
+                await wait_until_set(rooms.stopping, rooms.clock, step - rooms.clock.monotonic())
         return False
 
+    def _patience(self) -> float:
+        """Seconds without an answer after which the rest is given up: soon where others answered, else late."""
+        return _CAMERA_PATIENCE if self._only_cameras_fail() else self._rooms.settings.close_patience
+
     def _only_cameras_fail(self) -> bool:
-        behind = self._coverage.behind(self._event.window.until).values()
-        down = self._rooms.acc.link_down_since is not None
-        return not down and bool(behind) and all(state.failing_since is not None for state in behind)
+        """The server answered for other cameras in this close, and answers now."""
+        return self._rooms.acc.link_down_since is None and self._coverage.answers > 0
+
+    def _gone(self) -> dict[Feed, FeedState]:
+        """Feeds that the evening has read from, and that the server now says it does not know."""
+        return {feed: state for feed, state in self._coverage.feeds.items() if state.absent and feed in self._seen}
 
     def tell(self, told: Reconciliation) -> None:
         """Log the comparison: a line a camera, and the closing line."""

@@ -62,13 +62,17 @@ class FeedState:
 
 
 class Coverage:
-    """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late."""
+    """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late.
+
+    ``answers`` counts the questions that were answered.
+    """
 
     def __init__(self, window: Window, overlap: timedelta, chance: random.Random | None = None) -> None:
         self.window = window
         self._overlap = overlap
         self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
         self.feeds: dict[Feed, FeedState] = {}
+        self.answers = 0
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
         """Follow exactly these feeds: new ones from their checkpoint or from the event's start; others are let go."""
@@ -116,6 +120,7 @@ class Coverage:
     def answered(self, ask: Ask, events: int) -> list[Feed]:
         """The ask was answered whole, with so many events; returns the feeds that are well again after a failure."""
         recovered = []
+        self.answers += 1
         for feed, state in self._asked(ask):
             if state.failing_since is not None:
                 recovered.append(feed)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from aforo.clock import wait_until_set
 from aforo.closing import Closing, Reconciliation
 from aforo.coverage import Coverage
+from aforo.errors import StoreRejectedRow
 from aforo.model import Occupancy, ScheduledEvent
 from aforo.rooms import Rooms
 from aforo.store import Show
@@ -53,7 +54,9 @@ class Evening:
 
     async def close(self) -> Reconciliation:
         """Ask for the whole event once more, store what was missing, compare."""
-        closing = Closing(self._rooms, self._show)
+        since = self.event.window.since
+        seen = {feed for feed, state in self._coverage.feeds.items() if state.answered_until > since}
+        closing = Closing(self._rooms, self._show, seen)
         told = await closing.run()
         if not self._rooms.stopping.is_set():
             self._report()
@@ -64,7 +67,7 @@ class Evening:
         self._show = show
         self._coverage = Coverage(show.event.window, timedelta(seconds=self._rooms.settings.overlap))
         self._follow()
-        self._rooms.board.open(show, self._coverage, self._rooms.clock.now())
+        self._rooms.picture(lambda: self._rooms.board.open(show, self._coverage, self._rooms.clock.now()))
 
     async def _refresh(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""
@@ -74,14 +77,22 @@ class Evening:
             if scheduled is not None and scheduled != self.event:
                 span = f"de {rooms.local(scheduled.window.since)} a {rooms.local(scheduled.window.until)}"
                 _log.info("El horario de «%s» cambió: «%s», %s.", self.event.name, scheduled.name, span)
-                self._open(await rooms.show(scheduled))
-                await rooms.recall(self._show)
+                await self._reopen(scheduled)
         if await rooms.cameras.refreshed():
             _log.info("La lista de cámaras cambió: ahora son %d.", len(rooms.allowed))
             self._follow()
         if not rooms.servers:
             await rooms.discover()
             self._follow()
+
+    async def _reopen(self, scheduled: ScheduledEvent) -> None:
+        try:
+            show = await self._rooms.show(scheduled)
+        except StoreRejectedRow as error:
+            _log.error("El cambio no se pudo aplicar y sigue el horario anterior: %s", error)
+        else:
+            self._open(show)
+            await self._rooms.recall(show)
 
     def _follow(self) -> None:
         self._coverage.follow(self._rooms.feeds(), self._show.checkpoints)
@@ -120,6 +131,9 @@ class Evening:
             if verdict.refusal is not None:
                 text = "El nombre analítico «%s» no se cuenta: %s. Si debe contar, añada una regla."
                 _log.warning(text, name, verdict.refusal)
+            elif verdict.ambiguous:
+                text = "El nombre analítico «%s» sería entrada y salida de una misma zona: en ella no cuenta. Corrija las reglas."
+                _log.warning(text, name)
             elif len(verdict.movements) > 1:
                 zones = ", ".join(movement.zone for movement in verdict.movements)
                 _log.warning("El nombre analítico «%s» cuenta en varias zonas: %s. Revise las reglas.", name, zones)

@@ -114,11 +114,15 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an ``analyticEventName`` means: kept in the history, counted in zones, or refused with a reason."""
+    """What an ``analyticEventName`` means: kept in the history, counted in zones, or refused with a reason.
+
+    ``ambiguous``: in some zone it would be an entry and an exit at once, and is neither.
+    """
 
     history: bool
     movements: tuple[Movement, ...]
     refusal: Refusal | None = None
+    ambiguous: bool = False
 
 
 @dataclass(slots=True)

@@ -86,13 +86,13 @@ class Monitor:
 
     async def run(self, *, no_wait: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code."""
+        day, complete = self._clock.now().astimezone(self._timezone).date(), True
         async with self._rooms(seen=True) as (rooms, interrupted):
             while not self._stopping.is_set():
                 event = self._due(interrupted)
                 if event is not None:
-                    complete = await self._evening(rooms, event)
-                    self._over.add(event)
-                    if not self._more_today(event):
+                    complete &= await self._evening(rooms, event)
+                    if not self._more_today(event, day):
                         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
                 elif no_wait:
                     _log.info("Ahora no hay ningún evento; no se espera (--no-wait).")
@@ -164,8 +164,16 @@ class Monitor:
             async with looking(self._settings, self.board, self._clock, writer, self._store) if seen else nullcontext():
                 await self._first_login(acc, patient=interrupted is not None)
                 yield rooms, interrupted
-                await writer.drain()
+                await self._leave(writer)
             await acc.logout()
+
+    async def _leave(self, writer: Writer) -> None:
+        """Store what still waits. A database that stays away does not hold the end up: it is asked again next time."""
+        try:
+            async with self._clock.timeout(_STOP_PATIENCE):
+                await writer.drain()
+        except TimeoutError:
+            _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir la próxima vez.")
 
     async def _first_login(self, acc: Acc, *, patient: bool) -> None:
         """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event."""
@@ -186,6 +194,7 @@ class Monitor:
         evening = Evening(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
         await evening.watch()
+        self._over |= {event, evening.event}
         if self._stopping.is_set():
             return False
         return await self._close(rooms, evening)
@@ -208,10 +217,10 @@ class Monitor:
         left = [event for event in over if event not in self._over]
         return left[0] if left else schedule.active(now)
 
-    def _more_today(self, event: ScheduledEvent) -> bool:
-        now = self._clock.now()
-        todays = self._schedule.schedule.on(now.astimezone(self._timezone).date())
-        return any(other not in self._over and other.day >= event.day for other in todays)
+    def _more_today(self, event: ScheduledEvent, day: date) -> bool:
+        """Whether more is to be done on the event's date, or on the date on which the job was started."""
+        events = [*self._schedule.schedule.on(event.day), *self._schedule.schedule.on(day)]
+        return any(other not in self._over for other in events if other.window.since >= event.window.since)
 
     async def _wait_for_event(self) -> None:
         """Wait until the next event begins, the schedule's file changes, or a stop."""

@@ -47,9 +47,10 @@ class Rooms:
         return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
 
     async def discover(self) -> None:
-        """Ask which servers the site has, and how its cameras are called. What was known stays where that fails."""
+        """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart."""
         try:
-            self.servers = [server.id for server in await self.acc.servers()]
+            found = [server.id for server in await self.acc.servers()]
+            self.servers = list(dict.fromkeys([*self.servers, *found]))
             self.names.update({camera.id: camera.name for camera in await self.acc.cameras() if camera.name})
         except AccError as error:
             if not self.servers:
@@ -62,7 +63,8 @@ class Rooms:
         def past() -> Past:
             return Past(store.minutes(show), store.doors(show), store.corrections(show))
 
-        self.board.recall(await self.writer.call(past))
+        known = await self.writer.call(past)
+        self.picture(lambda: self.board.recall(known))
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -98,14 +100,14 @@ class Rooms:
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
         self.tally.read(batch)
-        self._picture(lambda: self.board.read(batch))
+        self.picture(lambda: self.board.read(batch))
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
-        self._picture(lambda: self.board.apply(stored, self.clock.now(), batch))
+        self.picture(lambda: self.board.apply(stored, self.clock.now(), batch))
 
-    def _picture(self, change: Callable[[], None]) -> None:
+    def picture(self, change: Callable[[], None]) -> None:
         """Change the live picture. A fault of ours there must not touch the counting."""
         try:
             change()

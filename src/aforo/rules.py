@@ -111,5 +111,5 @@ class Rules:
             if enters != leaves:
                 movements.append(Movement(zone.name, 1 if enters else -1))
         if history or movements:
-            return Verdict(history, tuple(movements))
+            return Verdict(history, tuple(movements), ambiguous=ambiguous)
         return Verdict(False, (), Refusal.AMBIGUOUS if ambiguous else Refusal.NO_RULE)

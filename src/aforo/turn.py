@@ -44,6 +44,12 @@ class Census:
     history: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Census") -> None:
+        """Add what a window answered whole."""
+        self.valid.update(other.valid)
+        self.history += other.history
+        self.refused.update(other.refused)
+
     def count(self, batch: Batch, seen: set[int]) -> None:
         """Count a sifted page; ``seen`` holds the identities that the same window has given already."""
         # By position, and counted a kind at a time: this runs for every event of the evening.
@@ -207,6 +213,7 @@ class Turns:
         waiting: Batch | None = None
         read = 0
         seen: set[int] = set()
+        counted = Census()
         try:
             async with aclosing(self._pages(ask)) as pages:
                 async for page in pages:
@@ -214,13 +221,15 @@ class Turns:
                     self._on_read(batch)
                     self._together.remember(ask, page)
                     if errand.census is not None:
-                        errand.census.count(batch, seen)
+                        counted.count(batch, seen)
                     if waiting is not None:
                         await self._sink.put(waiting)
                     waiting = batch
                     read += len(page.events)
         except AccIncomplete as error:
             self._note_incomplete(ask, error)  # all that could be had was given: asking again would give no more
+        if errand.census is not None:
+            errand.census.add(counted)
         last = waiting or Batch()
         last.checkpoints = dict.fromkeys(ask.feeds, ask.window.until)
         await self._sink.put(last)
