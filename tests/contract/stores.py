@@ -147,6 +147,16 @@ class Database:
         """A zone's table."""
         return {evento: aforo for evento, aforo in self.rows(f"SELECT evento, aforo FROM {table}")}  # noqa: C416
 
+    def tables(self) -> list[str]:
+        """The names of all tables."""
+        with self._engine.connect() as connection:
+            return inspect(connection).get_table_names()
+
+    def columns(self, table: str) -> list[str]:
+        """A table's columns, in the words of its result."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(text(f"SELECT * FROM {table} WHERE 1 = 0")).keys())
+
     def connect(self) -> Connection:
         """A connection of somebody else's."""
         return self._engine.connect()

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
 
 from aforo.model import ScheduledEvent, Verdict, Window
 from aforo.store import tables
@@ -17,7 +17,8 @@ from aforo.store.shows import Show
 # The journal's kinds. An instance is a running program: its note's end is its last sign of life.
 INSTANCE, RECONCILIATION = "instance", "reconciliation"
 ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, ROW_REFUSED = "acc", "camera", "database", "row"
-_TENTH_MS = 100
+# Not a parameter: SQL Server takes two parameters, in SELECT and in GROUP BY, for two different divisors.
+_TENTH_MS: ColumnElement[int] = literal_column("100", BigInteger)
 _ALIVE_FOR = 3  # a program is taken for gone after so many missed signs of life
 
 

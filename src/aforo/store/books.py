@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, null, select
 
 from aforo.errors import StoreUnavailable
 from aforo.model import Feed, Occupancy, ScheduledEvent, Window, Zone
@@ -123,7 +123,8 @@ class Books:
         """Give a show another name, window or rules; ``reopened``: it is no longer over and compared."""
         book.event, book.rules, book.closed = event, rules, book.closed and not reopened
         book.since_ms, book.until_ms = to_ms(event.window.since), to_ms(event.window.until)
-        changes: dict[str, object] = {"closed_ms": None} if reopened else {}
+        # Not a parameter: of None a driver asks the server for the type, and that may end the transaction.
+        changes: dict[str, object] = {"closed_ms": null()} if reopened else {}
         self.turn_page(
             connection,
             book,

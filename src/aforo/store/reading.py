@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
 from aforo.model import AccEvent
 from aforo.store import tables
@@ -46,7 +46,8 @@ class Cursor(NamedTuple):
 def doors(connection: Connection, directory: Directory, book: Book, since_ms: int) -> list[DoorMinute]:
     """The history's names, minute by minute, from the minute of ``since_ms`` on."""
     table = tables.events.c
-    minute = (table.occurred_ms // MINUTE_MS).label("minute")
+    # Not a parameter: SQL Server takes two parameters, in SELECT and in GROUP BY, for two different divisors.
+    minute = (table.occurred_ms // literal_column(str(MINUTE_MS), BigInteger)).label("minute")
     since = max(since_ms - since_ms % MINUTE_MS, book.since_ms)
     rows = connection.execute(
         select(minute, table.source, func.count())

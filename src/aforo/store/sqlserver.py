@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -42,9 +43,9 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_VARCHAR = 8_000
 _NARROW = (mssql.VARCHAR, mssql.CHAR, mssql.TEXT)  # one code page; anything else becomes "?"
-_ISO: ColumnElement[int] = literal_column(
-    "121"
-)  # CONVERT's style for yyyy-mm-dd hh:mi:ss.mmm, whatever the session's language
+# CONVERT's style for yyyy-mm-dd hh:mi:ss.mmm, whatever the session's language.
+_ISO: ColumnElement[int] = literal_column("121")
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 _MILLIS = 3  # decimals of a second
 _MILLISECONDS: ColumnElement[Any] = literal_column("datetime2(3)")
 
@@ -108,10 +109,10 @@ class SqlServer:
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert some thousand rows with each statement."""
         fields = [_field(column) for column in table.columns]
-        if self._json:
-            _with_json(connection, tsql.insert(_name(table), fields), rows)
-        else:
-            _run(connection, tsql.insert_one(_name(table), fields), list(rows))
+        plain, odd = _sorted_out(rows) if self._json else ([], list(rows))
+        _with_json(connection, tsql.insert(_name(table), fields), plain)
+        if odd:
+            _run(connection, tsql.insert_one(_name(table), fields), odd)
 
     def update(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
@@ -119,10 +120,10 @@ class SqlServer:
         """Update some thousand rows with each statement."""
         keys = [_field(column) for column in table.primary_key.columns]
         others = [_field(table.c[name]) for name in columns]
-        if self._json:
-            _with_json(connection, tsql.update(_name(table), keys, others), rows)
-        else:
-            turned = [(*row[len(keys) :], *row[: len(keys)]) for row in rows]
+        plain, odd = _sorted_out(rows) if self._json else ([], list(rows))
+        _with_json(connection, tsql.update(_name(table), keys, others), plain)
+        if odd:
+            turned = [(*row[len(keys) :], *row[: len(keys)]) for row in odd]
             _run(connection, tsql.update_one(_name(table), keys, others), turned)
 
     def among(
@@ -182,6 +183,18 @@ class SqlServer:
         if isinstance(kind, SmallInteger):
             return ["es smallint: no admite un aforo mayor que 32767."]
         return []
+
+
+def _sorted_out(rows: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The rows that JSON carries as they are, and those with a text to be escaped: not every server undoes that."""
+    if not any(_ESCAPED.search(value) for row in rows for value in row if isinstance(value, str)):
+        return list(rows), []
+    plain: list[tuple[Any, ...]] = []
+    odd: list[tuple[Any, ...]] = []
+    for row in rows:
+        escaped = any(_ESCAPED.search(value) for value in row if isinstance(value, str))
+        (odd if escaped else plain).append(row)
+    return plain, odd
 
 
 def _with_json(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
