@@ -14,7 +14,7 @@ from aforo.series import Counted, Step, counted, minute_of, step_of
 
 Identity = tuple[str, str, datetime]
 
-_MOST_RECENT = 50_000  # events remembered as stored: more than any look back reads again
+_MOST_RECENT = 30_000  # events remembered as stored: more than any look back reads again
 
 
 class Pending:

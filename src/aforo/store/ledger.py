@@ -13,12 +13,12 @@ from aforo.store.curve import Step
 from aforo.store.directory import Directory
 from aforo.store.legacy import HistoryRow, Legacy
 from aforo.store.link import Link
+from aforo.store.local import STRETCH_MS
 
 Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
 Judge = Callable[[str], Verdict]  # what an analytic name means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
-STRETCH_MS = 600_000  # how much of a show is gone through at once: memory stays flat
 _MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
 _MARGIN_MS = 2 * 86_400_000  # how far from its window a show's older entries are looked for
 

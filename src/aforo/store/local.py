@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
+STRETCH_MS = 10 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND_TEXTS = tuple(f":{second:02d}." for second in range(60))
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))

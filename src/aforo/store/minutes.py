@@ -11,9 +11,9 @@ from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Minute, Step
-from aforo.store.ledger import STRETCH_MS, Judge, Ledger
+from aforo.store.ledger import Judge, Ledger
 from aforo.store.link import Link
-from aforo.store.local import MINUTE_MS
+from aforo.store.local import MINUTE_MS, STRETCH_MS
 
 Place = tuple[str, int]  # a zone, and the epoch ms at which a minute of it starts
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
@@ -11,7 +11,7 @@ from aforo.model import AccEvent
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.directory import Directory
-from aforo.store.local import MINUTE_MS, from_ms
+from aforo.store.local import MINUTE_MS, STRETCH_MS, from_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ def doors(connection: Connection, directory: Directory, book: Book, since_ms: in
     table = tables.events.c
     # Not a parameter: SQL Server takes two parameters, in SELECT and in GROUP BY, for two different divisors.
     minute = (table.occurred_ms // literal_column(str(MINUTE_MS), BigInteger)).label("minute")
-    since = max(since_ms - since_ms % MINUTE_MS, book.since_ms)
-    rows = connection.execute(
-        select(minute, table.source, func.count())
-        .where(table.occurred_ms >= since, table.occurred_ms < book.until_ms)
-        .where(table.show_id == book.show_id, table.history > 0)
-        .group_by(minute, table.source)
-    ).all()
+    rows: list[Any] = []
+    for first in range(max(since_ms - since_ms % MINUTE_MS, book.since_ms), book.until_ms, STRETCH_MS):
+        # A stretch at a time: what the database sorts at once stays small. A minute may lie in two of them.
+        rows += connection.execute(
+            select(minute, table.source, func.count())
+            .where(table.occurred_ms >= first, table.occurred_ms < min(first + STRETCH_MS, book.until_ms))
+            .where(table.show_id == book.show_id, table.history > 0)
+            .group_by(minute, table.source)
+        )
     sources = directory.sources(connection, {source for _, source, _ in rows})
     found: Counter[tuple[int, str, str]] = Counter()
     for start, number, count in rows:

@@ -16,7 +16,7 @@ from aforo.errors import StoreNotReady
 from aforo.store.border import Allows
 
 _BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
-_CACHE_KIB = 32_768  # of pages in memory: an evening's newest part, whatever the size of the file
+_CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
 _ROWS_AT_ONCE = 200  # in one INSERT: with our widest table far below the parameters that any SQLite takes
 _CHECKPOINT_PAGES = 4_000  # pages (16 MB) of WAL before they are moved to the file: fewer rewrites of the same page
 

@@ -40,7 +40,7 @@ class Writer:
         store: Store,
         clock: Clock,
         *,
-        most_waiting: int = 200_000,
+        most_waiting: int = 30_000,
         most_together: int = 8_000,
         chance: random.Random | None = None,
     ) -> None:
