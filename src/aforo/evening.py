@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from aforo.board import Phase
 from aforo.clock import wait_until_set
 from aforo.closing import Closing, Reconciliation
 from aforo.coverage import Coverage
@@ -23,6 +24,7 @@ class Evening:
 
     def __init__(self, rooms: Rooms, show: Show) -> None:
         self._rooms = rooms
+        self.cancelled = False
         self._told: dict[str, Occupancy] = {}
         self._unknown: set[str] = set()
         self._open(show)
@@ -45,6 +47,8 @@ class Evening:
             while not rooms.stopping.is_set() and (left := self._left()) > 0:
                 started = rooms.clock.monotonic()
                 await self._refresh()
+                if self.cancelled:
+                    return
                 self._coverage.begin_turn()
                 deadline = started + rooms.settings.interval
                 await turns.turn(Errand(self.event, rooms.allowed, self._coverage, self._horizon()), deadline)
@@ -74,7 +78,9 @@ class Evening:
         rooms = self._rooms
         if await rooms.schedule.refreshed():
             scheduled = rooms.schedule.schedule.overlapping(self.event.window)
-            if scheduled is not None and scheduled != self.event:
+            if scheduled is None:
+                self._cancel()
+            elif scheduled != self.event:
                 span = f"de {rooms.local(scheduled.window.since)} a {rooms.local(scheduled.window.until)}"
                 _log.info("El horario de «%s» cambió: «%s», %s.", self.event.name, scheduled.name, span)
                 await self._reopen(scheduled)
@@ -84,6 +90,13 @@ class Evening:
         if not rooms.servers:
             await rooms.discover()
             self._follow()
+
+    def _cancel(self) -> None:
+        """The event is no longer scheduled. What was counted stays; should it come back, it goes on from there."""
+        self.cancelled = True
+        self._rooms.board.phase = Phase.WAITING
+        text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
+        _log.warning(text, self.event.name, self._rooms.schedule.path)
 
     async def _reopen(self, scheduled: ScheduledEvent) -> None:
         try:
@@ -132,7 +145,9 @@ class Evening:
                 text = "El nombre analítico «%s» no se cuenta: %s. Si debe contar, añada una regla."
                 _log.warning(text, name, verdict.refusal)
             elif verdict.ambiguous:
-                text = "El nombre analítico «%s» sería entrada y salida de una misma zona: en ella no cuenta. Corrija las reglas."
+                text = (
+                    "El nombre analítico «%s» sería entrada y salida de una zona: no cuenta en ella. Revise las reglas."
+                )
                 _log.warning(text, name)
             elif len(verdict.movements) > 1:
                 zones = ", ".join(movement.zone for movement in verdict.movements)

@@ -6,16 +6,17 @@ import logging
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from aforo.acc import Acc
-from aforo.board import Board, Signs
+from aforo.board import Board, Phase, Signs
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.errors import AccUnreachable, BadCommand
+from aforo.errors import AccError, AccUnreachable, BadCommand
 from aforo.evening import Evening
 from aforo.model import Matcher, ScheduledEvent
 from aforo.morning import Morning
@@ -23,6 +24,7 @@ from aforo.outlook import looking
 from aforo.rooms import Rooms
 from aforo.rules import Rules, zones_from
 from aforo.schedule import ScheduleFile
+from aforo.service.notify import Notifier, notifying
 from aforo.settings import Settings
 from aforo.store import Store, Writer
 
@@ -30,22 +32,62 @@ _log = logging.getLogger(__name__)
 
 _LOOK_AT_FILES = 5.0  # seconds between two looks at the schedule while waiting for an event
 _UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
+_CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not compare
+_LOGIN_AGAIN = 300.0  # seconds until a service tries a refused login again: servers lock accounts that insist
 _STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled: a service manager waits longer than that
 # Events are tuples that no cycle holds: to search for cycles every 700 objects costs a catch-up a tenth of its time.
 _OBJECTS_BETWEEN_SEARCHES = 50_000
 _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
 
 
-def main(settings: Settings, *, no_wait: bool = False, backfill: date | None = None) -> int:
-    """Run the job with the machine's clock until its event is over or a signal stops it; returns the exit code."""
+class Stopper:
+    """Stops the job from another thread, where no signal comes: a Windows service."""
 
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self._stop: Callable[[], object] = self.stopped.set
+
+    def attach(self, loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+        """The job runs now in that loop."""
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(stopping.set)
+
+        self._stop = stop
+        if self.stopped.is_set():
+            stop()
+
+    def stop(self) -> None:
+        """End the job cleanly; from any thread, at any time."""
+        self.stopped.set()
+        self._stop()
+
+
+def main(
+    settings: Settings,
+    *,
+    no_wait: bool = False,
+    backfill: date | None = None,
+    continuous: bool = False,
+    stopper: Stopper | None = None,
+) -> int:
+    """Run the job with the machine's clock until its event is over or it is stopped; returns the exit code.
+
+    Stopped by a signal, or by ``stopper``. ``continuous``: event after event, day after day.
+    """
     stopping = asyncio.Event()
     monitor = Monitor(settings, SystemClock(), stopping)
 
     async def job() -> int:
-        _stop_on_signals(stopping)
-        work = monitor.run(no_wait=no_wait) if backfill is None else monitor.backfill(backfill)
-        return await _until_stopped(asyncio.create_task(work), stopping)
+        if stopper is None:
+            _stop_on_signals(stopping)
+        else:
+            stopper.attach(asyncio.get_running_loop(), stopping)
+        async with notifying(Notifier.of(os.environ), monitor.ready, stopping, monitor.status):
+            work = (
+                monitor.run(no_wait=no_wait, continuous=continuous) if backfill is None else monitor.backfill(backfill)
+            )
+            return await _until_stopped(asyncio.create_task(work), stopping)
 
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
@@ -80,26 +122,41 @@ class Monitor:
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.address(), zones, self._timezone)
         self._over: set[ScheduledEvent] = set()
+        self._close_again: dict[ScheduledEvent, datetime] = {}
+        self._patient = False
+        self.ready = asyncio.Event()
         self.board = Board(settings.zones)
         self._morning = Morning(settings)
         self._open: Rooms | None = None
 
     async def run(self, *, no_wait: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code."""
-        day, complete = self._clock.now().astimezone(self._timezone).date(), True
+        if no_wait and self._due(None) is None:
+            return self._nothing_now()
+        day, complete = self._date(self._clock.now()), True
         async with self._rooms(seen=True) as (rooms, interrupted):
+            self.ready.set()
             while not self._stopping.is_set():
                 event = self._due(interrupted)
                 if event is not None:
                     complete &= await self._evening(rooms, event)
-                    if not self._more_today(event, day):
+                    if event in self._over and not continuous and not self._more_today(event, day):
                         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
                 elif no_wait:
-                    _log.info("Ahora no hay ningún evento; no se espera (--no-wait).")
-                    return 0
+                    return self._nothing_now()
                 else:
                     await self._wait_for_event()
         return 0
+
+    def status(self) -> str:
+        """How the job stands, in one line, for whoever asks the service manager."""
+        if not self.ready.is_set():
+            return "Conectando con la base de datos y con el servidor de cámaras"
+        event, zones = self.board.event, self.board.occupancies.values()
+        if event is None or self.board.phase in {Phase.WAITING, Phase.OVER}:
+            return "Esperando el próximo evento"
+        counts = ", ".join(f"{occupancy.zone} {occupancy.count}" for occupancy in zones)
+        return f"«{event.name}» {self.board.phase}: {counts}. {' '.join(self.troubles()[:2])}".strip()
 
     def troubles(self) -> list[str]:
         """What is not well right now, as Spanish sentences; empty when all is."""
@@ -176,7 +233,22 @@ class Monitor:
             _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir la próxima vez.")
 
     async def _first_login(self, acc: Acc, *, patient: bool) -> None:
-        """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event."""
+        """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event.
+
+        A service has nobody to mend a refused login and start it anew: it is told, and tried again after a while.
+        """
+        while True:
+            try:
+                return await self._login(acc, patient=patient or self._patient)
+            except AccUnreachable:
+                raise
+            except AccError as error:
+                if not self._patient or self._stopping.is_set():
+                    raise
+                _log.error("%s Se vuelve a intentar en %.0f minutos.", error, _LOGIN_AGAIN / 60)
+                await wait_until_set(self._stopping, self._clock, _LOGIN_AGAIN)
+
+    async def _login(self, acc: Acc, *, patient: bool) -> None:
         started = self._clock.monotonic()
         while True:
             try:
@@ -191,13 +263,23 @@ class Monitor:
 
     async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
         show = await rooms.show(event)
+        if show.closed and event.day < self._date(self._clock.now()):
+            self._over.add(event)  # yesterday's, past midnight, and complete
+            return True
         evening = Evening(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
         await evening.watch()
+        if evening.cancelled:
+            return True
         self._over |= {event, evening.event}
         if self._stopping.is_set():
             return False
-        return await self._close(rooms, evening)
+        complete = await self._close(rooms, evening)
+        self._close_again.pop(event, None)
+        if not complete and self._patient:
+            self._close_again[event] = self._clock.now() + _CLOSE_AGAIN
+            _log.warning("El cierre de «%s» se repite en %d minutos.", event.name, _CLOSE_AGAIN.total_seconds() // 60)
+        return complete
 
     async def _close(self, rooms: Rooms, evening: Evening) -> bool:
         """Close an evening and leave its act; False when the server or the database was away to the last."""
@@ -206,16 +288,25 @@ class Monitor:
             await self._morning(rooms, evening.show, told)
         return not told.given_up
 
+    def _nothing_now(self) -> int:
+        _log.info("Ahora no hay ningún evento; no se espera (--no-wait).")
+        return 0
+
+    def _date(self, instant: datetime) -> date:
+        return instant.astimezone(self._timezone).date()
+
     def _due(self, interrupted: ScheduledEvent | None) -> ScheduledEvent | None:
         """The event to see to now: one left open, one of today that is over and was not seen to, or the active one."""
         now = self._clock.now()
         schedule = self._schedule.schedule
-        today = now.astimezone(self._timezone).date()
-        over = [event for event in schedule.on(today) if event.window.until <= now]
+        today = self._date(now)
+        days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
+        over = [event for event in days if event.window.until <= now and self._date(event.window.until) == today]
         if interrupted is not None and interrupted.window.until <= now < interrupted.window.until + _UNCLOSED_FOR:
             over.insert(0, schedule.overlapping(interrupted.window) or interrupted)
         left = [event for event in over if event not in self._over]
-        return left[0] if left else schedule.active(now)
+        again = [event for event, due in self._close_again.items() if due <= now]
+        return next(iter(left), None) or schedule.active(now) or next(iter(again), None)
 
     def _more_today(self, event: ScheduledEvent, day: date) -> bool:
         """Whether more is to be done on the event's date, or on the date on which the job was started."""
@@ -234,7 +325,7 @@ class Monitor:
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
         while not self._stopping.is_set() and not await self._schedule.refreshed():
             left = (upcoming.window.since - self._clock.now()).total_seconds() if upcoming else _LOOK_AT_FILES
-            if left <= 0:
+            if left <= 0 or any(due <= self._clock.now() for due in self._close_again.values()):
                 return
             await wait_until_set(self._stopping, self._clock, min(left, _LOOK_AT_FILES))
 

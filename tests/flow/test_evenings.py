@@ -155,6 +155,22 @@ async def test_past_midnight(tmp_path: Path) -> None:
         night.check(crowd, late.start, late.end)
 
 
+async def test_past_midnight_started_after_its_end(tmp_path: Path) -> None:
+    late = replace(SHORT, start=DOORS + hours(7), end=DOORS + hours(8.5))
+    async with evening(tmp_path, late, starts=late.end + hours(2)) as (night, crowd):
+        assert await night.run() == 0
+        night.check(crowd, late.start, late.end)
+
+
+async def test_a_camera_that_fails_for_ever_is_not_a_lost_server(tmp_path: Path) -> None:
+    plan = replace(SHORT, quiet=1)
+    faults = Faults(8, {"camera_500": Fault(cameras=frozenset(Crowd(plan).quiet))})
+    async with evening(tmp_path, plan, faults=faults) as (night, crowd):
+        assert await night.run() == 0
+        assert night.clock.now() < plan.end + timedelta(minutes=4)
+        night.check(crowd, plan.start, plan.end)
+
+
 async def test_an_hour_before_it_waits_and_after_it_is_over_it_ends(tmp_path: Path) -> None:
     async with evening(tmp_path, starts=DOORS - hours(6)) as (night, crowd):
         assert await night.run() == 0

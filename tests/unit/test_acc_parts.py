@@ -120,7 +120,7 @@ class TestLink:
         link = Link(FakeClock(), "host")
         for _ in range(9):
             mark = link.mark()
-            link.answered()
+            link.answered("another")
             link.failed("camera", mark, self.trouble)
         assert link.down_since is None
 
@@ -150,7 +150,7 @@ class TestLink:
             link.failed("camera", link.mark(), NoConnection("Nadie."))
         clock.advance(200)
         for _ in range(5):
-            link.answered()
+            link.answered("another")
         assert [record.getMessage() for record in caplog.records] == [
             "Sin servidor de cámaras host: Nadie. Se sigue intentando y nada se pierde.",
             "El servidor de cámaras host vuelve a contestar, tras 3 min 20 s.",

@@ -92,7 +92,7 @@ class Acc:
     async def login(self) -> None:
         """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""
         await self._tried(self._session.login, _Question("/login", subject="login"))
-        self._link.answered()
+        self._link.answered("login")
 
     async def logout(self) -> None:
         """End the session, best effort. Raises no AccError."""
@@ -184,21 +184,21 @@ class Acc:
             generation = self._session.generation  # read here: while it waited for its turn, others may have renewed
             reply = await self._wire.get(question.path, question.query, self._session.secret)
         try:
-            return self._decoded(reply, decode)
+            return self._decoded(question.subject, reply, decode)
         except Refusal as refused:
             refused.generation = generation
             raise
 
-    def _decoded(self, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
+    def _decoded(self, subject: str, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
         try:
             if reply.status >= 400:
                 raise refusal(reply.status, reply.body)
             decoded = decode(reply.body)
         except Refusal as refused:
             if refused.enveloped and refused.status < 500:
-                self._link.answered()
+                self._link.answered(subject)
             raise
-        self._link.answered()
+        self._link.answered(subject)
         return decoded
 
 

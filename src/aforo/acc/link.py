@@ -1,6 +1,7 @@
 """Is the server there? Told once when it is lost and once when it is back, whatever the number of requests.
 
-One camera's own trouble is not a lost server: while others are answered, the link is up.
+One camera's own trouble is not a lost server: while others are answered, the link is up, and who fails meanwhile is
+known to fail by itself, also when later nobody else is asked.
 """
 
 import logging
@@ -25,14 +26,17 @@ class Link:
         self._answers = 0
         self._first_failure: datetime | None = None
         self._failing: Counter[str] = Counter()
+        self._by_itself: set[str] = set()
 
     def mark(self) -> int:
         """A mark to hand to ``failed``: what was answered since then shows that the server is there."""
         return self._answers
 
-    def answered(self) -> None:
-        """The server gave a proper answer, be it a refusal."""
+    def answered(self, subject: str) -> None:
+        """The server gave a proper answer about ``subject``, be it a refusal."""
         self._answers += 1
+        self._by_itself.update(self._failing)
+        self._by_itself.discard(subject)
         if self._first_failure is None:
             return
         self._first_failure = None
@@ -44,6 +48,8 @@ class Link:
 
     def failed(self, subject: str, mark: int, error: AccError) -> None:
         """A request was given up; ``subject`` says about what, ``mark`` when it began."""
+        if subject in self._by_itself and not isinstance(error, NoConnection):
+            return
         if self._first_failure is None:
             self._first_failure = self._clock.now()
         self._failing[subject] += 1

@@ -4,6 +4,7 @@ matplotlib holds the interpreter for seconds; in a process of its own it holds u
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ async def make(act: Act, folder: Path, suffix: str = "") -> Path:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as found by this process
         )
     except OSError as exc:
         raise _not_made(act, type(exc).__name__) from exc
