@@ -114,9 +114,16 @@ def test_lists_in_the_environment() -> None:
 # Secrets
 
 
+_FITTING = {
+    "database.url": "sqlite:///$x {y}.db",
+    "alerts.webhook_url": "https://avisos.ejemplo/gancho?llave=$a{b}",
+    "monitor.heartbeat_url": "https://avisos.ejemplo/latido?llave=$a{b}",
+}
+
+
 @pytest.mark.parametrize("name", [row.name for row in rows().values() if row.from_file])
 def test_each_secret_also_from_a_file(folder: Path, name: str) -> None:
-    value = "sqlite:///$x {y}.db" if name == "database.url" else "p$a{s}s wörd, and long "
+    value = _FITTING.get(name, "p$a{s}s wörd, and long ")
     (folder / "secreto").write_text(value + "\r\n", encoding="utf-8")
     section, key = name.split(".")
 
@@ -132,7 +139,7 @@ def test_each_secret_also_from_a_file(folder: Path, name: str) -> None:
     )
     (folder / "aforo.toml").write_text(f"[{section}]\n{key}_file = 'secreto'\n")
     assert given_by() == (value, f"archivo secreto ({name}_file, aforo.toml:2)")
-    (folder / name).write_text("sqlite://" if name == "database.url" else "de systemd, también largo", encoding="utf-8")
+    (folder / name).write_text(_FITTING.get(name, "de systemd, también largo"), encoding="utf-8")
     credentials = {"CREDENTIALS_DIRECTORY": str(folder)}
     assert given_by(environ=credentials)[1] == f"credencial {folder / name}"
 
