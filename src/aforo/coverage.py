@@ -18,10 +18,10 @@ from aforo.model import Feed, Window
 _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
 _LONGEST_REST = timedelta(seconds=30)
 _ABSENT_REST = timedelta(minutes=5)  # a camera that the server does not know may be added during the evening
-_FIRST_STRETCH = timedelta(hours=1)  # how much of a catch-up is asked at once, before anything is known of a feed
+_FIRST_STRETCH = timedelta(minutes=15)  # how much of a catch-up is asked at once, before anything is known of a feed
 _SHORTEST_STRETCH = timedelta(minutes=1)
 _BUSY = 6_000  # events in one answer above which the next stretch is halved: bounds memory and what a kill repeats
-_QUIET = 1_500  # events below which it is doubled: fewer requests
+_QUIET = 1_500  # events below which the next stretch is four times as long: fewer requests
 
 
 class Ask(NamedTuple):
@@ -131,7 +131,7 @@ class Coverage:
             if events > _BUSY:
                 state.stretch = max(_SHORTEST_STRETCH, state.stretch / 2)
             elif events < _QUIET:
-                state.stretch = min(state.stretch * 2, self.window.until - self.window.since)
+                state.stretch = min(state.stretch * 4, self.window.until - self.window.since)
         return recovered
 
     def following(self, ask: Ask, horizon: datetime) -> Ask | None:

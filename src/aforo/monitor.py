@@ -5,14 +5,12 @@ import gc
 import logging
 import os
 import random
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 from aforo.acc import Acc
+from aforo.agenda import Agenda
 from aforo.board import Board, Phase, Signs
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
@@ -26,41 +24,17 @@ from aforo.rules import Rules, zones_from
 from aforo.schedule import ScheduleFile
 from aforo.service.notify import Notifier, notifying
 from aforo.settings import Settings
+from aforo.stopping import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
 from aforo.store import Store, Writer
 
 _log = logging.getLogger(__name__)
 
 _LOOK_AT_FILES = 5.0  # seconds between two looks at the schedule while waiting for an event
-_UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
 _CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not compare
 _LOGIN_AGAIN = 300.0  # seconds until a service tries a refused login again: servers lock accounts that insist
-_STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled: a service manager waits longer than that
 # Events are tuples that no cycle holds: to search for cycles every 700 objects costs a catch-up a tenth of its time.
 _OBJECTS_BETWEEN_SEARCHES = 50_000
 _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
-
-
-class Stopper:
-    """Stops the job from another thread, where no signal comes: a Windows service."""
-
-    def __init__(self) -> None:
-        self.stopped = threading.Event()
-        self._stop: Callable[[], object] = self.stopped.set
-
-    def attach(self, loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-        """The job runs now in that loop."""
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(stopping.set)
-
-        self._stop = stop
-        if self.stopped.is_set():
-            stop()
-
-    def stop(self) -> None:
-        """End the job cleanly; from any thread, at any time."""
-        self.stopped.set()
-        self._stop()
 
 
 def main(
@@ -80,32 +54,18 @@ def main(
 
     async def job() -> int:
         if stopper is None:
-            _stop_on_signals(stopping)
+            stop_on_signals(stopping)
         else:
             stopper.attach(asyncio.get_running_loop(), stopping)
         async with notifying(Notifier.of(os.environ), monitor.ready, stopping, monitor.status):
             work = (
                 monitor.run(no_wait=no_wait, continuous=continuous) if backfill is None else monitor.backfill(backfill)
             )
-            return await _until_stopped(asyncio.create_task(work), stopping)
+            return await until_stopped(asyncio.create_task(work), stopping)
 
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
     return asyncio.run(job())
-
-
-async def _until_stopped(work: asyncio.Task[int], stopping: asyncio.Event) -> int:
-    """The work's exit code. After a stop it has some seconds to store what it read, then it is left as it is."""
-    stop = asyncio.create_task(stopping.wait())
-    both: set[asyncio.Task[Any]] = {work, stop}
-    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    try:
-        async with asyncio.timeout(_STOP_PATIENCE if stopping.is_set() else None):
-            return await work
-    except TimeoutError:
-        _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir en el próximo arranque.")
-        return 0
 
 
 class Monitor:
@@ -121,26 +81,30 @@ class Monitor:
         zones = zones_from(settings.zones)
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.address(), zones, self._timezone)
-        self._over: set[ScheduledEvent] = set()
-        self._close_again: dict[ScheduledEvent, datetime] = {}
+        self._agenda = Agenda(self._schedule, self._timezone)
         self._patient = False
         self.ready = asyncio.Event()
         self.board = Board(settings.zones)
         self._morning = Morning(settings)
         self._open: Rooms | None = None
 
-    async def run(self, *, no_wait: bool = False) -> int:
-        """Watch the day's event, waiting for it if need be; returns the exit code."""
-        if no_wait and self._due(None) is None:
+    async def run(self, *, no_wait: bool = False, continuous: bool = False) -> int:
+        """Watch the day's event, waiting for it if need be; returns the exit code.
+
+        ``continuous``: go on with the next one, day after day, until stopped.
+        """
+        if no_wait and self._agenda.due(self._clock.now()) is None:
             return self._nothing_now()
-        day, complete = self._date(self._clock.now()), True
+        self._patient = continuous
+        day, complete = self._agenda.day_of(self._clock.now()), True
         async with self._rooms(seen=True) as (rooms, interrupted):
+            self._agenda.interrupted = interrupted
             self.ready.set()
             while not self._stopping.is_set():
-                event = self._due(interrupted)
+                event = self._agenda.due(self._clock.now())
                 if event is not None:
                     complete &= await self._evening(rooms, event)
-                    if event in self._over and not continuous and not self._more_today(event, day):
+                    if not continuous and self._agenda.is_done(event) and not self._agenda.more_today(event, day):
                         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
                 elif no_wait:
                     return self._nothing_now()
@@ -227,7 +191,7 @@ class Monitor:
     async def _leave(self, writer: Writer) -> None:
         """Store what still waits. A database that stays away does not hold the end up: it is asked again next time."""
         try:
-            async with self._clock.timeout(_STOP_PATIENCE):
+            async with self._clock.timeout(STOP_PATIENCE):
                 await writer.drain()
         except TimeoutError:
             _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir la próxima vez.")
@@ -263,21 +227,20 @@ class Monitor:
 
     async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
         show = await rooms.show(event)
-        if show.closed and event.day < self._date(self._clock.now()):
-            self._over.add(event)  # yesterday's, past midnight, and complete
+        if show.closed and event.day < self._agenda.day_of(self._clock.now()):
+            self._agenda.done(event)  # yesterday's, past midnight, and complete
             return True
         evening = Evening(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
         await evening.watch()
         if evening.cancelled:
             return True
-        self._over |= {event, evening.event}
+        self._agenda.done(event, evening.event)
         if self._stopping.is_set():
             return False
         complete = await self._close(rooms, evening)
-        self._close_again.pop(event, None)
         if not complete and self._patient:
-            self._close_again[event] = self._clock.now() + _CLOSE_AGAIN
+            self._agenda.close_again(evening.event, self._clock.now() + _CLOSE_AGAIN)
             _log.warning("El cierre de «%s» se repite en %d minutos.", event.name, _CLOSE_AGAIN.total_seconds() // 60)
         return complete
 
@@ -292,54 +255,17 @@ class Monitor:
         _log.info("Ahora no hay ningún evento; no se espera (--no-wait).")
         return 0
 
-    def _date(self, instant: datetime) -> date:
-        return instant.astimezone(self._timezone).date()
-
-    def _due(self, interrupted: ScheduledEvent | None) -> ScheduledEvent | None:
-        """The event to see to now: one left open, one of today that is over and was not seen to, or the active one."""
-        now = self._clock.now()
-        schedule = self._schedule.schedule
-        today = self._date(now)
-        days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
-        over = [event for event in days if event.window.until <= now and self._date(event.window.until) == today]
-        if interrupted is not None and interrupted.window.until <= now < interrupted.window.until + _UNCLOSED_FOR:
-            over.insert(0, schedule.overlapping(interrupted.window) or interrupted)
-        left = [event for event in over if event not in self._over]
-        again = [event for event, due in self._close_again.items() if due <= now]
-        return next(iter(left), None) or schedule.active(now) or next(iter(again), None)
-
-    def _more_today(self, event: ScheduledEvent, day: date) -> bool:
-        """Whether more is to be done on the event's date, or on the date on which the job was started."""
-        events = [*self._schedule.schedule.on(event.day), *self._schedule.schedule.on(day)]
-        return any(other not in self._over for other in events if other.window.since >= event.window.since)
-
     async def _wait_for_event(self) -> None:
-        """Wait until the next event begins, the schedule's file changes, or a stop."""
-        upcoming = self._schedule.schedule.next(self._clock.now())
+        """Wait until something is due, the schedule's file changes, or a stop."""
+        upcoming = self._agenda.next(self._clock.now())
         if upcoming is None:
-            _log.info(
-                "No hay ningún evento próximo en %s: se espera a que cambie.", self._settings.monitor.schedule_file
-            )
+            _log.info("No hay ningún evento próximo en %s: se espera a que cambie.", self._schedule.path)
         else:
             start = upcoming.window.since.astimezone(self._timezone)
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
         while not self._stopping.is_set() and not await self._schedule.refreshed():
-            left = (upcoming.window.since - self._clock.now()).total_seconds() if upcoming else _LOOK_AT_FILES
-            if left <= 0 or any(due <= self._clock.now() for due in self._close_again.values()):
+            due = self._agenda.next_due(self._clock.now())
+            left = (due - self._clock.now()).total_seconds() if due else _LOOK_AT_FILES
+            if left <= 0:
                 return
             await wait_until_set(self._stopping, self._clock, min(left, _LOOK_AT_FILES))
-
-
-def _stop_on_signals(stopping: asyncio.Event) -> None:
-    """Ctrl-C and a service's stop end the job cleanly; the second one ends it at once. On Windows too."""
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int, _frame: object) -> None:
-        if stopping.is_set():
-            os._exit(128 + number)
-        loop.call_soon_threadsafe(stopping.set)
-        _log.info("Se recibió la orden de terminar: se guarda lo leído y se sale.")
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)

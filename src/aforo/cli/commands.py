@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
-from aforo.cli.spanish import Parser, day, did_you_mean, existing_file, port, positive, whole
+from aforo.cli.spanish import (
+    Parser,
+    day,
+    did_you_mean,
+    existing_file,
+    existing_folder,
+    port,
+    positive,
+    service_name,
+    whole,
+)
 from aforo.errors import BadCommand
 
 if TYPE_CHECKING:
@@ -37,19 +47,19 @@ def _settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
 
 
 def _run(arguments: Arguments) -> int:
-    return _job(arguments, no_wait=arguments.no_wait)
+    return _job(arguments, no_wait=arguments.no_wait, continuous=arguments.continuous)
 
 
 def _backfill(arguments: Arguments) -> int:
     return _job(arguments, backfill=arguments.date)
 
 
-def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None) -> int:
+def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None, continuous: bool = False) -> int:
     settings = _settings(arguments, acc=True)
     from aforo.cli.logged import logged  # noqa: PLC0415
     from aforo.monitor import main  # noqa: PLC0415
 
-    return logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill))
+    return logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous))
 
 
 def _demo(arguments: Arguments) -> int:
@@ -78,6 +88,20 @@ def _report(arguments: Arguments) -> int:
     return main(settings, arguments.date, arguments.folder)
 
 
+def _service(arguments: Arguments) -> int:
+    from aforo.service import Wish, main  # noqa: PLC0415
+
+    wish = Wish(
+        action=arguments.action,
+        name=arguments.name,
+        user=arguments.user,
+        credentials=arguments.credentials,
+        config=arguments.config,
+        only_print=arguments.print,
+    )
+    return main(wish)
+
+
 def _simulate(arguments: Arguments) -> int:
     from aforo.cli.simulate import main  # noqa: PLC0415
     from aforo.simulator import options_from  # noqa: PLC0415
@@ -86,7 +110,9 @@ def _simulate(arguments: Arguments) -> int:
 
 
 def _run_flags(parser: Parser) -> None:
-    parser.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
+    how.add_argument("--continuous", action="store_true", help="de evento en evento, día tras día, hasta que se pare")
     _settings_flags(parser)
 
 
@@ -123,6 +149,19 @@ def _report_flags(parser: Parser) -> None:
     _settings_flags(parser)
 
 
+def _service_flags(parser: Parser) -> None:
+    actions = {"install": "la hace y la arranca", "uninstall": "la quita", "status": "cómo está"}
+    action_help = "; ".join(f"{name}: {text}" for name, text in actions.items())
+    parser.add_argument("action", choices=list(actions), metavar="QUÉ", help=action_help)
+    parser.add_argument("--name", type=service_name, default="aforo", metavar="NOMBRE", help="su nombre (aforo)")
+    user_help = "con qué cuenta corre; si no, el dueño de esta carpeta (Windows: LocalService)"
+    parser.add_argument("--user", default="", metavar="CUENTA", help=user_help)
+    credentials_help = "carpeta con un archivo por secreto, como acc.password (systemd)"
+    parser.add_argument("--credentials", type=existing_folder, metavar="CARPETA", help=credentials_help)
+    parser.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
+    parser.add_argument("--print", action="store_true", help="solo lo escribe aquí, sin cambiar nada")
+
+
 def _simulate_flags(parser: Parser) -> None:
     from aforo.simulator import add_arguments  # noqa: PLC0415
 
@@ -143,6 +182,7 @@ COMMANDS = (
     Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
     Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
     Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),
+    Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, _service_flags),
     Command("report", "Hace de nuevo el acta de un evento pasado.", _report, _report_flags),
     Command("simulate", "El simulador solo, para probar un cliente.", _simulate, _simulate_flags),
 )

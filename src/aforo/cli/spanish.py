@@ -96,6 +96,21 @@ def existing_file(text: str) -> Path:
     return path
 
 
+def existing_folder(text: str) -> Path:
+    """A folder that is there."""
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"no existe la carpeta «{text}».")
+    return path
+
+
+def service_name(text: str) -> str:
+    """A name that systemd and Windows take, and that is nobody's path or option."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", text):
+        raise argparse.ArgumentTypeError(f"«{text}» no sirve de nombre; se admiten letras, cifras, «-» y «_».")
+    return text
+
+
 def positive(text: str) -> float:
     """A number above 0."""
     try:

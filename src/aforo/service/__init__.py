@@ -1,0 +1,67 @@
+"""``aforo service``: the job as a service of the machine, systemd's or Windows's."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import list2cmdline
+
+from aforo.errors import BadCommand
+from aforo.service import systemd, windows
+
+__all__ = ["Wish", "main"]
+
+_NOT_RUNNING = 3  # exit code, as systemctl's
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for. ``only_print``: show the unit, change nothing."""
+
+    action: str
+    name: str = "aforo"
+    user: str = ""
+    credentials: Path | None = None
+    config: Path | None = None
+    only_print: bool = False
+
+
+def main(wish: Wish) -> int:
+    """Do it; returns the exit code. Raises BadCommand."""
+    if os.name == "nt":
+        return _on_windows(wish)
+    if wish.action == "uninstall":
+        return _say(systemd.uninstall(wish.name))
+    if wish.action == "status":
+        text, running = systemd.status(wish.name)
+        return _say(text) if running else _say(text) or _NOT_RUNNING
+    plan = systemd.Plan(
+        wish.name, Path.cwd(), wish.user or systemd.owner(Path.cwd()), _whole(wish.credentials), _whole(wish.config)
+    )
+    return _say(systemd.unit_text(plan).rstrip("\n") if wish.only_print else systemd.install(plan))
+
+
+def _on_windows(wish: Wish) -> int:
+    if wish.action == "uninstall":
+        return _say(windows.uninstall(wish.name))
+    if wish.action == "status":
+        text, running = windows.status(wish.name)
+        return _say(text) if running else _say(text) or _NOT_RUNNING
+    if wish.credentials is not None:
+        raise BadCommand(
+            "--credentials es de systemd.",
+            remedy="En Windows use acc.password_file o el Administrador de credenciales.",
+        )
+    plan = windows.Plan(wish.name, Path.cwd(), wish.user, _whole(wish.config))
+    if wish.only_print:
+        return _say("\n".join(map(list2cmdline, windows.create_commands(plan))))
+    return _say(windows.install(plan))
+
+
+def _whole(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(f"{text}\n")
+    return 0

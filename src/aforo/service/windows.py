@@ -1,0 +1,93 @@
+"""The service of a Windows machine: what ``sc.exe`` is told. The process behind it is ``windows_host``."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aforo.errors import BadCommand
+
+_DISPLAY = "Aforo en vivo del estadio"
+_DESCRIPTION = "Lleva el aforo del estadio a partir de las cámaras Avigilon, de evento en evento."
+_RUNNING = "4"  # sc's number for a service that runs
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What service to make. ``account`` "": LocalService, which may do little and has no password."""
+
+    name: str
+    folder: Path
+    account: str = ""
+    config: Path | None = None
+    python: Path = Path(sys.executable)
+
+
+def create_commands(plan: Plan) -> list[list[str]]:
+    """The commands that make it: starts with the machine, is started again 15 s after a crash, always."""
+    host = [str(plan.python), "-m", "aforo.service.windows_host", plan.name, str(plan.folder)]
+    if plan.config is not None:
+        host.append(str(plan.config))
+    account = plan.account or r"NT AUTHORITY\LocalService"
+    # The blank after each "=" is sc's own syntax: the value is a word of its own.
+    create = ["sc.exe", "create", plan.name, "binPath=", subprocess.list2cmdline(host), "start=", "delayed-auto"]
+    return [
+        [*create, "obj=", account, "DisplayName=", _DISPLAY],
+        ["sc.exe", "description", plan.name, _DESCRIPTION],
+        ["sc.exe", "failure", plan.name, "reset=", "86400", "actions=", "restart/15000/restart/15000/restart/15000"],
+        ["sc.exe", "failureflag", plan.name, "1"],
+        ["sc.exe", "start", plan.name],
+    ]
+
+
+def delete_commands(name: str) -> list[list[str]]:
+    """The commands that take it away; the first one may fail where it does not run."""
+    return [["sc.exe", "stop", name], ["sc.exe", "delete", name]]
+
+
+def install(plan: Plan) -> str:
+    """Make the service and start it; returns what was done. Raises BadCommand."""
+    for command in create_commands(plan):
+        _run(command)
+    account = plan.account or r"NT AUTHORITY\LocalService"
+    return (
+        f"Servicio {plan.name}: instalado y en marcha como {account}. Esa cuenta necesita permiso de escritura en"
+        f" {plan.folder} y de lectura de sus secretos."
+    )
+
+
+def uninstall(name: str) -> str:
+    """Stop it and take it away; returns what was done. Raises BadCommand."""
+    stop, delete = delete_commands(name)
+    subprocess.run(stop, capture_output=True, check=False)  # noqa: S603 -- it may not run
+    _run(delete)
+    return f"Servicio {name}: quitado. La base de datos, el registro y las actas quedan como están."
+
+
+def status(name: str) -> tuple[str, bool]:
+    """How the service stands, in a line, and whether it runs. Raises BadCommand."""
+    return told(name, _run(["sc.exe", "query", name]))
+
+
+def told(name: str, answer: str) -> tuple[str, bool]:
+    """What ``sc query`` answered, in whatever language: the state's number says it all."""
+    states = [line.partition(":")[2].split() for line in answer.splitlines() if ":" in line]
+    number = next((words[0] for words in states[1:] if words and words[0] in _STATES and len(words) == 2), "")
+    return f"{name}: {_STATES.get(number, 'estado desconocido')}.", number == _RUNNING
+
+
+_STATES = {"1": "parado", "2": "arrancando", "3": "terminando", _RUNNING: "en marcha", "7": "en pausa"}
+
+
+def _run(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603
+    except OSError as exc:
+        raise BadCommand("En esta máquina no hay sc.exe: no es Windows.") from exc
+    if done.returncode:
+        raise BadCommand(
+            f"«{subprocess.list2cmdline(command)}» terminó con el código {done.returncode}: {done.stdout.strip()}",
+            remedy="Repita en una consola abierta como administrador.",
+        )
+    return done.stdout
