@@ -263,8 +263,8 @@ class Monitor:
         else:
             start = upcoming.window.since.astimezone(self._timezone)
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
+        due = self._agenda.next_due(self._clock.now())
         while not self._stopping.is_set() and not await self._schedule.refreshed():
-            due = self._agenda.next_due(self._clock.now())
             left = (due - self._clock.now()).total_seconds() if due else _LOOK_AT_FILES
             if left <= 0:
                 return
