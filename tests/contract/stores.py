@@ -26,6 +26,7 @@ from aforo.model import (
 )
 from aforo.rules import Rules
 from aforo.store import Show, Store
+from aforo.store.connect import way
 
 BOGOTA = ZoneInfo("America/Bogota")
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)  # 16:00 in Bogotá
@@ -111,7 +112,11 @@ class Database:
     stores: list[Store] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._engine: Engine = create_engine(make_url(self.url), poolclass=NullPool)
+        if self.sqlite:
+            self._engine: Engine = create_engine(self.url, poolclass=NullPool)
+        else:
+            to_server = way(make_url(self.url))
+            self._engine = create_engine(f"{to_server.dialect}://", creator=to_server.connect, poolclass=NullPool)
 
     @property
     def sqlite(self) -> bool:

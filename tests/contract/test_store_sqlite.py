@@ -104,7 +104,7 @@ def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:
 def test_the_tables_of_a_newer_program_are_left_alone(database: Database) -> None:
     database.store().close()
     database.run("UPDATE aforo_version SET version_num = '9999'")
-    with pytest.raises(StoreNotReady, match=r"versión más nueva del programa \(9999"):
+    with pytest.raises(StoreNotReady, match=r"programa más nuevo \(versión 9999"):
         database.store()
 
 

@@ -5,7 +5,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table
 from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
 from aforo.store.border import Allows
@@ -70,6 +72,12 @@ class Dialect(Protocol):
 
     def schema(self, name: str) -> str | None:
         """A table's schema as this database has it; None: its own default."""
+        ...
+
+    def refined(
+        self, connection: Connection, table: str, schema: str | None, column: ReflectedColumn
+    ) -> TypeEngine[Any]:
+        """A column's type, with what reflection leaves out of it."""
         ...
 
     def missing_rights(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

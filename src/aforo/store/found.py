@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, Table, Unicode
+from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, Table, Unicode, inspect
 from sqlalchemy.dialects import mssql
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.engine.reflection import Inspector
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
 from aforo.store import tables
+from aforo.store.border import Allows
 from aforo.store.dialects import LOCAL_TIME, Dialect
 
 _TEXT = Unicode(255)
@@ -43,9 +45,18 @@ def find_or_create(
     actual = next((table for table in there if table.lower() == bare.lower()), None)
     if actual is None:
         made = document_table(bare, columns, where)
-        made.create(connection)
+        try:
+            made.create(connection)
+        except DBAPIError as exc:
+            if dialect.classify(exc) not in {Allows.READY, Allows.STATEMENT}:
+                raise
+            raise StoreNotReady(
+                f"A {dialect.name} le falta la tabla {name}, y esta cuenta no puede crearla.",
+                "Sin ella no se guarda nada.",
+                "Entregue al administrador lo que imprime «aforo schema».",
+            ) from exc
         return _described(dialect, made, columns)
-    return _described(dialect, _as_found(inspector, dialect, actual, where, columns), columns)
+    return _described(dialect, _as_found(connection, dialect, actual, where, columns), columns)
 
 
 def document_table(name: str, columns: Sequence[str], schema: str | None = None) -> Table:
@@ -55,8 +66,8 @@ def document_table(name: str, columns: Sequence[str], schema: str | None = None)
     return Table(name, MetaData(), *made, schema=schema)
 
 
-def _as_found(inspector: Inspector, dialect: Dialect, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
-    there = {column["name"].lower(): column for column in inspector.get_columns(name, schema)}
+def _as_found(connection: Connection, dialect: Dialect, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
+    there = {column["name"].lower(): column for column in inspect(connection).get_columns(name, schema)}
     missing = [column for column in wanted if column.lower() not in there]
     if missing:
         raise StoreNotReady(
@@ -75,7 +86,8 @@ def _as_found(inspector: Inspector, dialect: Dialect, name: str, schema: str | N
     columns = []
     for column in wanted:
         real = there[column.lower()]
-        columns.append(Column(real["name"], real["type"], info={LOCAL_TIME: column == "timestamp"}))
+        kind = dialect.refined(connection, name, schema, real)
+        columns.append(Column(real["name"], kind, info={LOCAL_TIME: column == "timestamp"}))
     return Table(name, MetaData(), *columns, schema=schema)
 
 

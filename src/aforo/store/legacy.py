@@ -20,7 +20,6 @@ from aforo.store.local import LocalTimes
 
 HISTORY_COLUMNS = ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")
 ZONE_COLUMNS = ("evento", "aforo")
-RIGHTS = ("SELECT", "INSERT", "UPDATE")
 HistoryRow = tuple[str, str, str, str, str, str]  # as HISTORY_COLUMNS, the timestamp as ISO wall time
 
 

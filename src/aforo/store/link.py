@@ -14,6 +14,8 @@ from aforo.store.border import border
 from aforo.store.dialects import Dialect, dialect_for
 
 _log = logging.getLogger(__name__)
+# It tells, at length and in English, of every dead connection that it cannot close: nobody needs to know.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class Link:

@@ -42,7 +42,7 @@ def rehearse(link: Link, legacy: Legacy, zones: Sequence[Zone]) -> Rehearsal:
             there = [name for name in wanted if name.rpartition(".")[2].lower() in known]
             missing = [name for name in wanted if name not in there]
             found.append(Rehearsal(schema.version(connection), schema.HEAD, there, missing))
-            schema.ensure(connection)
+            schema.ensure(connection, link.dialect)
             legacy.prepare(connection)
             (timestamp,) = legacy.local_texts((_AT_MS,))
             legacy.add_history(connection, [(_EVENT, "", "", "", timestamp, _EVENT)])

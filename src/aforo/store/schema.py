@@ -1,28 +1,49 @@
 """Brings our own tables to this program's version. Alembic is imported only where there is something to do."""
 
 import logging
+from io import StringIO
+from typing import Any
 
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
 from aforo.errors import StoreNotReady
+from aforo.store import tables
+from aforo.store.border import Allows
+from aforo.store.dialects import Dialect
 
 HEAD = "0001"  # the newest migration; a test holds it to the migrations folder
-VERSION_TABLE = "aforo_version"
 KNOWN = frozenset({HEAD})
+VERSION_TABLE = "aforo_version"
 
 
-def ensure(connection: Connection) -> None:
-    """Create or migrate our tables, inside the transaction under way. Raises StoreNotReady for a newer program's."""
+def ensure(connection: Connection, dialect: Dialect) -> None:
+    """Create or migrate our tables, inside the transaction under way.
+
+    Raises StoreNotReady for a newer program's tables, and where this account may not make what is missing.
+    """
     found = version(connection)
     if found == HEAD:
         return
     if found is not None and found not in KNOWN:
         raise StoreNotReady(
-            f"Las tablas aforo_… de la base son de una versión más nueva del programa ({found}; esta conoce {HEAD}).",
+            f"Las tablas aforo_… de {dialect.name} son de un programa más nuevo (versión {found}; esta es {HEAD}).",
             "No se toca nada.",
             "Instale esa versión o una posterior.",
         )
-    _migrate(connection)
+    there = {name.lower() for name in inspect(connection).get_table_names()}
+    missing = [name for name in (*tables.metadata.tables, VERSION_TABLE) if name not in there]
+    try:
+        _upgrade({"connection": connection})
+    except DBAPIError as exc:
+        if dialect.classify(exc) not in {Allows.READY, Allows.STATEMENT}:
+            raise
+        lacks = f"faltan las tablas {', '.join(missing)}" if missing else f"sus tablas son de la versión {found}"
+        raise StoreNotReady(
+            f"A {dialect.name} le falta algo que esta cuenta no puede crear: {lacks}.",
+            "Sin ellas no se guarda nada.",
+            "Entregue al administrador lo que imprime «aforo schema».",
+        ) from exc
 
 
 def version(connection: Connection) -> str | None:
@@ -33,13 +54,19 @@ def version(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _migrate(connection: Connection) -> None:
+def script(dialect: str, since: str | None = None) -> str:
+    """The migrations from a version on (None: all of them) as a script for ``dialect``, such as ``mssql``."""
+    text = StringIO()
+    _upgrade({"connection": None, "dialect": dialect}, f"{since}:head" if since else "head", text)
+    return text.getvalue()
+
+
+def _upgrade(attributes: dict[str, Any], revision: str = "head", output: StringIO | None = None) -> None:
     from alembic import command  # noqa: PLC0415 -- slow to import, and seldom needed
     from alembic.config import Config  # noqa: PLC0415
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    config = Config()
+    config = Config(output_buffer=output) if output else Config()
     config.set_main_option("script_location", "aforo.store:migrations")
-    config.attributes["connection"] = connection
-    config.attributes["version_table"] = VERSION_TABLE
-    command.upgrade(config, "head")
+    config.attributes.update(attributes, version_table=VERSION_TABLE)
+    command.upgrade(config, revision, sql=output is not None)

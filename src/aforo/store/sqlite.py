@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Unicode, bindparam, create_engine, literal
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
 from aforo.store.border import Allows
@@ -47,7 +49,9 @@ class Sqlite:
         """Make connections in autocommit mode: BEGIN is said by ``lock_writers`` and ``begin_read``."""
         self._check_folder()
         arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
-        return create_engine(self._url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
+        return create_engine(
+            self._url, poolclass=NullPool, pool_reset_on_return=None, connect_args=arguments, hide_parameters=True
+        )
 
     def _check_folder(self) -> None:
         if not self._url.database or self._url.database == ":memory:":
@@ -139,6 +143,16 @@ class Sqlite:
     def schema(self, name: str) -> str | None:  # noqa: ARG002 -- other databases have some
         """SQLite has no schemas: ``dbo.Aforo`` is the table ``Aforo``."""
         return None
+
+    def refined(
+        self,
+        connection: Connection,  # noqa: ARG002
+        table: str,  # noqa: ARG002
+        schema: str | None,  # noqa: ARG002
+        column: ReflectedColumn,
+    ) -> TypeEngine[Any]:
+        """A type is only a name to SQLite."""
+        return column["type"]
 
     def missing_rights(
         self,

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
@@ -68,8 +69,8 @@ class SqlServer:
             _log.info("%s: %s.", self.name, self._way.why)
         options: dict[str, Any] = {"fast_executemany": True} if self._way.batches else {}
         engine = create_engine(
-            f"{self._way.dialect}://", creator=self._way.connect, poolclass=NullPool, hide_parameters=True,
-            use_insertmanyvalues=False, **options,
+            f"{self._way.dialect}://", creator=self._way.connect, hide_parameters=True, use_insertmanyvalues=False,
+            poolclass=NullPool, pool_reset_on_return=None, **options,
         )  # fmt: skip
         event.listen(engine, "after_cursor_execute", _drain)
         return engine
@@ -163,6 +164,15 @@ class SqlServer:
     def schema(self, name: str) -> str | None:
         """The schema that is named, or the account's own."""
         return name or None
+
+    def refined(
+        self, connection: Connection, table: str, schema: str | None, column: ReflectedColumn
+    ) -> TypeEngine[Any]:
+        """A ``datetime2`` with the decimals that it keeps."""
+        if not isinstance(column["type"], mssql.DATETIME2):
+            return column["type"]
+        decimals = connection.exec_driver_sql(tsql.DECIMALS, (table, column["name"], schema or "")).scalar()
+        return mssql.DATETIME2(precision=decimals)  # type: ignore[no-untyped-call]
 
     def missing_rights(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """Ask the server which of the rights this account lacks."""

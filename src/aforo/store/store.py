@@ -1,7 +1,7 @@
 """The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, select
 from aforo.errors import BadSetting, StoreNotReady, StoreRejectedRow
 from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
 from aforo.occupancy import Stretch
-from aforo.store import reading, schema, tables
+from aforo.store import reading, rights, schema, tables
 from aforo.store.account import Account
 from aforo.store.books import Book, Books
 from aforo.store.directory import Directory
@@ -62,8 +62,16 @@ class Store:
     def open(self) -> None:
         """Connect, bring our tables to this version, find or create the stadium's tables."""
         with self._link.write() as connection:
-            schema.ensure(connection)
+            schema.ensure(connection, self._link.dialect)
             self._legacy.prepare(connection)
+            rights.check(connection, self._link.dialect, self._legacy.names)
+
+    def misfits(self, event_names: Collection[str] = (), camera_ids: Collection[str] = ()) -> list[str]:
+        """What the stadium's tables cannot keep as it is, in Spanish: by their types, and of these texts by length.
+
+        It is not fatal: our own tables keep the full values. ``open`` comes first.
+        """
+        return self._legacy.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
 
     def rehearse(self) -> Rehearsal:
         """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""

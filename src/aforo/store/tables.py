@@ -17,6 +17,11 @@ def key(length: int) -> TypeEngine[str]:
     return Unicode(length).with_variant(mssql.NVARCHAR(length, collation=BINARY), "mssql")
 
 
+def long_text() -> TypeEngine[str]:
+    """Text of any length."""
+    return UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
+
+
 def fit_key(text: str, length: int = KEY_LENGTH) -> str:
     """The id itself, or, where no key can hold it, its beginning and a hash of the whole."""
     fitted = fit(text, length)
@@ -44,7 +49,7 @@ shows = Table(
     Column("name", Unicode(NAME_LENGTH), nullable=False),
     Column("starts_ms", BigInteger, nullable=False),
     Column("ends_ms", BigInteger, nullable=False),
-    Column("rules", UnicodeText, nullable=False),
+    Column("rules", long_text(), nullable=False),
     # Grows with every transaction that changes anything of the show: what is remembered is valid while it stands still.
     Column("revision", BigInteger, nullable=False),
     Column("opened_ms", BigInteger, nullable=False),
@@ -133,5 +138,5 @@ journal = Table(
     Column("subject", Unicode(NAME_LENGTH), nullable=False),
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
-    Column("detail", UnicodeText, nullable=False),
+    Column("detail", long_text(), nullable=False),
 )

@@ -23,6 +23,11 @@ RIGHTS = (
     " WHERE HAS_PERMS_BY_NAME(j.c0, 'OBJECT', j.c1) = 0"
 )
 
+DECIMALS = (
+    "SELECT DATETIME_PRECISION FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = ? AND COLUMN_NAME = ?"
+    " AND TABLE_SCHEMA = COALESCE(NULLIF(?, ''), SCHEMA_NAME())"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -27,6 +27,7 @@ def _table(name: str, key: tuple[str, ...], *columns: "sa.Column[Any]") -> None:
 def upgrade() -> None:
     """Bring the tables to this version."""
     text = sa.Unicode(1000)
+    long_text = sa.UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
     _table(
         "aforo_shows",
         ("id",),
@@ -35,7 +36,7 @@ def upgrade() -> None:
         sa.Column("name", text, nullable=False),
         _whole("starts_ms"),
         _whole("ends_ms"),
-        sa.Column("rules", sa.UnicodeText, nullable=False),
+        sa.Column("rules", long_text, nullable=False),
         _whole("revision"),
         _whole("opened_ms"),
         sa.Column("closed_ms", sa.BigInteger),
@@ -104,5 +105,5 @@ def upgrade() -> None:
         sa.Column("subject", text, nullable=False),
         _whole("began_ms"),
         sa.Column("ended_ms", sa.BigInteger),
-        sa.Column("detail", sa.UnicodeText, nullable=False),
+        sa.Column("detail", long_text, nullable=False),
     )

@@ -1,0 +1,319 @@
+"""What only a server does: its types and collations, triggers, rights, restarts. Each server of AFORO_TEST_MSSQL_URL.
+
+AFORO_TEST_MSSQL_LIMITED_URL: an account of the same database that may use tables and not make them.
+AFORO_TEST_MSSQL_RESTART: a command that restarts the server, where the test may do that.
+"""
+
+import os
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import make_url
+from tests.contract.store_crowd import crowd, pages
+from tests.contract.stores import (
+    BOGOTA,
+    ENTRADA,
+    HISTORY,
+    NORTE,
+    PUERTA,
+    SALIDA,
+    START,
+    SUR,
+    Database,
+    add,
+    at,
+    batch,
+    naive,
+    names,
+    opened,
+    rules,
+    show_at,
+    urls,
+    zones,
+)
+
+from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
+from aforo.store import Store, tsql
+
+_SERVERS = [name for name in names() if name != "sqlite"]
+_T = TypeVar("_T")
+_LAST_MS = 7 * 3_600_000 - 1  # of the show
+
+
+@pytest.fixture(params=_SERVERS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    made = Database(urls(tmp_path)[request.param])
+    made.clear()
+    yield made
+    made.close()
+
+
+def _history_table(
+    database: Database, *, timestamp: str = "datetime2(3)", text: str = "nvarchar(255)", more: str = ""
+) -> None:
+    database.run(
+        f"CREATE TABLE {HISTORY} ({more} analyticEventName {text}, area {text}, activity {text}, cameraId {text},"
+        f" timestamp {timestamp}, nombre_evento {text})"
+    )
+
+
+# Types.
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "told"),
+    [
+        ("datetime2(7)", ["16:00:00.001", "16:00:00.998", "22:59:59.999"], False),
+        ("datetime2(0)", ["16:00:00.000", "16:00:01.000", "23:00:00.000"], True),
+        ("datetime", ["16:00:00.000", "16:00:00.997", "23:00:00.000"], True),
+        ("smalldatetime", ["16:00:00.000", "16:00:00.000", "23:00:00.000"], True),
+        ("varchar(30)", ["16:00:00.001", "16:00:00.998", "22:59:59.999"], True),
+        ("nvarchar(50)", ["16:00:00.001", "16:00:00.998", "22:59:59.999"], True),
+    ],
+)
+def test_a_timestamp_is_rounded_by_its_column_and_still_counted(
+    database: Database, kind: str, kept: list[str], told: bool
+) -> None:
+    _history_table(database, timestamp=kind)
+    store = database.store()
+    show = opened(store)
+    stored = add(store, show, *(at(when, str(when), PUERTA) for when in (1, 998, _LAST_MS)))
+    assert len(stored.new) == 3
+    assert [row[4] for row in database.history()] == [f"2026-01-17 {time}" for time in kept]
+    assert store.history_count(show) == 3
+    assert any("timestamp" in misfit for misfit in store.misfits()) is told
+    assert [event.occurred_at - START for event in store.events(show)[0]] == [
+        timedelta(milliseconds=when) for when in (1, 998, _LAST_MS)
+    ]  # fmt: skip
+
+
+def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(database: Database) -> None:
+    _history_table(database, text="varchar(20) COLLATE Modern_Spanish_CI_AS")
+    database.run("CREATE TABLE Aforo_parqueadero (evento varchar(12) COLLATE Modern_Spanish_CI_AS, aforo smallint)")
+    store = database.store()
+    event = show_at(name="Ñandú 🎸 en El Campín")
+    show = opened(store, event)
+    add(store, show, at(10, "1"), at(20, "2", "PUERTA ÑUÑOA – ENTRADA DEL NORTE"), at(30, "3", "PUERTA 🎸"))
+    add(store, show, at(40, "4"))
+    rows = database.history()
+    assert [row[0][:16] for row in rows] == ["PUERTA " + rows[0][0][7:], "PUERTA ÑUÑOA – E"]
+    assert set(rows[0][0][7:]) == {"?"}
+    assert len(database.aforo()) == 1
+    assert list(database.aforo().values()) == [2]
+    assert store.history_count(show) == 2
+    names_stored = {one.name for one in store.events(show)[0]}
+    assert {"PUERTA ÑUÑOA – ENTRADA DEL NORTE", "PUERTA 🎸"} < names_stored
+    told = store.misfits([event.name], ["CAM" * 20])
+    assert any("evento" in line and "no cabe" in line for line in told)
+    assert any("smallint" in line for line in told)
+    renamed = opened(store, show_at(name="Ñandú 🎸 otra vez"))
+    assert store.history_count(renamed) == 2
+    assert len(database.aforo()) == 1
+
+
+def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(database: Database) -> None:
+    _history_table(database, more="id int IDENTITY(1,1) PRIMARY KEY, stored datetime NOT NULL DEFAULT GETDATE(),")
+    database.run(
+        f"INSERT INTO {HISTORY} (analyticEventName, timestamp, nombre_evento) VALUES ('PUERTA 1', '2019-05-04', 'Otro')",
+        "CREATE TABLE Aforo_parqueadero (id int IDENTITY(1,1) PRIMARY KEY, evento nvarchar(50), aforo int,"
+        " doble AS (aforo * 2))",
+    )
+    store = database.store()
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2", PUERTA))
+    assert database.rows(f"SELECT id, nombre_evento FROM {HISTORY} ORDER BY id") == [
+        (1, "Otro"),
+        (2, "Concierto Ñandú"),
+    ]
+    assert database.rows("SELECT id, evento, aforo, doble FROM Aforo_parqueadero") == [(1, "Concierto Ñandú", 1, 2)]
+
+
+def test_a_column_that_nobody_fills_is_told_before_the_evening(database: Database) -> None:
+    _history_table(database, more="turno int NOT NULL,")
+    with pytest.raises(StoreNotReady, match="exige columnas que nadie llena: turno"):
+        database.store()
+
+
+# Triggers.
+
+
+def test_a_trigger_that_answers_is_heard_to_its_end(database: Database) -> None:
+    _history_table(database)
+    database.run(
+        "CREATE TABLE Aforo_parqueadero (evento nvarchar(50), aforo int)",
+        "CREATE TABLE aforo_espejo (evento nvarchar(50), aforo int)",
+        "CREATE TRIGGER espejo ON Aforo_parqueadero AFTER INSERT, UPDATE AS BEGIN"
+        " INSERT INTO aforo_espejo SELECT evento, aforo FROM inserted; SELECT COUNT(*) FROM aforo_espejo; END",
+    )
+    store = database.store()
+    show = opened(store)
+    add(store, show, at(10, "1"))
+    add(store, show, at(20, "2"))
+    assert database.rows("SELECT aforo FROM aforo_espejo ORDER BY aforo") == [(0,), (1,), (2,)]
+    assert store.occupancies(show)[NORTE].count == 2
+
+
+@pytest.mark.parametrize("how", ["THROW 50001, 'no se admite', 1", "RAISERROR('no se admite', 16, 1); ROLLBACK"])
+def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: Database, how: str) -> None:
+    _history_table(database)
+    database.run(
+        f"CREATE TRIGGER refuse ON {HISTORY} AFTER INSERT AS BEGIN"
+        f" IF EXISTS (SELECT 1 FROM inserted WHERE cameraId = 'MALA') BEGIN {how}; END END"
+    )
+    store = database.store()
+    show = opened(store)
+    bad = at(20, "2", PUERTA, camera="MALA")
+    with pytest.raises((StoreRejectedRow, StoreUnavailable)):
+        add(store, show, at(10, "1"), bad)
+    assert (store.counts(show), database.history()) == ({}, [])
+    stored = store.add(show, batch(at(10, "1"), bad), START, history=False)
+    assert len(stored.new) == 2
+    assert add(store, show, at(30, "3", PUERTA)).already == 0
+    assert store.history_count(show) == 1
+
+
+def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: Database) -> None:
+    _history_table(database)
+    database.run(
+        f"CREATE TRIGGER silent ON {HISTORY} AFTER INSERT AS BEGIN"
+        " IF EXISTS (SELECT 1 FROM inserted WHERE cameraId = 'MALA') ROLLBACK; END"
+    )
+    store = database.store()
+    show = opened(store)
+    with pytest.raises((StoreRejectedRow, StoreUnavailable)):
+        add(store, show, at(10, "1"), at(20, "2", PUERTA, camera="MALA"))
+    assert (store.counts(show), database.history()) == ({}, [])
+    assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
+
+
+# Writers, isolation, older servers.
+
+
+def test_without_openjson_it_writes_row_by_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tsql, "PROBE", "SELECT * FROM no_such_table_of_ours")
+    store = database.store()
+    show = opened(store)
+    events = crowd(80)
+    for page in pages(random.Random(3), events):
+        add(store, show, *page)
+    assert store.rebuild(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert store.history_count(show) == sum(event.name == PUERTA for event in events)
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE"])
+def test_two_writers_are_safe_under_other_isolation_levels(
+    database: Database, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setattr(tsql, "SET_UP", tsql.SET_UP.replace("READ COMMITTED", level))
+    judge, events, failures = rules(), crowd(60), list[BaseException]()
+    database.store()
+
+    def work(seed: int) -> None:
+        store = Store(database.url, zones(), BOGOTA)
+        try:
+            _insisting(store.open)
+            show = _insisting(lambda: store.open_show(show_at(), judge.verdict, judge.fingerprint, START))
+            for page in pages(random.Random(seed), events):
+                made = batch(*page)
+                _insisting(partial(store.add, show, made, START))
+        except BaseException as error:  # noqa: BLE001 -- told in the test's own thread
+            failures.append(error)
+        finally:
+            store.close()
+
+    threads = [Thread(target=work, args=(seed,)) for seed in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures
+    store = database.store()
+    show = opened(store)
+    assert show.occupancies == {zone: naive(events, zone) for zone in (NORTE, SUR)} == store.rebuild(show)
+
+
+@pytest.mark.parametrize(
+    "text", ['PUERTA "A"', "PUERTA \\1\\", "PUERTA\t2\n", "PUERTA 'x' [y] {z} %s ? :p", "PUERTA \u2028\x7f"]
+)
+def test_every_letter_arrives_as_it_was_sent(database: Database, text: str) -> None:
+    store = database.store()
+    show = opened(store, show_at(name=f"«{text}»"))
+    add(
+        store,
+        show,
+        at(1, text, text, camera=text[:40], server=text[:40]),
+        at(2, "x" + text, ENTRADA),
+        at(3, "3", SALIDA),
+    )
+    assert [(row[0], row[3], row[5]) for row in database.history()] == [(text, text[:40], f"«{text}»")]
+    assert store.history_count(show) == 1
+    assert {event.this_id for event in store.events(show)[0]} == {text, "x" + text, "3"}
+    assert database.aforo() == {f"«{text}»": 0}
+
+
+# Accounts and restarts.
+
+
+def test_a_wrong_password_is_told_without_repeating_it(database: Database) -> None:
+    url = make_url(database.url)
+    if "odbc_connect" in url.query:
+        pytest.skip("the string holds the password")
+    wrong = url.set(password="secreto-equivocado").render_as_string(hide_password=False)
+    with pytest.raises(StoreRejectedLogin) as raised:
+        Store(wrong, zones(), BOGOTA).open()
+    assert "secreto-equivocado" not in f"{raised.value}{raised.value.__cause__}"
+
+
+def test_an_account_that_may_not_make_tables_is_told_which_and_works_once_they_are_there(database: Database) -> None:
+    url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
+    if not url:
+        pytest.skip("AFORO_TEST_MSSQL_LIMITED_URL names no account")
+    limited = Store(url, zones(), BOGOTA)
+    database.stores.append(limited)
+    with pytest.raises(StoreNotReady, match=r"aforo_shows.*aforo schema"):
+        limited.open()
+    assert database.tables() == []
+    database.store().close()
+    database.run(*(f"DROP TABLE {name}" for name in (HISTORY,)))
+    with pytest.raises(StoreNotReady, match=HISTORY):
+        limited.open()
+
+
+def test_a_restarted_server_loses_and_doubles_nothing(database: Database) -> None:
+    command = os.environ.get("AFORO_TEST_MSSQL_RESTART")
+    if not command:
+        pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")
+    events = crowd(300)
+    store = database.store()
+    show = opened(store)
+    failures = []
+    restarting = Thread(target=lambda: [subprocess.run(command, shell=True, check=True) for _ in range(2)])
+    for number, page in enumerate(pages(random.Random(4), events)):
+        if number == 3:
+            restarting.start()
+        while True:
+            try:
+                add(store, show, *page)
+            except StoreError as error:
+                failures.append(error)
+            else:
+                break
+    restarting.join()
+    assert store.rebuild(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert sum(store.counts(show).values()) == len(events)
+    assert store.history_count(show) == sum(event.name == PUERTA for event in events)
+
+
+def _insisting(work: Callable[[], _T]) -> _T:
+    while True:
+        try:
+            return work()
+        except StoreUnavailable:
+            continue
