@@ -204,13 +204,14 @@ class Monitor:
         while True:
             try:
                 return await self._login(acc, patient=patient or self._patient)
-            except AccUnreachable:
-                raise
             except AccError as error:
-                if not self._patient or self._stopping.is_set():
+                if not self._patient:
                     raise
+                if self._stopping.is_set():
+                    return None
                 _log.error("%s Se vuelve a intentar en %.0f minutos.", error, _LOGIN_AGAIN / 60)
-                await wait_until_set(self._stopping, self._clock, _LOGIN_AGAIN)
+                if await wait_until_set(self._stopping, self._clock, _LOGIN_AGAIN):
+                    return None
 
     async def _login(self, acc: Acc, *, patient: bool) -> None:
         started = self._clock.monotonic()

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import list2cmdline
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from aforo.errors import BadCommand
 from aforo.service import systemd, windows
+from aforo.settings import Settings, load
 
 __all__ = ["Wish", "main"]
 
@@ -27,7 +31,7 @@ class Wish:
 
 
 def main(wish: Wish) -> int:
-    """Do it; returns the exit code. Raises BadCommand."""
+    """Do it; returns the exit code. Raises BadCommand, BadSetting."""
     if os.name == "nt":
         return _on_windows(wish)
     if wish.action == "uninstall":
@@ -35,8 +39,14 @@ def main(wish: Wish) -> int:
     if wish.action == "status":
         text, running = systemd.status(wish.name)
         return _say(text) if running else _say(text) or _NOT_RUNNING
+    folder = Path.cwd()
     plan = systemd.Plan(
-        wish.name, Path.cwd(), wish.user or systemd.owner(Path.cwd()), _whole(wish.credentials), _whole(wish.config)
+        name=wish.name,
+        folder=folder,
+        user=wish.user or systemd.owner(folder),
+        credentials=_whole(wish.credentials),
+        config=_whole(wish.config),
+        writable=_writable(load(os.environ, config=wish.config), folder),
     )
     return _say(systemd.unit_text(plan).rstrip("\n") if wish.only_print else systemd.install(plan))
 
@@ -56,6 +66,18 @@ def _on_windows(wish: Wish) -> int:
     if wish.only_print:
         return _say("\n".join(map(list2cmdline, windows.create_commands(plan))))
     return _say(windows.install(plan))
+
+
+def _writable(settings: Settings, folder: Path) -> list[Path]:
+    """The folders outside ``folder`` that the job writes into: log, acts, a database in a file."""
+    paths = [settings.log.file.parent if settings.log.file else folder, settings.report.folder or folder]
+    try:
+        url = make_url(settings.database.address())
+        if url.get_backend_name() == "sqlite" and url.database:
+            paths.append(Path(url.database).parent)
+    except ArgumentError:
+        pass  # told when the job starts
+    return [path.absolute() for path in paths if not path.absolute().is_relative_to(folder)]
 
 
 def _whole(path: Path | None) -> Path | None:

@@ -18,7 +18,10 @@ _SYSTEMCTL = "systemctl"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What service to make. ``credentials``: a folder with a file for each secret, named like its setting, or None."""
+    """What service to make. ``credentials``: a folder with a file for each secret, named like its setting, or None.
+
+    ``writable``: folders that it writes into, beside its own.
+    """
 
     name: str
     folder: Path
@@ -26,6 +29,7 @@ class Plan:
     credentials: Path | None = None
     config: Path | None = None
     python: Path = Path(sys.executable)
+    writable: Sequence[Path] = ()
 
     @property
     def unit(self) -> Path:
@@ -42,6 +46,7 @@ def unit_text(plan: Plan) -> str:
         command=" ".join(map(_quoted, command)),
         folder=_path(plan.folder),
         user=plan.user,
+        writable=" ".join(map(_path, dict.fromkeys((plan.folder, *plan.writable)))),
         home="read-only" if _in_homes(plan) else "yes",
         credentials="".join(f"LoadCredential={name}:{_path(path)}\n" for name, path in _credentials(plan)),
     )
@@ -185,7 +190,7 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome={home}
-ReadWritePaths={folder}
+ReadWritePaths={writable}
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes

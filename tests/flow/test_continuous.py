@@ -1,0 +1,153 @@
+"""``aforo run --continuous``: event after event, and every change of the schedule while it runs."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.fake_clock import FakeClock
+from tests.flow.evening import BOGOTA, DOORS, Evening, hours
+
+from aforo import monitor as monitor_module
+from aforo.monitor import Monitor
+from aforo.simulator import Credentials, Crowd, Fault, Faults, Plan, Simulator
+
+PLAN = Plan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
+
+
+@dataclass
+class Service:
+    """A service that runs in the background of a test."""
+
+    evening: Evening
+    crowd: Crowd
+    monitor: Monitor
+    task: asyncio.Task[int]
+
+    async def until(self, instant: datetime) -> None:
+        await self.evening.clock.sleep((instant - self.evening.clock.now()).total_seconds())
+
+    async def stop(self) -> int:
+        self.monitor._stopping.set()
+        return await self.task
+
+    def schedule(self, **events: tuple[datetime, datetime]) -> None:
+        """Write the schedule anew: each event's name, start and end."""
+        days: dict[str, list[dict[str, str]]] = {}
+        for name, window in events.items():
+            since, until = (instant.astimezone(BOGOTA) for instant in window)
+            entry = {"nombre": name, "hora_inicio": f"{since:%H:%M:%S}", "hora_fin": f"{until:%H:%M:%S}"}
+            days.setdefault(str(since.date()), []).append(entry)
+        (self.evening.folder / "eventos_programados.json").write_text(json.dumps(days), encoding="utf-8")
+
+    def check(self, name: str, since: datetime, until: datetime) -> None:
+        truth = self.crowd.truth().tell(since, until, self.crowd.allowed)
+        with closing(sqlite3.connect(self.evening.database)) as database:
+            texts = [f"{instant.astimezone(BOGOTA):%Y-%m-%d %H:%M:%S}.000" for instant in (since, until)]
+            rows = database.execute(
+                "SELECT count(*) FROM eventos_Analisis WHERE nombre_evento = ? AND timestamp >= ? AND timestamp < ?",
+                (name, *texts),
+            ).fetchone()
+            north = database.execute("SELECT aforo FROM Aforo_parqueadero WHERE evento = ?", (name,)).fetchone()
+            closed = database.execute("SELECT closed_ms FROM aforo_shows WHERE name = ?", (name,)).fetchone()
+        assert rows[0] == len(truth.history)
+        assert north[0] == truth.zones["Parqueadero Norte"].aforo
+        assert closed[0] is not None
+
+
+@pytest.fixture
+async def service(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Service]:
+    """Started ten minutes before the doors open; one event is scheduled, and the crowd goes on after it."""
+    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)  # fewer jumps of the clock
+    faults, credentials = getattr(request, "param", (None, None))
+    crowd = Crowd(replace(PLAN, end=DOORS + hours(30), events=4000))
+    async with (
+        FakeClock(DOORS - timedelta(minutes=10)) as clock,
+        Simulator(crowd, clock=clock, faults=faults) as site,
+    ):
+        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
+        evening.schedule(*(DOORS, DOORS + hours(1)))
+        evening.allow(list(crowd.allowed))
+        if credentials is not None:
+            site.credentials = credentials
+        monitor = await asyncio.to_thread(evening.monitor)
+        one = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+        yield one
+        assert await one.stop() == 0
+
+
+async def test_event_after_event_day_after_day(service: Service) -> None:
+    tomorrow = DOORS + hours(24)
+    service.schedule(
+        A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)), C=(tomorrow, tomorrow + hours(1))
+    )
+    await service.until(tomorrow + hours(1.2))
+    service.check("A", DOORS, DOORS + hours(1))
+    service.check("B", DOORS + hours(2), DOORS + hours(3))
+    service.check("C", tomorrow, tomorrow + hours(1))
+    assert not service.task.done()
+
+
+async def test_extra_time_announced_before_the_end_and_after_the_close(service: Service) -> None:
+    await service.until(DOORS + hours(0.5))
+    service.schedule(A=(DOORS, DOORS + hours(1.5)))
+    await service.until(DOORS + hours(1.7))
+    service.check("A", DOORS, DOORS + hours(1.5))
+    service.schedule(A=(DOORS, DOORS + hours(2)))
+    await service.until(DOORS + hours(2.2))
+    service.check("A", DOORS, DOORS + hours(2))
+
+
+async def test_ended_early(service: Service) -> None:
+    await service.until(DOORS + hours(0.75))
+    service.schedule(A=(DOORS, DOORS + hours(0.5)))
+    await service.until(DOORS + hours(0.9))
+    service.check("A", DOORS, DOORS + hours(0.5))
+
+
+async def test_renamed_and_moved(service: Service) -> None:
+    await service.until(DOORS + hours(0.25))
+    service.schedule(**{"Clásico": (DOORS + hours(0.5), DOORS + hours(1.25))})
+    await service.until(DOORS + hours(1.4))
+    service.check("Clásico", DOORS + hours(0.5), DOORS + hours(1.25))
+    with closing(sqlite3.connect(service.evening.database)) as database:
+        assert database.execute("SELECT count(*) FROM aforo_shows").fetchone() == (1,)
+
+
+async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    await service.until(DOORS + hours(0.25))
+    service.schedule()
+    await service.until(DOORS + hours(0.5))
+    assert [record.message for record in caplog.records if "ya no está en" in record.message] != []
+    asked = service.evening.site.tally["/events/search"]
+    await service.until(DOORS + hours(0.7))
+    assert service.evening.site.tally["/events/search"] == asked, "a cancelled event is not watched"
+    assert not service.task.done()
+    service.schedule(A=(DOORS, DOORS + hours(1)))
+    await service.until(DOORS + hours(1.2))
+    service.check("A", DOORS, DOORS + hours(1))
+
+
+@pytest.mark.parametrize(
+    "service",
+    [(Faults(1, {"away": Fault(since=DOORS + hours(0.5), until=DOORS + hours(2))}), None)],
+    indirect=True,
+)
+async def test_a_close_that_could_not_be_done_is_done_again(service: Service) -> None:
+    await service.until(DOORS + hours(2.75))
+    service.check(service.evening.name, DOORS, DOORS + hours(1))
+
+
+@pytest.mark.parametrize("service", [(None, Credentials(password="otra"))], indirect=True)
+async def test_a_refused_login_is_tried_again(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    await service.until(DOORS - timedelta(minutes=1))
+    assert not service.task.done()
+    told = [record.message for record in caplog.records if "Se vuelve a intentar en 5 minutos." in record.message]
+    assert 1 <= len(told) <= 3
