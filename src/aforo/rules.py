@@ -75,7 +75,7 @@ class Rules:
         since, until = event.window
         # By position and a name at a time: this runs for every event that was ever asked for.
         ours = [one for one in page.events if one[3] in cameras and since <= one[2] < until]
-        meant = {name: self.verdict(name) for name in {one[4] for one in ours}}
+        meant = {name: self.verdict(name) for name in dict.fromkeys([one[4] for one in ours])}
         fine = {name for name, verdict in meant.items() if verdict.refusal is None}
         accepted = [one for one in ours if one[4] in fine]
         refused: Counter[tuple[str, str]] = Counter()
