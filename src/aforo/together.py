@@ -19,6 +19,7 @@ from aforo.model import AccEvent, Page
 _log = logging.getLogger(__name__)
 
 _MOST_PROOF = 500  # events of one camera that are worth remembering as a proof
+_ENOUGH = 20  # cameras' answers that are remembered of a server: however many it has, that many prove it
 _FAILURES = 3  # so many common questions in a row fail: this server does not take them
 # An event may have become visible between the two questions: only older ones can contradict the common answer.
 _SETTLED = timedelta(seconds=60)
@@ -53,10 +54,13 @@ class Together:
             witness = self._witness(ask)
             answer = self._common.setdefault(ask, set())
             answer.update(_identity(event) for event in page.events if event.camera_id == witness)
-        elif ask.server_id not in self._tried and page.events:
+        elif ask.server_id not in self._tried and page.events and self._wanted(ask):
             answer = self._answers.setdefault(ask, set())
             if len(answer) < _MOST_PROOF:
                 answer.update(map(_identity, page.events))
+
+    def _wanted(self, ask: Ask) -> bool:
+        return ask in self._answers or sum(known.server_id == ask.server_id for known in self._answers) < _ENOUGH
 
     def worked(self, ask: Ask) -> None:
         """A question was answered."""
