@@ -121,7 +121,8 @@ def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(dat
 def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(database: Database) -> None:
     _history_table(database, more="id int IDENTITY(1,1) PRIMARY KEY, stored datetime NOT NULL DEFAULT GETDATE(),")
     database.run(
-        f"INSERT INTO {HISTORY} (analyticEventName, timestamp, nombre_evento) VALUES ('PUERTA 1', '2019-05-04', 'Otro')",
+        f"INSERT INTO {HISTORY} (analyticEventName, timestamp, nombre_evento)"
+        " VALUES ('PUERTA 1', '2019-05-04', 'Otro')",
         "CREATE TABLE Aforo_parqueadero (id int IDENTITY(1,1) PRIMARY KEY, evento nvarchar(50), aforo int,"
         " doble AS (aforo * 2))",
     )
