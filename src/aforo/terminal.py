@@ -2,9 +2,10 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from rich.align import Align
@@ -15,12 +16,28 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aforo.board import Board
 from aforo.model import Occupancy, ScheduledEvent
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _COLORS = ("cyan", "green", "magenta", "yellow", "blue")
 _LEVELS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
+
+
+class Picture(Protocol):
+    """What a view draws: a board's, or what a running service tells of its own."""
+
+    @property
+    def event(self) -> ScheduledEvent | None: ...  # noqa: D102 -- as the board's
+    @property
+    def phase(self) -> str: ...  # noqa: D102
+    @property
+    def occupancies(self) -> Mapping[str, Occupancy]: ...  # noqa: D102
+    @property
+    def curves(self) -> Mapping[str, Sequence[tuple[datetime, int]]]: ...  # noqa: D102
+    @property
+    def stored(self) -> int: ...  # noqa: D102
+    @property
+    def repeated(self) -> int: ...  # noqa: D102
 
 
 class LastNews(logging.Handler):
@@ -40,12 +57,13 @@ class LastNews(logging.Handler):
 class View:
     """What one drawing shows. ``now`` is aware UTC; ``troubles`` are Spanish sentences; ``page`` is the page's URL."""
 
-    board: Board
+    board: Picture
     now: datetime
     timezone: ZoneInfo
     troubles: Sequence[str]
     news: LastNews
     page: str = ""
+    news_title: str = "Registro"
 
     def __rich__(self) -> RenderableType:
         layout = Layout()
@@ -105,7 +123,7 @@ class View:
 
     def _last_news(self) -> RenderableType:
         lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.news.records]
-        return Panel(Group(*lines[-12:]), title="Registro")
+        return Panel(Group(*lines[-12:]), title=self.news_title)
 
     def _clock(self, instant: datetime) -> str:
         return instant.astimezone(self.timezone).strftime("%H:%M")

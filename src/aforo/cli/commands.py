@@ -88,6 +88,13 @@ def _report(arguments: Arguments) -> int:
     return main(settings, arguments.date, arguments.folder)
 
 
+def _status(arguments: Arguments) -> int:
+    settings = _settings(arguments)
+    from aforo.status import main  # noqa: PLC0415
+
+    return main(settings, once=arguments.once)
+
+
 def _service(arguments: Arguments) -> int:
     from aforo.service import Wish, main  # noqa: PLC0415
 
@@ -149,6 +156,11 @@ def _report_flags(parser: Parser) -> None:
     _settings_flags(parser)
 
 
+def _status_flags(parser: Parser) -> None:
+    parser.add_argument("--once", action="store_true", help="una vez, como texto")
+    _settings_flags(parser)
+
+
 def _service_flags(parser: Parser) -> None:
     actions = {"install": "la hace y la arranca", "uninstall": "la quita", "status": "cómo está"}
     action_help = "; ".join(f"{name}: {text}" for name, text in actions.items())
@@ -182,6 +194,7 @@ COMMANDS = (
     Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
     Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
     Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),
+    Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, _status_flags),
     Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, _service_flags),
     Command("report", "Hace de nuevo el acta de un evento pasado.", _report, _report_flags),
     Command("simulate", "El simulador solo, para probar un cliente.", _simulate, _simulate_flags),
