@@ -26,8 +26,8 @@ class Dialect(Protocol):
         """Make connections, none of them pooled."""
         ...
 
-    def prepare(self, connection: Connection) -> None:
-        """Set up a fresh connection."""
+    def prepare(self, connection: Connection) -> bool:
+        """Set up a fresh connection; False where it was spent on finding something out, and another one is needed."""
         ...
 
     def lock_writers(self, connection: Connection) -> None:

@@ -83,7 +83,7 @@ class Legacy:
         mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
         with self._history_border():
             name = history.columns["nombre_evento"]
-            self._update(connection, history, mine, {name: history.fit("nombre_evento", new)})
+            self._update(connection, history, mine, {name: self._stored(history, "nombre_evento", new)})
 
     def rename_zones(self, connection: Connection, old: str, new: str) -> None:
         """The show has another name: so have its rows, but where the new name has one already."""
@@ -92,7 +92,7 @@ class Legacy:
             with self._zone_border(zone):
                 if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
                     mine = [self._is(found, "evento", old)]
-                    self._update(connection, found, mine, {evento: found.fit("evento", new)})
+                    self._update(connection, found, mine, {evento: self._stored(found, "evento", new)})
 
     def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""
@@ -132,8 +132,10 @@ class Legacy:
         return [(*cut[row[:4]], row[4], show) for row in rows]
 
     def _is(self, found: Found, name: str, text: str) -> ColumnElement[bool]:
-        column = found.columns[name]
-        return column == self._link.dialect.as_stored(column, found.fit(name, text))
+        return found.columns[name] == self._stored(found, name, text)
+
+    def _stored(self, found: Found, name: str, text: str) -> ColumnElement[Any]:
+        return self._link.dialect.as_stored(found.columns[name], found.fit(name, text))
 
     def _inside(self, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
         """The timestamps in ``[since_ms, until_ms)``, as the column's type rounds them."""

@@ -86,17 +86,17 @@ class Link:
                 raise
 
     def _connected(self) -> Connection:
-        if self._connection is None:
-            if self._engine is None:
-                self._engine = self.dialect.engine()
+        if self._engine is None:
+            self._engine = self.dialect.engine()
+        while self._connection is None:
             connection = self._engine.connect()
             try:
-                self.dialect.prepare(connection)
-                connection.commit()
-            except BaseException:
-                _quietly(connection.close)
-                raise
-            self._connection = connection
+                if self.dialect.prepare(connection):
+                    connection.commit()
+                    self._connection = connection
+            finally:
+                if self._connection is None:
+                    _quietly(connection.close)
         return self._connection
 
 

@@ -63,7 +63,7 @@ class Sqlite:
                 remedy="Créela o cambie el ajuste database.url.",
             )
 
-    def prepare(self, connection: Connection) -> None:
+    def prepare(self, connection: Connection) -> bool:
         """Set up a fresh connection. NORMAL may lose the last commits in a power cut, never half of one."""
         for pragma in (
             "journal_mode=WAL",
@@ -73,6 +73,7 @@ class Sqlite:
             "temp_store=MEMORY",
         ):
             connection.exec_driver_sql(f"PRAGMA {pragma}")
+        return True
 
     def lock_writers(self, connection: Connection) -> None:
         """Begin, as the only writer."""

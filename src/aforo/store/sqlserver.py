@@ -75,19 +75,19 @@ class SqlServer:
         event.listen(engine, "after_cursor_execute", _drain)
         return engine
 
-    def prepare(self, connection: Connection) -> None:
+    def prepare(self, connection: Connection) -> bool:
         """Set the session up, and see whether this database reads JSON (since 2016, compatibility level 130)."""
         connection.exec_driver_sql(tsql.SET_UP)
+        if not self._json:
+            return True
         try:
             connection.exec_driver_sql(tsql.PROBE).all()
         except DBAPIError as exc:
             if classify(exc) not in {Allows.READY, Allows.STATEMENT}:
                 raise
-            connection.rollback()
-            connection.exec_driver_sql(tsql.SET_UP)
-            if self._json:
-                _log.info("%s no conoce OPENJSON (nivel de compatibilidad < 130): se escribe fila a fila.", self.name)
             self._json = False
+            _log.info("%s no conoce OPENJSON (nivel de compatibilidad < 130): se escribe fila a fila.", self.name)
+        return self._json
 
     def lock_writers(self, connection: Connection) -> None:
         """Take the application lock; it ends with the transaction."""
