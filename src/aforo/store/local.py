@@ -1,4 +1,4 @@
-"""Epoch milliseconds → the stadium's wall time, fast: each minute's text is made once."""
+"""Epoch milliseconds → the stadium's wall time, fast: each second's text is made once."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -8,9 +8,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
 STRETCH_MS = 10 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
 _MILLISECOND = timedelta(milliseconds=1)
-_SECOND_TEXTS = tuple(f":{second:02d}." for second in range(60))
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))
-_MOST_MINUTES = 10_000  # a week of minutes
+_MOST_SECONDS = 10_000  # texts that are remembered: some hours, a megabyte
 
 
 def to_ms(instant: datetime) -> int:
@@ -28,21 +27,16 @@ class LocalTimes:
 
     def __init__(self, timezone: ZoneInfo) -> None:
         self._timezone = timezone
-        self._minutes: dict[int, str] = {}
+        self._seconds: dict[int, str] = {}
 
     def texts(self, instants: Iterable[int]) -> list[str]:
         """One text per instant (epoch milliseconds)."""
-        minutes = self._minutes
-        texts = []
-        for instant in instants:
-            minute, rest = divmod(instant, MINUTE_MS)
-            text = minutes.get(minute) or self._minute(minute)
-            texts.append(text + _SECOND_TEXTS[rest // 1000] + _MILLI_TEXTS[rest % 1000])
-        return texts
+        seconds, second = self._seconds, self._second
+        return [(seconds.get(ms // 1000) or second(ms // 1000)) + _MILLI_TEXTS[ms % 1000] for ms in instants]
 
-    def _minute(self, minute: int) -> str:
-        if len(self._minutes) >= _MOST_MINUTES:
-            self._minutes.clear()
-        local = from_ms(minute * MINUTE_MS).astimezone(self._timezone)
-        text = self._minutes[minute] = local.strftime("%Y-%m-%d %H:%M")
+    def _second(self, second: int) -> str:
+        if len(self._seconds) >= _MOST_SECONDS:
+            self._seconds.clear()
+        local = from_ms(second * 1000).astimezone(self._timezone)
+        text = self._seconds[second] = local.strftime("%Y-%m-%d %H:%M:%S.")
         return text
