@@ -14,6 +14,7 @@ from aforo.cli.spanish import (
     did_you_mean,
     existing_file,
     existing_folder,
+    no_password,
     port,
     positive,
     service_name,
@@ -88,6 +89,22 @@ def _report(arguments: Arguments) -> int:
     return main(settings, arguments.date, arguments.folder)
 
 
+def _init(arguments: Arguments) -> int:
+    from aforo.wizard import SECRETS, Wish, main  # noqa: PLC0415
+
+    variables = {name: f"AFORO_{name.replace('.', '__').upper()}" for name in SECRETS}
+    wish = Wish(
+        url=arguments.url,
+        username=arguments.username,
+        pinned=arguments.fingerprint,
+        database=arguments.database,
+        event=tuple(arguments.event) if arguments.event else None,
+        force=arguments.force,
+        secrets={name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)},
+    )
+    return main(wish, ask=not arguments.yes)
+
+
 def _status(arguments: Arguments) -> int:
     settings = _settings(arguments)
     from aforo.status import main  # noqa: PLC0415
@@ -156,6 +173,21 @@ def _report_flags(parser: Parser) -> None:
     _settings_flags(parser)
 
 
+def _init_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--url", default="", metavar="URL", help="dirección de ACC, como https://acc.estadio.local:8443"
+    )
+    parser.add_argument("--username", default="", metavar="USUARIO", help="usuario de ACC")
+    parser.add_argument("--fingerprint", default="", metavar="HUELLA", help="huella SHA-256 de su certificado")
+    database_help = "sqlite, o una URL sin contraseña; la cadena ODBC se pregunta"
+    parser.add_argument("--database", type=no_password, default="", metavar="BASE", help=database_help)
+    event_help = "el próximo evento"
+    parser.add_argument("--event", nargs=4, metavar=("FECHA", "NOMBRE", "INICIO", "FIN"), help=event_help)
+    parser.add_argument("--force", action="store_true", help="sobrescribe los archivos que ya existan")
+    yes_help = "no pregunta nada: los secretos, de las variables AFORO_ACC__PASSWORD, …"
+    parser.add_argument("--yes", action="store_true", help=yes_help)
+
+
 def _status_flags(parser: Parser) -> None:
     parser.add_argument("--once", action="store_true", help="una vez, como texto")
     _settings_flags(parser)
@@ -191,6 +223,7 @@ def _settings_flags(parser: Parser) -> None:
 COMMANDS = (
     Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, _run_flags),
     Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, _demo_flags),
+    Command("init", "Pregunta lo justo y escribe los archivos de ajustes.", _init, _init_flags),
     Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
     Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
     Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),

@@ -104,6 +104,13 @@ def existing_folder(text: str) -> Path:
     return path
 
 
+def no_password(text: str) -> str:
+    """A database without a password in it: everybody can read a process's arguments."""
+    if re.search(r"://[^/@]*:[^/@]*@|(?i:pwd|password)\s*=", text):
+        raise argparse.ArgumentTypeError("lleva una contraseña, y los argumentos los puede leer cualquiera.")
+    return text
+
+
 def service_name(text: str) -> str:
     """A name that systemd and Windows take, and that is nobody's path or option."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", text):

@@ -22,8 +22,10 @@ Cada ajuste se puede escribir en varios sitios. Gana el último de esta lista:
 5. la variable de entorno de la tercera columna;
 6. `--set seccion.nombre=valor` en la línea de comandos, salvo los secretos.
 
-Los ajustes marcados con 🔑 admiten también `…_file` (en el entorno, `…_FILE`): la ruta de un archivo que
-guarda el valor. Las rutas cuentan desde la carpeta de trabajo. Las listas se escriben en el entorno como JSON.
+Los ajustes marcados con 🔑 admiten también `…_file` (en el entorno, `…_FILE`): la ruta de un archivo que guarda el
+valor. O el valor `keyring:`: se lee del almacén de credenciales del sistema (en Windows, el Administrador de
+credenciales), donde lo deja `keyring set aforo acc.password`; hace falta el extra `aforo[keyring]`.
+Las rutas cuentan desde la carpeta de trabajo. Las listas se escriben en el entorno como JSON.
 Un ajuste desconocido o fuera de lo admitido no deja arrancar, y la frase dice cuál es y dónde está.
 """
 

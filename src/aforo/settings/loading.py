@@ -24,6 +24,7 @@ from aforo.settings.sources import (
     with_secrets_read,
 )
 from aforo.settings.table import nearest, rows, zone_rows
+from aforo.settings.vault import with_vault_read
 
 SHOWN = 80  # characters of a refused value in a sentence
 
@@ -42,7 +43,7 @@ def load(
     merged: Layer = {}
     for layer in _layers(environ, config, flags):
         merged |= with_secrets_read(layer)
-    return validated(merged | dict(named or {}))
+    return validated(with_vault_read(merged) | dict(named or {}))
 
 
 def _layers(environ: Mapping[str, str], config: Path | None, flags: Sequence[str]) -> list[Layer]:

@@ -1,0 +1,157 @@
+"""``aforo init``: what a person answers becomes files that the program reads back just so; nothing is lost unasked."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aforo.clock import SystemClock
+from aforo.errors import BadCommand, BadSetting
+from aforo.settings import load
+from aforo.simulator import Credentials, Crowd, Plan, Simulator
+from aforo.wizard import SECRETS, Nobody, Wish, Wizard
+
+NASTY = Credentials(password="c'l\\a$ve \"ñ#=", user_nonce="n o n c e", user_key="llave'", integration_id="int-7")
+
+
+class Person:
+    """Answers by what a question contains; asked for what it does not know, it fails."""
+
+    def __init__(self, **answers: str | bool) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def _find(self, question: str) -> Any:
+        self.asked.append(question)
+        return next(answer for key, answer in self.answers.items() if key.replace("_", " ") in question)
+
+    def ask(self, question: str, default: str = "") -> str:
+        return str(self._find(question)) or default
+
+    def secret(self, question: str) -> str:
+        return str(self._find(question))
+
+    def yes(self, question: str, *, default: bool) -> bool:
+        return bool(self._find(question))
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Simulator]:
+    now = SystemClock().now().replace(microsecond=0)
+    crowd = Crowd(Plan(now - timedelta(hours=2), now, seed=5, cameras=11, events=900))
+    async with Simulator(crowd, credentials=NASTY) as one:
+        yield one
+
+
+async def run(work: Callable[[], Any]) -> Any:
+    """The wizard talks to the server with a loop of its own."""
+    return await asyncio.to_thread(work)
+
+
+def person(site: Simulator, **more: str | bool) -> Person:
+    answers: dict[str, str | bool] = {
+        "Dirección_del_servidor": site.url,
+        "huella": True,
+        "Es_la_que_dice": True,
+        "Usuario_de_ACC": NASTY.username,
+        "Contraseña": NASTY.password,
+        "nonce": NASTY.user_nonce,
+        "key": NASTY.user_key,
+        "Identificador": NASTY.integration_id,
+        "Base_de_datos": "sqlite",
+        "Escribir_ya_el_próximo": True,
+        "Fecha": "2026-02-03",
+        "Nombre_del_evento": "Concierto «Ñ»",
+        "hora_inicio": "16:00",
+        "hora_fin": "23:30",
+    }
+    return Person(**(answers | more))
+
+
+async def test_answers_become_files_that_are_read_back_just_so(
+    site: Simulator, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    assert await run(Wizard(Wish(), person(site), tmp_path, told.append).run) == 0
+    settings = await run(lambda: load({}))
+    assert settings.acc.url == site.url
+    assert settings.acc.fingerprint == site.fingerprint.replace(":", "").lower()
+    assert settings.acc.password.get_secret_value() == NASTY.password
+    assert settings.acc.user_nonce.get_secret_value() == NASTY.user_nonce
+    assert settings.acc.user_key.get_secret_value() == NASTY.user_key
+    assert settings.acc.integration_id.get_secret_value() == NASTY.integration_id
+    assert settings.database.address() == "sqlite:///aforo.db"
+    schedule = json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8"))
+    assert schedule == {"2026-02-03": {"nombre": "Concierto «Ñ»", "hora_inicio": "16:00", "hora_fin": "23:30"}}
+    allowed = set(json.loads((tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8")))
+    loitering = next(camera.id for camera in site.crowd.cameras if "Merodeo" in camera.name)
+    assert allowed == {camera.id for camera in site.crowd.cameras} - {loitering}
+    assert NASTY.password not in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
+    assert not any(NASTY.password in line for line in told)
+    if os.name != "nt":
+        assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+async def test_what_is_there_is_kept_unless_the_person_says_so(
+    site: Simulator, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "aforo.toml").write_text("# mío\n", encoding="utf-8")
+    (tmp_path / "ids_camaras_permitidas.json").write_text('["CAM1"]', encoding="utf-8")
+    told: list[str] = []
+    who = person(site, aforo=False, ids_camaras=False)
+    await run(Wizard(Wish(), who, tmp_path, told.append).run)
+    assert (tmp_path / "aforo.toml").read_text(encoding="utf-8") == "# mío\n"
+    assert (tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8") == '["CAM1"]'
+    assert sum("ya existe. ¿Sobrescribirlo?" in question for question in who.asked) == 2
+    await run(Wizard(Wish(force=True), person(site), tmp_path, told.append).run)
+    assert "[acc]" in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
+
+
+async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    secrets = dict(zip(SECRETS, (NASTY.password, NASTY.user_nonce, NASTY.user_key, NASTY.integration_id), strict=True))
+    odbc = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=s;DATABASE=AVIGILON;UID=u;PWD={a'b;c}"
+    wish = Wish(url=site.url, username=NASTY.username, pinned=site.fingerprint, database=odbc, secrets=secrets)
+    await run(Wizard(wish, Nobody(), tmp_path, lambda _: None).run)
+    settings = await run(lambda: load({}))
+    assert settings.database.odbc.get_secret_value() == odbc
+    assert "PWD" not in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8")) == {}
+
+
+def test_nobody_there_and_something_missing(tmp_path: Path) -> None:
+    with pytest.raises(BadCommand, match="Falta: Dirección del servidor"):
+        Wizard(Wish(), Nobody(), tmp_path, lambda _: None).run()
+    with pytest.raises(BadCommand, match="Falta: Contraseña"):
+        Wizard(
+            Wish(url="https://127.0.0.1:9", username="u", pinned="ab" * 32), Nobody(), tmp_path, lambda _: None
+        ).run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
+    wish = Wish(
+        url="http://acc:8443", username="u", pinned="ab" * 32, database="sqlite", secrets=dict.fromkeys(SECRETS, "x")
+    )
+    with pytest.raises(BadSetting, match=r"acc\.url no admite «http://acc:8443»"):
+        Wizard(wish, Nobody(), tmp_path, lambda _: None).run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_leaves_the_cameras_for_later(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    wish = Wish(
+        url="127.0.0.1:9", username="u", pinned="ab" * 32, database="sqlite", secrets=dict.fromkeys(SECRETS, "x")
+    )
+    Wizard(wish, Nobody(), tmp_path, told.append).run()
+    assert "«aforo cameras --counting --write»" in "".join(told)
+    assert not (tmp_path / "ids_camaras_permitidas.json").exists()
+    assert load({}).acc.url == "https://127.0.0.1:9"
