@@ -51,7 +51,7 @@ def find_or_create(
             if dialect.classify(exc) not in {Allows.READY, Allows.STATEMENT}:
                 raise
             raise StoreNotReady(
-                f"A {dialect.name} le falta la tabla {name}, y esta cuenta no puede crearla.",
+                f"A {dialect.name} le falta la tabla {name} (o esta cuenta no la ve), y esta cuenta no puede crearla.",
                 "Sin ella no se guarda nada.",
                 "Entregue al administrador lo que imprime «aforo schema».",
             ) from exc

@@ -33,7 +33,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
-from aforo.errors import StoreUnavailable
+from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.store import tables, tsql
 from aforo.store.border import Allows
 from aforo.store.connect import way
@@ -47,6 +47,7 @@ _NARROW = (mssql.VARCHAR, mssql.CHAR, mssql.TEXT)  # one code page; anything els
 # CONVERT's style for yyyy-mm-dd hh:mi:ss.mmm, whatever the session's language.
 _ISO: ColumnElement[int] = literal_column("121")
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
+_NOT_TAKEN = frozenset({-1, -2, -3})  # sp_getapplock: timed out, cancelled, deadlock victim
 _MILLIS = 3  # decimals of a second
 _MILLISECONDS: ColumnElement[Any] = literal_column("datetime2(3)")
 
@@ -92,8 +93,10 @@ class SqlServer:
     def lock_writers(self, connection: Connection) -> None:
         """Take the application lock; it ends with the transaction."""
         taken = connection.exec_driver_sql(tsql.LOCK).scalar()
-        if taken is None or taken < 0:
+        if taken in _NOT_TAKEN:
             raise StoreUnavailable(f"Otro proceso está escribiendo en {self.name}.", "Se sigue intentando.")
+        if taken is None or taken < 0:
+            raise StoreNotReady(f"{self.name} no da el bloqueo de aplicación (sp_getapplock: {taken}).")
 
     def confirm(self, connection: Connection) -> None:
         """The lock is gone where a trigger or an unseen error has rolled the transaction back."""

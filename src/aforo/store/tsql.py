@@ -13,20 +13,24 @@ SET_UP = (
     " SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 )
 PROBE = "SELECT COUNT(*) FROM OPENJSON(N'[1]')"
+# The SELECT begins the drivers' implicit transaction, which has to be there for the lock: EXEC alone begins none.
 LOCK = (
-    "SET NOCOUNT ON; DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = N'aforo', @LockMode = 'Exclusive',"
-    " @LockOwner = 'Transaction', @LockTimeout = 5000; SELECT @taken"
+    "SET NOCOUNT ON; DECLARE @taken int; SELECT @taken = COUNT(*) FROM sys.schemas;"
+    " EXEC @taken = sp_getapplock @Resource = N'aforo', @LockMode = 'Exclusive', @LockOwner = 'Transaction',"
+    " @LockTimeout = 5000; SELECT @taken"
 )
 LOCKED = "SELECT APPLOCK_MODE('public', N'aforo', 'Transaction')"
 RIGHTS = (
-    "SELECT j.c0, j.c1 FROM OPENJSON(?) WITH (c0 nvarchar(400) '$[0]', c1 nvarchar(20) '$[1]') AS j"
-    " WHERE HAS_PERMS_BY_NAME(j.c0, 'OBJECT', j.c1) = 0"
+    "SELECT j.c0, j.c1 FROM OPENJSON(CAST(? AS nvarchar(max)))"
+    " WITH (c0 nvarchar(400) '$[0]', c1 nvarchar(20) '$[1]') AS j WHERE HAS_PERMS_BY_NAME(j.c0, 'OBJECT', j.c1) = 0"
 )
-
 DECIMALS = (
     "SELECT DATETIME_PRECISION FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = ? AND COLUMN_NAME = ?"
     " AND TABLE_SCHEMA = COALESCE(NULLIF(?, ''), SCHEMA_NAME())"
 )
+
+
+_JSON = "OPENJSON(CAST(? AS nvarchar(max)))"  # cast: a driver may send long text as ntext, which OPENJSON refuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def update(table: str, keys: Sequence[Field], fields: Sequence[Field]) -> str:
 
 def among(table: str, columns: Sequence[str], key: Field) -> str:
     """Select the rows whose key is among those of the parameter, a JSON list."""
-    values = f"OPENJSON(?) WITH (c0 {key.type} '$') AS j"
+    values = f"{_JSON} WITH (c0 {key.type} '$') AS j"
     return f"SELECT {_wanted(columns)} FROM {values} JOIN {quoted(table)} AS t ON t.{quoted(key.name)} = j.c0"  # noqa: S608
 
 
@@ -101,4 +105,4 @@ def _wanted(columns: Sequence[str]) -> str:
 
 def _rows(fields: Sequence[Field]) -> str:
     columns = ", ".join(f"c{place} {field.type} '$[{place}]'" for place, field in enumerate(fields))
-    return f"OPENJSON(?) WITH ({columns}) AS j"
+    return f"{_JSON} WITH ({columns}) AS j"

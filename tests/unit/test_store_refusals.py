@@ -1,0 +1,90 @@
+"""What the errors of both drivers allow. The errors are made as the drivers make them; their words were seen."""
+
+from typing import Any
+
+import pytest
+from mssql_python.exceptions import sqlstate_to_exception
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+
+from aforo.store.border import Allows, sentence
+from aforo.store.refusals import classify
+
+MS = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
+
+
+class _PyodbcError(Exception):
+    """Like pyodbc's: the state, then the words with the number."""
+
+
+def _pyodbc(state: str, words: str, number: int) -> DBAPIError:
+    kind: Any = DataError if state.startswith("22") else OperationalError
+    error: DBAPIError = kind(
+        "SELECT secreto", None, _PyodbcError(state, f"[{state}] {MS}{words} ({number}) (SQLExecDirectW)")
+    )
+    return error
+
+
+def _mssql_python(state: str, words: str) -> DBAPIError:
+    original = sqlstate_to_exception(state, MS + words)
+    assert original is not None
+    kind: Any = DataError if state.startswith("22") else OperationalError
+    error: DBAPIError = kind("SELECT secreto", None, original)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "number", "allows"),
+    [
+        ("40001", "Transaction (Process ID 52) was deadlocked on lock resources", 1205, Allows.RETRY),
+        ("HYT00", "Lock request time out period exceeded.", 1222, Allows.RETRY),
+        ("HYT00", "Query timeout expired", 0, Allows.RETRY),
+        ("08S01", "Communication link failure", 0, Allows.RETRY),
+        ("01000", "The server was restarted", 64, Allows.RETRY),
+        ("HY000", "Snapshot isolation transaction aborted due to update conflict.", 3960, Allows.RETRY),
+        ("42000", "The service is currently busy.", 40501, Allows.RETRY),
+        ("42000", "Database 'AVIGILON' is being recovered. shutting down", 922, Allows.RETRY),
+        ("28000", "Login failed for user 'aforo'.", 18456, Allows.LOGIN),
+        ("42000", 'Cannot open database "X" requested by the login.', 4060, Allows.LOGIN),
+        ("42S02", "Invalid object name 'eventos_Analisis'.", 208, Allows.READY),
+        ("42S22", "Invalid column name 'aforo'.", 207, Allows.READY),
+        ("42000", "The INSERT permission was denied on the object 'aforo_events'", 229, Allows.READY),
+        ("42000", "Se denegó el permiso INSERT en el objeto 'aforo_events'", 229, Allows.READY),
+        ("42000", "CREATE TABLE permission denied in database 'AVIGILON'.", 262, Allows.READY),
+        ("08001", "SSL Provider: certificate verify failed:self-signed certificate", 0, Allows.READY),
+        ("22001", "String or binary data would be truncated in table 'x'", 2628, Allows.ROW),
+        ("22003", "Arithmetic overflow error converting expression to data type tinyint.", 220, Allows.ROW),
+        ("22007", "Conversion failed when converting date and/or time from character string.", 241, Allows.ROW),
+        ("42000", "no se admite", 50001, Allows.ROW),
+        ("42000", "The transaction ended in the trigger. The batch has been aborted.", 3609, Allows.ROW),
+        ("42000", "algo que nadie conoce", 12345, Allows.STATEMENT),
+        ("HY000", "algo que nadie conoce", 12345, Allows.RETRY),
+    ],
+)
+def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Allows) -> None:
+    assert classify(_pyodbc(state, words, number)) is allows
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "allows"),
+    [
+        ("40001", "Transaction was deadlocked", Allows.RETRY),
+        ("HYT00", "Query timeout expired", Allows.RETRY),
+        ("08S01", "Communication link failure", Allows.RETRY),
+        ("08001", "TCP Provider: Error code 0x2749", Allows.RETRY),
+        ("42000", "Interbloqueo: se eligió esta transacción", Allows.RETRY),
+        ("42000", "canceling statement due to lock timeout", Allows.RETRY),
+        ("28000", "Error de inicio de sesión del usuario 'aforo'.", Allows.LOGIN),
+        ("42S02", "El nombre de objeto 'x' no es válido.", Allows.READY),
+        ("42000", "permission denied for table aforo_events", Allows.READY),
+        ("42000", "no se admite", Allows.STATEMENT),
+        ("22001", "String data, right truncation", Allows.ROW),
+    ],
+)
+def test_mssql_python_tells_by_its_own_words_for_the_state(state: str, words: str, allows: Allows) -> None:
+    assert classify(_mssql_python(state, words)) is allows
+
+
+def test_what_is_shown_is_what_the_server_said_and_no_statement() -> None:
+    for error in (_pyodbc("28000", "Login failed for user 'aforo'.", 18456), _mssql_python("28000", "Login failed")):
+        assert "Login failed" in sentence(error)
+        assert "secreto" not in sentence(error)

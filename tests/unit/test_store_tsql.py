@@ -1,0 +1,126 @@
+"""The T-SQL that is sent, pinned word for word: a change of it is seen where no server is at hand."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, MetaData, Table, Unicode, make_url, select
+from sqlalchemy.dialects import mssql
+
+from aforo.model import Zone
+from aforo.store import schema_sql, tables, tsql
+from aforo.store.found import document_table
+from aforo.store.sqlserver import SqlServer
+
+_PINNED = Path(__file__).parents[1] / "data" / "tsql"
+
+
+class _Connection:
+    """Keeps what it is told to run."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, Any]] = []
+
+    def exec_driver_sql(self, sql: str, parameters: Any = None, **_: Any) -> Any:
+        self.ran.append((sql, parameters))
+        return self
+
+    def all(self) -> list[Any]:
+        return []
+
+
+def _dialect(*, json: bool = True) -> SqlServer:
+    made = SqlServer(make_url("mssql+mssqlpython://u:p@s/d"))
+    made._json = json
+    return made
+
+
+def _pin(name: str, text: str) -> None:
+    """Compare with the file; AFORO_PIN=1 writes it anew."""
+    file = _PINNED / name
+    if os.environ.get("AFORO_PIN"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+def _history() -> Table:
+    return document_table("eventos_Analisis", ["analyticEventName", "cameraId", "timestamp"], "dbo")
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_the_statements_of_a_transaction(json: bool) -> None:
+    connection: Any = _Connection()
+    dialect = _dialect(json=json)
+    rows = [(1768683600000, 1, "32732", 7, 1, 1, 1768683605000)]
+    dialect.among(connection, tables.events, ["occurred_ms", "server", "this_id"], "occurred_ms", [1768683600000, 7])
+    dialect.insert(connection, tables.events, rows)
+    dialect.insert(connection, _history(), [("PUERTA Ñ", "4xIx1", "2026-01-17 16:00:00.048")])
+    dialect.update(connection, tables.minutes, ["entries", "exits"], [(1, "Zona Sur", 1768683600000, 5, 2)])
+    lines = [tsql.SET_UP, tsql.PROBE, tsql.LOCK]
+    lines += [f"{sql}\n    {parameters!r}" for sql, parameters in connection.ran]
+    lines += [tsql.LOCKED, tsql.RIGHTS, tsql.DECIMALS]
+    _pin("transaction.sql" if json else "row-by-row.sql", "\n\n".join(lines) + "\n")
+
+
+def test_the_comparisons_with_the_stadiums_columns() -> None:
+    dialect, info = _dialect(), {"local_time": True}
+    kinds: list[Any] = [
+        Column("evento", mssql.VARCHAR(50, collation="Modern_Spanish_CI_AS")),
+        Column("evento", mssql.NVARCHAR(50)),
+        Column("timestamp", mssql.DATETIME(), info=info),
+        Column("timestamp", mssql.DATETIME2(precision=3), info=info),  # type: ignore[no-untyped-call]
+        Column("timestamp", mssql.SMALLDATETIME(), info=info),
+        Column("timestamp", Unicode(30), info=info),
+    ]
+    compiler: Any = mssql.dialect
+    lines = []
+    for column in kinds:
+        Table("t", MetaData(), column)
+        compared = select(column).where(column == dialect.as_stored(column, "x"))
+        lines.append(str(compared.compile(dialect=compiler(paramstyle="qmark"))))
+    _pin("comparisons.sql", "\n\n".join(lines) + "\n")
+
+
+def test_the_script_for_the_administrator() -> None:
+    zones = [Zone("Zona Sur", "dbo.Aforo_parqueadero_SUR", (), ()), Zone("Norte", "Aforo_parqueadero", (), ())]
+    _pin("schema.sql", schema_sql(zones, "ESTADIO\\servicio"))
+
+
+def test_names_are_quoted() -> None:
+    assert tsql.quoted("dbo.odd]name") == "[dbo].[odd]]name]"
+
+
+def test_many_rows_go_in_statements_that_lock_no_table() -> None:
+    connection: Any = _Connection()
+    rows = [(number, 1, str(number), 7, 1, 1, 0) for number in range(4_500)]
+    _dialect().insert(connection, tables.events, rows)
+    assert len(connection.ran) == 3
+    assert tsql.ROWS < 5_000 / 2  # locks at which SQL Server takes the table; rows of two indexes
+
+
+def test_rows_with_letters_that_json_escapes_go_as_parameters() -> None:
+    connection: Any = _Connection()
+    rows = [(number, f"C{number}", name, "", "") for number, name in enumerate(["PUERTA", 'la "A"', "á\\b", "ñ\n"])]
+    _dialect().insert(connection, tables.sources, rows)
+    (by_json, first), (by_row, others) = connection.ran
+    assert (by_json.startswith("SET NOCOUNT ON; INSERT"), "OPENJSON" in by_row) == (True, False)
+    assert first == ('[[0,"C0","PUERTA","",""]]',)
+    assert others == rows[1:]
+
+
+def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:
+    dialect = _dialect()
+    told = {
+        mssql.VARCHAR(50): (50, "varchar"),
+        mssql.NVARCHAR(20): (20, ""),
+        mssql.NVARCHAR(): (None, ""),
+        mssql.TINYINT(): (None, "tinyint"),
+        mssql.SMALLINT(): (None, "smallint"),
+        mssql.BIGINT(): (None, ""),
+    }
+    for kind, (limit, word) in told.items():
+        column: Column[Any] = Column("x", kind)  # type: ignore[arg-type]
+        assert dialect.limit(column) == limit
+        assert word in " ".join(dialect.misfits(column))
+        assert bool(dialect.misfits(column)) is bool(word)
