@@ -4,15 +4,19 @@
     test [args]     every check and every test; the arguments go to pytest
     docs            write the generated page of settings
     pin             pin all packages anew, after a change of dependencies in pyproject.toml
+    sbom            write the bill of materials of what runs at the stadium (dist/aforo.cdx.json)
+    audit           ask for known vulnerabilities of the pinned packages; says so where nobody answers
 
 Packages come from requirements*.txt, each with its hash, into ``.venv``; a second run finds them there.
 """
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SETTINGS_PAGE = HERE / "docs" / "ajustes.md"
+BILL = HERE / "dist" / "aforo.cdx.json"
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
 
 CHECKS = (
@@ -81,6 +86,51 @@ def pin(_arguments: Sequence[str]) -> int:
         if "://" in (HERE / target).read_text(encoding="utf-8"):
             return fail(f"{target} contiene una dirección: revise la configuración de uv en este equipo.")
     return 0
+
+
+def sbom(_arguments: Sequence[str]) -> int:
+    """Write the software bill of materials, CycloneDX 1.6, from the pinned packages and their hashes."""
+    if code := prepare(RUN, DEV):
+        return code
+    BILL.parent.mkdir(exist_ok=True)
+    flags = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", str(BILL)]
+    code = inside(["-m", "cyclonedx_py", "requirements", *flags, RUN])
+    return code or tell(f"{BILL.relative_to(HERE)}: escrito.")
+
+
+def audit(_arguments: Sequence[str]) -> int:
+    """Look the pinned packages up among the known vulnerabilities; 1 where there is one.
+
+    Where the advisory service does not answer nothing is known, which is told and fails nothing.
+    """
+    if code := prepare(RUN, DEV):
+        return code
+    return max(audited(name) for name in (RUN, DEV))
+
+
+def audited(requirements: str) -> int:
+    """Audit one file of requirements."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = Path(scratch) / "audit.json"
+        flags = ["--require-hashes", "--disable-pip", "--progress-spinner", "off", "-f", "json", "-o", str(found)]
+        done = subprocess.run(
+            [PYTHON, "-m", "pip_audit", *flags, "-r", requirements],
+            cwd=HERE, env=environment(), check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if not found.exists():
+            reason = (done.stderr.strip().splitlines() or ["sin respuesta"])[-1]
+            return tell(f"{requirements}: no se pudo preguntar por vulnerabilidades conocidas ({reason}).")
+        packages = json.loads(found.read_text(encoding="utf-8"))["dependencies"]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    bad = [
+        f"{package['name']} {package['version']}: {flaw['id']}, arreglado en {', '.join(flaw['fix_versions']) or '…'}"
+        for package in packages
+        for flaw in package.get("vulns", [])
+    ]
+    tell(f"{requirements}: {len(packages) - len(skipped)} paquetes, {len(bad)} vulnerabilidades conocidas.")
+    if skipped:
+        tell(f"Sin datos de: {', '.join(skipped)}.")
+    return fail("\n".join(bad), 1) if bad else 0
 
 
 def prepare(*requirements: str) -> int:
@@ -148,13 +198,26 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
+def tell(message: str) -> int:
+    """Tell something, and return 0."""
+    print(message, file=sys.stderr)
+    return 0
+
+
 def fail(message: str, code: int = 2) -> int:
     """Tell why, and return the exit code."""
     print(message, file=sys.stderr)
     return code
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"demo": demo, "test": test, "docs": docs, "pin": pin}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "demo": demo,
+    "test": test,
+    "docs": docs,
+    "pin": pin,
+    "sbom": sbom,
+    "audit": audit,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
