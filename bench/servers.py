@@ -1,8 +1,8 @@
 """Events per second into a server: this program's store against one INSERT per event through the same driver.
 
-``AFORO_TEST_MSSQL_URL="URL URL…" python -m bench.servers`` **drops all tables** of the databases named; one URL for each
-driver to measure. Both ways run in turn in the same process. What is stored here is the whole job (ledger, history,
-minutes, aforo, one transaction per batch); row by row, only the history row.
+``AFORO_TEST_MSSQL_URL="URL URL…" python -m bench.servers`` **drops all tables** of the databases named; one URL for
+each driver to measure. Both ways run in turn in the same process. What the store writes is the whole job (ledger,
+history, minutes, aforo, one transaction per batch); row by row, only the history row is written.
 """
 
 import os
@@ -15,12 +15,12 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aforo.model import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
-from aforo.store import Store
-from aforo.store.connect import way
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
+from aforo.model import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
+from aforo.store import Store
+from aforo.store.connect import way
 from bench.results import Figure, spread, table
 
 START = datetime(2026, 1, 17, 21, tzinfo=UTC)
@@ -50,7 +50,7 @@ def crowd(start: datetime, size: int) -> list[AccEvent]:
     instants = sorted(chance.randrange(600_000) for _ in range(size))
     return [
         AccEvent(
-            "UMooServer", str(number), start + timedelta(milliseconds=instant), f"4xIx1DMwMLSwMDW1TElK{number % 17:02d}",
+            "UMooServer", str(number), start + timedelta(milliseconds=instant), f"4xIx1DMwMLSwMDW1TE{number % 17:02d}",
             names[number % 4], "", "OBJECT_COUNTING_ENTER",
         )
         for number, instant in enumerate(instants)

@@ -101,7 +101,7 @@ def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> 
         adapted["driver"] = driver
     if not free:
         _keep_encryption(adapted, wanted, _version(driver))
-    named = driver or f"DSN {keywords.get('dsn', '')}"
+    named = Path(driver).name or f"DSN {keywords.get('dsn', '')}"
     return Way("mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", odbc.render(adapted), batches=not free)
 
 
