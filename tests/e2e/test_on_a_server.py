@@ -1,0 +1,80 @@
+"""The whole program on the databases of AFORO_TEST_MSSQL_URL: killed, every fault on, the server restarted under it."""
+
+import os
+import random
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.contract.stores import Database
+from tests.e2e.stadium import EVENT, TABLES, Stadium, stadium
+from tests.e2e.test_killed import FAST, LATE, end, kill_after
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not os.environ.get("AFORO_TEST_MSSQL_URL"), reason="AFORO_TEST_MSSQL_URL names no server"),
+]
+
+
+class _OnServer(Stadium):
+    """The same evening, with its tables on a server."""
+
+    tables: Database
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in super().environment.items() if not name.startswith("AFORO_TEST_")}
+
+    def history(self) -> Counter[tuple[str, ...]]:
+        return Counter(row[:5] for row in self.tables.history())
+
+    def aforos(self) -> dict[str, int]:
+        return {zone: self.tables.aforo(table)[EVENT] for zone, table in TABLES.items()}
+
+
+@contextmanager
+def _on_server(url: str, folder: Path, after: timedelta, *options: str) -> Iterator[Stadium]:
+    before = timedelta(minutes=3)
+    with stadium(folder, before=before, after=after, options=options, **FAST, AFORO_DATABASE__URL=url) as made:
+        evening = _OnServer(**{field.name: getattr(made, field.name) for field in fields(made)})
+        evening.tables = Database(url)
+        evening.tables.clear()
+        try:
+            yield evening
+        finally:
+            evening.tables.close()
+
+
+@pytest.mark.parametrize("number", range(len(os.environ.get("AFORO_TEST_MSSQL_URL", "").split())))
+def test_killed_ten_times_with_every_fault_on(tmp_path: Path, number: int) -> None:
+    url, chance = os.environ["AFORO_TEST_MSSQL_URL"].split()[number], random.Random(20260308)
+    options = ("--cameras", "17", "--events", "6000", "--faults", "all", "--seed", "3")
+    with _on_server(url, tmp_path, timedelta(seconds=60), *options) as evening:
+        evening.control("faults", LATE)
+        for _ in range(10):
+            kill_after(evening.start(), chance.uniform(2.0, 5.0))
+        told = end(evening.start())
+        evening.check_against_truth()
+    assert "diferencia 0" in told
+
+
+def test_the_server_is_restarted_in_mid_event(tmp_path: Path) -> None:
+    command = os.environ.get("AFORO_TEST_MSSQL_RESTART")
+    if not command:
+        pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")
+    url = os.environ["AFORO_TEST_MSSQL_URL"].split()[0]
+    with _on_server(url, tmp_path, timedelta(seconds=30), "--cameras", "8", "--events", "4000") as evening:
+        process = evening.start()
+        restarts = [threading.Timer(at, subprocess.run, [command], {"shell": True}) for at in (6, 12, 18)]
+        for restart in restarts:
+            restart.start()
+        end(process)
+        for restart in restarts:
+            restart.join()
+        evening.check_against_truth()
