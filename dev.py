@@ -127,6 +127,8 @@ def audited(requirements: str) -> int:
         for package in packages
         for flaw in package.get("vulns", [])
     ]
+    if len(skipped) == len(packages):
+        return tell(f"{requirements}: el servicio de avisos no dio datos de ningún paquete; no se pudo comprobar.")
     tell(f"{requirements}: {len(packages) - len(skipped)} paquetes, {len(bad)} vulnerabilidades conocidas.")
     if skipped:
         tell(f"Sin datos de: {', '.join(skipped)}.")

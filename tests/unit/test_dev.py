@@ -1,7 +1,9 @@
 """dev.py: the way from a bare Python to a demo or a test run."""
 
 import hashlib
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import dev
@@ -83,3 +85,33 @@ def test_an_unknown_command_shows_the_known_ones(capsys: pytest.CaptureFixture[s
     assert dev.main([]) == dev.main(["tset"]) == 2
     shown = capsys.readouterr().err
     assert all(f"    {name}" in shown for name in dev.COMMANDS)
+
+
+FLAW = {"id": "PYSEC-1", "fix_versions": ["2"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "said"),
+    [
+        ([{"name": "a", "version": "1", "vulns": []}], 0, "1 paquetes, 0 vulnerabilidades conocidas."),
+        ([{"name": "a", "version": "1", "vulns": [FLAW]}], 1, "a 1: PYSEC-1, arreglado en 2"),
+        ([{"name": "a", "skip_reason": "not found"}], 0, "no se pudo comprobar."),
+        (None, 0, "no se pudo preguntar por vulnerabilidades conocidas (nobody answers)."),
+    ],
+)
+def test_the_audit_tells_what_it_knows_and_what_it_does_not(
+    told: list[dict[str, object]] | None,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(command: list[object], **_: object) -> subprocess.CompletedProcess[str]:
+        if told is not None:
+            found = Path(str(command[command.index("-o") + 1]))
+            found.write_text(json.dumps({"dependencies": told}))
+        return subprocess.CompletedProcess([], int(told is None), "", "Traceback\nnobody answers\n")
+
+    monkeypatch.setattr("dev.subprocess.run", run)
+    assert dev.audited("requirements.txt") == code
+    assert said in capsys.readouterr().err
