@@ -27,7 +27,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
     (wheel,) = folder.glob("aforo-*.whl")
     venv.create(folder / "venv", with_pip=False)
-    (site,) = (folder / "venv").glob("[Ll]ib*/**/site-packages")
+    (site,) = {path.resolve() for path in (folder / "venv").glob("[Ll]ib*/**/site-packages")}
     (site / "packages.pth").write_text(f"{_packages()}\n", encoding="utf-8")
     flags = ["--quiet", "--no-deps", "--no-index", "--target", str(site)]
     installed = subprocess.run(

@@ -33,6 +33,7 @@ class Evening:
     monitor_settings: dict[str, Any] = field(default_factory=dict)
     name: str = NAME
     acts: Path | None = None
+    web: WebSettings = field(default_factory=lambda: WebSettings(port=0))
 
     def schedule(self, since: datetime, until: datetime) -> None:
         day, *times = (instant.astimezone(BOGOTA) for instant in (since, since, until))
@@ -61,7 +62,7 @@ class Evening:
                 cameras_file=self.folder / "ids_camaras_permitidas.json",
                 **{"interval": 300.0, **self.monitor_settings},
             ),
-            web=WebSettings(port=0),
+            web=self.web,
             report=ReportSettings(folder=self.acts),
         )
 

@@ -187,7 +187,7 @@ def test_what_windows_is_told() -> None:
         "create",
         "aforo",
         "binPath=",
-        r'C:\aforo\.venv\Scripts\python.exe -m aforo.service.windows_host aforo "C:\Sala de control"',
+        r'C:\aforo\.venv\Scripts\python.exe -m aforo.cli.windows_host aforo "C:\Sala de control"',
     ]
     assert create[5:9] == ["start=", "delayed-auto", "obj=", r"NT AUTHORITY\LocalService"]
     assert [command[1] for command in others] == ["description", "failure", "failureflag", "start"]

@@ -1,4 +1,4 @@
-"""The service of a Windows machine: what ``sc.exe`` is told. The process behind it is ``windows_host``."""
+"""The service of a Windows machine: what ``sc.exe`` is told. The process behind it is ``cli.windows_host``."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ class Plan:
 
 def create_commands(plan: Plan) -> list[list[str]]:
     """The commands that make it: starts with the machine, is started again 15 s after a crash, always."""
-    host = [str(plan.python), "-m", "aforo.service.windows_host", plan.name, str(plan.folder)]
+    host = [str(plan.python), "-m", "aforo.cli.windows_host", plan.name, str(plan.folder)]
     if plan.config is not None:
         host.append(str(plan.config))
     account = plan.account or r"NT AUTHORITY\LocalService"

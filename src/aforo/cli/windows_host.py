@@ -1,4 +1,4 @@
-"""The process of the Windows service: ``python -m aforo.service.windows_host NAME FOLDER [CONFIG]``.
+"""The process of the Windows service: ``python -m aforo.cli.windows_host NAME FOLDER [CONFIG]``.
 
 It answers the service manager and runs ``aforo run --continuous`` beside it. Only this file needs pywin32. It has never
 run outside Windows, and is kept as short as it can be for that reason.

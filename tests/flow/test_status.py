@@ -1,0 +1,70 @@
+"""``aforo status`` against a service that runs, over its real page."""
+
+import asyncio
+import io
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.flow.evening import DOORS, hours
+from tests.flow.test_evenings import PLAN, evening
+
+from aforo.errors import BadCommand
+from aforo.settings import Settings, WebSettings
+from aforo.status import Service, ServiceSilent, Told, _view, lines, main
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+async def test_what_a_running_service_tells(tmp_path: Path) -> None:
+    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+        night.web = WebSettings(port=free_port())
+        monitor = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(monitor.run())
+        await night.clock.sleep(hours(1).total_seconds())
+        service = Service(night.settings)
+        told: Told = await reached(service)
+        again = await asyncio.to_thread(service.state, told)
+        monitor._stopping.set()
+        await running
+        truth = crowd.truth().tell(DOORS, DOORS + timedelta(minutes=57), crowd.allowed)
+    assert told.event is not None
+    assert told.event.name == night.name
+    assert again.series >= told.series
+    north = told.occupancies["Parqueadero Norte"]
+    assert north.entries >= truth.zones["Parqueadero Norte"].entries * 0.8
+    assert told.curves["Parqueadero Norte"][-1][1] == north.count
+    text = lines(told)
+    assert text[0].startswith("«Concierto A», de 16:00 a 23:00: en curso.")
+    assert "Todo contesta y todo está guardado." in text
+    console = Console(width=110, height=36, record=True, file=io.StringIO())
+    console.print(_view(told, service))
+    shown = console.export_text()
+    for word in ("Concierto A", "Campinsito", "Avisos", service.url):
+        assert word in shown
+
+
+async def reached(service: Service) -> Told:
+    """The page is up a moment after the counting."""
+    for _ in range(100):
+        try:
+            return await asyncio.to_thread(service.state, None)
+        except ServiceSilent:
+            await asyncio.sleep(0.05)
+    raise AssertionError("the page never answered")
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(ServiceSilent, match=r"Ningún servicio contesta en http://127\.0\.0\.1:9"):
+        main(Settings(web=WebSettings(port=9)), once=True)
+
+
+def test_a_service_without_a_page() -> None:
+    with pytest.raises(BadCommand, match=r"web\.port = 0"):
+        Service(Settings(web=WebSettings(port=0)))
