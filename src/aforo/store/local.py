@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
-STRETCH_MS = 10 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
+STRETCH_MS = 5 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
 _MILLISECOND = timedelta(milliseconds=1)
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))
 _MOST_SECONDS = 10_000  # texts that are remembered: some hours, a megabyte
