@@ -90,7 +90,7 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     })  # fmt: skip
     async with evening(tmp_path, PLAN, faults=faults, interval=120.0) as (night, crowd):
         night.acts = tmp_path / "informes"
-        locking = asyncio.create_task(lock(night, DOORS + 131 * minute, DOORS + 133 * minute))
+        locking = asyncio.create_task(lock(night, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
         assert await night.run() == 0
         await locking
         night.check(crowd, DOORS, END)
@@ -98,7 +98,7 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     check_figures(act, crowd)
     assert {incident["kind"] for incident in act["incidents"]} == {"acc", "camera", "database"}, act["incidents"]
     incidents = {incident["kind"]: incident for incident in sorted(act["incidents"], key=lasting)}
-    for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 131, 133)):
+    for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 132, 133)):
         told = incidents[kind]
         assert abs(datetime.fromisoformat(told["began"]) - (DOORS + began * minute)) <= 3 * minute, kind
         assert abs(datetime.fromisoformat(told["ended"]) - (DOORS + ended * minute)) <= 3 * minute, kind

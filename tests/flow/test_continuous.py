@@ -137,11 +137,11 @@ async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptur
 
 @pytest.mark.parametrize(
     "service",
-    [(Faults(1, {"away": Fault(since=DOORS + hours(0.5), until=DOORS + hours(2))}), None)],
+    [(Faults(1, {"away": Fault(since=DOORS + hours(0.9), until=DOORS + hours(1.35))}), None)],
     indirect=True,
 )
 async def test_a_close_that_could_not_be_done_is_done_again(service: Service) -> None:
-    await service.until(DOORS + hours(2.75))
+    await service.until(DOORS + hours(1.75))
     service.check(service.evening.name, DOORS, DOORS + hours(1))
 
 
