@@ -56,7 +56,8 @@ def _plain(node: ast.expr, path: Path) -> Iterator[str]:
         yield from _plain(node.body, path)
         yield from _plain(node.orelse, path)
     elif isinstance(node, ast.BinOp):
-        yield from (left + right for left in _plain(node.left, path) for right in _plain(node.right, path))
+        lefts, rights = (list(_plain(side, path)) or ["…"] for side in (node.left, node.right))
+        yield from (left + right for left in lefts for right in rights)
     elif isinstance(node, ast.Name):
         yield from _assigned(node.id, path)
 

@@ -20,7 +20,7 @@ from aforo.errors import AccError, AforoError, BadCommand, BadSetting, os_reason
 from aforo.files import write_whole
 from aforo.model import Matcher
 from aforo.rules import Rules, zones_from
-from aforo.settings import Given, Settings
+from aforo.settings import Given, MonitorSettings, Settings
 from aforo.settings.loading import validated
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint
@@ -116,7 +116,7 @@ class Wizard:
         pinned = wish.pinned or self._pin(url)
         username = wish.username or asker.ask("Usuario de ACC")
         secrets = {name: self._secret(name, text) for name, text in SECRETS.items()}
-        database = wish.database or asker.ask("Base de datos: sqlite, una URL o la cadena ODBC", "sqlite")
+        database = wish.database or self._database()
         settings = _checked(url, username, pinned, secrets, database)
         self._write("aforo.toml", _toml(url, username, pinned, database), _PUBLIC)
         self._write(".env", _dotenv(secrets, database), _PRIVATE)
@@ -142,11 +142,16 @@ class Wizard:
             return given
         return self._asker.secret(text)
 
+    def _database(self) -> str:
+        answer = self._asker.ask("Base de datos: sqlite, odbc, o una URL sin contraseña", "sqlite")
+        return self._asker.secret("Cadena ODBC (no se verá)") if answer.strip().lower() == "odbc" else answer
+
     def _schedule(self) -> dict[str, Any]:
         if self._wish.event is not None:
             day, name, since, until = self._wish.event
         elif self._asker.yes("¿Escribir ya el próximo evento?", default=False):
-            day = self._asker.ask("Fecha (AAAA-MM-DD)", str(SystemClock().now().date()))
+            today = SystemClock().now().astimezone(MonitorSettings().timezone).date()
+            day = self._asker.ask("Fecha (AAAA-MM-DD)", str(today))
             name = self._asker.ask("Nombre del evento")
             since, until = self._asker.ask("hora_inicio", "16:00"), self._asker.ask("hora_fin", "23:00")
         else:

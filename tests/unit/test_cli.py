@@ -16,6 +16,7 @@ from aforo.cli import commands
 from aforo.cli.logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
+from aforo.web.passwords import matches
 
 ACC = {
     "AFORO_ACC__URL": "https://acc.invalid:8443",
@@ -281,3 +282,23 @@ def test_who_reads_our_output_may_stop_reading() -> None:
 def test_nothing_is_set_up_at_import() -> None:
     code = "import logging, aforo.cli, aforo.settings, aforo.logs; print(logging.getLogger().handlers)"
     assert run("-c", code) == "[]\n"
+
+
+def test_the_schema_is_told_for_the_administrator(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema", "--account", "DOMINIO\\aforo"]) == 0
+    shown = capsys.readouterr().out
+    assert "CREATE TABLE [Aforo_parqueadero_SUR]" in shown
+    assert "aforo_events" in shown
+    assert "[DOMINIO\\aforo]" in shown
+
+
+def test_a_password_becomes_a_hash_that_fits_and_never_shows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("una frase bien larga\n"))
+    assert cli.main(["password"]) == 0
+    shown = capsys.readouterr().out.strip()
+    assert matches("una frase bien larga", shown)
+    monkeypatch.setattr("sys.stdin", io.StringIO("corta\n"))
+    assert cli.main(["password"]) == 2
+    assert "demasiado corta" in capsys.readouterr().err

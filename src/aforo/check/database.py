@@ -1,14 +1,17 @@
 """The database: reachable, its tables, its rights, its room. Everything is tried for real and taken back."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import make_url
 
+from aforo.cameras import load_cameras
 from aforo.check.ground import space_line
-from aforo.check.lines import Line, failed, ok, skipped, warning
-from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreRejectedLogin, StoreUnavailable
+from aforo.check.lines import Line, State, failed, ok, skipped, warning
+from aforo.errors import AforoError, BadInput, BadSetting, StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.rules import zones_from
+from aforo.schedule import Schedule
 from aforo.settings import Settings
 from aforo.store import Rehearsal, Store
 
@@ -19,6 +22,7 @@ _TABLES = "database.tables"
 
 def database_lines(settings: Settings) -> list[Line]:
     """The lines about the database; it blocks, and belongs in a thread. Raises nothing of ours."""
+    events, cameras = _texts(settings)
     file = _sqlite_file(settings)
     if file is not None and not file.exists():
         return _new_file(file)
@@ -28,9 +32,31 @@ def database_lines(settings: Settings) -> list[Line]:
         return [failed("database", exc)]
     try:
         lines = _rehearsed(store)
+        if all(line.state is not State.FAILURE for line in lines):
+            lines += _misfits(store.misfits(events, cameras))
     finally:
         store.close()
     return [*lines, space_line("database.space", file.parent, _LEAST_ROOM)] if file is not None else lines
+
+
+def _texts(settings: Settings) -> tuple[list[str], frozenset[str]]:
+    """What the tables will have to hold: the scheduled events' names, the cameras' ids; as far as they can be read."""
+    events: list[str] = []
+    cameras: frozenset[str] = frozenset()
+    with suppress(BadInput):  # told in lines of their own
+        events = [
+            event.name for event in Schedule.load(settings.monitor.schedule_file, settings.monitor.timezone).events
+        ]
+    with suppress(BadInput):
+        cameras = load_cameras(settings.monitor.cameras_file)
+    return events, cameras
+
+
+def _misfits(told: list[str]) -> list[Line]:
+    """What the stadium's tables cannot keep as it is."""
+    remedy = "Las tablas aforo_… guardan el valor entero. Si Power BI lo necesita, que el DBA cambie la columna."
+    what = "Hay datos que las tablas del estadio no guardan tal cual."
+    return [warning("database.fit", what, remedy, told)] if told else []
 
 
 def _sqlite_file(settings: Settings) -> Path | None:

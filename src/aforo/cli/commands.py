@@ -4,22 +4,11 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
-from aforo.cli.spanish import (
-    Parser,
-    day,
-    did_you_mean,
-    existing_file,
-    existing_folder,
-    no_password,
-    port,
-    positive,
-    service_name,
-    whole,
-)
+from aforo.cli import flags
+from aforo.cli.spanish import Parser, did_you_mean
 from aforo.errors import BadCommand
 
 if TYPE_CHECKING:
@@ -126,6 +115,21 @@ def _service(arguments: Arguments) -> int:
     return main(wish)
 
 
+def _schema(arguments: Arguments) -> int:
+    settings = _settings(arguments)
+    from aforo.rules import zones_from  # noqa: PLC0415
+    from aforo.store.script import schema_sql  # noqa: PLC0415
+
+    print(schema_sql(zones_from(settings.zones), arguments.account))  # noqa: T201
+    return 0
+
+
+def _password(_arguments: Arguments) -> int:
+    from aforo.cli.password import main  # noqa: PLC0415
+
+    return main()
+
+
 def _simulate(arguments: Arguments) -> int:
     from aforo.cli.simulate import main  # noqa: PLC0415
     from aforo.simulator import options_from  # noqa: PLC0415
@@ -133,104 +137,19 @@ def _simulate(arguments: Arguments) -> int:
     return main(options_from(arguments))
 
 
-def _run_flags(parser: Parser) -> None:
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
-    how.add_argument("--continuous", action="store_true", help="de evento en evento, día tras día, hasta que se pare")
-    _settings_flags(parser)
-
-
-def _demo_flags(parser: Parser) -> None:
-    parser.add_argument("--seconds", type=positive, default=60.0, metavar="S", help="cuánto dura (60)")
-    parser.add_argument("--port", type=port, default=8080, metavar="P", help="puerto de la página (8080; 0: ninguna)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="semilla del público simulado (1)")
-
-
-def _check_flags(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="para programas: un objeto JSON")
-    days_help = "cuántos días atrás se leen los nombres que enviaron las cámaras (3)"
-    parser.add_argument("--days", type=whole, default=3, metavar="N", help=days_help)
-    _settings_flags(parser)
-
-
-def _cameras_flags(parser: Parser) -> None:
-    parser.add_argument("--write", action="store_true", help="las escribe como cámaras permitidas")
-    counting_help = "solo las que en los últimos días enviaron algo que una regla cuenta"
-    parser.add_argument("--counting", action="store_true", help=counting_help)
-    parser.add_argument("--json", action="store_true", help="para programas: una lista JSON")
-    _settings_flags(parser)
-
-
-def _backfill_flags(parser: Parser) -> None:
-    parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
-    _settings_flags(parser)
-
-
-def _report_flags(parser: Parser) -> None:
-    parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
-    folder_help = "dónde se escribe; si no, donde dice report.folder"
-    parser.add_argument("--folder", type=Path, metavar="CARPETA", help=folder_help)
-    _settings_flags(parser)
-
-
-def _init_flags(parser: Parser) -> None:
-    parser.add_argument(
-        "--url", default="", metavar="URL", help="dirección de ACC, como https://acc.estadio.local:8443"
-    )
-    parser.add_argument("--username", default="", metavar="USUARIO", help="usuario de ACC")
-    parser.add_argument("--fingerprint", default="", metavar="HUELLA", help="huella SHA-256 de su certificado")
-    database_help = "sqlite, o una URL sin contraseña; la cadena ODBC se pregunta"
-    parser.add_argument("--database", type=no_password, default="", metavar="BASE", help=database_help)
-    event_help = "el próximo evento"
-    parser.add_argument("--event", nargs=4, metavar=("FECHA", "NOMBRE", "INICIO", "FIN"), help=event_help)
-    parser.add_argument("--force", action="store_true", help="sobrescribe los archivos que ya existan")
-    yes_help = "no pregunta nada: los secretos, de las variables AFORO_ACC__PASSWORD, …"
-    parser.add_argument("--yes", action="store_true", help=yes_help)
-
-
-def _status_flags(parser: Parser) -> None:
-    parser.add_argument("--once", action="store_true", help="una vez, como texto")
-    _settings_flags(parser)
-
-
-def _service_flags(parser: Parser) -> None:
-    actions = {"install": "la hace y la arranca", "uninstall": "la quita", "status": "cómo está"}
-    action_help = "; ".join(f"{name}: {text}" for name, text in actions.items())
-    parser.add_argument("action", choices=list(actions), metavar="QUÉ", help=action_help)
-    parser.add_argument("--name", type=service_name, default="aforo", metavar="NOMBRE", help="su nombre (aforo)")
-    user_help = "con qué cuenta corre; si no, el dueño de esta carpeta (Windows: LocalService)"
-    parser.add_argument("--user", default="", metavar="CUENTA", help=user_help)
-    credentials_help = "carpeta con un archivo por secreto, como acc.password (systemd)"
-    parser.add_argument("--credentials", type=existing_folder, metavar="CARPETA", help=credentials_help)
-    parser.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
-    parser.add_argument("--print", action="store_true", help="solo lo escribe aquí, sin cambiar nada")
-
-
-def _simulate_flags(parser: Parser) -> None:
-    from aforo.simulator import add_arguments  # noqa: PLC0415
-
-    add_arguments(parser)
-
-
-def _settings_flags(parser: Parser) -> None:
-    group = parser.add_argument_group("Ajustes")
-    group.add_argument("--config", type=existing_file, metavar="ARCHIVO", help="archivo de ajustes (aforo.toml)")
-    set_help = "un ajuste, como --set acc.timeout=20; se puede repetir. La lista: docs/ajustes.md"
-    group.add_argument("--set", action="append", default=[], metavar="AJUSTE=VALOR", help=set_help)
-    group.add_argument("-v", "--verbose", action="store_true", help="registro con todo detalle")
-
-
 COMMANDS = (
-    Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, _run_flags),
-    Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, _demo_flags),
-    Command("init", "Pregunta lo justo y escribe los archivos de ajustes.", _init, _init_flags),
-    Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, _check_flags),
-    Command("cameras", "Las cámaras que el servidor conoce.", _cameras, _cameras_flags),
-    Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, _backfill_flags),
-    Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, _status_flags),
-    Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, _service_flags),
-    Command("report", "Hace de nuevo el acta de un evento pasado.", _report, _report_flags),
-    Command("simulate", "El simulador solo, para probar un cliente.", _simulate, _simulate_flags),
+    Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, flags.run),
+    Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, flags.demo),
+    Command("init", "Pregunta lo justo y escribe los archivos de ajustes.", _init, flags.init),
+    Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, flags.check),
+    Command("cameras", "Las cámaras que el servidor conoce.", _cameras, flags.cameras),
+    Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, flags.backfill),
+    Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, flags.status),
+    Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, flags.service),
+    Command("report", "Hace de nuevo el acta de un evento pasado.", _report, flags.report),
+    Command("schema", "El T-SQL de las tablas y los permisos, para quien administra la base.", _schema, flags.schema),
+    Command("password", "La huella de la contraseña de un operador de la página.", _password, flags.password),
+    Command("simulate", "El simulador solo, para probar un cliente.", _simulate, flags.simulate),
 )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
-from aforo.store import schema, tables
+from aforo.store import rights, schema, tables
 from aforo.store.journal import Journal
 from aforo.store.legacy import Legacy
 from aforo.store.link import Link
@@ -44,6 +44,7 @@ def rehearse(link: Link, legacy: Legacy, zones: Sequence[Zone]) -> Rehearsal:
             found.append(Rehearsal(schema.version(connection), schema.HEAD, there, missing))
             schema.ensure(connection, link.dialect)
             legacy.prepare(connection)
+            rights.check(connection, link.dialect, legacy.names)
             (timestamp,) = legacy.local_texts((_AT_MS,))
             legacy.add_history(connection, [(_EVENT, "", "", "", timestamp, _EVENT)])
             for zone in zones:

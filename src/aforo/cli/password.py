@@ -1,0 +1,21 @@
+"""``aforo password``: what to write into ``password_hash`` for an operator of the page."""
+
+import getpass
+import sys
+
+from aforo.errors import BadCommand
+from aforo.web.passwords import SHORTEST, hashed
+
+
+def main() -> int:
+    """Ask twice where there is a terminal, else read a line; write the hash. Raises BadCommand."""
+    if sys.stdin.isatty():
+        password, again = getpass.getpass("Contraseña: "), getpass.getpass("Otra vez: ")
+    else:
+        password = again = sys.stdin.readline().rstrip("\r\n")
+    if password != again:
+        raise BadCommand("Las dos no son iguales.", remedy="Repita.")
+    if len(password) < SHORTEST:
+        raise BadCommand(f"Es demasiado corta: se admiten {SHORTEST} caracteres o más.", remedy="Use una frase.")
+    sys.stdout.write(f"{hashed(password)}\n")
+    return 0
