@@ -9,15 +9,16 @@ from bench.results import Figure, truthful
 from bench.size import turns
 from bench.stage import stage
 
-_EVENTS = (18_300, 183_000, 1_830_000)
+_EVENTS = {18_300: 1, 183_000: 10, 1_830_000: 100}  # and in how many minutes: as dense, and longer
 _CAMERAS = (17, 170, 1_700)
 
 
 def events() -> list[Figure]:
     """Catching up ten times and a hundred times as many events."""
     program, floors, checks = [], [], []
-    for number in _EVENTS:
-        with stage(timedelta(minutes=20), timedelta(minutes=-10), "--events", str(number)) as evening:
+    for number, minutes in _EVENTS.items():
+        lasts = timedelta(minutes=minutes)
+        with stage(timedelta(minutes=5) + lasts, timedelta(minutes=-5), "--events", str(number)) as evening:
             floor(evening)
             cost, difference = backfill(evening)
             program.append(cost)
