@@ -117,7 +117,7 @@ class Server:
             raise AccUnreachable("perdida")
         following = name if self.scroll else f"{name}:{place + 2}"
         more = len(pages) > place + 1
-        if fault == "repeat" and not self.scroll and place > 0:
+        if fault == "repeat" and not self.scroll and 0 < place <= len(pages):
             return self._page(pages[place - 1], f"{name}:{place + 1}", more=True)
         if fault == "tokenless":
             return {"events": page}
