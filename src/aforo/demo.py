@@ -206,7 +206,7 @@ class _Demo:
         right = not lost and not doubled and all(truth.zones[name].aforo == aforo for name, aforo in aforos.items())
         self._console.print(f"Perdidos: {lost}. Repetidos: {doubled}. {'Todo coincide.' if right else 'NO coincide.'}")
         self._console.print(f"Base de datos: {self._database}\nRegistro: {self._log_file}")
-        self._console.print(f"Acta: {max(self._acts.glob('*.html'), default='no se pudo hacer')}")
+        self._console.print(f"Acta: {max(self._acts.glob('*.html'), default='no se pudo hacer')}", soft_wrap=True)
         return 0 if right else 1
 
 
