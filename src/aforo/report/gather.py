@@ -181,7 +181,7 @@ def _of_database(note: Note) -> tuple[str, str, set[str] | None]:
 
 def _of_camera(note: Note) -> tuple[str, str, set[str] | None]:
     detail: dict[str, str] = json.loads(note.detail)
-    return f"La cámara {detail['name'] or note.subject} no contestaba", detail["why"], {note.subject}
+    return f"No contestaba {detail['name'] or note.subject}", detail["why"], {note.subject}
 
 
 def _of_row(note: Note) -> tuple[str, str, set[str] | None]:

@@ -33,6 +33,7 @@ _STYLE: Any = {  # typed by matplotlib as a thousand literals
     "text.color": _INK,
     "xtick.color": _SOFT,
     "ytick.color": _SOFT,
+    "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
