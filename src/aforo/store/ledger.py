@@ -81,7 +81,7 @@ class Ledger:
             one: (numbers[one], book.show_id, written if verdict.history else NOT_HISTORY, seen_ms)
             for one, verdict in verdicts.items()
         }
-        self._link.insert(connection, tables.events, [(*key, *rest[one]) for key, one in zip(new, said, strict=True)])
+        self._link.insert(connection, tables.events, [key + rest[one] for key, one in zip(new, said, strict=True)])
         if history:
             due = {one for one, verdict in verdicts.items() if verdict.history}
             kept = [(key[0], one) for key, one in zip(new, said, strict=True) if one in due]
