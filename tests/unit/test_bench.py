@@ -1,0 +1,55 @@
+"""What the bench says must follow from what it measured."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.__main__ import parts
+from bench.results import Figure, spread, table, truthful
+from bench.stage import EVENT, ROOT, Difference, Stage
+
+
+def test_a_missed_target_is_told() -> None:
+    told = table([Figure("a", "3 s", "≤ 2 s", reached=False), Figure("b", "1 s", "≤ 2 s", reached=True)])
+    assert "| a | 3 s | ≤ 2 s | **no** |" in told
+    assert "| b | 1 s | ≤ 2 s | yes |" in told
+
+
+def test_one_row_lost_in_one_run_is_a_missed_target() -> None:
+    figure = truthful("tables", [Difference(10, 0, 0, 0), Difference(10, 1, 0, 0)])
+    assert not figure.reached
+    assert "of 20 rows in 2 runs 1 lost" in figure.measured
+
+
+def test_the_spread_is_median_least_and_most() -> None:
+    assert spread([3.0, 1.0, 2.0]) == "2.00 s (1.00–3.00)"
+
+
+def test_every_figure_stands_in_the_readme() -> None:
+    readme = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in parts(1, disk=False) if f"python -m bench {name}" not in readme] == []
+
+
+class _Told(Stage):
+    """A stage whose truth is known without a simulator."""
+
+    def truth(self, until: datetime | None = None, *, rows: bool = True) -> dict[str, Any]:
+        row = ["PUERTA 1", "", "OBJECT_COUNTING_ENTER", "CAM1", "2026-01-17T16:00:01.250"]
+        return {"history": [row, [*row[:3], "CAM2", row[4]]], "zones": {"Zona Sur": {"aforo": 5}}}
+
+
+def test_what_is_lost_doubled_and_miscounted_is_found(tmp_path: Path) -> None:
+    row = ("PUERTA 1", "", "OBJECT_COUNTING_ENTER", "CAM1", "2026-01-17 16:00:01.250", EVENT)
+    with closing(sqlite3.connect(tmp_path / "aforo.db")) as database, database:
+        database.execute(
+            'CREATE TABLE "eventos_Analisis"'
+            ' ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")'
+        )
+        database.executemany('INSERT INTO "eventos_Analisis" VALUES (?, ?, ?, ?, ?, ?)', [row, row])
+        database.execute('CREATE TABLE "Aforo_parqueadero_SUR" (evento, aforo)')
+        database.execute('INSERT INTO "Aforo_parqueadero_SUR" VALUES (?, 3)', (EVENT,))
+    since = datetime(2026, 1, 17, 21, tzinfo=UTC)
+    stage = _Told(tmp_path, since, since + timedelta(hours=1), {})
+    assert stage.difference() == Difference(rows=2, lost=1, doubled=1, aforo_off=2)
