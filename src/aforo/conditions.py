@@ -65,6 +65,8 @@ def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[
     for feed, state in board.coverage.feeds.items():
         name = board.camera_names.get(feed.camera_id) or feed.camera_id
         since = state.failing_since
+        if since is not None and board.coverage.woken_at is not None:
+            since = max(since, board.coverage.woken_at)  # while the server was away nobody could answer
         gone = since is not None and now - since >= timedelta(seconds=settings.camera_gone)
         if state.absent and feed.camera_id not in board.coverage.unknown_cameras():
             continue  # another server of the site has it

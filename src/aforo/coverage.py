@@ -64,7 +64,7 @@ class FeedState:
 class Coverage:
     """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late.
 
-    ``answers`` counts the questions that were answered.
+    ``answers`` counts the questions that were answered; ``woken_at``: when the server came back the last time.
     """
 
     def __init__(self, window: Window, overlap: timedelta, chance: random.Random | None = None) -> None:
@@ -73,6 +73,7 @@ class Coverage:
         self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
         self.feeds: dict[Feed, FeedState] = {}
         self.answers = 0
+        self.woken_at: datetime | None = None
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
         """Follow exactly these feeds: new ones from their checkpoint or from the event's start; others are let go."""
@@ -174,8 +175,9 @@ class Coverage:
             feed: state for feed, state in self.feeds.items() if state.answered_until < horizon and not state.absent
         }
 
-    def wake(self) -> None:
+    def wake(self, now: datetime) -> None:
         """The server is back: nobody rests any longer."""
+        self.woken_at = now
         for state in self.feeds.values():
             if not state.absent:
                 state.resting_until = None
@@ -192,7 +194,7 @@ class Coverage:
 
     def _due(self, state: FeedState, horizon: datetime, now: datetime) -> bool:
         rested = state.resting_until is None or state.resting_until <= now
-        return not state.asking and rested and state.answered_until < horizon
+        return not state.asking and rested and state.ask_from < horizon
 
     def _next_window(self, state: FeedState, horizon: datetime) -> Window:
         longest = max(state.stretch, state.answered_until - state.ask_from + _SHORTEST_STRETCH)

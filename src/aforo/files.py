@@ -114,12 +114,12 @@ class WatchedFile(Generic[T]):
         seen = self._signature()
         if seen == self._seen:
             return False
-        self._seen = seen
         try:
             value = self._load(self._path)
         except BadInput as exc:
             self._complain(str(exc))
             return False
+        self._seen = seen  # only now: a reading that failed, of a file half written perhaps, is done again
         if self._complaint:
             _log.info("%s vuelve a servir.", self._path)
             self._complaint = ""

@@ -135,7 +135,7 @@ class Turns:
             self._progress.clear()
             now = self._clock.now()
             self._start(errand, coverage.asks(horizon, now, most, self._most_now(coverage)))
-            if not coverage.behind(horizon):
+            if not coverage.behind(horizon) and not self._asks:
                 await self._together.prove()
                 return True
             remaining = deadline - self._clock.monotonic()
@@ -152,7 +152,7 @@ class Turns:
         """How many feeds may be asked now. A server that is away is only probed; once it is back, nobody rests."""
         down = self._acc.link_down_since is not None
         if self._was_down and not down:
-            coverage.wake()
+            coverage.wake(self._clock.now())
         self._was_down = down
         if not down:
             return math.inf

@@ -23,6 +23,7 @@ from aforo.settings import AccSettings
 _log = logging.getLogger("aforo.acc")
 _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
+_DENIED_SECONDS = 300.0  # a subject refused with a fresh session gets no login of its own for so long
 _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
 
 
@@ -55,6 +56,7 @@ class Acc:
         self._suspects = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
         self._search = Search()
         self._together = Together(self._wire.host)
+        self._denied: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Acc {self._wire.host}>"
@@ -167,14 +169,21 @@ class Acc:
         try:
             return await self._once(question, decode)
         except Refusal as refused:
-            if not refused.of_session:
+            if not refused.of_session or self._lately_denied(question.subject):
                 raise self._told(refused) from None
             stale = refused.generation
         await self._session.renew(stale)
         try:
             return await self._once(question, decode)
         except Refusal as refused:
+            if refused.of_session:
+                self._denied[question.subject] = self._clock.monotonic()
             raise self._told(refused) from None
+
+    def _lately_denied(self, subject: str) -> bool:
+        """Refused even with a fresh session not long ago: another login for it would only be one session more."""
+        denied = self._denied.get(subject)
+        return denied is not None and self._clock.monotonic() - denied < _DENIED_SECONDS
 
     def _told(self, refused: Refusal) -> AccError:
         return self._session.denied(refused) if refused.of_session else told(refused, self._session.secrets)
