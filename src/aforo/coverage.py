@@ -25,12 +25,16 @@ _QUIET = 1_500  # events below which the next stretch is four times as long: few
 
 
 class Ask(NamedTuple):
-    """One question to a server: these cameras, this window. ``suspect``: it failed lately and goes in a lane apart."""
+    """One question to a server: these cameras, this window. ``suspect``: it failed lately and goes in a lane apart.
+
+    ``epoch``: of which opening of the coverage; an answer to a question from before a reopening moves nothing.
+    """
 
     server_id: str
     cameras: tuple[str, ...]
     window: Window
     suspect: bool
+    epoch: int = 0
 
     @property
     def feeds(self) -> list[Feed]:
@@ -73,6 +77,7 @@ class Coverage:
         self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
         self.feeds: dict[Feed, FeedState] = {}
         self.answers = 0
+        self._epoch = 0
         self.woken_at: datetime | None = None
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
@@ -107,13 +112,13 @@ class Coverage:
             state.asking = True
             window = self._next_window(state, horizon)
             if state.alone:
-                asks.append(Ask(feed.server_id, (feed.camera_id,), window, suspect=state.failures > 0))
+                asks.append(Ask(feed.server_id, (feed.camera_id,), window, state.failures > 0, self._epoch))
             else:
                 alike[feed.server_id, window].append(feed.camera_id)
         for (server_id, window), cameras in alike.items():
             most = together(server_id)
             asks += [
-                Ask(server_id, tuple(cameras[first : first + most]), window, suspect=False)
+                Ask(server_id, tuple(cameras[first : first + most]), window, False, self._epoch)
                 for first in range(0, len(cameras), most)
             ]
         return asks
@@ -123,6 +128,8 @@ class Coverage:
         recovered = []
         self.answers += 1
         for feed, state in self._asked(ask):
+            if ask.epoch != self._epoch:
+                continue
             if state.failing_since is not None:
                 recovered.append(feed)
             state.ask_from = ask.window.until
@@ -142,7 +149,7 @@ class Coverage:
             return None
         for state in states:
             state.asking = True
-        return ask._replace(window=self._next_window(states[0], horizon), suspect=False)
+        return ask._replace(window=self._next_window(states[0], horizon), suspect=False, epoch=self._epoch)
 
     def failed(self, ask: Ask, error: AccError, now: datetime) -> list[Feed]:
         """The ask was not answered; returns the feeds that were well until now.
@@ -164,6 +171,7 @@ class Coverage:
 
     def reopen(self, server_id: str) -> None:
         """What that server answered cannot be trusted: ask it for everything anew, each camera alone."""
+        self._epoch += 1
         for feed, state in self.feeds.items():
             if feed.server_id == server_id:
                 state.answered_until = state.ask_from = self.window.since

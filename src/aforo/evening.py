@@ -1,6 +1,9 @@
 """One event from its start to its closing line: turn after turn, what is told after each, then the close."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from aforo.board import Phase
@@ -16,6 +19,7 @@ from aforo.turn import Errand
 
 _log = logging.getLogger(__name__)
 
+_DISCOVER_AGAIN = 300.0  # seconds
 _MOST_SKEW = timedelta(minutes=10)  # a server further away than that has no clock to follow
 
 
@@ -43,7 +47,7 @@ class Evening:
         """Turn after turn until the event and its grace are over, or until a stop."""
         rooms = self._rooms
         await rooms.recall(self._show)
-        async with rooms.turns() as turns:
+        async with rooms.turns() as turns, self._rediscovering():
             while not rooms.stopping.is_set() and (left := self._left()) > 0:
                 started = rooms.clock.monotonic()
                 await self._refresh()
@@ -69,6 +73,7 @@ class Evening:
 
     def _open(self, show: Show) -> None:
         self._show = show
+        self._rooms.know(feed.server_id for feed in show.checkpoints)
         self._coverage = Coverage(show.event.window, timedelta(seconds=self._rooms.settings.overlap))
         self._follow()
         self._rooms.picture(lambda: self._rooms.board.open(show, self._coverage, self._rooms.clock.now()))
@@ -97,6 +102,25 @@ class Evening:
         self._rooms.board.phase = Phase.WAITING
         text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
         _log.warning(text, self.event.name, self._rooms.schedule.path)
+
+    @asynccontextmanager
+    async def _rediscovering(self) -> AsyncIterator[None]:
+        """Ask again and again which servers the site has, beside the turns: one may have been restarting."""
+
+        async def ask() -> None:
+            while True:
+                await self._rooms.clock.sleep(_DISCOVER_AGAIN)
+                known = len(self._rooms.servers)
+                await self._rooms.discover()
+                if len(self._rooms.servers) != known:
+                    self._follow()
+
+        asking = asyncio.create_task(ask())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def _reopen(self, scheduled: ScheduledEvent) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -49,12 +49,15 @@ class Rooms:
     async def discover(self) -> None:
         """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart."""
         try:
-            found = [server.id for server in await self.acc.servers()]
-            self.servers = list(dict.fromkeys([*self.servers, *found]))
+            self.know(server.id for server in await self.acc.servers())
             self.names.update({camera.id: camera.name for camera in await self.acc.cameras() if camera.name})
         except AccError as error:
             if not self.servers:
                 _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
+
+    def know(self, servers: Iterable[str]) -> None:
+        """These servers belong to the site, whatever a list of a moment says."""
+        self.servers = list(dict.fromkeys([*self.servers, *servers]))
 
     async def recall(self, show: Show) -> None:
         """Give the board what the store knows of the evening."""

@@ -129,6 +129,27 @@ def test_a_camera_that_no_server_knows_is_told_and_does_not_hold_up_the_turn() -
     assert not cover.behind(at(1))
 
 
+def test_an_answer_from_before_a_reopening_moves_nothing() -> None:
+    cover = coverage(A, B)
+    cover.begin_turn()
+    ask_a, ask_b = cover.asks(at(30), at(30), one)
+    cover.answered(ask_a, 1)
+    cover.reopen("srv")
+    assert cover.answered(ask_b, 1) == []
+    assert {state.answered_until for state in cover.feeds.values()} == {START}
+    cover.begin_turn()
+    assert {ask.window.since for ask in cover.asks(at(31), at(31), one)} == {START}
+
+
+def test_while_the_grace_lasts_each_turn_looks_back() -> None:
+    cover = coverage(A, checkpoints={A: END})
+    cover.begin_turn()
+    (ask,) = cover.asks(END, END + timedelta(seconds=30), one)
+    assert ask.window == Window(END - OVERLAP, END)
+    cover.answered(ask, 0)
+    assert cover.asks(END, END + timedelta(seconds=31), one) == []
+
+
 def test_following_other_cameras_keeps_what_is_known() -> None:
     cover = coverage(A, B, checkpoints={A: at(10)})
     cover.follow([A, C], {C: at(5)})
