@@ -65,7 +65,7 @@ class Rules:
         known = self._verdicts.get(name)
         if known is None:
             if len(self._verdicts) >= _MOST_NAMES:
-                self._verdicts.clear()
+                self._verdicts = {}  # not cleared: the writer's thread may be reading it
             known = self._verdicts[name] = self._judge(name.upper())
             self._news.append((name, known))
         return known

@@ -1,14 +1,15 @@
 """The database: reachable, its tables, its rights, its room. Everything is tried for real and taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import make_url
 
 from aforo.cameras import load_cameras
 from aforo.check.ground import space_line
-from aforo.check.lines import Line, State, failed, ok, skipped, warning
+from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
 from aforo.errors import AforoError, BadInput, BadSetting, StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.rules import zones_from
 from aforo.schedule import Schedule
@@ -31,7 +32,7 @@ def database_lines(settings: Settings) -> list[Line]:
     except AforoError as exc:
         return [failed("database", exc)]
     try:
-        lines = _rehearsed(store)
+        lines = _rehearsed(store, events)
         if all(line.state is not State.FAILURE for line in lines):
             lines += _misfits(store.misfits(events, cameras))
     finally:
@@ -79,9 +80,9 @@ def _new_file(file: Path) -> list[Line]:
     ]
 
 
-def _rehearsed(store: Store) -> list[Line]:
+def _rehearsed(store: Store, events: Collection[str]) -> list[Line]:
     try:
-        found = _tried(store.rehearse)
+        found = _tried(partial(store.rehearse, events))
     except (StoreRejectedLogin, StoreUnavailable) as exc:
         return [failed("database", exc), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
     except StoreNotReady as exc:
@@ -108,6 +109,20 @@ def _table_lines(found: Rehearsal) -> list[Line]:
         what = f"No están y se crearán: {', '.join(found.missing)}."
         remedy = "Si Power BI lee otras, cambie zones.table en los ajustes; si no, no hay nada que hacer."
         lines.append(warning(_TABLES, what, remedy) if found.there else ok(_TABLES, what))
+    if found.refused:
+        what = "Las tablas del estadio no admiten las filas de todos los eventos programados."
+        remedy = (
+            "Ensanche la columna o cambie el nombre del evento; si no, sus filas quedan solo en las tablas aforo_…."
+        )
+        lines.append(
+            failure("database.names", what, remedy, [f"«{name}»: {why}" for name, why in found.refused.items()])
+        )
+    if found.keeps_names:
+        what = (
+            "Si se edita un evento en marcha, sus filas ya guardadas en eventos_Analisis conservan el nombre de antes."
+        )
+        remedy = "Pida al administrador el permiso UPDATE en eventos_Analisis."
+        lines.append(warning("database.rename", what, remedy, [found.keeps_names]))
     if found.version == found.newest:
         lines.append(ok("database.own", f"Las tablas aforo_… están al día (versión {found.version})."))
     else:

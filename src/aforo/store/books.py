@@ -149,6 +149,7 @@ class Books:
 
     def move_checkpoints(self, connection: Connection, book: Book, until: Mapping[Feed, int]) -> bool:
         """Let checkpoints advance, never go back; tells whether any did."""
+        until = {Feed(*map(tables.fit_key, feed)): ms for feed, ms in until.items()}
         known = book.checkpoints
         new = {feed: ms for feed, ms in until.items() if feed not in known}
         moved = {feed: ms for feed, ms in until.items() if feed in known and known[feed] < ms}

@@ -1,7 +1,7 @@
 """The ledger: every event once. What a batch holds that is not there yet, and what its entries mean."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -11,16 +11,15 @@ from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Step
 from aforo.store.directory import Directory
-from aforo.store.legacy import HistoryRow, Legacy
+from aforo.store.legacy import NOBODY, HistoryRow, Legacy
 from aforo.store.link import Link
-from aforo.store.local import STRETCH_MS
+from aforo.store.local import STRETCH_MS, from_ms
 
 Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
 Judge = Callable[[str], Verdict]  # what an analytic name means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
 _MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
-_MARGIN_MS = 2 * 86_400_000  # how far from its window a show's older entries are looked for
 
 
 class Entry(NamedTuple):
@@ -48,15 +47,18 @@ class Ledger:
 
     def new(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
         """The events that the ledger does not have yet, each once, in the ledger's order."""
+        by_key = self._keyed(connection, events)
+        known = self._known(connection, sorted({key[0] for key in by_key}))
+        return {key: by_key[key] for key in sorted(by_key.keys() - known if known else by_key)}
+
+    def _keyed(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
         servers = self._directory.server_numbers(connection, {event[0] for event in events})
         # By position and without a call per event: this runs for every event that was ever asked for.
         keys = [(int(event[2].timestamp() * 1000 + 0.5), servers[event[0]], event[1]) for event in events]
         this_ids = [event[1] for event in events]
         if max(map(len, this_ids)) > tables.KEY_LENGTH or not "".join(this_ids).isascii():
             keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
-        by_key = dict(zip(keys, events, strict=True))
-        known = self._known(connection, sorted({key[0] for key in by_key}))
-        return {key: by_key[key] for key in sorted(by_key.keys() - known if known else by_key)}
+        return dict(zip(keys, events, strict=True))
 
     def add(  # noqa: PLR0913 -- all that one batch causes
         self,
@@ -95,7 +97,7 @@ class Ledger:
         inside = self._inside(book, since_ms, until_ms)
         table = tables.events.c
         sources = connection.scalars(select(table.source).where(*inside).distinct()).all()
-        verdicts = self._verdicts(connection, sources, judge)
+        verdicts = self.verdicts(connection, sources, judge)
         moving = {source: verdict.movements for source, verdict in verdicts.items() if verdict.movements}
         if len(moving) <= self._link.dialect.most_parameters:  # most of an evening are doors, which move no zone
             inside.append(table.source.in_(moving))
@@ -109,29 +111,24 @@ class Ledger:
                 found[zone] = sorted(found.get(zone, []) + mine)
         return found
 
-    def write_owed(self, connection: Connection, book: Book, judge: Judge, *, refused_only: bool = False) -> int:
-        """Write the history rows that are due by the rules as they are now and not there; returns how many.
-
-        With ``refused_only`` none but those that the table refused before. Raises StoreRejectedRow.
-        """
-        written = 0
-        for entries in self._all(connection, book, refused_only=refused_only):
-            verdicts = self._verdicts(connection, [entry.source for entry in entries], judge)
-            owed = [entry for entry in entries if entry.history != WRITTEN and verdicts[entry.source].history]
-            if owed:
-                sources = self._directory.sources(connection, {entry.source for entry in owed})
-                self._add_history(connection, book, [(entry.occurred_ms, sources[entry.source]) for entry in owed])
-                self._link.update(
-                    connection, tables.events, [(*entry[:3], WRITTEN) for entry in owed], columns=("history",)
-                )
-                written += len(owed)
-        return written
-
     def hand_over(self, connection: Connection, book: Book, winner: Book, since_ms: int, until_ms: int) -> None:
         """The entries of a show in ``[since_ms, until_ms)`` belong to another one."""
         table = tables.events
         span = (table.c.occurred_ms >= since_ms, table.c.occurred_ms < until_ms, table.c.show_id == book.show_id)
         connection.execute(table.update().where(*span).values(show_id=winner.show_id))
+
+    def owners(self, connection: Connection, book: Book) -> set[int]:
+        """The shows that the entries in a show's window belong to."""
+        table = tables.events.c
+        inside = (table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms)
+        return set(connection.scalars(select(table.show_id).where(*inside).distinct()))
+
+    def adopt(self, connection: Connection, book: Book) -> None:
+        """All entries in a show's window belong to it."""
+        table = tables.events
+        inside = (table.c.occurred_ms >= book.since_ms, table.c.occurred_ms < book.until_ms)
+        others = table.c.show_id != book.show_id
+        connection.execute(table.update().where(*inside, others).values(show_id=book.show_id))
 
     def counts(self, connection: Connection, book: Book) -> dict[str, int]:
         """Events per camera inside the window."""
@@ -164,33 +161,8 @@ class Ledger:
             steps.sort()
         return dict(found)
 
-    def _add_history(self, connection: Connection, book: Book, kept: Sequence[tuple[int, Sequence[str]]]) -> None:
-        texts = self._legacy.local_texts(occurred_ms for occurred_ms, _ in kept)
-        show = book.event.name
-        rows: list[HistoryRow] = [
-            (name, area, activity, camera_id, text, show)
-            for (_, (camera_id, name, area, activity)), text in zip(kept, texts, strict=True)
-        ]
-        self._legacy.add_history(connection, rows)
-
-    def _verdicts(self, connection: Connection, sources_said: Iterable[int], judge: Judge) -> dict[int, Verdict]:
-        numbers = set(sources_said)
-        sources = self._directory.sources(connection, numbers)
-        return {number: judge(sources[number].name) for number in numbers}
-
-    def _all(self, connection: Connection, book: Book, *, refused_only: bool) -> Iterator[list[Entry]]:
-        """All of a show's entries, a stretch of time after the other."""
-        table = tables.events.c
-        # The window may have been another when they came; a ledger of many seasons is not searched for that.
-        around = (table.occurred_ms >= book.since_ms - _MARGIN_MS, table.occurred_ms < book.until_ms + _MARGIN_MS)
-        mine = [table.show_id == book.show_id, *([table.history == REFUSED] if refused_only else [])]
-        bounds = select(func.min(table.occurred_ms), func.max(table.occurred_ms))
-        first, last = connection.execute(bounds.where(*around, *mine)).one()
-        if first is not None:
-            for since_ms in range(first, last + 1, STRETCH_MS):
-                yield self._entries(connection, book, since_ms, since_ms + STRETCH_MS)
-
-    def _entries(self, connection: Connection, book: Book, since_ms: int, until_ms: int) -> list[Entry]:
+    def entries(self, connection: Connection, book: Book, since_ms: int, until_ms: int) -> list[Entry]:
+        """A show's entries in ``[since_ms, until_ms)``, in order, in its window or not."""
         table = tables.events.c
         rows = connection.execute(
             select(table.occurred_ms, table.server, table.this_id, table.source, table.history)
@@ -198,6 +170,43 @@ class Ledger:
             .order_by(table.occurred_ms, table.server, table.this_id)
         )
         return [Entry(*row) for row in rows.all()]
+
+    def entries_at(self, connection: Connection, book: Book, keys: Set[Identity]) -> list[Entry]:
+        """A show's entries of those keys."""
+        columns = (*Entry._fields, "show_id")
+        instants = sorted({key[0] for key in keys})
+        rows = self._link.dialect.among(connection, tables.events, columns, "occurred_ms", instants)
+        return [Entry(*row[:5]) for row in rows if row[5] == book.show_id and tuple(row[:3]) in keys]
+
+    def entries_of(self, connection: Connection, book: Book, events: Sequence[AccEvent]) -> list[Entry]:
+        """A show's entries of those events."""
+        return self.entries_at(connection, book, self._keyed(connection, events).keys()) if events else []
+
+    def event(self, connection: Connection, entry: Entry) -> AccEvent:
+        """What an entry says, in whole."""
+        server = self._directory.servers(connection, {entry.server})[entry.server]
+        source = self._directory.sources(connection, {entry.source})[entry.source]
+        return AccEvent(server, entry.this_id, from_ms(entry.occurred_ms), *source)
+
+    def verdicts(self, connection: Connection, sources_said: Iterable[int], judge: Judge) -> dict[int, Verdict]:
+        """What those sources mean."""
+        numbers = set(sources_said)
+        sources = self._directory.sources(connection, numbers)
+        return {number: judge(sources[number].name) for number in numbers}
+
+    def add_history(self, connection: Connection, book: Book, entries: Sequence[Entry]) -> None:
+        """Write the history rows of those entries. Raises StoreRejectedRow."""
+        sources = self._directory.sources(connection, {entry.source for entry in entries})
+        self._add_history(connection, book, [(entry.occurred_ms, sources[entry.source]) for entry in entries])
+
+    def _add_history(self, connection: Connection, book: Book, kept: Sequence[tuple[int, Sequence[str]]]) -> None:
+        texts = self._legacy.local_texts(occurred_ms for occurred_ms, _ in kept)
+        show, since_ms, until_ms = book.event.name, book.since_ms, book.until_ms
+        rows: list[HistoryRow] = [
+            (name, area, activity, camera_id, text, show if since_ms <= occurred_ms < until_ms else NOBODY)
+            for (occurred_ms, (camera_id, name, area, activity)), text in zip(kept, texts, strict=True)
+        ]
+        self._legacy.add_history(connection, rows)
 
     def _inside(self, book: Book, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
         """The show's entries in ``[since_ms, until_ms)``."""

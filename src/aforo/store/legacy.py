@@ -20,6 +20,7 @@ from aforo.store.local import LocalTimes
 
 HISTORY_COLUMNS = ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")
 ZONE_COLUMNS = ("evento", "aforo")
+NOBODY = ""  # the nombre_evento of a row in whose time there is no show any more
 HistoryRow = tuple[str, str, str, str, str, str]  # as HISTORY_COLUMNS, the timestamp as ISO wall time
 
 
@@ -29,6 +30,10 @@ class ZoneRefused(StoreRejectedRow):
     def __init__(self, what: str, zone: str) -> None:
         self.zone = zone
         super().__init__(what)
+
+
+class NameRefused(StoreRejectedRow):
+    """The history's table does not let its rows be renamed."""
 
 
 class Legacy:
@@ -51,9 +56,9 @@ class Legacy:
         }
 
     @property
-    def names(self) -> list[str]:
-        """The tables, as the database calls them."""
-        return [str(found.table) for found in (self._history, *self._zones.values())]
+    def names(self) -> tuple[str, list[str]]:
+        """The history's table and the zones', as the database calls them."""
+        return str(self._history.table), [str(found.table) for found in self._zones.values()]
 
     def local_texts(self, instants: Iterable[int]) -> list[str]:
         """Epoch milliseconds as the stadium's wall time."""
@@ -78,21 +83,21 @@ class Legacy:
                 self._update(connection, found, [mine], {column: aforo})
 
     def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
-        """The history rows of that time belong to a show of another name."""
+        """The history rows of that time belong to a show of another name. Raises NameRefused."""
         history = self._history
         mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
-        with self._history_border():
+        with legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify, NameRefused):
             name = history.columns["nombre_evento"]
             self._update(connection, history, mine, {name: self._stored(history, "nombre_evento", new)})
 
-    def rename_zones(self, connection: Connection, old: str, new: str) -> None:
-        """The show has another name: so have its rows, but where the new name has one already."""
-        for zone, found in self._zones.items():
-            evento = found.columns["evento"]
-            with self._zone_border(zone):
-                if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
-                    mine = [self._is(found, "evento", old)]
-                    self._update(connection, found, mine, {evento: self._stored(found, "evento", new)})
+    def rename_zone(self, connection: Connection, zone: str, old: str, new: str) -> None:
+        """The show has another name: so has its row, but where the new name has one already. Raises ZoneRefused."""
+        found = self._zones[zone]
+        evento = found.columns["evento"]
+        with self._zone_border(zone):
+            if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
+                mine = [self._is(found, "evento", old)]
+                self._update(connection, found, mine, {evento: self._stored(found, "evento", new)})
 
     def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""
@@ -128,8 +133,8 @@ class Legacy:
         for texts in cut:
             name, area, activity, camera_id = (found.fit(*one) for one in zip(first, texts, strict=True))
             cut[texts] = (name, area, activity, camera_id)
-        show = found.fit("nombre_evento", rows[0][5])
-        return [(*cut[row[:4]], row[4], show) for row in rows]
+        shows = {show: found.fit("nombre_evento", show) for show in {row[5] for row in rows}}
+        return [(*cut[row[:4]], row[4], shows[row[5]]) for row in rows]
 
     def _is(self, found: Found, name: str, text: str) -> ColumnElement[bool]:
         return found.columns[name] == self._stored(found, name, text)

@@ -10,12 +10,14 @@ from aforo.store.dialects import Dialect
 
 OWN = ("SELECT", "INSERT", "UPDATE", "DELETE")  # on our tables
 STADIUM = ("SELECT", "INSERT", "UPDATE")  # on the stadium's
+HISTORY = ("SELECT", "INSERT")  # what is needed of them on eventos_Analisis: UPDATE is for edited events only
 
 
-def check(connection: Connection, dialect: Dialect, stadium: Sequence[str]) -> None:
-    """Raise StoreNotReady naming the rights that this account lacks on our tables and on the ``stadium``'s."""
+def check(connection: Connection, dialect: Dialect, history: str, zones: Sequence[str]) -> None:
+    """Raise StoreNotReady naming the rights that this account lacks on our tables, the history's and the zones'."""
     wanted = [(name, right) for name in tables.metadata.tables for right in OWN]
-    wanted += [(name, right) for name in stadium for right in STADIUM]
+    wanted += [(history, right) for right in HISTORY]
+    wanted += [(name, right) for name in zones for right in STADIUM]
     missing = dialect.missing_rights(connection, wanted)
     if missing:
         raise StoreNotReady(

@@ -10,10 +10,12 @@ from aforo.model import Feed, Occupancy, ScheduledEvent, Verdict, Window
 from aforo.store import tables
 from aforo.store.books import Book, Books
 from aforo.store.ledger import Judge, Ledger
-from aforo.store.legacy import Legacy
+from aforo.store.legacy import NOBODY
 from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
+from aforo.store.names import Names
+from aforo.store.owed import Owed
 
 
 @dataclass(slots=True)
@@ -35,12 +37,22 @@ class Show:
 class Shows:
     """Opens and closes shows, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, books: Books, ledger: Ledger, minutes: Minutes, legacy: Legacy) -> None:
+    def __init__(  # noqa: PLR0913 -- all that follows an edited show
+        self,
+        link: Link,
+        books: Books,
+        ledger: Ledger,
+        minutes: Minutes,
+        *,
+        owed: Owed,
+        names: Names,
+    ) -> None:
         self._link = link
         self._books = books
         self._ledger = ledger
+        self._owed = owed
         self._minutes = minutes
-        self._legacy = legacy
+        self._names = names
 
     def open(
         self, connection: Connection, event: ScheduledEvent, judge: Judge, rules: str, opened_ms: int
@@ -60,6 +72,7 @@ class Shows:
         cut = [self._cut(connection, other, book, judge) for other, _ in others if other != book.show_id]
         if cut:
             book = self._books.open(connection, book.show_id)
+        if self._adopt_strays(connection, book) or cut:
             self._minutes.recount(connection, book, judge)
             self._books.turn_page(connection, book)
         return book, cut
@@ -85,15 +98,13 @@ class Shows:
         """Bring a stored show to what the schedule and the rules say now."""
         before, since_ms = book.event, to_ms(event.window.since)
         moved, judged_anew = before.window != event.window, book.rules != rules
-        if before.name != event.name:
-            self._legacy.rename_history(connection, before.name, event.name, book.since_ms, book.until_ms)
-            self._legacy.rename_zones(connection, before.name, event.name)
+        self._names.follow(connection, before, event)
         if judged_anew or since_ms < book.since_ms:
             # They claim that all is stored since the old start, or by rules that left some of it out.
             self._books.clear_checkpoints(connection, book)
         self._books.edit(connection, book, event, rules, reopened=moved or judged_anew)
         if judged_anew:
-            self._ledger.write_owed(connection, book, judge)
+            self._owed.note(connection, book, judge)
         if moved or judged_anew:
             self._minutes.recount(connection, book, judge)
 
@@ -102,18 +113,35 @@ class Shows:
         book = self._books.open(connection, show_id)
         since_ms, until_ms = max(book.since_ms, winner.since_ms), min(book.until_ms, winner.until_ms)
         self._ledger.hand_over(connection, book, winner, since_ms, until_ms)
-        self._legacy.rename_history(connection, book.event.name, winner.event.name, since_ms, until_ms)
-        since, until = book.event.window
+        before = book.event
+        since, until = before.window
         if since < winner.event.window.since:
             window = Window(since, winner.event.window.since)
         else:
             window = Window(min(winner.event.window.until, until), until)
-        event = ScheduledEvent(book.event.day, book.event.name, window)
+        event = ScheduledEvent(before.day, before.name, window)
+        self._names.follow(connection, before, event)
+        self._names.pass_on(connection, NOBODY, winner.event.name, since_ms, until_ms)
         self._books.edit(connection, book, event, book.rules, reopened=False)
         self._minutes.recount(connection, book, judge)
         if window.since == window.until:
             self.close(connection, book, window.until)
         return book
+
+    def _adopt_strays(self, connection: Connection, book: Book) -> bool:
+        """Take the events in the show's time that were stored for shows which no longer have it; tells if any were.
+
+        The schedule cut another show short, or split it, after they were stored.
+        """
+        strays = self._ledger.owners(connection, book) - {book.show_id}
+        if not strays:
+            return False
+        names = connection.scalars(select(tables.shows.c.name).where(tables.shows.c.id.in_(strays))).all()
+        for name in {NOBODY, *names}:
+            self._names.pass_on(connection, name, book.event.name, book.since_ms, book.until_ms)
+        self._ledger.adopt(connection, book)
+        book.forget_steps()
+        return True
 
     def _adoptable(self, connection: Connection, event: ScheduledEvent) -> int | None:
         """The stored show that is this one, edited: of the same name, or with most of its time."""

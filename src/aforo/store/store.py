@@ -1,6 +1,5 @@
 """The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection, select
 
-from aforo.errors import BadSetting, StoreNotReady, StoreRejectedRow
+from aforo.errors import BadSetting, StoreNotReady
 from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
 from aforo.occupancy import Stretch
 from aforo.store import reading, rights, schema, tables
@@ -17,16 +16,17 @@ from aforo.store.books import Book, Books
 from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
 from aforo.store.ledger import Ledger
-from aforo.store.legacy import Legacy, ZoneRefused
+from aforo.store.legacy import Legacy, NameRefused, ZoneRefused
 from aforo.store.link import Link
 from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
+from aforo.store.names import Names
+from aforo.store.owed import Owed, RefusedEvents, Transact
 from aforo.store.reading import Correction, Cursor, DoorMinute
 from aforo.store.rehearsal import Rehearsal, rehearse
 from aforo.store.shows import Show, Shows
 from aforo.store.zones import ZoneRows
 
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -50,7 +50,9 @@ class Store:
         self._directory = Directory(self._link)
         self._ledger = Ledger(self._link, self._directory, self._legacy)
         self._minutes = Minutes(self._link, self._ledger)
-        self._shows = Shows(self._link, self._books, self._ledger, self._minutes, self._legacy)
+        self._owed = Owed(self._link, self._ledger)
+        self._names = Names(self._legacy, self._zone_rows)
+        self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
         self._journal = Journal(self._link)
         self.account = Account(self._link, self._books, self._directory, self._journal)
 
@@ -64,7 +66,7 @@ class Store:
         with self._link.write() as connection:
             schema.ensure(connection, self._link.dialect)
             self._legacy.prepare(connection)
-            rights.check(connection, self._link.dialect, self._legacy.names)
+            rights.check(connection, self._link.dialect, *self._legacy.names)
 
     def misfits(self, event_names: Collection[str] = (), camera_ids: Collection[str] = ()) -> list[str]:
         """What the stadium's tables cannot keep as it is, in Spanish: by their types, and of these texts by length.
@@ -73,9 +75,9 @@ class Store:
         """
         return self._legacy.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
 
-    def rehearse(self) -> Rehearsal:
+    def rehearse(self, event_names: Collection[str] = ()) -> Rehearsal:
         """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
-        return rehearse(self._link, self._legacy, self._zones)
+        return rehearse(self._link, self._legacy, self._zones, event_names)
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
@@ -105,7 +107,7 @@ class Store:
             )
 
         show = self._write(work)
-        self._write_refused(show)
+        self._owed.write_all(self._on(show), verdict)
         return show
 
     def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
@@ -129,6 +131,13 @@ class Store:
             return Stored(list(new.values()), already, book.occupancies(self._zones), minutes)
 
         return self._write(work, now)
+
+    def write_history(self, show: Show, events: Sequence[AccEvent]) -> list[RefusedEvents]:
+        """Write the history rows of events that were stored without; returns those that the table refuses, by reason.
+
+        Some transactions; each leaves everything right.
+        """
+        return self._owed.write_of(self._on(show), events, show.verdict)
 
     def counts(self, show: Show) -> dict[str, int]:
         """The ledger's events per camera, inside the show's window."""
@@ -257,24 +266,18 @@ class Store:
             )
         return book
 
-    def _write_refused(self, show: Show) -> None:
-        """Try once more the history rows that their table refused before: it may have been mended."""
+    def _on(self, show: Show) -> Transact:
+        """Transactions on that show."""
 
-        def work(connection: Connection) -> int:
-            book = self._open_book(connection, show)
-            return self._ledger.write_owed(connection, book, show.verdict, refused_only=True)
+        def transact(work: Callable[[Connection, Book], _T]) -> _T:
+            return self._write(lambda connection: work(connection, self._open_book(connection, show)))
 
-        try:
-            written = self._write(work)
-        except StoreRejectedRow as error:
-            _log.warning("Sigue habiendo filas que no se admiten. %s", error)
-        else:
-            if written:
-                _log.info("%d filas que la tabla del historial no admitía ya están en ella.", written)
+        return transact
 
     def _write(self, work: Callable[[Connection], _T], now: datetime | None = None) -> _T:
         """Run a piece of work in one writing transaction; a zone's table that refuses its row is left out of it."""
         self._zone_rows.begin(now)
+        self._names.begin()
         while True:
             try:
                 with self._link.write() as connection:
@@ -283,6 +286,9 @@ class Store:
                 # What is remembered may be ahead of the database now.
                 self._books.forget()
                 self._directory.forget()
-                if not isinstance(error, ZoneRefused):
+                if isinstance(error, ZoneRefused):
+                    self._zone_rows.refused(error, now)
+                elif isinstance(error, NameRefused):
+                    self._names.refused(error)
+                else:
                     raise
-                self._zone_rows.refused(error, now)

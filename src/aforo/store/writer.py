@@ -14,6 +14,8 @@ from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
 from aforo.model import AccEvent, Batch, ScheduledEvent, Stored, Verdict
 from aforo.store import tables
+from aforo.store.complaints import Complaints
+from aforo.store.owed import RefusedEvents
 from aforo.store.shows import Show
 from aforo.store.store import Store
 
@@ -23,7 +25,6 @@ _T = TypeVar("_T")
 
 _FIRST_PAUSE = 0.1  # seconds before a second try; then twice as long each time
 _LONGEST_PAUSE = 15.0
-_LONGEST_DETAIL = 4_000  # characters of the journal's text about a refused row
 _TOLD_AFTER = 2  # failures in a row before it is told: a deadlock or a moment's lock is no outage
 
 
@@ -59,8 +60,10 @@ class Writer:
         self._idle.set()
         self._show: Show | None = None
         self._was_there = False
+        self._failing = 0  # calls that have failed and are tried again
         self._failures = 0
         self._outages: list[tuple[datetime, datetime]] = []
+        self._complaints = Complaints()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -108,20 +111,27 @@ class Writer:
         Raises what else it raises, such as StoreRejectedLogin at the start. Once the database has been there, wrong
         rights or a changed password are waited out too: somebody is mending them. While stopping, nothing is.
         """
-        while True:
-            try:
-                result = await self._in_thread(lambda: function(*args, **kwargs))
-            except StoreRejectedRow:
-                raise
-            except StoreError as error:
-                if not self._was_there and not isinstance(error, StoreUnavailable):
+        failing = False
+        try:
+            while True:
+                try:
+                    result = await self._in_thread(lambda: function(*args, **kwargs))
+                except StoreRejectedRow:
                     raise
-                await self._failed(error)
-                if self._stopping.is_set():
-                    raise
-            else:
-                self._worked()
-                return result
+                except StoreError as error:
+                    if not self._was_there and not isinstance(error, StoreUnavailable):
+                        raise
+                    self._failing += not failing
+                    failing = True
+                    await self._failed(error)
+                    if self._stopping.is_set():
+                        raise
+                else:
+                    break
+        finally:
+            self._failing -= failing
+        self._worked()
+        return result
 
     async def stop(self) -> None:
         """End after the transaction under way, close the store. Safe to call twice. Raises what the writer died of."""
@@ -171,41 +181,40 @@ class Writer:
         return show, whole, taken
 
     async def _write(self, show: Show, batch: Batch) -> None:
-        try:
-            stored = await self.call(self._store.add, show, batch, self._clock.now())
-        except StoreRejectedRow as error:
-            await self._write_apart(show, batch, error)
+        stored = await self._accepted(show, batch)
+        if stored is None:
+            await self._write_apart(show, batch)
         else:
             self._tell(batch, stored)
 
-    async def _write_apart(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
-        """Some row of the batch is refused: halve it until the row stands alone, so that the others are stored."""
-        if len(batch.events) > 1:
-            middle = len(batch.events) // 2
-            await self._write(show, Batch(batch.events[:middle]))
-            await self._write(show, Batch(batch.events[middle:], checkpoints=batch.checkpoints))
-        elif batch.events:
-            await self._write_refused(show, batch, error)
-        else:
-            raise error
+    async def _write_apart(self, show: Show, batch: Batch) -> None:
+        """Some row is refused: again with texts that any database can hold, else the history's rows after the ledger's.
 
-    async def _write_refused(self, show: Show, batch: Batch, error: StoreRejectedRow) -> None:
-        """One event that is refused: once more with texts that any database can hold, then without its history row."""
-        event = batch.events[0]
-        cleaned = Batch([_cleaned(event)], checkpoints=batch.checkpoints)
+        So a row that the history's table refuses delays neither the count nor the other rows.
+        """
+        cleaned = Batch([_cleaned(event) for event in batch.events], checkpoints=batch.checkpoints)
+        stored = await self._accepted(show, cleaned) if cleaned.events != batch.events else None
+        if stored is not None:
+            self._tell(batch, stored)
+            return
         now = self._clock.now()
-        try:
-            stored = await self.call(self._store.add, show, cleaned, now)
-        except StoreRejectedRow:
-            stored = await self.call(self._store.add, show, cleaned, now, history=False)
-            if stored.new:
-                await self._report_refused(show, event, error, now)
+        stored = await self.call(self._store.add, show, cleaned, now, history=False)
         self._tell(batch, stored)
+        for refused in await self.call(self._store.write_history, show, stored.new):
+            await self._complain(show, refused, now)
 
-    async def _report_refused(self, show: Show, event: AccEvent, error: StoreRejectedRow, now: datetime) -> None:
-        _log.error("La base de datos no admite este evento, que queda solo en aforo_events: %r. %s", event, error)
-        detail = tables.fit(f"{event!r}: {error}", _LONGEST_DETAIL)
-        await self.call(self._store.begin_note, "row", event.name, now, detail=detail, show=show, ended=now)
+    async def _accepted(self, show: Show, batch: Batch) -> Stored | None:
+        """What was stored; None where a row is refused, and so nothing was."""
+        try:
+            return await self.call(self._store.add, show, batch, self._clock.now())
+        except StoreRejectedRow:
+            return None
+
+    async def _complain(self, show: Show, refused: RefusedEvents, now: datetime) -> None:
+        detail = self._complaints.of(refused, now)
+        if detail is not None:
+            subject = refused.first.name
+            await self.call(self._store.begin_note, "row", subject, now, detail=detail, show=show, ended=now)
 
     def _tell(self, batch: Batch, stored: Stored) -> None:
         if self.on_stored is None:
@@ -235,6 +244,8 @@ class Writer:
 
     def _worked(self) -> None:
         self._was_there = True
+        if self._failing:  # reads may work while writes do not: a full disk, a read-only replica
+            return
         failures, self._failures = self._failures, 0
         since, self.down_since = self.down_since, None
         if since is None or failures < _TOLD_AFTER:

@@ -41,6 +41,12 @@ class ZoneRows:
         self._refused[error.zone] = now
         self._left_out.add(error.zone)
 
+    def rename(self, connection: Connection, old: str, new: str) -> None:
+        """The show has another name: so has its row in every table that allows it. Raises ZoneRefused."""
+        for zone in self._zones:
+            if zone.name not in self._left_out:
+                self._legacy.rename_zone(connection, zone.name, old, new)
+
     def write(self, connection: Connection, book: Book, only: Container[str] | None = None) -> None:
         """Write the aforo of all zones, or ``only`` of some. Raises ZoneRefused."""
         due = [zone for zone in self._zones if only is None or zone.name in only or zone.name in self._refused]
