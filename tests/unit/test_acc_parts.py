@@ -97,7 +97,7 @@ def test_every_part_of_the_content_counts(other: AccEvent) -> None:
 
 def test_instants_as_the_web_endpoint_writes_them() -> None:
     assert instant_text(datetime(2026, 1, 27, 19, tzinfo=UTC)) == "2026-01-27T19:00:00.000Z"
-    assert instant_text(NOW) == "2026-01-27T19:00:00.999Z"
+    assert instant_text(NOW) == "2026-01-27T19:00:00.999999Z"
 
 
 @pytest.mark.parametrize(

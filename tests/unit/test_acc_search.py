@@ -53,8 +53,13 @@ class Server:
     stuck: bool = False  # the last page again and again
     filters: bool = True
     equal_ends: bool = True  # whether from = to is an allowed window
+    grain: str = "microseconds"  # what becomes of a ``to`` finer than a millisecond
     requests: int = 0
     searches: dict[str, list[list[Wire]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.grain != "microseconds":  # it keeps no time finer than what it reads
+            self.events = [{**one, "timestamp": one["timestamp"][:-4] + "000Z"} for one in self.events]
 
     async def ask(self, query: Query, *, once: bool) -> Answer:
         self.requests += 1
@@ -73,9 +78,13 @@ class Server:
         since, until = given["from"], given["to"]
         assert since.endswith("Z")
         assert len(since) == len("2026-01-27T19:00:00.000Z")
+        if self.grain == "refuses finer" and len(until) > len(since):
+            raise AccBadRequest("to")
         if since == until and not self.equal_ends:
             raise AccBadRequest("vacía")
-        low, high = (text[:-1] + "000Z" for text in (since, until))
+        low, high = (f"{text[:-1]:0<26}Z" for text in (since, until))
+        if self.grain == "rounds":
+            high = wire(round((datetime.fromisoformat(high) - START) / timedelta(milliseconds=1)), None)["timestamp"]
         found = [
             one
             for one in self.events
@@ -212,6 +221,7 @@ servers = st.builds(
     stuck=st.booleans(),
     filters=st.booleans(),
     equal_ends=st.booleans(),
+    grain=st.sampled_from(["microseconds", "rounds", "refuses finer"]),
 )
 windows = st.lists(st.integers(-2, 5_002), min_size=2, max_size=6, unique=True).map(sorted)
 

@@ -65,9 +65,8 @@ async def test_time_stands_still_while_busy_says_so(fake_clock: FakeClock) -> No
     fake_clock.busy = lambda: not working.is_set()
     timer = threading.Timer(0.05, working.set)
     timer.start()
-    started = time.monotonic()
     await fake_clock.sleep(60)
-    assert time.monotonic() - started >= 0.05
+    assert working.is_set()
     timer.join()
 
 

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from aforo.acc.habits import DEAD_TOKENS, Habits
@@ -32,6 +32,7 @@ _MOST_PARTS = 16
 _FILL = 0.7  # how full the parts of a split window should be, so that few need another split
 _MOST_REQUESTS = 20_000  # for one window: beyond it the server does not keep to the window, or its tokens never end
 _MOST_STALE = 3  # pages in a row that came before
+_LAST_OF_MILLISECOND = timedelta(microseconds=999)  # a server may keep time finer than it is asked for
 
 
 class Ask(Protocol):
@@ -131,7 +132,7 @@ class _Hunt:
             )
 
     async def _open(self, span: Span) -> Page | None:
-        answer = await self._range(span.since, span.until)
+        answer = await self._range(span.since, instant(span.until))
         cut = self._cut(answer.raw)
         if answer.token and answer.raw and (cut or not self._habits.dead):
             self._chain = _Chain(span, short=not cut)
@@ -212,14 +213,16 @@ class _Hunt:
     async def _last_resort(self, span: Span, answer: Answer) -> Page:
         """One millisecond, and its page is full. Where ``to`` is inclusive, the next millisecond may have filled it."""
         page = self._page(span, answer, Counter())
-        try:
-            exact = await self._range(span.since, span.since)
-        except (AccBadRequest, AccUnknownCamera):
-            exact = None
-        if exact is not None and exact.raw < self._limit:
+        for until in (_LAST_OF_MILLISECOND, timedelta()):
+            try:
+                exact = await self._range(span.since, instant(span.since) + until)
+            except (AccBadRequest, AccUnknownCamera):
+                continue
             narrow = self._page(span, exact, Counter())
-            if set(page.events) <= set(narrow.events):
+            if exact.raw < self._limit and set(page.events) <= set(narrow.events):
                 return narrow
+            if exact.events and all(event.occurred_at < instant(span.until) for event in exact.events):
+                break  # the end was read as it is meant: a coarser one would only hide what is finer than that
         if answer.raw >= self._limit:
             self._unproven.append(span)
         return page
@@ -237,10 +240,9 @@ class _Hunt:
     def _cut(self, raw: int) -> bool:
         return raw >= self._habits.page_size(self._limit, self._least)
 
-    async def _range(self, since: int, until: int) -> Answer:
-        first, last = instant_text(instant(since)), instant_text(instant(until))
-        query = [("queryType", "TIME_RANGE"), ("from", first), ("to", last), *self._fixed]
-        return await self._asked(query, once=False)
+    async def _range(self, since: int, until: datetime) -> Answer:
+        query = [("queryType", "TIME_RANGE"), ("from", instant_text(instant(since))), ("to", instant_text(until))]
+        return await self._asked([*query, *self._fixed], once=False)
 
     async def _asked(self, query: Query, *, once: bool) -> Answer:
         self._requests += 1

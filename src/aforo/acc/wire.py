@@ -159,5 +159,6 @@ def _forget_headers(exc: aiohttp.ClientResponseError) -> None:
 
 
 def instant_text(instant: datetime) -> str:
-    """As the Web Endpoint writes it: ``2026-01-27T19:00:00.000Z``. ``instant`` is aware UTC."""
-    return f"{instant.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    """As the Web Endpoint writes it: ``2026-01-27T19:00:00.000Z``, finer where need be. ``instant`` is aware UTC."""
+    grain = "microseconds" if instant.microsecond % 1000 else "milliseconds"
+    return f"{instant.replace(tzinfo=None).isoformat(timespec=grain)}Z"
