@@ -1,6 +1,7 @@
 """The service: what systemd reads in the unit and hears on its socket; what Windows is told."""
 
 import asyncio
+import getpass
 import os
 import shutil
 import socket
@@ -14,9 +15,18 @@ import pytest
 from aforo import service
 from aforo.errors import BadCommand
 from aforo.service import Wish, systemd, windows
+from aforo.service.account import Account
 from aforo.service.notify import Notifier, notifying
 
 ANALYZE = shutil.which("systemd-analyze")
+SYSTEMD = Path("/usr/lib/systemd/systemd")
+
+
+def open_to_others(folder: Path) -> None:
+    """pytest closes its folders to all but who runs it."""
+    for one in (folder, *folder.parents):
+        if one.stat().st_uid == os.getuid() and one.stat().st_mode & 0o011 != 0o011:
+            one.chmod(one.stat().st_mode | 0o011)
 
 
 @pytest.fixture
@@ -56,6 +66,28 @@ def test_systemd_itself_takes_the_unit(plan: systemd.Plan, tmp_path: Path) -> No
     weak.write_text(systemd.unit_text(plan).replace("Type=notify", "Type=wish"), encoding="utf-8")
     told = subprocess.run([str(ANALYZE), "verify", str(weak)], capture_output=True, text=True, check=False).stderr
     assert "weak.service" in told, "the verification sees what is wrong"
+
+
+@pytest.mark.skipif(not SYSTEMD.exists(), reason="no systemd here")
+def test_systemd_reads_each_path_as_it_is(plan: systemd.Plan, tmp_path: Path) -> None:
+    """What it understood, in its own dump: blanks and % in paths are where units go wrong."""
+    units = tmp_path / "units"
+    units.mkdir()
+    one = replace(plan, writable=(Path("/srv/actas del estadio"),))
+    (units / "sala.service").write_text(systemd.unit_text(one), encoding="utf-8")
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    runtime.chmod(0o777)
+    open_to_others(tmp_path)
+    environ = {"SYSTEMD_UNIT_PATH": f"{units}:", "XDG_RUNTIME_DIR": str(runtime), "PATH": os.environ["PATH"]}
+    command = [str(SYSTEMD), "--test", "--user", "--unit=sala.service", "--log-level=info"]
+    user = 65534 if os.getuid() == 0 else None  # it dumps nothing to root
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, user=user)
+    said = done.stdout + done.stderr
+    if "WorkingDirectory:" not in said:
+        pytest.skip(f"this systemd does not dump: {said[-200:]}")
+    assert f"WorkingDirectory: {plan.folder}\n" in said
+    assert f"ReadWritePaths: {plan.folder}\n" in said or f"ReadWritePaths: {plan.folder} /srv/actas" in said, said
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
@@ -100,20 +132,55 @@ def test_install_status_and_uninstall(
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(systemd, "_UNITS", tmp_path)
+    monkeypatch.setattr(systemd, "_BOOTED", tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert service.main(Wish("install", user="aforo")) == 0
+    with pytest.raises(BadCommand, match="La cuenta «nadie-la-hizo» no existe"):
+        service.main(Wish("install", user="nadie-la-hizo"))
+    assert not asked.exists(), "nothing was begun"
+    assert service.main(Wish("install", user=getpass.getuser())) == 0
+    assert "Atención" not in capsys.readouterr().out
     assert (tmp_path / "aforo.service").read_text(encoding="utf-8").startswith("[Unit]")
     assert service.main(Wish("status")) == 0
     assert "aforo: en marcha. Esperando el próximo evento. reinicios: 2." in capsys.readouterr().out
     assert service.main(Wish("uninstall")) == 0
     assert not (tmp_path / "aforo.service").exists()
-    assert asked.read_text().splitlines()[:3] == [
+    assert asked.read_text().splitlines()[:4] == [
         "daemon-reload",
-        "enable --now aforo.service",
+        "enable aforo.service",
+        "restart --no-block aforo.service",
         "show aforo --property=LoadState,ActiveState,StatusText,NRestarts,Result",
     ]
     with pytest.raises(BadCommand, match="No hay ningún servicio aforo"):
         service.main(Wish("uninstall"))
+
+
+def test_where_systemd_does_not_run_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd, "_UNITS", tmp_path)
+    monkeypatch.setattr(systemd, "_BOOTED", tmp_path / "no")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadCommand, match="no corre systemd"):
+        service.main(Wish("install", user=getpass.getuser()))
+    assert not (tmp_path / "aforo.service").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")
+def test_what_an_account_may_not_do_is_told(tmp_path: Path) -> None:
+    secret, folder = tmp_path / ".env", tmp_path / "actas"
+    secret.write_text("x")
+    folder.mkdir()
+    stranger = Account("otra", os.getuid() + 1, frozenset())
+    open_to_others(tmp_path)
+    for file_mode, folder_mode, lacks in (
+        (0o600, 0o755, [f"leer {secret}", f"escribir en {folder}"]),
+        (0o644, 0o777, []),
+        (0o604, 0o776, [f"escribir en {folder}"]),
+    ):
+        secret.chmod(file_mode)
+        folder.chmod(folder_mode)
+        assert stranger.lacks([secret, tmp_path / "no está"], [folder]) == lacks
+    secret.chmod(0o640)
+    assert Account("grupo", os.getuid() + 1, frozenset({secret.stat().st_gid})).lacks([secret], []) == []
+    assert Account("root", 0, frozenset()).lacks([secret], [folder]) == []
 
 
 class Manager:

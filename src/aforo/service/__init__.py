@@ -40,13 +40,15 @@ def main(wish: Wish) -> int:
         text, running = systemd.status(wish.name)
         return _say(text) if running else _say(text) or _NOT_RUNNING
     folder = Path.cwd()
+    settings = load(os.environ, config=wish.config)
     plan = systemd.Plan(
         name=wish.name,
         folder=folder,
         user=wish.user or systemd.owner(folder),
         credentials=_whole(wish.credentials),
         config=_whole(wish.config),
-        writable=_writable(load(os.environ, config=wish.config), folder),
+        writable=_writable(settings, folder),
+        read=_read(settings, folder, wish.config),
     )
     return _say(systemd.unit_text(plan).rstrip("\n") if wish.only_print else systemd.install(plan))
 
@@ -78,6 +80,13 @@ def _writable(settings: Settings, folder: Path) -> list[Path]:
     except ArgumentError:
         pass  # told when the job starts
     return [path.absolute() for path in paths if not path.absolute().is_relative_to(folder)]
+
+
+def _read(settings: Settings, folder: Path, config: Path | None) -> list[Path]:
+    """The files without which the service does not start, its Python first."""
+    monitor = settings.monitor
+    files = [Path(".env"), config or Path("aforo.toml"), monitor.schedule_file, monitor.cameras_file]
+    return [Path(sys.executable), *(folder / file for file in files)]
 
 
 def _whole(path: Path | None) -> Path | None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aforo.errors import BadCommand, os_reason
+from aforo.service.account import Account
 from aforo.settings.table import rows
 
 _UNITS = Path("/etc/systemd/system")
+_BOOTED = Path("/run/systemd/system")  # there exactly where systemd runs the machine
 _SYSTEMCTL = "systemctl"
 
 
@@ -20,7 +22,7 @@ _SYSTEMCTL = "systemctl"
 class Plan:
     """What service to make. ``credentials``: a folder with a file for each secret, named like its setting, or None.
 
-    ``writable``: folders that it writes into, beside its own.
+    ``writable``: folders that it writes into, beside its own. ``read``: files that it has to read.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Plan:
     config: Path | None = None
     python: Path = Path(sys.executable)
     writable: Sequence[Path] = ()
+    read: Sequence[Path] = ()
 
     @property
     def unit(self) -> Path:
@@ -44,18 +47,24 @@ def unit_text(plan: Plan) -> str:
         command += ["--config", str(plan.config)]
     lines = _TEMPLATE.format(
         command=" ".join(map(_quoted, command)),
-        folder=_path(plan.folder),
+        folder=_literal(plan.folder),
         user=plan.user,
-        writable=" ".join(map(_path, dict.fromkeys((plan.folder, *plan.writable)))),
+        writable=" ".join(_word(path) for path in dict.fromkeys((plan.folder, *plan.writable))),
         home="read-only" if _in_homes(plan) else "yes",
-        credentials="".join(f"LoadCredential={name}:{_path(path)}\n" for name, path in _credentials(plan)),
+        credentials="".join(f"LoadCredential={name}:{_literal(path)}\n" for name, path in _credentials(plan)),
     )
     return lines.replace("\n\n\n", "\n\n")
 
 
 def install(plan: Plan) -> str:
-    """Write the unit, start it now and at each boot; returns what was done. Raises BadCommand."""
+    """Write the unit, start it now and at each boot; returns what was done. Raises BadCommand.
+
+    It is told to start and not waited for: it starts when database and cameras' server answer. One that was there
+    already is started anew, by the new unit.
+    """
     systemctl = _systemctl()
+    account = Account.named(plan.user, plan.folder)
+    _require_folders(plan)
     try:
         plan.unit.write_text(unit_text(plan), encoding="utf-8")
         plan.unit.chmod(0o644)
@@ -65,8 +74,23 @@ def install(plan: Plan) -> str:
             remedy="Repita con sudo, o guarde lo que escribe «aforo service install --print» y hágalo a mano.",
         ) from exc
     _run([systemctl, "daemon-reload"])
-    _run([systemctl, "enable", "--now", plan.unit.name])
-    return f"{plan.unit}: instalado y en marcha. Lo que hace: journalctl -u {plan.name} -f"
+    _run([systemctl, "enable", plan.unit.name])
+    _run([systemctl, "restart", "--no-block", plan.unit.name])
+    lines = [
+        f"{plan.unit}: instalado; arranca ahora y con la máquina.",
+        f"Cómo está: aforo service status. Lo que hace: journalctl -u {plan.name} -f",
+    ]
+    if lacks := account.lacks(plan.read, (plan.folder, *plan.writable)):
+        lines.append(f"¡Atención! La cuenta {plan.user} no puede {'; ni '.join(lacks)}.")
+        lines.append(f"Dele permiso, por ejemplo: sudo chown -R {plan.user}: '{plan.folder}'")
+    return "\n".join(lines)
+
+
+def _require_folders(plan: Plan) -> None:
+    """systemd opens what is there before the program could make it, and would not start it."""
+    for folder in plan.writable:
+        if not folder.is_dir():
+            raise BadCommand(f"No existe la carpeta {folder}.", remedy="Créela, o cambie el ajuste que la nombra.")
 
 
 def uninstall(name: str) -> str:
@@ -93,6 +117,7 @@ def status(name: str) -> tuple[str, bool]:
     state = _STATES.get(found.get("ActiveState", ""), found.get("ActiveState", "?"))
     restarts = found.get("NRestarts", "0")
     parts = [f"{name}: {state}", found.get("StatusText", ""), f"reinicios: {restarts}" if restarts != "0" else ""]
+    parts += [f"Por qué: journalctl -u {name} -n 20, y «aforo check»"] if found.get("ActiveState") == "failed" else []
     return ". ".join(part for part in parts if part) + ".", found.get("ActiveState") == "active"
 
 
@@ -138,15 +163,22 @@ def _quoted(word: str) -> str:
     return f'"{escaped}"' if any(sign in word for sign in " \t\"'\\;") else escaped
 
 
-def _path(path: Path) -> str:
-    return str(path).replace("%", "%%").replace(" ", "\\x20")
+def _literal(path: Path) -> str:
+    """A path that is all of its line: systemd undoes no escape there, and a blank is a blank."""
+    return str(path).replace("%", "%%")
+
+
+def _word(path: Path) -> str:
+    """A path among others on a line: there quotes keep a blank, and escapes are not undone either."""
+    text = _literal(path)
+    return f'"{text}"' if " " in text else text
 
 
 def _systemctl() -> str:
     found = shutil.which(_SYSTEMCTL)
-    if found is None:
+    if found is None or not _BOOTED.is_dir():
         raise BadCommand(
-            "En esta máquina no hay systemd (systemctl).",
+            "En esta máquina no corre systemd.",
             remedy="«aforo service install --print» escribe la unidad; o use el contenedor (compose.yaml).",
         )
     return found
@@ -157,7 +189,7 @@ def _run(command: Sequence[str]) -> str:
     if done.returncode:
         raise BadCommand(
             f"«{' '.join(command)}» terminó con el código {done.returncode}: {done.stderr.strip()}",
-            remedy="Repita con sudo.",
+            remedy="Repita con sudo." if os.geteuid() else "Lo que dice systemd: journalctl -xe",
         )
     return done.stdout
 

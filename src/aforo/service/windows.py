@@ -11,6 +11,14 @@ from aforo.errors import BadCommand
 _DISPLAY = "Aforo en vivo del estadio"
 _DESCRIPTION = "Lleva el aforo del estadio a partir de las cámaras Avigilon, de evento en evento."
 _RUNNING = "4"  # sc's number for a service that runs
+_DENIED, _UNKNOWN, _EXISTS, _LEAVING, _BAD_ACCOUNT = 5, 1060, 1073, 1072, 1057  # sc's exit codes are Windows's errors
+_REMEDIES = {
+    _DENIED: "Repita en una consola abierta como administrador.",
+    _UNKNOWN: "Se hace con «aforo service install».",
+    _EXISTS: "Ya está instalado: antes, «aforo service uninstall».",
+    _LEAVING: "Windows aún lo está quitando: cierre la ventana Servicios y repita en un momento.",
+    _BAD_ACCOUNT: r"Esa cuenta no existe o pide contraseña: use DOMINIO\cuenta y escríbala en Servicios.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,6 @@ def _run(command: Sequence[str]) -> str:
     if done.returncode:
         raise BadCommand(
             f"«{subprocess.list2cmdline(command)}» terminó con el código {done.returncode}: {done.stdout.strip()}",
-            remedy="Repita en una consola abierta como administrador.",
+            remedy=_REMEDIES.get(done.returncode, _REMEDIES[_DENIED]),
         )
     return done.stdout
