@@ -21,13 +21,14 @@ _SLACK = 30.0  # seconds that a good turn may take beyond its interval
 
 
 class Heartbeat:
-    """Calls ``url`` every ``interval`` seconds, as long as all is well."""
+    """Calls ``url`` every ``interval`` seconds, as long as all is well; not before ``ready``: nobody has let us in."""
 
-    def __init__(self, url: str, interval: float, board: Board, clock: Clock) -> None:
+    def __init__(self, url: str, interval: float, board: Board, clock: Clock, ready: asyncio.Event) -> None:
         self._url = url
         self._interval = interval
         self._board = board
         self._clock = clock
+        self._ready = ready
         self._failing = False
 
     async def run(self) -> None:
@@ -42,10 +43,10 @@ class Heartbeat:
     def well(self) -> bool:
         """The last turn was good: the number is of now and stored; or there is nothing to count and that is right."""
         board = self._board
-        if board.signs.database_down_since() is not None:
+        if not self._ready.is_set() or board.signs.database_down_since() is not None:
             return False
         if board.phase not in {Phase.WATCHING, Phase.CLOSING}:
-            return True
+            return board.signs.link_down_since() is None
         age = stale_seconds(board, self._clock.now())
         return age is not None and age <= 2 * self._interval + _SLACK
 
@@ -67,12 +68,12 @@ class Heartbeat:
 
 
 @asynccontextmanager
-async def beating(url: str, interval: float, board: Board, clock: Clock) -> AsyncIterator[None]:
-    """Call the address inside the ``with``; an empty one: nothing is called."""
+async def beating(url: str, interval: float, board: Board, clock: Clock, ready: asyncio.Event) -> AsyncIterator[None]:
+    """Call the address inside the ``with``, from ``ready`` on; an empty one: nothing is called."""
     if not url:
         yield
         return
-    task = asyncio.create_task(Heartbeat(url, interval, board, clock).run(), name="aforo-heartbeat")
+    task = asyncio.create_task(Heartbeat(url, interval, board, clock, ready).run(), name="aforo-heartbeat")
     try:
         yield
     finally:

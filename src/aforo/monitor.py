@@ -182,7 +182,8 @@ class Monitor:
             )
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)
-            async with looking(self._settings, self.board, self._clock, writer, self._store) if seen else nullcontext():
+            eyes = looking(self._settings, self.board, self._clock, writer, self._store, self.ready)
+            async with eyes if seen else nullcontext():
                 await self._first_login(acc, patient=interrupted is not None)
                 yield rooms, interrupted
                 await self._leave(writer)

@@ -1,5 +1,6 @@
 """What looks at an evening and takes no part in it: page, alerts, journal, heartbeat. Without them it goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,12 +17,13 @@ from aforo.store import Store, Writer
 
 
 @asynccontextmanager
-async def looking(
-    settings: Settings, board: Board, clock: Clock, writer: Writer, store: Store
+async def looking(  # noqa: PLR0913, PLR0917 -- each that looks needs another part
+    settings: Settings, board: Board, clock: Clock, writer: Writer, store: Store, ready: asyncio.Event
 ) -> AsyncIterator[web.Page | None]:
     """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
 
-    Raises BadSetting for a page that would be open to the network without a password.
+    ``ready`` is set once the cameras' server has let us in. Raises BadSetting for a page that would be open to the
+    network without a password.
     """
     timezone = settings.monitor.timezone
     zones = zones_from(settings.zones)
@@ -36,7 +38,7 @@ async def looking(
     async with (
         watching(settings.alerts, board, clock, writer, store),
         chronicling(board, clock, writer, store, timedelta(seconds=interval)),
-        beating(heartbeat, interval, board, clock),
+        beating(heartbeat, interval, board, clock, ready),
         web.serving(rooms) as page,
     ):
         yield page

@@ -14,6 +14,9 @@ from aforo.heartbeat import Heartbeat, beating
 from aforo.model import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
 from aforo.store import Show
 
+READY = asyncio.Event()
+READY.set()
+
 
 class Elsewhere:
     """A monitoring service of the operators' own."""
@@ -58,7 +61,7 @@ async def test_it_calls_while_turns_are_good_and_is_silent_when_they_are_not(
     elsewhere: Elsewhere, fake_clock: FakeClock
 ) -> None:
     board, feed = watching(fake_clock)
-    async with beating(elsewhere.url, 60.0, board, fake_clock):
+    async with beating(elsewhere.url, 60.0, board, fake_clock, READY):
         await fake_clock.sleep(125)
         assert elsewhere.calls == 2
         await fake_clock.sleep(600)
@@ -74,9 +77,22 @@ async def test_it_calls_while_turns_are_good_and_is_silent_when_they_are_not(
 async def test_between_two_events_it_calls_as_well(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
     board = Board()
     assert board.phase is Phase.WAITING
-    async with beating(elsewhere.url, 60.0, board, fake_clock):
+    async with beating(elsewhere.url, 60.0, board, fake_clock, READY):
         await fake_clock.sleep(200)
     assert elsewhere.calls == 3
+
+
+async def test_a_job_that_was_never_let_in_is_silent(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
+    board, ready = Board(), asyncio.Event()
+    async with beating(elsewhere.url, 60.0, board, fake_clock, ready):
+        await fake_clock.sleep(400)
+        assert elsewhere.calls == 0, "a refused login may last all night: somebody must hear of it"
+        ready.set()
+        await fake_clock.sleep(61)
+        assert elsewhere.calls == 1
+        board.signs = Signs(link_down_since=fake_clock.now)
+        await fake_clock.sleep(200)
+        assert elsewhere.calls == 1
 
 
 async def test_a_refusal_is_told_once_and_its_end_too(
@@ -84,7 +100,7 @@ async def test_a_refusal_is_told_once_and_its_end_too(
 ) -> None:
     caplog.set_level("INFO", "aforo")
     elsewhere.status = 500
-    async with beating(elsewhere.url, 60.0, Board(), fake_clock):
+    async with beating(elsewhere.url, 60.0, Board(), fake_clock, READY):
         await fake_clock.sleep(200)
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         elsewhere.status = 200
@@ -94,7 +110,7 @@ async def test_a_refusal_is_told_once_and_its_end_too(
 
 
 async def test_nobody_listens(fake_clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    task = asyncio.create_task(Heartbeat("http://127.0.0.1:9/x", 60.0, Board(), fake_clock).run())
+    task = asyncio.create_task(Heartbeat("http://127.0.0.1:9/x", 60.0, Board(), fake_clock, READY).run())
     await fake_clock.sleep(200)
     task.cancel()
     assert len(caplog.records) == 1
