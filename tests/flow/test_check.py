@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -17,11 +18,12 @@ from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
 from aforo.check import Line, State, checkup
+from aforo.check.ground import space_line
 from aforo.check.lines import as_json, count
 from aforo.cli.cameras import _lines, _rows
 from aforo.errors import BadSetting
 from aforo.rules import zones_from
-from aforo.settings import LogSettings, Settings, WebSettings
+from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
 from aforo.simulator import Crowd, Plan, Simulator
 from aforo.store import Store
 
@@ -120,7 +122,9 @@ async def test_a_wrong_password(place: Place) -> None:
 
 async def test_nobody_listens(place: Place) -> None:
     lines = await place.check(place.acc(url="https://127.0.0.1:9"))
-    assert states(lines, "acc.login") == {State.FAILURE}
+    (login,) = lines["acc.login"]
+    assert login.state is State.FAILURE
+    assert "se vuelve a pedir" not in login.remedy, "a check does not go on trying"
     assert states(lines, "database") == {State.OK}
 
 
@@ -188,6 +192,35 @@ async def test_the_database_is_tried_and_left_as_it_was(place: Place) -> None:
             assert database.execute(f"SELECT * FROM {table}").fetchall() == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there a folder takes files whatever its bits say")
+async def test_a_folder_that_takes_no_database(place: Place) -> None:
+    sealed = Path("/proc/1")  # not even root makes a file there
+    lines = await place.check(place.settings(database=DatabaseSettings(url=SecretStr(f"sqlite:///{sealed}/aforo.db"))))
+    (line,) = lines["database"]
+    assert line.state is State.FAILURE
+    assert "no se puede crear" in line.what
+
+
+async def test_a_database_that_another_holds_or_that_is_none(place: Place) -> None:
+    with closing(sqlite3.connect(place.evening.database, isolation_level=None)) as database:
+        database.execute("CREATE TABLE mine (a)")
+        database.execute("BEGIN EXCLUSIVE")
+        (line,) = (await place.check())["database"]
+        assert line.state is State.FAILURE
+        assert "ningún otro proceso la tiene tomada" in line.remedy
+    place.evening.database.write_text("esto no es una base de datos, sino un texto cualquiera" * 40, encoding="utf-8")
+    (line,) = (await place.check())["database.tables"]
+    assert line.state is State.FAILURE
+    assert "aforo check" not in line.remedy, "that is what was just done"
+
+
+def test_a_disk_where_no_event_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, state in ((10, State.FAILURE), (100, State.WARNING), (1000, State.OK)):
+        usage = shutil.disk_usage(tmp_path)._replace(free=free * 1024 * 1024)
+        monkeypatch.setattr("aforo.check.ground.shutil.disk_usage", lambda _, usage=usage: usage)
+        assert space_line("database.space", tmp_path, 500 * 1024 * 1024).state is state
+
+
 async def test_a_table_that_lacks_a_column(place: Place) -> None:
     with closing(sqlite3.connect(place.evening.database)) as database:
         database.execute("CREATE TABLE eventos_Analisis (cameraId TEXT)")
@@ -207,6 +240,10 @@ async def test_secrets_that_others_can_read(place: Place) -> None:
     secret = place.evening.folder / "clave"
     secret.write_text("x")
     settings = place.settings()
+    toml = place.evening.folder / "aforo.toml"
+    toml.write_text("")
+    toml.chmod(0o644)
+    settings._origins["database.url"] = f"{toml}:3"  # a file's address is no secret
     settings._origins["acc.password"] = f"archivo {secret} (acc.password_file, aforo.toml:4)"
     for mode, expected in ((0o644, 1), (0o600, 0)):
         secret.chmod(mode)

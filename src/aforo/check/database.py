@@ -8,9 +8,17 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from aforo.cameras import load_cameras
-from aforo.check.ground import space_line
+from aforo.check.ground import space_line, try_to_write
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
-from aforo.errors import AforoError, BadInput, BadSetting, StoreNotReady, StoreRejectedLogin, StoreUnavailable
+from aforo.errors import (
+    AforoError,
+    BadInput,
+    BadSetting,
+    StoreNotReady,
+    StoreRejectedLogin,
+    StoreUnavailable,
+    os_reason,
+)
 from aforo.rules import zones_from
 from aforo.schedule import Schedule
 from aforo.settings import Settings
@@ -19,6 +27,11 @@ from aforo.store import Rehearsal, Store
 _LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
 _TABLES = "database.tables"
+_AWAY = (
+    "Compruebe que la base está en marcha, que esta máquina llega a ella y que ningún otro proceso la tiene tomada;"
+    " y el ajuste database.odbc o database.url."
+)
+_ASK_DBA = "Dé esa frase a quien administra la base; «aforo schema» escribe las tablas y los permisos que hacen falta."
 
 
 def database_lines(settings: Settings) -> list[Line]:
@@ -74,6 +87,11 @@ def _new_file(file: Path) -> list[Line]:
     if not file.parent.is_dir():
         error = BadSetting(f"No existe la carpeta {file.parent}.", remedy="Créela o cambie el ajuste database.url.")
         return [failed("database", error)]
+    try:
+        try_to_write(file, file.parent)
+    except OSError as exc:
+        what = f"SQLite {file}: no existe, y ahí no se puede crear ({os_reason(exc)})."
+        return [failure("database", what, f"Dé permiso de escritura en {file.parent} o cambie el ajuste database.url.")]
     return [
         ok("database", f"SQLite {file}: aún no existe; se crea al empezar."),
         space_line("database.space", file.parent, _LEAST_ROOM),
@@ -83,13 +101,21 @@ def _new_file(file: Path) -> list[Line]:
 def _rehearsed(store: Store, events: Collection[str]) -> list[Line]:
     try:
         found = _tried(partial(store.rehearse, events))
-    except (StoreRejectedLogin, StoreUnavailable) as exc:
+    except StoreUnavailable as exc:
+        return [failure("database", exc.what, _AWAY), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
+    except StoreRejectedLogin as exc:
         return [failed("database", exc), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
     except StoreNotReady as exc:
-        return [ok("database", f"Conectado a {store.name}."), failed(_TABLES, exc)]
+        return [ok("database", f"Conectado a {store.name}."), _not_ready(exc)]
     except AforoError as exc:
         return [failed("database", exc)]
     return [ok("database", f"Conectado a {store.name}."), *_table_lines(found)]
+
+
+def _not_ready(error: StoreNotReady) -> Line:
+    """What is missing; a remedy that sends to this very command is of no use here."""
+    line = failed(_TABLES, error)
+    return failure(_TABLES, line.what, _ASK_DBA) if "aforo check" in line.remedy else line
 
 
 def _tried(rehearse: Callable[[], Rehearsal]) -> Rehearsal:

@@ -23,6 +23,7 @@ from aforo.settings.table import Row, rows
 _FACTORY = "valor de fábrica"
 _MOST_EVENTS = 3  # next events told
 _SPARE_SPACE = 200 * 1024 * 1024  # bytes beyond what the log itself may take
+_NO_SPACE = 50 * 1024 * 1024  # bytes: what the database of one event may take
 _OTHERS = 0o077  # what group and others may do with a file
 
 
@@ -30,7 +31,7 @@ def settings_lines(settings: Settings) -> list[Line]:
     """Each setting that somebody wrote, where, and what is missing or dangerous."""
     given = [row for row in rows().values() if settings.origin(row.name) != _FACTORY]
     shown = [f"{row.name} = {_value(settings, row)}   ({settings.origin(row.name)})" for row in given]
-    lines = [ok("settings", f"{many(len(given), 'ajuste')} no son los de fábrica.", shown)]
+    lines = [ok("settings", f"Ajustes propios: {len(given)}. Los demás, de fábrica (docs/ajustes.md).", shown)]
     try:
         settings.require_acc()
     except BadSetting as exc:
@@ -48,12 +49,12 @@ def settings_lines(settings: Settings) -> list[Line]:
 
 
 def _value(settings: Settings, row: Row) -> str:
-    if row.secret:
+    if row.secret and not _harmless(settings, row):
         return "(puesto; no se muestra)"
     section, _, name = row.name.partition(".")
     value = getattr(getattr(settings, section), name) if name else getattr(settings, section)
     if isinstance(value, SecretStr):
-        return "(puesto; no se muestra)"
+        return value.get_secret_value() if _harmless(settings, row) else "(puesto; no se muestra)"
     if isinstance(value, list):
         return f"{len(value)} elementos"
     return str(value)
@@ -63,7 +64,7 @@ def _open_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
     """Files with secrets in them that everybody on this machine may read."""
     if os.name == "nt":  # there a file's rights come from its folder, and mode bits say nothing
         return []
-    files = {_file_of(settings.origin(row.name)) for row in given if row.secret}
+    files = {_file_of(settings.origin(row.name)) for row in given if row.secret and not _harmless(settings, row)}
     return [
         warning(
             "settings.secrets",
@@ -73,6 +74,11 @@ def _open_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
         for path in sorted(file for file in files if file is not None)
         if path.stat().st_mode & _OTHERS
     ]
+
+
+def _harmless(settings: Settings, row: Row) -> bool:
+    """A database in a file: its address may hold a secret by its kind, and holds none."""
+    return row.name == "database.url" and settings.database.url.get_secret_value().startswith("sqlite:")
 
 
 def _file_of(origin: str) -> Path | None:
@@ -121,7 +127,7 @@ def log_lines(settings: Settings) -> list[Line]:
         return [ok("log", "Sin archivo de registro (log.file vacío): solo la consola.")]
     folder = log.file.absolute().parent
     try:
-        _try_to_write(log.file, folder)
+        try_to_write(log.file, folder)
         free = shutil.disk_usage(folder).free
     except OSError as exc:
         remedy = "Dé permiso de escritura en esa carpeta o cambie el ajuste log.file."
@@ -133,8 +139,8 @@ def log_lines(settings: Settings) -> list[Line]:
     return [ok("log", f"{log.file}: se puede escribir; quedan {_size(free)} en el disco.")]
 
 
-def _try_to_write(path: Path, folder: Path) -> None:
-    """Raise OSError where the log cannot be written; nothing is left behind."""
+def try_to_write(path: Path, folder: Path) -> None:
+    """Raise OSError where the file cannot be written in that folder; nothing is left behind."""
     if path.exists():
         with path.open("ab"):
             return
@@ -161,10 +167,13 @@ def web_lines(web: WebSettings) -> list[Line]:
 
 
 def space_line(topic: str, folder: Path, least: int) -> Line:
-    """How much room a folder's disk has; a warning below ``least`` bytes."""
+    """How much room a folder's disk has; a warning below ``least`` bytes, a failure where no event fits."""
     free = 0
     with suppress(OSError):
         free = shutil.disk_usage(folder).free
+    if free < min(least, _NO_SPACE):
+        what = f"Al disco de {folder} le quedan {_size(free)}: no cabe un evento."
+        return failure(topic, what, "Libere espacio antes de empezar.")
     if free < least:
         return warning(topic, f"Quedan {_size(free)} en el disco de {folder}.", "Libere espacio antes del evento.")
     return ok(topic, f"Quedan {_size(free)} en el disco de {folder}.")

@@ -54,7 +54,9 @@ def _odd(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
             yield warning("names.ambiguous", what, _MEND)
         elif len(verdict.movements) > 1:
             zones = " y ".join(movement.zone for movement in verdict.movements)
-            yield warning("names.two_zones", f"«{name}» cuenta en {zones}.", f"Si es de una sola: {_MEND.lower()}")
+            yield warning(
+                "names.two_zones", f"«{name}» cuenta en {zones}.", f"Si es de una sola: {_MEND[0].lower()}{_MEND[1:]}"
+            )
     if none:
         what = f"{many(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."
         yield warning("names.no_rule", what, "Si alguno debe contar, añada una regla en aforo.toml.", none)

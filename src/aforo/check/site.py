@@ -11,7 +11,7 @@ from aforo.acc import Acc, Camera, Server, fingerprint
 from aforo.acc.link import spanish
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
-from aforo.errors import AccError, AccUntrusted, AforoError
+from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
 from aforo.model import Window
 from aforo.settings import AccSettings
 
@@ -51,6 +51,9 @@ class Visit:
         except AccUntrusted as exc:
             yield _untrusted(exc, shown)
             yield skipped(_LOGIN, "Sin un certificado de confianza no se envía la contraseña.")
+        except AccUnreachable as exc:
+            yield failure(_LOGIN, exc.what, "Revise acc.url, la red y que el Web Endpoint esté en marcha, y repita.")
+            yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
         except AforoError as exc:  # whatever the server does, the other lines are told
             if isinstance(shown, str):
                 yield _shown(self.settings, shown)

@@ -4,6 +4,7 @@ Whatever costs time to import is imported by the command that needs it, so that 
 """
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ _INTERRUPTED = 130  # what a shell gives a process that Ctrl-C ended
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0, the error's own, or 130 after Ctrl-C."""
     _speak_utf8()
+    logging.getLogger("aforo").addHandler(logging.NullHandler())  # a command without a log tells all by itself
     try:
         return dispatch(sys.argv[1:] if argv is None else argv)
     except AforoError as exc:
