@@ -1,12 +1,15 @@
 """What Prometheus reads: the board at the moment of asking, in a registry of its own."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from aforo import __version__
 from aforo.board import Board, Phase
 from aforo.clock import Clock
 from aforo.web import picture
@@ -26,6 +29,9 @@ class BoardCollector(Collector):
         """All of it, as of now."""
         now = self._clock.now()
         self._board.look()
+        build = GaugeMetricFamily("aforo_build_info", "The program's version", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
         yield from self._zones(now)
         yield from self._doors()
         yield from self._trust(now)
@@ -37,23 +43,24 @@ class BoardCollector(Collector):
                 "aforo_zone_occupancy_provisional", "The same with what is read and not stored yet", labels=["zone"]
             ),
             "capacity": GaugeMetricFamily("aforo_zone_capacity", "Capacity, where it is known", labels=["zone"]),
+            # No counter: an entry that comes late finds room for an exit that was swallowed, and there is one less.
+            "swallowed": GaugeMetricFamily(
+                "aforo_zone_swallowed_exits", "Exits that met the zone at zero", labels=["zone"]
+            ),
         }
         counters = {
             "entries": CounterMetricFamily("aforo_zone_entries", "Entries since the event began", labels=["zone"]),
             "exits": CounterMetricFamily("aforo_zone_exits", "Exits since the event began", labels=["zone"]),
-            "swallowed": CounterMetricFamily(
-                "aforo_zone_swallowed_exits", "Exits that met the zone at zero", labels=["zone"]
-            ),
         }
         for zone in picture.zones(self._board, now):
-            label = [zone.name]
+            label, stored = [zone.name], self._board.occupancies[zone.name]
             gauges["occupancy"].add_metric(label, zone.stored)
             gauges["provisional"].add_metric(label, zone.count)
             if zone.capacity:
                 gauges["capacity"].add_metric(label, zone.capacity)
-            counters["entries"].add_metric(label, zone.entries)
-            counters["exits"].add_metric(label, zone.exits)
-            counters["swallowed"].add_metric(label, zone.swallowed)
+            gauges["swallowed"].add_metric(label, stored.swallowed)
+            counters["entries"].add_metric(label, stored.entries)
+            counters["exits"].add_metric(label, stored.exits)
         yield from gauges.values()
         yield from counters.values()
 
@@ -77,17 +84,21 @@ class BoardCollector(Collector):
         yield refused
         yield GaugeMetricFamily("aforo_events_pending", "Events read and not stored yet", value=trust.pending)
         yield GaugeMetricFamily("aforo_event_running", "1 while an event is watched", value=_is(board.phase))
+        if trust.stored_at is not None:
+            yield GaugeMetricFamily(
+                "aforo_last_stored_timestamp_seconds",
+                "When something was last stored",
+                value=trust.stored_at.timestamp(),
+            )
         if trust.age is not None:
             yield GaugeMetricFamily("aforo_age_seconds", "How old the occupancy is", value=trust.age)
         yield GaugeMetricFamily("aforo_database_up", "1 while the database answers", value=float(trust.database.up))
         yield GaugeMetricFamily("aforo_acc_up", "1 while the cameras' server answers", value=float(trust.acc.up))
         yield from self._cameras(now)
         if trust.lateness is not None:
-            lateness = GaugeMetricFamily(
-                "aforo_lateness_seconds", "From a passage to its storing, last 15 minutes", labels=["quantile"]
-            )
+            lateness = Metric("aforo_lateness_seconds", "From a passage to its storing, last 15 minutes", "summary")
             for quantile, seconds in (("0.5", trust.lateness.median), ("0.95", trust.lateness.p95)):
-                lateness.add_metric([quantile], seconds)
+                lateness.add_sample("aforo_lateness_seconds", {"quantile": quantile}, seconds)
             yield lateness
         yield from self._alerts()
 
@@ -117,8 +128,11 @@ class Metrics:
 
     def __init__(self, board: Board, clock: Clock, stale_after: float) -> None:
         self._registry = CollectorRegistry()
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
         self._registry.register(BoardCollector(board, clock, stale_after))
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """All metrics, in Prometheus's text format."""
-        return generate_latest(self._registry)
+        process = await asyncio.to_thread(generate_latest, self._process)  # it reads files of the system
+        return generate_latest(self._registry) + process
