@@ -155,9 +155,9 @@ def _add_reads(app: FastAPI, rooms: Rooms, hub: Hub) -> None:
         responses={**_SAYS_NO, 200: {"content": {"text/event-stream": {}}}},
         tags=["ahora"],
     )
-    async def stream(_: Reader) -> Response:
+    async def stream(request: Request, _: Reader) -> Response:
         """En vivo (SSE): `state` al conectar, luego `change` con las partes que cambian y `now` cada segundo."""
-        frames = hub.follow()
+        frames = hub.follow(request.client.host if request.client else "local")
         try:
             first = await anext(frames)
         except TooManyClients as exc:
@@ -280,7 +280,7 @@ def _add_machines(app: FastAPI, rooms: Rooms) -> None:
     @app.get("/metrics", response_class=Response, responses=_SAYS_NO, tags=["máquinas"])
     async def prometheus(_: Reader) -> Response:
         """Las métricas, para Prometheus."""
-        return Response(told.text(), media_type=metrics.CONTENT_TYPE)
+        return Response(await told.text(), media_type=metrics.CONTENT_TYPE)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(_: Reader) -> Response:

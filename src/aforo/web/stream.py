@@ -17,17 +17,19 @@ from aforo.web import picture
 _HEARTBEAT = 1.0  # real seconds between two frames when nothing changes
 _PACE = 0.25  # real seconds between two frames at least
 _MOST_FRAMES = 16  # kept for a client that is slow to read
+_MOST_OF_ONE = 60  # clients of one address: one that opens many leaves room for the walls
 RETRY_MS = 1_000  # what a browser is told to wait before it connects again
 
 
 class TooManyClients(Exception):
-    """The stream has as many clients as it takes."""
+    """The stream has as many clients as it takes, of all addresses or of that one."""
 
 
 class Client:
     """What waits to be sent to one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self.address = address
         self.lost = True  # it has no full state yet
         self._frames: deque[bytes] = deque()
         self._some = asyncio.Event()
@@ -60,7 +62,7 @@ class Client:
 class Hub:
     """Follows the board and feeds the clients of the stream."""
 
-    def __init__(self, board: Board, clock: Clock, timezone: str, stale_after: float, most_clients: int = 64) -> None:
+    def __init__(self, board: Board, clock: Clock, timezone: str, stale_after: float, most_clients: int = 80) -> None:
         self._board = board
         self._clock = clock
         self._timezone = timezone
@@ -101,11 +103,12 @@ class Hub:
         for client in self._clients:
             client.close()
 
-    async def follow(self) -> AsyncIterator[bytes]:
+    async def follow(self, address: str = "") -> AsyncIterator[bytes]:
         """One client's stream. Raises TooManyClients."""
-        if len(self._clients) >= self._most_clients:
+        of_one = sum(client.address == address for client in self._clients)
+        if len(self._clients) >= self._most_clients or of_one >= _MOST_OF_ONE:
             raise TooManyClients
-        client = Client()
+        client = Client(address)
         if not self._clients:
             self._told_series, self._told_evening = self._board.changes, self._board.evening
         self._clients.add(client)
