@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import re
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
@@ -164,6 +166,26 @@ async def test_a_correction_is_applied_once_and_is_part_of_the_table(tmp_path: P
         assert aforo(stage) == before.count
 
 
+async def test_more_cannot_be_taken_than_is_there_and_taking_it_back_is_exact(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage, browser(stage) as client:
+        await stage.play(stage.at(60))
+        before = stage.board.occupancies["Zona Sur"]
+        headers = await login(client)
+        order = correction(delta=-before.count - 50)
+        async with client.post("/api/v1/corrections", json=order, headers=headers) as answer:
+            assert [one["delta"] for one in await answer.json()] == [-before.count]
+        assert stage.board.occupancies["Zona Sur"] == replace(before, count=0), "no camera's exit was swallowed"
+        async with client.post("/api/v1/corrections", json=order, headers=headers) as answer:
+            assert (answer.status, len(await answer.json())) == (200, 1), (
+                "a repeated order is known, and changes nothing"
+            )
+        undo = f"/api/v1/corrections/{order['id']}/undo"
+        async with client.post(undo, json={"reason": "era otra zona"}, headers=headers) as answer:
+            assert answer.status == 200
+        assert stage.board.occupancies["Zona Sur"] == before
+        assert aforo(stage) == before.count
+
+
 async def test_a_zone_can_be_set_to_what_was_counted_by_hand(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(60))
@@ -270,6 +292,21 @@ async def test_another_site_cannot_make_a_browser_correct(tmp_path: Path) -> Non
         assert not stage.board.corrections
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://["}, {"Origin": "null"}, {"Cookie": "aforo_session=é.é"}, {"Host": "[::1"}]
+)
+async def test_a_malformed_header_is_refused_without_a_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
+) -> None:
+    async with staged(tmp_path) as stage, browser(stage) as client:
+        wrong = b'{"name": "\\ud800", "password": "\\ud800"}'
+        headers = {"Content-Type": "application/json", **headers}
+        async with client.post("/api/v1/session", data=wrong, headers=headers) as answer:
+            assert 400 <= answer.status < 500
+            assert "Content-Security-Policy" in answer.headers
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 async def test_passwords_are_not_guessed_at_speed(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         statuses = []
@@ -314,8 +351,32 @@ async def test_what_machines_read(tmp_path: Path) -> None:
         stage.clock.instant += timedelta(hours=1)
         async with client.get("/ready") as answer:
             assert (answer.status, (await answer.json())["fresh"]) == (503, False)
+        assert families["aforo_zone_swallowed_exits"].type == "gauge", "a late entry takes one away"
+        assert families["aforo_last_stored_timestamp_seconds"].samples[0].value == stage.at(60).timestamp()
+        assert {"aforo_build_info", "process_start_time_seconds"} <= set(families)
+        assert faults_of(families.values()) == []
         paths = (await get(client, "/openapi.json"))["paths"]
         assert {"/api/v1/state", "/api/v1/stream", "/api/v1/corrections", "/ready"} <= set(paths)
+
+
+def faults_of(families: Iterable[Metric]) -> list[str]:
+    """What ``promtool check metrics`` would say of names, units, help and labels."""
+    found = []
+    for family in families:
+        labels = {label for sample in family.samples for label in sample.labels}
+        counter = family.type == "counter"
+        for wrong, why in (
+            (not family.documentation, "no help"),
+            (family.type == "unknown", "no type"),
+            (counter and any(not sample.name.endswith("_total") for sample in family.samples), "no _total"),
+            (not counter and family.name.endswith("_total"), "_total and no counter"),
+            ("quantile" in labels and family.type != "summary", "quantile and no summary"),
+            (re.search(r"_(ms|millis|milliseconds|minutes|hours|percent|kb)(_|$)", family.name), "no base unit"),
+            (re.search(r"(counter|gauge|summary|histogram)", family.name), "its type in its name"),
+        ):
+            if wrong:
+                found.append(f"{family.name}: {why}")
+    return found
 
 
 async def test_the_grafana_dashboard_uses_names_that_are_told(tmp_path: Path) -> None:

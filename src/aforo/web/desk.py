@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from aforo.board import UNDO, Board
@@ -57,10 +58,11 @@ class Desk:
         Raises NotNow when the database is away, NotSo for a zone or a correction that there is not.
         """
         self._check(order.zone)
-        delta = order.delta
-        if delta is None:
-            delta = (order.count or 0) - self._board.occupancies[order.zone].count
-        await self._apply(Correction(order.id, order.zone, delta, order.reason, who, self._clock.now()))
+
+        def delta(count: int) -> int:
+            return order.delta if order.delta is not None else (order.count or 0) - count
+
+        await self._apply(Correction(order.id, order.zone, 0, order.reason, who, self._clock.now()), delta)
 
     async def undo(self, correction_id: str, *, why: str, who: str) -> None:
         """Take a correction back with the opposite one. However often it is asked, and by whom, it happens once."""
@@ -68,10 +70,10 @@ class Desk:
         if wrong is None:
             raise NotSo("No hay ninguna corrección con ese identificador en este evento.")
         self._check(wrong.zone)
-        undo = Correction(UNDO + wrong.id, wrong.zone, -wrong.delta, why, who, self._clock.now())
+        undo = Correction(UNDO + wrong.id, wrong.zone, 0, why, who, self._clock.now())
         if undo.id in self._board.corrections:
             raise NotSo("Esa corrección ya está deshecha.")
-        await self._apply(undo)
+        await self._apply(undo, lambda _: -wrong.delta)
 
     async def events(self, after: Cursor | None, limit: int) -> tuple[list[AccEvent], Cursor | None]:
         """A page of the stored events. Raises NotNow when the database is away or busy."""
@@ -86,14 +88,20 @@ class Desk:
         if self._board.signs.database_down_since() is not None:
             raise NotNow("La base de datos no responde: no se ha corregido nada. Repítalo cuando vuelva.")
 
-    async def _apply(self, correction: Correction) -> None:
+    async def _apply(self, correction: Correction, delta: Callable[[int], int]) -> None:
+        """``delta``: by how much, given the count that it meets. Where less is there, only that is taken: a zone holds
+        no less than nobody, and the correction that takes it back gives back no more.
+        """
         show = self._board.show
         if show is None:
             raise NotSo("No hay ningún evento abierto.")
         store = self._store
 
         def apply() -> tuple[dict[str, Occupancy], dict[str, dict[int, Stretch]], list[Correction]]:
-            return store.correct(show, correction), store.minutes(show), store.corrections(show)
+            # On the writer's thread: between this look and the correction nothing is stored.
+            count = store.occupancies(show)[correction.zone].count
+            right = replace(correction, delta=max(delta(count), -count))
+            return store.correct(show, right), store.minutes(show), store.corrections(show)
 
         try:
             async with asyncio.timeout(_PATIENCE):
