@@ -62,13 +62,14 @@ class Lateness(NamedTuple):
 class Signs:
     """How the world stands, asked whenever it is told: since when the database or the cameras' server does not answer.
 
-    ``waiting``: the batches read and not stored; ``pending``: how many events are in them.
+    ``waiting``: batches read and not stored; ``pending``: how many events those are; ``upcoming``: the next to watch.
     """
 
     database_down_since: Callable[[], datetime | None] = lambda: None
     link_down_since: Callable[[], datetime | None] = lambda: None
     waiting: Callable[[], Iterable[Batch]] = tuple
     pending: Callable[[], int] = lambda: 0
+    upcoming: Callable[[], ScheduledEvent | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,10 @@ class Board:
                 if state.failing_since is None:
                     well.append(known)
         return min(well) if well else max(all_known, default=None)
+
+    def known_until(self, feed: Feed, asked_until: datetime) -> datetime:
+        """Until when all of a feed was read. The close asks for all of it again: what was known is not lost by that."""
+        return max(asked_until, self._answered.get(feed, asked_until))
 
     def touched(self, since: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
         """The (zone, minute) and (door, minute) that changed after ``since``, a value of ``changes``."""

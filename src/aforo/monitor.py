@@ -179,6 +179,7 @@ class Monitor:
                 link_down_since=lambda: acc.link_down_since,
                 waiting=lambda: writer.waiting,
                 pending=lambda: writer.pending,
+                upcoming=lambda: self._agenda.next(self._clock.now()),
             )
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)

@@ -19,7 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
+from aforo.board import Phase
+from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
+from aforo.model import ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 
 UUID = "11111111-2222-4333-8444-{:012d}"
@@ -78,6 +81,23 @@ async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Pa
         assert state["event"]["name"] == "Millonarios – Santa Fe"
         assert await get(client, "/api/v1/zones") == state["zones"]
         assert await get(client, "/api/v1/doors") == state["doors"]
+
+
+async def test_the_next_event_is_told_and_the_close_takes_nothing_back(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage, browser(stage) as client:
+        assert (await get(client, "/api/v1/state"))["next"] is None
+        await stage.play(stage.at(420))
+        late = ScheduledEvent(stage.event.day, "Concierto", Window(stage.at(450), stage.at(600)))
+        stage.board.signs = replace(stage.board.signs, upcoming=lambda: late)
+        closing = Coverage(stage.event.window, timedelta(0))
+        closing.follow(stage.coverage.feeds, {})
+        stage.board.coverage, stage.board.phase = closing, Phase.CLOSING
+        stage.board.notify()
+        await asyncio.sleep(0.3)  # a state is made anew four times a second
+        state = await get(client, "/api/v1/state")
+        assert (state["next"]["name"], state["next"]["since"]) == ("Concierto", "2026-11-25T04:30:00Z")
+        assert {camera["behind"] for camera in state["trust"]["cameras"]} == {0}
+        assert state["trust"]["age"] == 0
 
 
 async def test_the_curves_are_there_again_after_a_restart(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from aforo.board import Board, Phase, undone_by
 from aforo.coverage import FeedState
-from aforo.model import ScheduledEvent
+from aforo.model import Feed, ScheduledEvent
 from aforo.series import MINUTE_MS, Door, Doors, Passed
 from aforo.web import schemas
 
@@ -15,12 +15,13 @@ _MOST_CORRECTIONS = 200  # told with the state; all of them are under /api/v1/co
 
 def state(board: Board, now: datetime, timezone: str, stale_after: float) -> schemas.State:
     """All but the curves."""
-    event = board.event
+    event, upcoming = board.event, board.signs.upcoming()
     return schemas.State(
         now=now,
         timezone=timezone,
         phase=board.phase.value,
         event=_event(event) if event else None,
+        next=_event(upcoming) if upcoming else None,
         evening=board.evening,
         series=board.changes,
         zones=zones(board, now),
@@ -148,17 +149,17 @@ def cameras(board: Board, now: datetime) -> list[schemas.CameraState]:
     """Every camera that is followed: a camera answers when all servers that know it do. Those in trouble first."""
     if board.coverage is None:
         return []
-    feeds: dict[str, list[FeedState]] = {}
+    feeds: dict[str, list[tuple[Feed, FeedState]]] = {}
     for feed, feed_state in board.coverage.feeds.items():
-        feeds.setdefault(feed.camera_id, []).append(feed_state)
+        feeds.setdefault(feed.camera_id, []).append((feed, feed_state))
     told = [_camera(camera_id, states, board, now) for camera_id, states in feeds.items()]
     return sorted(told, key=lambda camera: (camera.answers, -camera.behind, _natural(camera.name)))
 
 
-def _camera(camera_id: str, states: list[FeedState], board: Board, now: datetime) -> schemas.CameraState:
-    known = [one for one in states if not one.absent]
-    failing = [one.failing_since for one in known if one.failing_since is not None]
-    until = min(one.answered_until for one in known or states)
+def _camera(camera_id: str, feeds: list[tuple[Feed, FeedState]], board: Board, now: datetime) -> schemas.CameraState:
+    known = [(feed, one) for feed, one in feeds if not one.absent]
+    failing = [one.failing_since for _, one in known if one.failing_since is not None]
+    until = min(board.known_until(feed, one.answered_until) for feed, one in known or feeds)
     return schemas.CameraState(
         id=camera_id,
         name=board.camera_names.get(camera_id, "") or camera_id,

@@ -133,6 +133,7 @@ class State(Told):
     timezone: str
     phase: Literal["en espera", "en curso", "en cierre", "terminado"]
     event: EventState | None
+    next: EventState | None = Field(description="El próximo evento del programa")
     evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
     series: int = Field(description="Versión de las series")
     zones: list[ZoneState]
