@@ -1,5 +1,7 @@
-"""Rows of which some are refused: parted until the refused ones stand alone, or none but they are left. Pure."""
+"""Rows of which some are refused: parted until the refused ones stand alone, or tries have run out. No I/O."""
 
+import random
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -18,42 +20,68 @@ class Refused(NamedTuple):
     entries: list[Entry]
 
 
-def write_apart(entries: Iterable[Entry], attempt: Attempt) -> list[Refused]:
-    """Let ``attempt`` write all rows but those that it refuses (StoreRejectedRow); returns these, by reason."""
-    # What makes a table refuse a row is mostly what the row says: what says the same stays together.
-    owed = sorted(entries, key=lambda entry: (entry.source, entry))
+def write_apart(entries: Iterable[Entry], attempt: Attempt, most_tries: int | None = None) -> list[Refused]:
+    """Let ``attempt`` write all rows but those that it refuses (StoreRejectedRow); returns these, by reason.
+
+    It is called ``most_tries`` times at most (by default some for each doubling of the rows, hardly ever more than
+    there are rows): rows that are still together with a refused one by then count as refused with it.
+    """
+    # What makes a table refuse a row is mostly what the row says: what says the same stays together. In another order
+    # each time, so that rows which were given up with a refused one do not always meet the same one.
+    place: defaultdict[int, float] = defaultdict(random.random)
+    owed = sorted(entries, key=lambda entry: (place[entry.source], entry))
+    tries = _Tries(attempt, most_tries or min(len(owed) + 2, 8 * len(owed).bit_length() + 8))
     found: dict[str, Refused] = {}
-    reason = _tried(owed, attempt)
-    for one in _parted(owed, reason, attempt) if reason is not None else ():
-        found.setdefault(one.reason, Refused(one.reason, [])).entries.extend(one.entries)
+    waiting = deque([(owed, "")] if owed else [])
+    while waiting:  # in breadth: whoever is refused much must not use up the tries of the others
+        some, why = waiting.popleft()
+        reason = tries.refusal(some) if tries.left else why
+        if reason is None:
+            continue
+        reasons = _hopeless(some, reason, tries)
+        if reasons is None:
+            middle = len(some) // 2
+            waiting.extend([(some[:middle], reason), (some[middle:], reason)])
+            continue
+        for entry in some:
+            found.setdefault(reasons[entry.source], Refused(reasons[entry.source], [])).entries.append(entry)
     return list(found.values())
 
 
-def _parted(refused: list[Entry], reason: str, attempt: Attempt) -> list[Refused]:
-    if len(refused) == 1:
-        return [Refused(reason, refused)]
-    middle = len(refused) // 2
-    halves = [(half, _tried(half, attempt)) for half in (refused[:middle], refused[middle:])]
-    if all(why is not None for _, why in halves) and _hopeless(refused, attempt):
-        return [Refused(reason, refused)]
-    return [one for half, why in halves if why is not None for one in _parted(half, why, attempt)]
+class _Tries:
+    """An attempt, so many times."""
+
+    def __init__(self, attempt: Attempt, most: int) -> None:
+        self._attempt = attempt
+        self.left = most
+
+    def refusal(self, entries: Sequence[Entry]) -> str | None:
+        """Why they were refused; None where they were written."""
+        self.left -= 1
+        try:
+            self._attempt(entries)
+        except StoreRejectedRow as error:
+            return str(error)
+        return None
 
 
-def _hopeless(refused: list[Entry], attempt: Attempt) -> bool:
-    """Whether all of them are refused, by the first and the last row of each source: a try for each row takes long."""
+def _hopeless(refused: list[Entry], reason: str, tries: _Tries) -> dict[int, str] | None:
+    """Why each source is refused, where all of these rows are, or where tries have run out; else None.
+
+    It is judged by the first and the last row of each source: a try for each row takes long.
+    """
     ends: dict[int, list[Entry]] = {}
     for entry in refused:
-        ends.setdefault(entry.source, [entry])[1:] = [entry]
-    samples = [entry for pair in ends.values() for entry in pair]
-    return len(samples) <= _MOST_SAMPLES and all(_tried([entry], attempt) is not None for entry in samples)
-
-
-def _tried(entries: Sequence[Entry], attempt: Attempt) -> str | None:
-    """Why they were refused; None where they were written."""
-    if not entries:
+        ends[entry.source] = [*ends.get(entry.source, ())[:1], entry]
+    if len(refused) == 1 or not tries.left:
+        return dict.fromkeys(ends, reason)
+    if sum(map(len, ends.values())) > min(_MOST_SAMPLES, tries.left):
         return None
-    try:
-        attempt(entries)
-    except StoreRejectedRow as error:
-        return str(error)
-    return None
+    reasons: dict[int, str] = {}
+    for source, samples in ends.items():
+        for entry in samples:
+            said = tries.refusal([entry])
+            if said is None:
+                return None
+            reasons[source] = said
+    return reasons

@@ -6,7 +6,7 @@ in mid-transaction throws it away.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -44,6 +44,10 @@ class Book:
     def occupancies(self, zones: Iterable[Zone]) -> dict[str, Occupancy]:
         """Each zone's aforo."""
         return {zone.name: self._whole(zone.name).occupancy(zone.name, zone.initial) for zone in zones}
+
+    def has(self, occurred_ms: int) -> bool:
+        """Whether that instant is in its window."""
+        return self.since_ms <= occurred_ms < self.until_ms
 
     def curve(self, zone: str) -> Curve:
         """The zone's minutes."""
@@ -146,6 +150,18 @@ class Books:
         for row in rows:
             found[row.zone].append(book.correction_step(row.id, row.delta, row.at_ms))
         book.corrections = dict(found)
+
+    def hand_over(
+        self, connection: Connection, show_ids: Collection[int], book: Book, since_ms: int, until_ms: int
+    ) -> set[int]:
+        """The corrections of those shows in ``[since_ms, until_ms)`` belong to another; returns whose there were."""
+        table = tables.corrections
+        mine = (table.c.show_id.in_(show_ids), table.c.at_ms >= since_ms, table.c.at_ms < until_ms)
+        givers = set(connection.scalars(select(table.c.show_id).where(*mine)))
+        if givers:
+            connection.execute(table.update().where(*mine).values(show_id=book.show_id))
+            self.read_corrections(connection, book)
+        return givers
 
     def move_checkpoints(self, connection: Connection, book: Book, until: Mapping[Feed, int]) -> bool:
         """Let checkpoints advance, never go back; tells whether any did."""

@@ -38,8 +38,13 @@ class Names:
             _log.error("%s Las filas ya guardadas conservan el nombre de evento que tenían.", error)
         self._left_out = True
 
-    def follow(self, connection: Connection, before: ScheduledEvent, after: ScheduledEvent) -> None:
-        """A show is edited: its rows follow its name and its window. Raises NameRefused or ZoneRefused."""
+    def follow(
+        self, connection: Connection, before: ScheduledEvent, after: ScheduledEvent, *, shared: bool = False
+    ) -> None:
+        """A show is edited: its rows follow its name and its window. Raises NameRefused or ZoneRefused.
+
+        ``shared``: another show bears the old name too, and keeps the zones' rows.
+        """
         (since, until), (new_since, new_until) = (tuple(map(to_ms, event.window)) for event in (before, after))
         self.pass_on(connection, before.name, NOBODY, since, min(until, new_since))
         self.pass_on(connection, before.name, NOBODY, max(since, new_until), until)
@@ -47,7 +52,7 @@ class Names:
         if before.window != after.window:
             # Last: a column that rounds to seconds or minutes shows both sides of the end as the same time.
             self.pass_on(connection, NOBODY, after.name, new_since, new_until)
-        if before.name != after.name:
+        if before.name != after.name and not shared:
             self._zone_rows.rename(connection, before.name, after.name)
 
     def pass_on(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:

@@ -94,7 +94,7 @@ class Owed:
 
         for since_ms in transact(lambda connection, book: list(self._stretches(connection, book, REFUSED))):
             if failed < _MOST_TRIES:
-                write_apart(owed(since_ms), attempt)
+                write_apart(owed(since_ms), attempt, _MOST_TRIES - failed)
         return written, reason
 
     def _write(self, transact: Transact, some: Sequence[Entry], judge: Judge) -> int:

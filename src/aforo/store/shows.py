@@ -59,23 +59,28 @@ class Shows:
     ) -> tuple[Book, list[Book]]:
         """The show of that event: one stored already, as schedule and rules have it now, or a new one.
 
-        Also returns the shows that had to yield a part of their time to it.
+        Also returns other shows whose names the zones' tables hold for them now: such as yielded a part of their time
+        to it, or have a name that it had.
         """
-        found = self._adoptable(connection, event)
+        found, names = self._adoptable(connection, event), set[str]()
         if found is None:
             book = self._insert(connection, event, rules, opened_ms)
         else:
             book = self._books.open(connection, found)
+            names.add(book.event.name)
             if (book.event, book.rules) != (event, rules):
                 self._edit(connection, book, event, judge, rules)
         others = self._overlapping(connection, event)
         cut = [self._cut(connection, other, book, judge) for other, _ in others if other != book.show_id]
         if cut:
             book = self._books.open(connection, book.show_id)
-        if self._adopt_strays(connection, book) or cut:
+        strays = self._adopt_strays(connection, book, judge)
+        if strays is not None or cut:
+            self._owed.note(connection, book, judge)  # they may have come by other rules
             self._minutes.recount(connection, book, judge)
             self._books.turn_page(connection, book)
-        return book, cut
+        names.update(other.event.name for other in (*cut, *(strays or ())))
+        return book, self._latest_of(connection, names - {event.name})
 
     def close(self, connection: Connection, book: Book, now: datetime) -> None:
         """Note that the show is over and compared."""
@@ -98,7 +103,7 @@ class Shows:
         """Bring a stored show to what the schedule and the rules say now."""
         before, since_ms = book.event, to_ms(event.window.since)
         moved, judged_anew = before.window != event.window, book.rules != rules
-        self._names.follow(connection, before, event)
+        self._names.follow(connection, before, event, shared=self._has_namesake(connection, book))
         if judged_anew or since_ms < book.since_ms:
             # They claim that all is stored since the old start, or by rules that left some of it out.
             self._books.clear_checkpoints(connection, book)
@@ -113,6 +118,7 @@ class Shows:
         book = self._books.open(connection, show_id)
         since_ms, until_ms = max(book.since_ms, winner.since_ms), min(book.until_ms, winner.until_ms)
         self._ledger.hand_over(connection, book, winner, since_ms, until_ms)
+        self._books.hand_over(connection, {book.show_id}, winner, since_ms, until_ms)
         before = book.event
         since, until = before.window
         if since < winner.event.window.since:
@@ -128,20 +134,26 @@ class Shows:
             self.close(connection, book, window.until)
         return book
 
-    def _adopt_strays(self, connection: Connection, book: Book) -> bool:
-        """Take the events in the show's time that were stored for shows which no longer have it; tells if any were.
+    def _adopt_strays(self, connection: Connection, book: Book, judge: Judge) -> list[Book] | None:
+        """Take the events in the show's time that were stored for shows which no longer have it; None: there are none.
 
-        The schedule cut another show short, or split it, after they were stored.
+        The schedule cut another show short, or split it, after they were stored. Returns the shows that had to give a
+        correction too: it counted at their end.
         """
         strays = self._ledger.owners(connection, book) - {book.show_id}
         if not strays:
-            return False
+            return None
         names = connection.scalars(select(tables.shows.c.name).where(tables.shows.c.id.in_(strays))).all()
         for name in {NOBODY, *names}:
             self._names.pass_on(connection, name, book.event.name, book.since_ms, book.until_ms)
         self._ledger.adopt(connection, book)
+        givers = self._books.hand_over(connection, strays, book, book.since_ms, book.until_ms)
         book.forget_steps()
-        return True
+        others = [self._books.open(connection, show_id) for show_id in givers]
+        for other in others:
+            self._minutes.recount(connection, other, judge)
+            self._books.turn_page(connection, other)
+        return others
 
     def _adoptable(self, connection: Connection, event: ScheduledEvent) -> int | None:
         """The stored show that is this one, edited: of the same name, or with most of its time."""
@@ -165,6 +177,20 @@ class Shows:
             (row.id, ScheduledEvent(event.day, row.name, Window(from_ms(row.starts_ms), from_ms(row.ends_ms))))
             for row in rows
         ]
+
+    def _has_namesake(self, connection: Connection, book: Book) -> bool:
+        """Whether another show bears that show's name: the zones' tables have one row for both."""
+        shows = tables.shows.c
+        query = select(func.count()).where(shows.name == book.event.name, shows.id != book.show_id)
+        return bool(connection.scalar(query))
+
+    def _latest_of(self, connection: Connection, names: set[str]) -> list[Book]:
+        """The latest show of each of those names, rather one that has time at all."""
+        if not names:
+            return []
+        rows = connection.execute(select(tables.shows).where(tables.shows.c.name.in_(names))).all()
+        rows = sorted(rows, key=lambda row: (row.starts_ms < row.ends_ms, row.starts_ms, row.id))
+        return [self._books.open(connection, show_id) for show_id in {row.name: row.id for row in rows}.values()]
 
     def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> Book:
         show_id = (connection.scalar(select(func.max(tables.shows.c.id))) or 0) + 1

@@ -93,8 +93,8 @@ class Store:
         opened_ms = to_ms(event.window.since if now is None else now)
 
         def work(connection: Connection) -> Show:
-            book, cut = self._shows.open(connection, event, verdict, rules, opened_ms)
-            for other in (*cut, book):
+            book, others = self._shows.open(connection, event, verdict, rules, opened_ms)
+            for other in (*others, book):
                 self._zone_rows.write(connection, other)
             return Show(
                 id=book.show_id,
@@ -118,8 +118,10 @@ class Store:
 
         def work(connection: Connection) -> Stored:
             book = self._open_book(connection, show)
-            new = self._ledger.new(connection, batch.events) if batch.events else {}
-            until = {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
+            events, until = batch.events, {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
+            if book.event.window != show.event.window:  # edited by another process: this one has asked for another time
+                events, until = [one for one in events if book.has(to_ms(one.occurred_at))], {}
+            new = self._ledger.new(connection, events) if events else {}
             if self._books.move_checkpoints(connection, book, until) or new:
                 self._books.turn_page(connection, book)
             minutes: dict[str, dict[int, Stretch]] = {}
@@ -127,7 +129,7 @@ class Store:
                 steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
                 minutes = self._minutes.count(connection, book, steps, show.verdict)
                 self._zone_rows.write(connection, book, minutes)
-            already = len(batch.events) - len(new)
+            already = len(events) - len(new)
             return Stored(list(new.values()), already, book.occupancies(self._zones), minutes)
 
         return self._write(work, now)
@@ -151,7 +153,7 @@ class Store:
             return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
 
     def rebuild(self, show: Show) -> dict[str, Occupancy]:
-        """Count everything anew from the ledger; minutes and the zones' tables are rewritten where they differ."""
+        """Count everything anew from the ledger: minutes, the zones' tables, the history's rows that were refused."""
 
         def work(connection: Connection) -> dict[str, Occupancy]:
             book = self._open_book(connection, show)
@@ -160,7 +162,9 @@ class Store:
             self._zone_rows.write(connection, book)
             return book.occupancies(self._zones)
 
-        return self._write(work)
+        occupancies = self._write(work)
+        self._owed.write_all(self._on(show), show.verdict)
+        return occupancies
 
     def close_show(self, show: Show, now: datetime) -> None:
         """Note that the show is over and compared."""

@@ -1,0 +1,305 @@
+"""The schedule is edited while an evening runs: whatever was done to it, the store says what the last schedule says."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from tests.contract.stores import (
+    BOGOTA,
+    ENTRADA,
+    INGRESO,
+    MINUTE_MS,
+    NORTE,
+    PUERTA,
+    SALIDA,
+    START,
+    SUR,
+    Database,
+    add,
+    at,
+    naive,
+    names,
+    opened,
+    rules,
+    show_at,
+    urls,
+)
+
+from aforo.model import AccEvent, Feed, ScheduledEvent
+from aforo.occupancy import Stretch
+from aforo.store import Correction, Show, Store
+
+_FEED = Feed("S1", "CAM1")
+_HOUR = 60  # minutes that the edited evening has
+_TABLES = {NORTE: "Aforo_parqueadero", SUR: "Aforo_parqueadero_SUR"}
+
+
+@pytest.fixture(params=names())
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each database in turn, empty."""
+    made = Database(urls(tmp_path)[request.param])
+    made.clear()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return database.store()
+
+
+def event(name: str, since: float, until: float, day: int = 0) -> ScheduledEvent:
+    """An event of that day, from and until so many minutes after 16:00."""
+    return show_at(day, name=name, shift=since / 60, hours=(until - since) / 60)
+
+
+def door(minute: float, this_id: str, name: str = PUERTA) -> AccEvent:
+    return at(round(minute * MINUTE_MS), this_id, name)
+
+
+def named(database: Database) -> list[tuple[str, str]]:
+    """The history's rows: time of day, and whose they are."""
+    return [(row[4][11:16], row[5]) for row in sorted(database.history(), key=lambda row: row[4])]
+
+
+# Cut, split, renamed.
+
+
+def test_one_event_is_made_two_after_its_events_were_stored(database: Database, store: Store) -> None:
+    whole = opened(store, event("Festival", 0, 120))
+    events = [door(10, "1", ENTRADA), door(20, "2"), door(65, "3", ENTRADA), door(66, "4", ENTRADA), door(70, "5")]
+    add(store, whole, *events, until={_FEED: START + timedelta(minutes=80)})
+    first, second = opened(store, event("Festival", 0, 60)), opened(store, event("Cierre", 60, 120))
+    assert (first.id, first.occupancies[NORTE].count, second.occupancies[NORTE].count) == (whole.id, 1, 2)
+    assert (sum(store.counts(first).values()), sum(store.counts(second).values())) == (2, 3)
+    assert second.checkpoints == {}
+    assert named(database) == [("16:20", "Festival"), ("17:10", "Cierre")]
+    assert database.aforo() == {"Festival": 1, "Cierre": 2}
+    assert store.rebuild(second) == second.occupancies
+    assert add(store, second, *events[2:]).already == 3
+
+
+def test_rows_lose_their_name_with_the_time_and_get_it_back(database: Database, store: Store) -> None:
+    show = opened(store, event("Final", 0, 120))
+    add(store, show, door(10, "1"), door(50, "2"), door(90, "3"))
+    shorter = opened(store, event("Final", 30, 60))
+    assert named(database) == [("16:10", ""), ("16:50", "Final"), ("17:30", "")]
+    assert store.history_count(shorter) == 1
+    assert store.history_count(opened(store, event("Final", 0, 120))) == 3
+    assert [name for _, name in named(database)] == ["Final"] * 3
+
+
+def test_a_renamed_and_shortened_event_keeps_what_is_left(database: Database, store: Store) -> None:
+    show = opened(store, event("Ensayo", 0, 120))
+    add(store, show, door(10, "1", ENTRADA), door(10, "2"), door(90, "3", ENTRADA), door(90, "4"))
+    renamed = opened(store, event("Concierto", 0, 60))
+    assert (renamed.id, database.aforo(), named(database)) == (
+        show.id, {"Concierto": 1}, [("16:10", "Concierto"), ("17:30", "")],
+    )  # fmt: skip
+
+
+def test_two_events_of_a_date_swap_their_names(database: Database, store: Store) -> None:
+    early, late = opened(store, event("Uno", 0, 60)), opened(store, event("Dos", 90, 150))
+    add(store, early, door(10, "1", ENTRADA), door(11, "2"))
+    add(store, late, door(100, "3", ENTRADA), door(101, "4", ENTRADA), door(102, "5"))
+    assert [opened(store, event("Dos", 0, 60)).id, opened(store, event("Uno", 90, 150)).id] == [early.id, late.id]
+    assert database.aforo() == {"Dos": 1, "Uno": 2}
+    assert named(database) == [("16:11", "Dos"), ("17:42", "Uno")]
+
+
+def test_an_event_is_put_off_and_another_takes_its_place(database: Database, store: Store) -> None:
+    before = opened(store, event("Partido", 0, 60))
+    add(store, before, door(10, "1", ENTRADA), door(11, "2"))
+    put_off = opened(store, event("Partido", 90, 150))
+    add(store, put_off, door(100, "3", ENTRADA), door(101, "4", ENTRADA))
+    assert put_off.id != before.id
+    instead = opened(store, event("Telonero", 0, 60))
+    assert (instead.id, instead.occupancies[NORTE].count) == (before.id, 1)
+    assert database.aforo() == {"Partido": 2, "Telonero": 1}
+    assert database.aforo("Aforo_parqueadero_SUR") == {"Partido": 0, "Telonero": 0}
+
+
+def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(database: Database, store: Store) -> None:
+    opened(store, event("Partido", 0, 60))
+    put_off = opened(store, event("Partido", 90, 150))
+    add(store, put_off, door(100, "3", ENTRADA))
+    opened(store, event("Telonero", 45, 80))
+    assert database.aforo() == {"Partido": 1, "Telonero": 0}
+
+
+def test_a_correction_follows_the_show_that_has_its_time(database: Database, store: Store) -> None:
+    whole = opened(store, event("Festival", 0, 120))
+    add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA))
+    for number, minute in enumerate((5, 80)):
+        moment = START + timedelta(minutes=minute)
+        store.correct(whole, Correction(f"c{number}", NORTE, 10, "conteo", "Ana", moment))
+    first, second = opened(store, event("Festival", 0, 60)), opened(store, event("Cierre", 60, 120))
+    assert (store.occupancies(first)[NORTE].count, second.occupancies[NORTE].count) == (11, 11)
+    assert database.aforo() == {"Festival": 11, "Cierre": 11}
+    assert [len(store.corrections(show)) for show in (first, second)] == [1, 1]
+    assert store.rebuild(second) == second.occupancies
+
+
+@pytest.mark.parametrize("cut_first", [False, True])
+def test_events_taken_from_a_show_of_other_rules_are_judged_anew(
+    database: Database, store: Store, cut_first: bool
+) -> None:
+    whole = opened(store, event("Festival", 0, 120))
+    add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA), door(91, "3"))
+    if cut_first:
+        opened(store, event("Festival", 0, 60))
+    second = opened(store, event("Cierre", 80, 220), rules(stored="PARQUEADERO"))
+    assert second.id != whole.id
+    assert named(database)[-2:] == [("17:30", "Cierre"), ("17:31", "Cierre")]
+    assert store.history_count(second) == 2
+    assert second.occupancies[NORTE].count == 1
+
+
+def test_another_process_with_the_schedule_of_before_takes_nothing_from_the_next_event(
+    database: Database, store: Store
+) -> None:
+    other = database.store()
+    stale = opened(other, event("Festival", 0, 120))
+    first, second = opened(store, event("Festival", 0, 60)), opened(store, event("Cierre", 60, 120))
+    late = [door(50, "1"), door(70, "2"), door(71, "3", ENTRADA)]
+    until = {_FEED: START + timedelta(minutes=80)}
+    assert len(add(other, stale, *late, until=until).new) == 1
+    assert len(add(store, second, *late[1:], until=until).new) == 2
+    assert store.occupancies(second)[NORTE].count == 1
+    assert named(database) == [("16:50", "Festival"), ("17:10", "Cierre")]
+    assert opened(store, event("Festival", 0, 60)).checkpoints == first.checkpoints == {}
+
+
+# Any edits, in any order.
+
+
+@dataclass
+class _Evening:
+    """One stadium's evening: what really happened in it, and a monitor that asks for it as checkpoints tell it to."""
+
+    store: Store
+    crowd: Sequence[AccEvent]
+    shows: list[Show] = field(default_factory=list)
+
+    def open(self, scheduled: ScheduledEvent) -> None:
+        self.shows.append(opened(self.store, scheduled))
+
+    def ask(self, part: float, *, back: int = 0) -> None:
+        """Ask on, up to some part of what is left of the show; ``back``: by a process behind in edits."""
+        show = self.shows[-1 - back % len(self.shows)]
+        since, until = show.event.window
+        asked = show.checkpoints.get(_FEED, since)
+        upto = asked + (until - asked) * part
+        new = [one for one in self.crowd if asked <= one.occurred_at < upto]
+        add(self.store, show, *new, until={_FEED: upto})
+        show.checkpoints[_FEED] = upto
+
+
+_schedules = st.builds(
+    lambda bounds, taken: [
+        (name, since, until)
+        for name, (since, until), there in zip(
+            taken[0], pairwise(sorted(bounds)), taken[1], strict=False
+        )
+        if there
+    ],
+    st.lists(st.sampled_from([*range(0, _HOUR + 1, 5), 7.5, 22.501]), min_size=2, max_size=4, unique=True),
+    st.tuples(st.permutations(["A", "B", "C"]), st.lists(st.booleans(), min_size=3, max_size=3)),
+)  # fmt: skip
+_happened = st.lists(
+    st.tuples(
+        st.one_of(
+            st.integers(0, _HOUR * MINUTE_MS - 1),
+            st.sampled_from([450_000, 900_000, 1_350_060, 1_800_000, 449_999, 899_999]),
+        ),
+        st.sampled_from([ENTRADA, SALIDA, INGRESO, PUERTA, PUERTA]),
+    ),
+    max_size=25,
+    unique_by=lambda one: one[0],
+)
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("edit"), _schedules),
+        st.tuples(st.just("open"), st.integers(0, 2)),
+        st.tuples(st.just("ask"), st.floats(0, 1), st.sampled_from([0, 0, 0, 1, 2])),
+    ),
+    max_size=14,
+)
+_days = iter(range(1, 100_000))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(happened=_happened, steps=_steps, last=_schedules, shared=st.booleans(), data=st.data())
+def test_whatever_was_edited_the_last_schedule_holds(
+    database: Database,
+    happened: list[tuple[int, str]],
+    steps: list[tuple[object, ...]],
+    last: list[tuple[str, float, float]],
+    shared: bool,
+    data: st.DataObject,
+) -> None:
+    assume(last)
+    day = next(_days)
+    crowd = [at(when, str(number), name, day=day) for number, (when, name) in enumerate(happened, 1)]
+    evening = _Evening(database.stores[0] if database.stores else database.store(), crowd)
+
+    def planned(schedule: object) -> list[ScheduledEvent]:
+        # Names come back on other days, or they don't.
+        return [event(name if shared else f"{name} {day}", since, until, day) for name, since, until in schedule]  # type: ignore[attr-defined]
+
+    schedule: list[ScheduledEvent] = []
+    for what, *more in steps:
+        if what == "edit":
+            schedule = planned(more[0])
+        elif what == "open" and schedule:
+            evening.open(schedule[int(str(more[0])) % len(schedule)])
+        elif what == "ask" and evening.shows:
+            evening.ask(float(str(more[0])), back=int(str(more[1])))
+    for scheduled in data.draw(st.permutations(planned(last))):
+        evening.open(scheduled)
+        evening.ask(1)
+    for scheduled in planned(last):
+        _assert_holds(database, evening, scheduled)
+
+
+def _assert_holds(database: Database, evening: _Evening, scheduled: ScheduledEvent) -> None:
+    store = evening.store
+    (show,) = [one for one in evening.shows[-3:] if one.event == scheduled][-1:]
+    inside = [one for one in evening.crowd if scheduled.window.since <= one.occurred_at < scheduled.window.until]
+    right = {zone: naive(inside, zone) for zone in (NORTE, SUR)}
+    curves = {zone: _curve(inside, zone) for zone in (NORTE, SUR)}
+    assert sorted(store.events(show)[0]) == sorted(inside)
+    assert (store.occupancies(show), store.minutes(show)) == (right, curves)
+    assert {zone: database.aforo(table)[scheduled.name] for zone, table in _TABLES.items()} == {
+        zone: occupancy.count for zone, occupancy in right.items()
+    }
+    doors = Counter(_wall(one.occurred_at) for one in inside if one.name == PUERTA)
+    since, until = map(_wall, scheduled.window)
+    rows = [(wall, name) for *_, wall, name in database.history() if since <= wall < until]
+    assert Counter(wall for wall, _ in rows) == doors
+    assert {name for _, name in rows} <= {scheduled.name}
+    assert store.history_count(show) == sum(doors.values())
+    assert (store.rebuild(show), store.minutes(show)) == (right, curves)
+
+
+def _curve(inside: Sequence[AccEvent], zone: str) -> dict[int, Stretch]:
+    moving = [
+        (int(one.occurred_at.timestamp() * 1000 + 0.5), movement.delta)
+        for one in sorted(inside, key=lambda one: one.occurred_at)
+        for movement in rules().verdict(one.name).movements
+        if movement.zone == zone
+    ]
+    return {
+        minute * MINUTE_MS: Stretch.of([delta for _, delta in run])
+        for minute, run in groupby(moving, key=lambda one: one[0] // MINUTE_MS)
+    }
+
+
+def _wall(instant: datetime) -> str:
+    return instant.astimezone(BOGOTA).replace(tzinfo=None).isoformat(" ", "milliseconds")

@@ -1,0 +1,94 @@
+"""Rows parted until the refused ones stand alone, and how many tries that may take."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aforo.errors import StoreRejectedRow
+from aforo.store.apart import write_apart
+from aforo.store.ledger import REFUSED, Entry
+
+
+class _Table:
+    """A table that takes all or nothing, and what is there already a second time."""
+
+    def __init__(self, bad: set[Entry]) -> None:
+        self.bad = bad
+        self.rows: set[Entry] = set()
+        self.tries = 0
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        self.tries += 1
+        if not self.bad.isdisjoint(entries):
+            raise StoreRejectedRow("cámara" if any(one.source in (1, 2) for one in self.bad & set(entries)) else "otra")
+        self.rows.update(entries)
+
+
+def _entries(sources: Sequence[int]) -> list[Entry]:
+    return [Entry(number, 1, str(number), source, REFUSED) for number, source in enumerate(sources)]
+
+
+_evenings = st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=60)
+
+
+@given(_evenings, st.none() | st.integers(1, 40))
+def test_each_row_is_written_or_told_of_and_a_refused_one_is_never_written(
+    evening: list[tuple[int, bool]], most: int | None
+) -> None:
+    entries = _entries([source for source, _ in evening])
+    table = _Table({entry for entry, (_, bad) in zip(entries, evening, strict=True) if bad})
+    told = [entry for refused in write_apart(entries, table.write, most) for entry in refused.entries]
+    assert len(told) == len(set(told))
+    assert table.rows | set(told) == set(entries)
+    assert table.bad <= set(told)
+    assert table.tries <= (len(entries) + 2 if most is None else most)
+
+
+@given(_evenings)
+def test_with_enough_tries_only_what_is_refused_stays_out(evening: list[tuple[int, bool]]) -> None:
+    bad_sources = {source for source, bad in evening if bad}
+    entries = _entries([source for source, _ in evening])
+    table = _Table({entry for entry in entries if entry.source in bad_sources})
+    refused = write_apart(entries, table.write, 10_000)
+    assert {entry for one in refused for entry in one.entries} == table.bad
+    assert table.rows == set(entries) - table.bad
+
+
+def test_one_row_among_thousands_is_found_in_some_tries() -> None:
+    entries = _entries([number % 40 for number in range(8_000)])
+    table = _Table({entries[4_321]})
+    (refused,) = write_apart(entries, table.write)
+    assert (refused.entries, refused.reason) == (
+        [entries[4_321]],
+        "cámara" if entries[4_321].source in (1, 2) else "otra",
+    )
+    assert len(table.rows) == 7_999
+    assert table.tries < 60
+
+
+def test_a_table_that_refuses_everything_is_not_asked_row_by_row() -> None:
+    for sources in (1, 6, 100, 8_000):
+        entries = _entries([number % sources for number in range(8_000)])
+        table = _Table(set(entries))
+        told = write_apart(entries, table.write)
+        assert sum(len(one.entries) for one in told) == 8_000
+        assert table.tries <= 120
+
+
+def test_what_was_given_up_for_want_of_tries_is_come_to_by_the_next_call() -> None:
+    entries = _entries(list(range(400)))
+    table = _Table({entry for entry in entries if entry.source % 20 == 0})
+    left = entries
+    for _ in range(40):
+        left = [entry for one in write_apart(left, table.write, 200) for entry in one.entries]
+        if set(left) == table.bad:
+            break
+    assert set(left) == table.bad
+
+
+def test_reasons_are_told_apart() -> None:
+    entries = _entries([1, 1, 7, 7, 9])
+    table = _Table({entries[0], entries[1], entries[4]})
+    told = {one.reason: sorted(one.entries) for one in write_apart(entries, table.write, 100)}
+    assert told == {"cámara": entries[:2], "otra": [entries[4]]}

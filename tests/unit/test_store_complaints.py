@@ -1,0 +1,43 @@
+"""What is told of refused rows."""
+
+from datetime import timedelta
+
+import pytest
+from tests.contract.stores import PUERTA, START, at
+
+from aforo.store.complaints import Complaints
+from aforo.store.owed import RefusedEvents
+
+
+def _refused(reason: str, number: int = 1) -> RefusedEvents:
+    return RefusedEvents(reason, number, at(10, "7", PUERTA, camera="MALA"))
+
+
+def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_the_first_of_a_reason_is_told_at_once_the_others_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    complaints = Complaints()
+    assert "MALA" in str(complaints.of(_refused("CHECK «a» con valor 'x1'"), START))
+    for minute in range(1, 10):
+        assert complaints.of(_refused(f"CHECK «b» con valor 'x{minute}'", 5), START + timedelta(minutes=minute)) is None
+    assert complaints.of(_refused("CHECK «a» con valor 'y'"), START + timedelta(minutes=10)) is not None
+    first, later = _messages(caplog)
+    assert "no admite este evento" in first
+    assert "no admite 46 eventos" in later
+
+
+def test_another_reason_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    complaints = Complaints()
+    for reason in ("demasiado largo", "clave repetida"):
+        assert complaints.of(_refused(reason, 3), START) is not None
+    assert ["demasiado largo" in text for text in _messages(caplog)] == [True, False]
+
+
+def test_reasons_without_end_are_told_together(caplog: pytest.LogCaptureFixture) -> None:
+    complaints = Complaints()
+    for number in range(500):
+        letters = "".join(chr(97 + int(digit)) for digit in str(number))
+        complaints.of(_refused(f"motivo {letters}"), START)
+    assert len(caplog.records) == 51
