@@ -168,6 +168,17 @@ def test_checkpoints_never_go_back(database: Database, store: Store) -> None:
     assert opened(database.store()).checkpoints == {feed: late, other: early}
 
 
+def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Database, store: Store) -> None:
+    show = opened(store)
+    feeds = [Feed("S" * 300, "CAM1"), Feed("S" * 299 + "T", "CAM1"), Feed("S1", "ñ" * 200), Feed("S1", "CAM1")]
+    add(store, show, until=dict.fromkeys(feeds, START))
+    later = START + timedelta(minutes=3)
+    add(store, show, until=dict.fromkeys(feeds[:2], later))
+    assert sorted(opened(database.store()).checkpoints.values()) == [START, START, later, later]
+    add(store, show, until=dict.fromkeys(feeds, later))
+    assert set(opened(database.store()).checkpoints.values()) == {later}
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_two_stores_at_once_store_each_event_once(database: Database, seed: int) -> None:
     events = crowd(400, seed)

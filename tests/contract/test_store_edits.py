@@ -133,6 +133,14 @@ def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(datab
     assert database.aforo() == {"Partido": 1, "Telonero": 0}
 
 
+def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: Database, store: Store) -> None:
+    opened(store, event("Partido", 60, 120))
+    brought_forward = opened(store, event("Partido", 0, 30))
+    add(store, brought_forward, door(10, "1", ENTRADA))
+    opened(store, event("Telonero", 40, 100))
+    assert database.aforo() == {"Partido": 1, "Telonero": 0}
+
+
 def test_a_correction_follows_the_show_that_has_its_time(database: Database, store: Store) -> None:
     whole = opened(store, event("Festival", 0, 120))
     add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA))

@@ -97,6 +97,52 @@ async def test_waits_while_the_database_is_locked_and_says_so_once(
     assert clock.slept[4] > clock.slept[0]
 
 
+async def test_reads_that_work_do_not_end_an_outage_of_the_writes(
+    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock: Any = writer._clock
+    store = database.stores[0]
+    with _locked(database):
+        await writer.put(batch(at(10, "1")))
+        for failures in range(2, 8):
+            while len(clock.slept) < failures:
+                clock.waiting.clear()
+                await clock.waiting.wait()
+            assert await writer.call(store.notes) == []
+            assert writer.down_since is not None
+    await writer.drain()
+    assert writer.down_since is None
+    assert ["vuelve a responder" in record.getMessage() for record in caplog.records] == [False, True]
+    assert clock.slept[5] > clock.slept[0]
+    assert [note.kind for note in await writer.call(store.notes)] == ["database"]
+
+
+async def test_a_table_that_refuses_all_is_told_of_once_and_costs_neither_count_nor_checkpoint(
+    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.to_thread(
+        database.run,
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    told: list[Stored] = []
+    writer.on_stored = lambda _, stored: told.append(stored)
+    events = [at(10 * i, str(i), f"PUERTA {i}" if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 101)]
+    feed = Feed("S1", "CAM1")
+    for first in range(0, 100, 10):
+        await writer.put(batch(*events[first : first + 10], until={feed: events[first + 9].occurred_at}))
+    await writer.drain()
+    assert sorted(event for stored in told for event in stored.new) == sorted(events)
+    assert await asyncio.to_thread(database.aforo) == {"Concierto Ñandú": 50}
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
+    show = writer._show
+    assert show is not None
+    assert len(await writer.call(database.stores[0].notes, show, "row")) == 1
+    await asyncio.to_thread(database.run, "DROP TRIGGER refuse")
+    show = await writer.show(show_at(), rules().verdict, rules().fingerprint)
+    assert show.checkpoints == {feed: events[-1].occurred_at}
+    assert await writer.call(database.stores[0].history_count, show) == 50
+
+
 async def test_a_short_lock_is_no_outage(database: Database, writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
     clock: Any = writer._clock
     with _locked(database):

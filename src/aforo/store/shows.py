@@ -59,15 +59,13 @@ class Shows:
     ) -> tuple[Book, list[Book]]:
         """The show of that event: one stored already, as schedule and rules have it now, or a new one.
 
-        Also returns other shows whose names the zones' tables hold for them now: such as yielded a part of their time
-        to it, or have a name that it had.
+        Also returns the shows that had to yield a part of their time to it, and whose rows in the zones' tables follow.
         """
-        found, names = self._adoptable(connection, event), set[str]()
+        found = self._adoptable(connection, event)
         if found is None:
             book = self._insert(connection, event, rules, opened_ms)
         else:
             book = self._books.open(connection, found)
-            names.add(book.event.name)
             if (book.event, book.rules) != (event, rules):
                 self._edit(connection, book, event, judge, rules)
         others = self._overlapping(connection, event)
@@ -79,8 +77,8 @@ class Shows:
             self._owed.note(connection, book, judge)  # they may have come by other rules
             self._minutes.recount(connection, book, judge)
             self._books.turn_page(connection, book)
-        names.update(other.event.name for other in (*cut, *(strays or ())))
-        return book, self._latest_of(connection, names - {event.name})
+        # The row of a name that several shows have belongs to the one that was opened last.
+        return book, [one for one in (*cut, *(strays or ())) if not self._has_namesake(connection, one)]
 
     def close(self, connection: Connection, book: Book, now: datetime) -> None:
         """Note that the show is over and compared."""
@@ -181,16 +179,8 @@ class Shows:
     def _has_namesake(self, connection: Connection, book: Book) -> bool:
         """Whether another show bears that show's name: the zones' tables have one row for both."""
         shows = tables.shows.c
-        query = select(func.count()).where(shows.name == book.event.name, shows.id != book.show_id)
-        return bool(connection.scalar(query))
-
-    def _latest_of(self, connection: Connection, names: set[str]) -> list[Book]:
-        """The latest show of each of those names, rather one that has time at all."""
-        if not names:
-            return []
-        rows = connection.execute(select(tables.shows).where(tables.shows.c.name.in_(names))).all()
-        rows = sorted(rows, key=lambda row: (row.starts_ms < row.ends_ms, row.starts_ms, row.id))
-        return [self._books.open(connection, show_id) for show_id in {row.name: row.id for row in rows}.values()]
+        alike = (shows.name == book.event.name, shows.id != book.show_id, shows.starts_ms < shows.ends_ms)
+        return bool(connection.scalar(select(func.count()).where(*alike)))
 
     def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> Book:
         show_id = (connection.scalar(select(func.max(tables.shows.c.id))) or 0) + 1

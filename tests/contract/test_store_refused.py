@@ -1,0 +1,213 @@
+"""What the stadium's tables refuse: a name, a row, all rows. It costs neither the count nor a transaction per event."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as listening
+from tests.contract.stores import (
+    ENTRADA,
+    HISTORY,
+    MINUTE_MS,
+    NORTE,
+    PUERTA,
+    START,
+    Database,
+    add,
+    at,
+    batch,
+    names,
+    opened,
+    show_at,
+    urls,
+)
+
+from aforo.model import AccEvent
+from aforo.store import Store
+
+
+@pytest.fixture(params=names())
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each database in turn, empty."""
+    made = Database(urls(tmp_path)[request.param])
+    made.clear()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return database.store()
+
+
+def refuse(database: Database, table: str, column: str, which: str, *verbs: str) -> None:
+    """Let a table refuse the rows whose column is so, as it is inserted or updated."""
+    for verb in verbs or ("INSERT", "UPDATE"):
+        name = f"refuse_{table}_{verb}"
+        if database.sqlite:
+            database.run(
+                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN NEW.{column} {which}"
+                " BEGIN SELECT RAISE(ABORT, 'no se admite'); END"
+            )
+        else:
+            database.run(
+                f"CREATE TRIGGER {name} ON {table} AFTER {verb} AS BEGIN"
+                f" IF EXISTS (SELECT 1 FROM inserted WHERE {column} {which})"
+                " BEGIN THROW 50001, 'no se admite', 1; END END"
+            )
+
+
+def allow(database: Database, table: str, *verbs: str) -> None:
+    """Let it take them again."""
+    for verb in verbs or ("INSERT", "UPDATE"):
+        database.run(f"DROP TRIGGER refuse_{table}_{verb}")
+
+
+@contextmanager
+def transactions() -> Iterator[list[str]]:
+    """The commits and rollbacks meanwhile, of whichever engine."""
+    ended: list[str] = []
+
+    def commit(_connection: object) -> None:
+        ended.append("commit")
+
+    def rollback(_connection: object) -> None:
+        ended.append("rollback")
+
+    listening.listen(Engine, "commit", commit)
+    listening.listen(Engine, "rollback", rollback)
+    try:
+        yield ended
+    finally:
+        listening.remove(Engine, "commit", commit)
+        listening.remove(Engine, "rollback", rollback)
+
+
+def doors(number: int, sources: int) -> list[AccEvent]:
+    """So many people at so many doors, one of them a second."""
+    return [at(1_000 * i, str(i), f"PUERTA {i % sources}") for i in range(1, number + 1)]
+
+
+def wanted(database: Database) -> list[str]:
+    return [row[-1] for row in database.history()]
+
+
+# Names.
+
+
+def test_a_history_that_refuses_a_name_keeps_the_old_one_and_holds_up_nothing(
+    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2", PUERTA))
+    refuse(database, HISTORY, "nombre_evento", "= 'Otro nombre'", "UPDATE")
+    renamed = opened(store, show_at(name="Otro nombre"))
+    assert (renamed.id, renamed.event.name) == (show.id, "Otro nombre")
+    assert (database.aforo(), wanted(database)) == ({"Otro nombre": 1}, ["Concierto Ñandú"])
+    assert add(store, renamed, at(30, "3"), at(40, "4", PUERTA)).occupancies[NORTE].count == 2
+    opened(store, show_at(name="Otro nombre", hours=6))
+    told = [record.getMessage() for record in caplog.records if "conservan el nombre" in record.getMessage()]
+    assert len(told) == 1
+
+
+def test_a_zones_table_that_refuses_a_name_holds_up_neither_history_nor_the_other_zone(
+    database: Database, store: Store
+) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2", PUERTA))
+    refuse(database, "Aforo_parqueadero", "evento", "= 'Otro nombre'")
+    renamed = opened(store, show_at(name="Otro nombre"))
+    assert add(store, renamed, at(30, "3")).occupancies[NORTE].count == 2
+    assert database.aforo() == {"Concierto Ñandú": 1}
+    assert database.aforo("Aforo_parqueadero_SUR") == {"Otro nombre": 0}
+    assert wanted(database) == ["Otro nombre"]
+    allow(database, "Aforo_parqueadero")
+    opened(store, show_at(name="Otro nombre"))
+    assert database.aforo()["Otro nombre"] == 2
+
+
+def test_a_history_that_lets_nothing_be_changed_still_follows_a_split_in_what_is_counted(
+    database: Database, store: Store
+) -> None:
+    show = opened(store, show_at(name="Festival", hours=2))
+    add(store, show, at(10, "1"), at(90 * MINUTE_MS, "2"), at(91 * MINUTE_MS, "3", PUERTA))
+    refuse(database, HISTORY, "cameraId", "IS NOT NULL", "UPDATE")
+    first = opened(store, show_at(name="Festival", hours=1))
+    second = opened(store, show_at(name="Cierre", shift=1, hours=1))
+    assert [store.occupancies(one)[NORTE].count for one in (first, second)] == [1, 1]
+    assert [sum(store.counts(one).values()) for one in (first, second)] == [1, 2]
+    assert database.aforo() == {"Festival": 1, "Cierre": 1}
+    assert wanted(database) == ["Festival"]
+    allow(database, HISTORY, "UPDATE")
+    add(store, second, at(92 * MINUTE_MS, "4", PUERTA))
+    assert wanted(database) == ["Festival", "Cierre"]
+
+
+# Rows.
+
+
+@pytest.mark.parametrize("sources", [1, 100])
+def test_a_history_that_refuses_every_row_costs_no_transaction_per_event(
+    database: Database, store: Store, sources: int
+) -> None:
+    events = doors(200, sources)
+    show = opened(store)
+    refuse(database, HISTORY, "cameraId", "IS NOT NULL", "INSERT")
+    with transactions() as ended:
+        stored = store.add(show, batch(*events, at(5, "x", ENTRADA)), START, history=False)
+        refused = store.write_history(show, stored.new)
+    assert len(ended) < (12 if sources == 1 else 90)
+    assert (len(stored.new), stored.occupancies[NORTE].count) == (201, 1)
+    assert sum(one.number for one in refused) == 200
+    assert (sum(store.counts(show).values()), database.history()) == (201, [])
+    allow(database, HISTORY, "INSERT")
+    store.rebuild(show)
+    assert store.history_count(show) == len(database.history()) == 200
+    assert store.write_history(show, stored.new) == []
+    store.rebuild(show)
+    assert store.history_count(show) == 200
+
+
+def test_what_a_history_refuses_is_told_by_reason_and_all_else_is_written(database: Database, store: Store) -> None:
+    events = doors(60, 20)
+    bad = [event for event in events if event.name == "PUERTA 7"]
+    show = opened(store)
+    refuse(database, HISTORY, "analyticEventName", "= 'PUERTA 7'", "INSERT")
+    stored = store.add(show, batch(*events), START, history=False)
+    (refused,) = store.write_history(show, stored.new)
+    assert (refused.number, refused.first) == (len(bad), bad[0])
+    assert store.history_count(show) == 60 - len(bad)
+    # Opened again, it is tried once more: in vain, and without doubling the others.
+    again = opened(database.store())
+    assert store.history_count(again) == 60 - len(bad)
+    allow(database, HISTORY, "INSERT")
+    assert store.history_count(opened(database.store())) == 60
+
+
+# Before the evening.
+
+
+def test_a_rehearsal_tells_of_the_names_that_a_table_refuses_and_leaves_nothing_behind(
+    database: Database, store: Store
+) -> None:
+    opened(store)
+    refuse(database, HISTORY, "nombre_evento", "= 'Malo'")
+    refuse(database, "Aforo_parqueadero", "evento", "= 'Peor'")
+    before = (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR"))
+    found = database.store(opened=False).rehearse(["Bueno", "Malo", "Concierto Ñandú", "Peor", "Malo"])
+    assert set(found.refused) == {"Malo", "Peor"}
+    assert HISTORY in found.refused["Malo"]
+    assert "Aforo_parqueadero" in found.refused["Peor"]
+    assert found.keeps_names == ""
+    assert (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR")) == before
+    assert store.notes() == []
+
+
+def test_a_rehearsal_tells_of_a_history_whose_rows_cannot_be_renamed(database: Database, store: Store) -> None:
+    refuse(database, HISTORY, "cameraId", "IS NOT NULL", "UPDATE")
+    found = database.store(opened=False).rehearse(["Bueno"])
+    assert HISTORY in found.keeps_names
+    assert found.refused == {}
+    assert database.history() == []
