@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
@@ -20,7 +21,8 @@ from tests.flow.test_evenings import evening
 
 from aforo.errors import BadCommand
 from aforo.model import Matcher
-from aforo.report import acts
+from aforo.report import Act, acts
+from aforo.report.page import html
 from aforo.rules import Rules, zones_from
 from aforo.settings import DatabaseSettings, Settings
 from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
@@ -111,6 +113,12 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     assert page.count("<svg") == 4
     for outside in ("http://", "https://", "<script", "<link", "@import", "src="):
         assert outside not in page.replace("http://www.w3.org/", ""), outside
+    assert "lo de ese rato se recuperó después" in page
+    (whole,) = (tmp_path / "informes").glob("*.json")
+    incomplete = replace(msgspec.json.decode(whole.read_bytes(), type=Act), complete=False)
+    assert "lo de ese rato puede faltar" in await asyncio.to_thread(html, incomplete), (
+        "an act promises nothing that was not compared"
+    )
 
 
 def lasting(incident: dict[str, Any]) -> timedelta:

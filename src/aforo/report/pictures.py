@@ -117,7 +117,8 @@ def _bars(axes: "Axes", flows: Sequence[Flow]) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axes.set_ylabel("cada 5 min")
     axes.grid(axis="y", color=_GRID, lw=0.6)
-    axes.legend(loc="upper right", frameon=False, ncols=2, fontsize=7.5, borderaxespad=0, handlelength=1)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.02), frameon=False, ncols=2, fontsize=7.5, borderaxespad=0,
+                handlelength=1)  # fmt: skip  # above: a bar may reach the top wherever it stands
 
 
 def _clock_axis(axes: "Axes", act: Act) -> None:
