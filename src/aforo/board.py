@@ -237,19 +237,19 @@ class Board:
         return self._series(zone).count(int(instant.timestamp() * 1000), pending)
 
     def as_of(self) -> datetime | None:
-        """Until when the count is known: all cameras that answer have been asked, and what they said is counted."""
+        """Until when the count is known: what all cameras said until then is counted.
+
+        A camera that fails by itself is not waited for; one that fails together with most others is.
+        """
         if self.coverage is None or self.event is None:
             return None
-        well, all_known = [], []
+        known = {}
         for feed, state in self.coverage.feeds.items():
-            known = self._answered.get(feed, self.event.window.since)
+            known[feed] = self._answered.get(feed, self.event.window.since)
             if self.pending.active:
-                known = max(known, state.answered_until)
-            if not state.absent:
-                all_known.append(known)
-                if state.failing_since is None:
-                    well.append(known)
-        return min(well) if well else max(all_known, default=None)
+                known[feed] = max(known[feed], state.answered_until)
+        waited_for = [known[feed] for feed in self.coverage.waited_for()]
+        return min(waited_for) if waited_for else max(known.values(), default=self.event.window.since)
 
     def known_until(self, feed: Feed, asked_until: datetime) -> datetime:
         """Until when all of a feed was read. The close asks for all of it again: what was known is not lost by that."""

@@ -99,8 +99,11 @@ class Chronicle:
             self._beating = self._do(self._beat(show))
 
     def _untold(self, down: Mapping[Subject, object]) -> Set[Subject]:
-        """While the server is away nothing is known of its cameras."""
-        return self._outages.keys() if (ACC_AWAY, "") in down else frozenset()
+        """While the server is away nothing is known of its cameras, nor until each was asked after its return."""
+        if (ACC_AWAY, "") in down:
+            return self._outages.keys()
+        coverage = self._board.coverage
+        return {(CAMERA_AWAY, camera) for camera in coverage.silences()} if coverage else frozenset()
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
         """What does not answer now, since when and why. A camera is only told of while its server is there."""
@@ -110,10 +113,12 @@ class Chronicle:
             return
         coverage = self._board.coverage
         for feed, state in coverage.feeds.items() if coverage else ():
-            if state.failing_since is not None and not state.absent:
+            shared = state.failing_since if coverage and coverage.in_trouble(feed.server_id) else None
+            since = state.own_since or shared
+            if since is not None and not state.absent:
                 name = self._board.camera_names.get(feed.camera_id, "")
                 detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
-                yield (CAMERA_AWAY, feed.camera_id), (state.failing_since, detail)
+                yield (CAMERA_AWAY, feed.camera_id), (since, detail)
 
     async def _take_up(self, show: Show) -> None:
         """Another show: what was open before a restart goes on, or ends at the first look."""

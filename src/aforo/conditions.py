@@ -1,6 +1,6 @@
 """What to warn of, looked up on the board. Pure: ``now`` is an argument."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
@@ -60,17 +60,22 @@ def _zones(board: Board, levels: Levels, *, fresh: bool) -> Iterator[Condition]:
 
 
 def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
-    if board.coverage is None or not settings.camera_gone or board.signs.link_down_since() is not None:
+    """Each camera that does not answer though its server does. While that is away nothing is begun or ended."""
+    if board.coverage is None or not settings.camera_gone:
         return
-    for feed, state in board.coverage.feeds.items():
-        name = board.camera_names.get(feed.camera_id) or feed.camera_id
-        since = state.failing_since
-        if since is not None and board.coverage.woken_at is not None:
-            since = max(since, board.coverage.woken_at)  # while the server was away nobody could answer
-        gone = since is not None and now - since >= timedelta(seconds=settings.camera_gone)
-        if state.absent and feed.camera_id not in board.coverage.unknown_cameras():
-            continue  # another server of the site has it
-        yield Condition(Kind.CAMERA_GONE, name, gone if since is None or gone else None, f"No contesta: {name}.")
+    away = board.signs.link_down_since() is not None
+    silences = board.coverage.silences()
+    for camera in dict.fromkeys(feed.camera_id for feed in board.coverage.feeds):
+        name = board.camera_names.get(camera) or camera
+        gone = None if away else _gone(camera, silences, settings, now)
+        yield Condition(Kind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
+
+
+def _gone(camera: str, silences: Mapping[str, datetime | None], settings: AlertsSettings, now: datetime) -> bool | None:
+    if camera not in silences:
+        return False
+    since = silences[camera]
+    return True if since is not None and now - since >= timedelta(seconds=settings.camera_gone) else None
 
 
 def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:

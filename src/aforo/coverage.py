@@ -6,7 +6,7 @@ be asked alone, so that one camera's trouble never holds up the others.
 
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,8 @@ _FIRST_STRETCH = timedelta(minutes=15)  # how much of a catch-up is asked at onc
 _SHORTEST_STRETCH = timedelta(minutes=1)
 _BUSY = 6_000  # events in one answer above which the next stretch is halved: bounds memory and what a kill repeats
 _QUIET = 1_500  # events below which the next stretch is four times as long: fewer requests
+_FEW = 2  # cameras that may fail at once, each by itself, however few there are in all
+_GATHERS = timedelta(minutes=2)  # so long it may take until it shows that what fails is not one camera but the server
 
 
 class Ask(NamedTuple):
@@ -46,7 +48,9 @@ class Ask(NamedTuple):
 class FeedState:
     """How one feed stands: all before ``answered_until`` has been answered, the next window opens at ``ask_from``.
 
-    ``failing_since`` is None when it is well.
+    ``failing_since`` is None when it is well; ``own_since``: since when it fails by itself, while its server answers
+    for the others. A failure that it shares with most of them is the server's trouble, and says nothing of the camera.
+    ``failed_at``: the last failure.
     """
 
     answered_until: datetime
@@ -56,6 +60,8 @@ class FeedState:
     alone: bool = False
     failures: int = 0
     failing_since: datetime | None = None
+    own_since: datetime | None = None
+    failed_at: datetime | None = None
     resting_until: datetime | None = None
     error: AccError | None = None
 
@@ -68,7 +74,7 @@ class FeedState:
 class Coverage:
     """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late.
 
-    ``answers`` counts the questions that were answered; ``woken_at``: when the server came back the last time.
+    ``answers`` counts the questions that were answered.
     """
 
     def __init__(self, window: Window, overlap: timedelta, chance: random.Random | None = None) -> None:
@@ -78,7 +84,9 @@ class Coverage:
         self.feeds: dict[Feed, FeedState] = {}
         self.answers = 0
         self._epoch = 0
-        self.woken_at: datetime | None = None
+        self._away = False
+        self._in_trouble: set[str] = set()
+        self._well_since: dict[str, datetime] = {}
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
         """Follow exactly these feeds: new ones from their checkpoint or from the event's start; others are let go."""
@@ -101,6 +109,7 @@ class Coverage:
         self, horizon: datetime, now: datetime, together: Callable[[str], int], most: float = math.inf
     ) -> list[Ask]:
         """What to ask now, of ``most`` feeds, each marked as being asked; ``together``: how many a server takes."""
+        self._judge(now)
         alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
         asks = []
         for feed, state in self.feeds.items():
@@ -134,7 +143,8 @@ class Coverage:
                 recovered.append(feed)
             state.ask_from = ask.window.until
             state.answered_until = max(state.answered_until, ask.window.until)
-            state.failures, state.failing_since, state.resting_until, state.error = 0, None, None, None
+            state.failures, state.resting_until, state.error = 0, None, None
+            state.failing_since = state.own_since = state.failed_at = None
             state.alone = False
             if events > _BUSY:
                 state.stretch = max(_SHORTEST_STRETCH, state.stretch / 2)
@@ -164,7 +174,10 @@ class Coverage:
             if state.failing_since is None:
                 state.failing_since = now
                 fallen.append(feed)
+            if state.own_since is None and not self.in_trouble(feed.server_id):
+                state.own_since = now
             state.failures += 1
+            state.failed_at = now
             state.error = error
             state.resting_until = now + self._rest(state)
         return fallen
@@ -183,12 +196,50 @@ class Coverage:
             feed: state for feed, state in self.feeds.items() if state.answered_until < horizon and not state.absent
         }
 
+    def lost(self, now: datetime) -> None:
+        """The server does not answer at all: whatever fails until ``wake`` says nothing of a camera."""
+        if not self._away:
+            self._away = True
+            for server_id in {feed.server_id for feed in self.feeds}:
+                self._disown(server_id, now)
+
     def wake(self, now: datetime) -> None:
         """The server is back: nobody rests any longer."""
-        self.woken_at = now
+        self._away = False
+        self._well_since.update((feed.server_id, now) for feed in self.feeds)
         for state in self.feeds.values():
             if not state.absent:
                 state.resting_until = None
+
+    def in_trouble(self, server_id: str) -> bool:
+        """That server does not answer, or not for most of its cameras: who fails on it does not fail by itself."""
+        return self._away or server_id in self._in_trouble
+
+    def waited_for(self) -> list[Feed]:
+        """The feeds that the count waits for: all but cameras that fail by themselves, or are another server's."""
+        unknown = self.unknown_cameras()
+        return [
+            feed
+            for feed, state in self.feeds.items()
+            if state.own_since is None and (not state.absent or feed.camera_id in unknown)
+        ]
+
+    def silences(self) -> dict[str, datetime | None]:
+        """The cameras that are not well, and since when each is silent by itself; None: that cannot be told (yet).
+
+        It is counted from when their server was last back: while it was away nobody could answer.
+        """
+        unknown = self.unknown_cameras()
+        silent: dict[str, datetime | None] = {}
+        for feed, state in self.feeds.items():
+            if state.failing_since is None or (state.absent and feed.camera_id not in unknown):
+                continue
+            since = None if self.in_trouble(feed.server_id) else state.own_since
+            if since is not None:
+                since = max(since, self._well_since.get(feed.server_id, since))
+                since = min(since, silent.get(feed.camera_id) or since)
+            silent[feed.camera_id] = since or silent.get(feed.camera_id)
+        return silent
 
     def next_rest_ends(self) -> datetime | None:
         """The first instant at which a resting feed is due again; None when none rests."""
@@ -199,6 +250,28 @@ class Coverage:
         """The cameras that no server of the site knows."""
         known = {feed.camera_id for feed, state in self.feeds.items() if not state.absent}
         return {feed.camera_id for feed in self.feeds} - known
+
+    def _judge(self, now: datetime) -> None:
+        """Find the servers that fail for most of their cameras, and those that do so no longer."""
+        unknown = self.unknown_cameras()
+        failing: Counter[str] = Counter()
+        cameras: Counter[str] = Counter()
+        for feed, state in self.feeds.items():
+            if not state.absent or feed.camera_id in unknown:
+                cameras[feed.server_id] += 1
+                back = self._well_since.get(feed.server_id)
+                failing[feed.server_id] += state.failed_at is not None and (back is None or state.failed_at >= back)
+        troubled = {server_id for server_id, count in failing.items() if count > max(_FEW, cameras[server_id] / 2)}
+        for server_id in troubled - self._in_trouble:
+            self._disown(server_id, now)
+        self._well_since.update(dict.fromkeys(self._in_trouble - troubled, now))
+        self._in_trouble = troubled
+
+    def _disown(self, server_id: str, now: datetime) -> None:
+        """The last failures were not the cameras' own. Who failed long before goes on failing by itself."""
+        for feed, state in self.feeds.items():
+            if feed.server_id == server_id and state.own_since is not None and now - state.own_since <= _GATHERS:
+                state.own_since = None
 
     def _due(self, state: FeedState, horizon: datetime, now: datetime) -> bool:
         rested = state.resting_until is None or state.resting_until <= now

@@ -151,7 +151,9 @@ class Turns:
     def _most_now(self, coverage: Coverage) -> float:
         """How many feeds may be asked now. A server that is away is only probed; once it is back, nobody rests."""
         down = self._acc.link_down_since is not None
-        if self._was_down and not down:
+        if down:
+            coverage.lost(self._clock.now())
+        elif self._was_down:
             coverage.wake(self._clock.now())
         self._was_down = down
         if not down:

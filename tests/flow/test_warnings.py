@@ -1,0 +1,144 @@
+"""Whole evenings, and what the operators are told meanwhile: once for each trouble, and once when it is over."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, Evening, hours
+
+from aforo import notices
+from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.store.account import ACC_AWAY, CAMERA_AWAY
+
+PLAN = Plan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
+AWAY = DOORS + timedelta(minutes=15)
+BACK = AWAY + timedelta(minutes=12)
+STALE = "El aforo no es de ahora: más de 5 min de atraso."
+NO_DATABASE = "Sin base de datos: se cuenta en memoria."
+
+
+class Night:
+    """An evening under way, and the warnings of it."""
+
+    def __init__(self, evening: Evening, crowd: Crowd, faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
+        self.evening = evening
+        self.crowd = crowd
+        self.faults = faults
+        self._log = caplog
+
+    async def until(self, instant: datetime) -> None:
+        await self.evening.clock.sleep((instant - self.evening.clock.now()).total_seconds())
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Each warning's beginning (``+``) and end (``-``), as the log has them."""
+        lines = (re.fullmatch(r"(Aviso|Fin del aviso): (.*)", record.getMessage()) for record in self._log.records)
+        return [("+" if line[1] == "Aviso" else "-", line[2]) for line in lines if line]
+
+    @property
+    def journal(self) -> list[tuple[str, bool]]:
+        """The journal's alerts: of what, and whether each is over."""
+        with closing(sqlite3.connect(self.evening.database)) as database:
+            query = "SELECT detail, ended_ms IS NOT NULL FROM aforo_journal WHERE kind = 'alert' ORDER BY id"
+            return [(detail, bool(over)) for detail, over in database.execute(query)]
+
+    def outages(self, kind: str) -> list[str]:
+        """What the act will tell of: the subjects of the journal's outages of that kind."""
+        with closing(sqlite3.connect(self.evening.database)) as database:
+            query = "SELECT subject FROM aforo_journal WHERE kind = ? ORDER BY id"
+            return [subject for (subject,) in database.execute(query, (kind,))]
+
+    def name(self, camera_id: str) -> str:
+        return next(camera.name for camera in self.crowd.cameras if camera.id == camera_id)
+
+
+@pytest.fixture
+async def night(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Night]:
+    caplog.set_level("INFO", "aforo")
+    faults, crowd = Faults(17), Crowd(replace(PLAN, quiet=1))
+    async with (
+        FakeClock(DOORS - timedelta(minutes=1)) as clock,
+        Simulator(crowd, clock=clock, faults=faults) as site,
+    ):
+        monkeypatch.setattr(notices, "SystemClock", lambda: clock)  # the warnings look by the evening's time too
+        monkeypatch.setattr(notices, "_LOOK_AGAIN", 10.0)  # fewer jumps of the clock
+        monkeypatch.setattr(notices, "_PACE", 5.0)
+        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
+        evening.schedule(PLAN.start, PLAN.end)
+        evening.allow(list(crowd.allowed))
+        one = Night(evening, crowd, faults, caplog)
+        running = asyncio.create_task(evening.run())
+        yield one
+        assert await running == 0
+        evening.check(crowd, PLAN.start, PLAN.end)
+
+
+async def test_a_server_that_is_away_is_told_once_and_no_camera_of_it(night: Night) -> None:
+    assert len(night.crowd.allowed) >= 17
+    night.faults.set("away", Fault(since=AWAY, until=BACK))
+    await night.until(BACK - timedelta(seconds=30))
+    assert night.told == [("+", STALE)]
+    await night.until(BACK + timedelta(minutes=10))
+    assert night.told == [("+", STALE), ("-", STALE)]
+    assert [over for _, over in night.journal] == [True]
+    assert night.outages(CAMERA_AWAY) == []
+    assert len(night.outages(ACC_AWAY)) == 1
+
+
+async def test_a_server_that_comes_back_camera_by_camera_is_told_once(night: Night) -> None:
+    night.faults.set("away", Fault(since=AWAY, until=BACK))
+    night.faults.set("camera_500", Fault(since=BACK, cameras=frozenset(night.crowd.allowed)))
+    for number in range(len(night.crowd.allowed)):
+        await night.until(BACK + timedelta(seconds=15 * number))
+        night.faults.set("camera_500", Fault(since=BACK, cameras=frozenset(night.crowd.allowed[number + 1 :])))
+    await night.until(BACK + timedelta(minutes=15))
+    assert night.told == [("+", STALE), ("-", STALE)]
+
+
+async def test_a_server_that_fails_for_most_cameras_is_told_once(night: Night) -> None:
+    """It answers, and for some cameras even well: the link is not lost."""
+    most = frozenset(night.crowd.allowed[4:])
+    night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=most))
+    await night.until(BACK + timedelta(minutes=10))
+    assert night.told == [("+", STALE), ("-", STALE)]
+
+
+async def test_a_camera_gone_while_the_server_is_away_is_told_once_when_it_is_back(night: Night) -> None:
+    (camera,) = night.crowd.quiet
+    gone = f"No contesta: {night.name(camera)}."
+    night.faults.set("away", Fault(since=AWAY, until=BACK))
+    night.faults.set("camera_500", Fault(since=AWAY, until=BACK + timedelta(minutes=15), cameras=frozenset({camera})))
+    await night.until(BACK + timedelta(seconds=170))
+    assert ("+", gone) not in night.told
+    await night.until(BACK + timedelta(minutes=14))
+    assert night.told == [("+", STALE), ("-", STALE), ("+", gone)]
+    await night.until(BACK + timedelta(minutes=20))
+    assert night.told[3:] == [("-", gone)]
+    assert night.outages(CAMERA_AWAY) == [camera]
+
+
+async def test_a_camera_gone_before_and_after_an_outage_is_told_once(night: Night) -> None:
+    (camera,) = night.crowd.quiet
+    gone = f"No contesta: {night.name(camera)}."
+    night.faults.set(
+        "camera_500",
+        Fault(since=AWAY - timedelta(minutes=8), until=BACK + timedelta(minutes=10), cameras=frozenset({camera})),
+    )
+    night.faults.set("away", Fault(since=AWAY, until=BACK))
+    await night.until(AWAY)
+    assert night.told == [("+", gone)]
+    await night.until(AWAY + timedelta(minutes=3))
+    assert night.told == [("+", gone)], "its silence makes the number of the others no older"
+    await night.until(BACK + timedelta(minutes=9))
+    assert night.told == [("+", gone), ("+", STALE), ("-", STALE)]
+    await night.until(BACK + timedelta(minutes=15))
+    assert night.told[3:] == [("-", gone)]
