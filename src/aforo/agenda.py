@@ -37,6 +37,11 @@ class Agenda:
         """It has been seen to."""
         return event in self._over
 
+    def another_is_on(self, event: ScheduledEvent, now: datetime) -> bool:
+        """Another event than this one is going on at that instant, and is to be seen to."""
+        active = self._file.schedule.active(now)
+        return active is not None and active != event and active not in self._over
+
     def due(self, now: datetime) -> ScheduledEvent | None:
         """One left open, one of today that is over and was not seen to, the active one, or one to close again."""
         schedule, today = self._file.schedule, self.day_of(now)

@@ -83,6 +83,7 @@ class Monitor:
         self._store = Store(settings.database.address(), zones, self._timezone)
         self._agenda = Agenda(self._schedule, self._timezone)
         self._patient = False
+        self._refused = ""
         self.ready = asyncio.Event()
         self.board = Board(settings.zones)
         self._morning = Morning(settings)
@@ -115,7 +116,7 @@ class Monitor:
     def status(self) -> str:
         """How the job stands, in one line, for whoever asks the service manager."""
         if not self.ready.is_set():
-            return "Conectando con la base de datos y con el servidor de cámaras"
+            return self._refused or "Conectando con la base de datos y con el servidor de cámaras"
         event, zones = self.board.event, self.board.occupancies.values()
         if event is None or self.board.phase in {Phase.WAITING, Phase.OVER}:
             return "Esperando el próximo evento"
@@ -211,6 +212,7 @@ class Monitor:
                     raise
                 if self._stopping.is_set():
                     return None
+                self._refused = error.what
                 _log.error("%s Se vuelve a intentar en %.0f minutos.", error, _LOGIN_AGAIN / 60)
                 if await wait_until_set(self._stopping, self._clock, _LOGIN_AGAIN):
                     return None
@@ -230,8 +232,9 @@ class Monitor:
 
     async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
         show = await rooms.show(event)
-        if show.closed and event.day < self._agenda.day_of(self._clock.now()):
-            self._agenda.done(event)  # yesterday's, past midnight, and complete
+        now = self._clock.now()
+        if show.closed and (event.day < self._agenda.day_of(now) or self._agenda.another_is_on(event, now)):
+            self._agenda.done(event)  # complete: yesterday's, past midnight, or one that must not hold up the next
             return True
         evening = Evening(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))

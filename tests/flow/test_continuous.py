@@ -95,6 +95,24 @@ async def test_event_after_event_day_after_day(service: Service) -> None:
     assert not service.task.done()
 
 
+async def test_a_restart_in_the_second_event_does_not_close_the_first_again(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "aforo")
+    second = DOORS + hours(2), DOORS + hours(3)
+    service.schedule(A=(DOORS, DOORS + hours(1)), B=second)
+    await service.until(DOORS + hours(2.5))
+    assert await service.stop() == 0
+    caplog.clear()
+    service.monitor = await asyncio.to_thread(service.evening.monitor)
+    service.task = asyncio.create_task(service.monitor.run(continuous=True))
+    await service.until(DOORS + hours(2.7))
+    assert [record for record in caplog.records if record.message.startswith("Cierre")] == [], "B waits to be counted"
+    await service.until(DOORS + hours(3.2))
+    service.check("A", DOORS, DOORS + hours(1))
+    service.check("B", *second)
+
+
 async def test_extra_time_announced_before_the_end_and_after_the_close(service: Service) -> None:
     await service.until(DOORS + hours(0.5))
     service.schedule(A=(DOORS, DOORS + hours(1.5)))
@@ -151,3 +169,4 @@ async def test_a_refused_login_is_tried_again(service: Service, caplog: pytest.L
     assert not service.task.done()
     told = [record.message for record in caplog.records if "Se vuelve a intentar en 5 minutos." in record.message]
     assert 1 <= len(told) <= 3
+    assert "no acepta el usuario o la contraseña" in service.monitor.status()
