@@ -25,9 +25,25 @@ _T = TypeVar("_T")
 
 _GOODBYE = 3.0  # real seconds at the end in which the last notes may be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
+_PROCESS = ", proceso "
 _RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
 
 Subject = tuple[str, str]  # the journal's kind, and the camera's id or ""
+
+
+def died(instance: str) -> bool:
+    """Whether a program that gave signs of life was killed on this machine: its successor is not a second one."""
+    host, _, rest = instance.partition(_PROCESS)
+    number = rest.partition(",")[0]
+    if host != socket.gethostname() or not number.isdigit() or os.name == "nt":  # there, to ask is to kill
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's: it is there
+        return False
+    return False
 
 
 @dataclass(slots=True)
@@ -47,7 +63,7 @@ class Chronicle:
         self._writer = writer
         self._store = store
         self._every = max(every, _SHORTEST_BEAT)
-        self._me = f"{socket.gethostname()}, proceso {os.getpid()}, {uuid4().hex[:8]}"
+        self._me = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
         self._changed = asyncio.Event()
         self._show: Show | None = None
         self._began = clock.now()
@@ -139,7 +155,7 @@ class Chronicle:
     async def _beat(self, show: Show) -> None:
         now = self._clock.now()
         others = await self._writer.call(self._store.account.beat, show, self._me, self._began, now, self._every)
-        alive = {note.subject for note in others}
+        alive = {note.subject for note in others if not died(note.subject)}
         for other in sorted(alive - self._others):
             _log.warning(
                 "Otro proceso trabaja en este mismo evento y esta misma base (%s). Nada se cuenta dos veces, pero basta"
