@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.stage import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
+from aforo.board import Phase
 from aforo.settings import WebSettings
 from aforo.simulator import Crowd, Plan
 
@@ -94,6 +96,71 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
             assert style == "line-through"
 
 
+async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        board, event = stage.board, stage.event
+        board.signs = replace(board.signs, upcoming=lambda: event)
+        board.event, board.coverage, board.occupancies, board.phase = None, None, {}, Phase.WAITING
+        stage.clock.instant = stage.at(-95)
+        board.notify()
+        async with page_of(stage, browser) as page:
+            await shows(page, "#event-name", "Próximo: Millonarios")
+            await shows(page, "#event-phase", "a las 16:00")
+            await shows(page, "#left", "1 h 35 min")
+            await shows(page, "#freshness", "Sin evento en curso")
+            assert await page.locator("main svg.main-svg").count() == 0, "no empty axes"
+            stage.clock.instant = stage.at(-24 * 60)
+            await shows(page, "#event-phase", "a las 16:00 del martes 24 de noviembre")
+
+
+async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(60))
+        async with page_of(stage, browser) as page:
+            await shows(page, "#freshness-spoken", "Al día")
+            next(iter(stage.coverage.feeds.values())).failing_since = stage.at(55)
+            stage.board.notify()
+            await shows(page, "#freshness-text", "Al día, sin 1 cámara · hace")
+            await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
+            assert await page.get_attribute("body", "data-fresh") == "pending"
+            stage.clock.instant, stage.board.phase = stage.at(430), Phase.OVER
+            stage.board.notify()
+            await shows(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
+
+
+SPAN = "() => document.querySelector('#curve').layout.xaxis.range.map((it) => it.slice(11, 16))"
+
+
+async def test_what_was_zoomed_into_stays_while_the_evening_goes_on(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(90))
+        async with page_of(stage, browser) as page:
+            whole = await page.evaluate(SPAN)
+            box = await page.locator("#curve .nsewdrag").bounding_box()
+            assert box is not None
+            y = box["y"] + box["height"] / 2
+            await page.mouse.move(box["x"] + box["width"] * 0.25, y)
+            await shows(page, "#curve .hoverlayer", "Parqueadero Norte")
+            await page.mouse.down()
+            await page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
+            await page.mouse.up()
+            await page.wait_for_function(f"whole => String(({SPAN})()) !== String(whole)", arg=whole)
+            near = await page.evaluate(SPAN)
+            await stage.play(stage.at(150))
+            last = stage.board.occupancies["Zona Sur"].count
+            await page.wait_for_function(
+                "last => document.querySelector('#curve').data[2].y.at(-1) === last", arg=last, timeout=WAIT
+            )
+            assert await page.evaluate(SPAN) == near
+            await page.mouse.dblclick(box["x"] + box["width"] * 0.25, y)
+            await page.wait_for_function(f"() => ({SPAN})()[1] > '18:30'")
+            titles = await page.eval_on_selector_all("#curve .modebar-btn", "all => all.map((it) => it.dataset.title)")
+            assert titles == ["Guardar como imagen", "Ampliar", "Mover", "Acercar", "Alejar", "Ver todo"]
+            await tab_to(page, "#span")
+            await page.keyboard.press("ArrowDown")
+            await page.wait_for_function(f"() => ({SPAN})()[0] === '17:30'")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -107,6 +174,15 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
             await first.play(first.at(45))
             context = await browser.new_context(viewport={"width": 1366, "height": 768})
             page = await context.new_page()
+            swallowed: list[playwright.Route] = []
+
+            async def swallow(route: playwright.Route) -> None:
+                """A network that takes the first question after the loss, and never answers it."""
+                if swallowed:
+                    await route.continue_()
+                swallowed.append(route)
+
+            await page.route("**/api/v1/zones", swallow)
             await page.goto(first.url)
             await shows(page, count_of("Zona Sur"), str(first.board.occupancies["Zona Sur"].count))
         await shows(page, "#freshness", "Sin conexión con el programa")
@@ -122,6 +198,7 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
                 arg=["#curve", now],
                 timeout=WAIT,
             )
+            assert len(swallowed) > 1
             await context.close()
 
 
@@ -178,9 +255,8 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path, crowd=crowd) as stage:
         stage.board.camera_names[crowd.allowed[1]] = evil
         await stage.play(stage.at(50), silent=[crowd.allowed[1]])
-        next(
-            state for feed, state in stage.coverage.feeds.items() if feed.camera_id == crowd.allowed[1]
-        ).failing_since = stage.at(1)
+        gone = next(state for feed, state in stage.coverage.feeds.items() if feed.camera_id == crowd.allowed[1])
+        gone.failing_since = gone.own_since = stage.at(1)
         stage.board.notify()
         async with page_of(stage, browser) as page:
             await shows(page, "#doors", evil)

@@ -2,57 +2,109 @@
 import * as format from "./format.js";
 import { Series } from "./series.js";
 
-let plotly = null;
+let plotly = null, loading = null;
 
 export async function load() {
   if (plotly) return;
-  await new Promise((done, failed) => {
+  await (loading ??= fetched().finally(() => { loading = null; }));
+  plotly = window.Plotly;
+  plotly.register(SPANISH);
+}
+
+function fetched() {
+  return new Promise((done, failed) => {
     const script = document.createElement("script");
     script.src = "/static/plotly.min.js";
     script.onload = done;
     script.onerror = failed;
     document.head.append(script);
   });
-  plotly = window.Plotly;
-  plotly.register({
-    moduleType: "locale", name: "es",
-    dictionary: {
-      "Autoscale": "Ver todo", "Reset axes": "Ver todo", "Zoom": "Ampliar", "Pan": "Mover", "Zoom in": "Acercar",
-      "Zoom out": "Alejar", "Download plot as a PNG": "Guardar como imagen", "Download plot as a png": "Guardar como imagen",
-      "Double-click to zoom back out": "Doble clic para ver todo",
-      "Click to enter Colorscale title": "", "Toggle Spike Lines": "Guías",
-    },
-    format: { days: ["domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"],
-      shortDays: ["dom", "lun", "mar", "mié", "jue", "vie", "sáb"],
-      months: ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"],
-      shortMonths: ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"], date: "%d/%m/%Y" },
-  });
 }
+
+const SPANISH = {
+  moduleType: "locale", name: "es",
+  dictionary: {
+    "Autoscale": "Ver todo", "Reset axes": "Ver todo", "Zoom": "Ampliar", "Pan": "Mover", "Zoom in": "Acercar",
+    "Zoom out": "Alejar", "Download plot as a PNG": "Guardar como imagen", "Download plot as a png": "Guardar como imagen",
+    "Double-click to zoom back out": "Doble clic para ver todo",
+  },
+  format: { days: ["domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"],
+    shortDays: ["dom", "lun", "mar", "mié", "jue", "vie", "sáb"],
+    months: ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"],
+    shortMonths: ["ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"], date: "%d/%m/%Y" },
+};
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const zoneColor = (place) => css(`--zone-${(place % 6) + 1}`);
 
 function layout(more) {
   const text = css("--text-soft"), line = css("--line");
-  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickfont: { color: text, size: 14 }, automargin: true };
+  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickfont: { color: text, size: 14 }, automargin: true,
+    spikethickness: 1, spikedash: "dot", spikecolor: text, spikesnap: "cursor" };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: css("--font"), color: text, size: 14 },
-    margin: { l: 52, r: 12, t: 8, b: 10 }, separators: ",.", dragmode: "zoom", hovermode: "x unified", autosize: true,
+    margin: { l: 52, r: 12, t: touched() ? 40 : 8, b: 10 }, separators: ",.", dragmode: touched() ? false : "zoom", hovermode: "x unified", autosize: true,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: text, activecolor: css("--accent") },
     hoverlabel: { bgcolor: css("--surface-high"), bordercolor: line, font: { color: css("--text"), size: 14 } },
-    legend: { orientation: "h", y: 1.12, x: 0, font: { color: css("--text"), size: 15 } },
-    uirevision: "kept", ...more,
+    legend: { orientation: "h", ...(narrow() ? { y: -0.16, yanchor: "top" } : { y: 1.12 }), x: 0, font: { color: css("--text"), size: 15 } },
+    ...more,
     xaxis: { ...axis, type: "date", tickformat: "%H:%M", hoverformat: "%H:%M", ...(more.xaxis || {}) },
-    yaxis: { ...axis, rangemode: "tozero", ...(more.yaxis || {}) },
+    yaxis: { ...axis, rangemode: "tozero", tickformat: ",d", autorangeoptions: { include: [0, 5] }, ...(more.yaxis || {}) },
   };
 }
 
-const config = { locale: "es", displaylogo: false, responsive: true, displayModeBar: "hover",
-  modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
-
 const narrow = () => window.matchMedia("(max-width: 700px)").matches;
+const touched = () => window.matchMedia("(hover: none)").matches;
+
+// Only these: plotly has a button that sends the chart to a server of its maker.
+const config = () => ({ locale: "es", displaylogo: false, responsive: true, doubleClick: false,
+  displayModeBar: touched() ? true : "hover",
+  modeBarButtons: [[...(touched() ? [] : ["toImage", "zoom2d", "pan2d"]), "zoomIn2d", "zoomOut2d",
+    { name: "whole", title: "Ver todo", icon: plotly.Icons.home, click: whole }]] });
+
+// What was zoomed into stays while the evening goes on, until all is asked for again.
+const zooms = new Map(); // a chart's element: { range, times: how often all was asked for }
+let minutes = 0, drawAgain = () => {};
+const zoomOf = (element) => zooms.get(element) || { range: null, times: 0 };
+export const onWhole = (draw) => { drawAgain = draw; };
+
+export function last(chosen) {
+  minutes = chosen;
+  for (const element of [...zooms.keys()]) forget(element);
+}
+
+function forget(element) { zooms.set(element, { range: null, times: zoomOf(element).times + 1 }); }
+
+function whole(element) { forget(element); drawAgain(); }
+
+// A chart takes the room that its neighbours leave it, whenever that changes.
+const sizes = new ResizeObserver((changes) => {
+  for (const { target } of changes) if (target.data && target.offsetHeight) plotly.Plots.resize(target);
+});
+
+function drawn(element, traces, more, name) {
+  const zoom = zoomOf(element), first = !element.on;
+  const xaxis = { ...more.xaxis, range: zoom.range || more.xaxis.range };
+  plotly.react(element, traces, layout({ ...more, xaxis, uirevision: `${name} ${zoom.times}` }), config());
+  if (!first) return;
+  sizes.observe(element);
+  element.on("plotly_doubleclick", () => whole(element));
+  element.on("plotly_relayout", (change) => {
+    const [from, to] = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+    const known = zoomOf(element);
+    zooms.set(element, { ...known, range: from === undefined ? known.range : [from, to] });
+  });
+}
+
+// Before there is anything to draw, a sentence instead of empty axes.
+function empty(element, is) {
+  element.dataset.empty = is;
+  if (is && element.on) { plotly.purge(element); zooms.delete(element); }
+  return is;
+}
 
 export function curve(element, state, series) {
-  if (!plotly) return;
+  if (!plotly || empty(element, !state.event || !state.zones.length)) return;
   const range = spanOf(state);
   const traces = [];
   state.zones.forEach((zone, place) => {
@@ -75,7 +127,7 @@ export function curve(element, state, series) {
         hovertemplate: "%{text}" });
     }
   });
-  plotly.react(element, traces, layout({ xaxis: { range }, uirevision: `curve ${series.evening}` }), config);
+  drawn(element, traces, { xaxis: { range } }, `curve ${series.evening}`);
 }
 
 // plotly reads a little HTML in texts: what people wrote is shown as they wrote it.
@@ -89,31 +141,37 @@ function countAt(points, instant) {
 }
 
 function spanOf(state) {
-  if (!state.event) return undefined;
   const since = Date.parse(state.event.since) / 1000, until = Date.parse(state.event.until) / 1000;
   const now = Math.min(until, Date.parse(state.now) / 1000);
+  if (minutes) return [format.wall(Math.max(since, now - minutes * 60)), format.wall(now + minutes)];
   // The first hour is not drawn into a corner: the axis grows with the evening.
   return [format.wall(since), format.wall(Math.min(until, Math.max(since + 3600, now + (now - since) * 0.04)))];
 }
 
 export function flow(element, state, series, name) {
   const zone = series.zones.get(name);
-  if (!plotly || !zone) return;
+  if (!plotly || empty(element, !state.event || !zone)) return;
   const sums = Series.fives(zone.minutes);
   const x = sums.map(([at]) => format.wall(at + 150));
   const bar = (label, color, values) => ({ type: "bar", name: label, x, y: values, marker: { color },
     customdata: values.map(Math.abs), hovertemplate: "%{customdata:,d}" });
-  plotly.react(element, [
+  drawn(element, [
     bar("Entradas", css("--in"), sums.map(([, [entries]]) => entries)),
     bar("Salidas", css("--out"), sums.map(([, [, exits]]) => -exits)),
-  ], layout({ barmode: "relative", bargap: 0.15, xaxis: { range: spanOf(state) }, yaxis: { rangemode: "normal" },
-    uirevision: `flow ${name} ${series.evening}` }), config);
+  ], { barmode: "relative", bargap: 0.15, xaxis: { range: spanOf(state) },
+    yaxis: { rangemode: "normal", autorangeoptions: { include: [-4, 4] }, labelalias: unsigned(sums) } },
+  `flow ${name} ${series.evening}`);
+}
+
+// Exits are drawn downwards, and are no negative number.
+function unsigned(sums) {
+  const most = Math.max(10, ...sums.map(([, [, exits]]) => exits)) * 2;
+  return Object.fromEntries(Array.from({ length: most }, (_, at) => [`−${format.number(at + 1)}`, format.number(at + 1)]));
 }
 
 export function heat(element, state, series) {
-  if (!plotly) return;
   const names = state.doors.map((door) => door.name).filter((name) => series.doors.has(name));
-  if (!names.length || !state.event) { plotly.purge(element); return; }
+  if (!plotly || empty(element, !state.event || !names.length)) return;
   const since = Date.parse(state.event.since) / 1000;
   const now = Math.min(Date.parse(state.event.until), Date.parse(state.now)) / 1000;
   const starts = [];
@@ -126,14 +184,13 @@ export function heat(element, state, series) {
   const sorted = z.flat().filter((value) => value > 0).sort((a, b) => a - b);
   const zmax = Math.max(5, sorted[Math.floor(sorted.length * 0.99)] || 0);
   element.style.height = `${Math.max(260, names.length * 26 + 60)}px`;
-  plotly.react(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map(shortName), z, zmin: 0, zmax, xgap: 1, ygap: 2,
+  drawn(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map((name) => shortName(name)), z, zmin: 0, zmax, xgap: 1, ygap: 2,
     colorscale: [[0, css("--heat-0")], [0.5, css("--heat-1")], [1, css("--heat-2")]],
     colorbar: { thickness: 10, outlinewidth: 0, tickfont: { color: css("--text-soft"), size: 13 } }, showscale: !narrow(),
     hovertemplate: "%{y}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],
-  layout({ hovermode: "closest", yaxis: { type: "category", autorange: "reversed", rangemode: "normal", tickfont: { size: 12, color: css("--text-soft") } },
-    xaxis: { range: spanOf(state) }, uirevision: `heat ${series.evening}` }), config);
+  { hovermode: "closest", xaxis: { range: spanOf(state) }, margin: { l: 52, r: 12, t: touched() ? 40 : 8, b: 10 },
+    yaxis: { type: "category", autorange: "reversed", rangemode: "normal", tickformat: "", autorangeoptions: {}, tickfont: { size: 12, color: css("--text-soft") } } },
+  `heat ${series.evening}`);
 }
 
-const shortName = (name) => escape(name.length > 26 ? `${name.slice(0, 25)}…` : name);
-
-export const resize = (...elements) => { if (plotly) for (const one of elements) if (one.data) plotly.Plots.resize(one); };
+const shortName = (name, most = narrow() ? 18 : 26) => escape(name.length > most ? `${name.slice(0, most - 1)}…` : name);

@@ -7,17 +7,19 @@ export class Refused extends Error {
   constructor(status, reason) { super(reason); this.status = status; }
 }
 
+const PATIENCE = 12000; // ms: a network that swallows an answer must not hold the page for minutes
+
 export async function ask(method, path, body, csrf = "") {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (csrf) headers["X-CSRF-Token"] = csrf;
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" });
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
   } catch {
     throw new Refused(0, "El programa no contesta. Repítalo cuando vuelva la conexión: se aplica una sola vez.");
   }
-  const told = await answer.json();
+  const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(answer.status, told.error || "No se pudo.");
   return told;
 }

@@ -1,12 +1,13 @@
 // How numbers, times and spans are written. The stadium's time zone comes from the server.
 let timezone = "America/Bogota";
-let clockFormat, shortFormat, wallFormat;
+let clockFormat, shortFormat, wallFormat, dayFormat;
 
 export function useTimezone(name) {
   timezone = name;
   const options = { timeZone: timezone, hour12: false, hourCycle: "h23", hour: "2-digit", minute: "2-digit" };
   clockFormat = new Intl.DateTimeFormat("es-CO", { ...options, second: "2-digit" });
   shortFormat = new Intl.DateTimeFormat("es-CO", options);
+  dayFormat = new Intl.DateTimeFormat("es-CO", { timeZone: timezone, weekday: "long", day: "numeric", month: "long" });
   wallFormat = new Intl.DateTimeFormat("sv-SE", { ...options, year: "numeric", month: "2-digit", day: "2-digit" });
 }
 useTimezone(timezone);
@@ -19,6 +20,9 @@ export const percent = (value) => `${percents.format(value)} %`;
 export const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "±") + numbers.format(Math.abs(value));
 export const clock = (instant) => clockFormat.format(new Date(instant));
 export const short = (instant) => shortFormat.format(new Date(instant));
+export const day = (instant) => dayFormat.format(new Date(instant)).replace(",", "");
+// An hour of another day than that of ``beside`` carries its day.
+export const hour = (instant, beside) => (day(instant) === day(beside) ? short(instant) : `${short(instant)} del ${day(instant)}`);
 
 const walls = new Map(); // the same minutes are written again and again
 export function wall(seconds) {

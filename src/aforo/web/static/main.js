@@ -27,7 +27,7 @@ async function whoAmI() {
 
 // Whether it is worth connecting: the program is there, and lets us read. Where it wants a login, it is asked for.
 async function mayRead() {
-  const answer = await fetch("/api/v1/zones", { cache: "no-store" }).catch(() => null);
+  const answer = await fetch("/api/v1/zones", { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => null);
   if (answer?.status === 401 && !$("login").open) dialogs.login();
   return Boolean(answer?.ok);
 }
@@ -35,7 +35,6 @@ async function mayRead() {
 const may = () => ({ offer: context.session.may_correct || context.session.accounts, correct: context.session.may_correct });
 
 function show() {
-  view.header(state);
   view.zones(state, may(), dialogs.correct);
   view.trust(state);
   view.doors(state);
@@ -48,13 +47,20 @@ function show() {
 }
 
 function tick() {
-  if (state) view.time(state);
+  if (state) { view.header(state); view.time(state); }
   view.freshness(state, downSince);
 }
 
 function drawSoon() {
   if (drawTimer || document.hidden) return;
   drawTimer = setTimeout(draw, Math.max(0, drawAt + CHARTS_PACE - performance.now()));
+}
+
+function drawNow() {
+  drawAt = 0;
+  clearTimeout(drawTimer);
+  drawTimer = 0;
+  drawSoon();
 }
 
 function draw() {
@@ -96,8 +102,9 @@ const line = new Line({
     else show();
   },
   onDown() { downSince = state ? Date.parse(state.now) : Date.now(); tick(); },
-  onUp() { downSince = null; whoAmI().catch(() => {}); tick(); },
+  onUp() { downSince = null; whoAmI().catch(() => {}); loadCharts(); tick(); },
 });
+const loadCharts = () => charts.load().then(drawNow, () => {}); // not now: it is tried again when the line is back
 
 $("account").addEventListener("click", async () => {
   if (!context.session.logged_in) { dialogs.login(); return; }
@@ -108,13 +115,14 @@ $("account").addEventListener("click", async () => {
 $("theme").addEventListener("click", () => {
   const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  localStorage.setItem("aforo-theme", theme);
-  drawAt = 0;
-  drawSoon();
+  try { localStorage.setItem("aforo-theme", theme); } catch { /* a browser that keeps nothing: it holds until a reload */ }
+  drawNow();
 });
-$("flow-zone").addEventListener("change", () => { drawAt = 0; drawSoon(); });
+$("flow-zone").addEventListener("change", drawNow);
+$("span").addEventListener("change", () => { charts.last(Number($("span").value)); drawNow(); });
+charts.onWhole(() => { $("span").value = "0"; charts.last(0); drawNow(); });
 document.addEventListener("visibilitychange", drawSoon);
 
 line.open();
 whoAmI().catch(() => {});
-charts.load().then(() => { drawAt = 0; drawSoon(); });
+loadCharts();

@@ -30,7 +30,7 @@ function keyed(parent, items, key, create, update) {
 }
 
 const LEVELS = {
-  unknown: ["Sin cupo definido", "○"], normal: ["Normal", "●"], warning: ["Casi llena", "▲"], full: ["Llena", "■"],
+  unknown: ["Sin cupo", "○"], normal: ["Normal", "●"], warning: ["Casi llena", "▲"], full: ["Llena", "■"],
 };
 
 export function zones(state, may, onCorrect) {
@@ -69,18 +69,21 @@ export function zones(state, may, onCorrect) {
 }
 
 export function header(state) {
-  text($("event-name"), state.event ? state.event.name : "Sin evento");
+  text($("event-name"), state.event ? state.event.name : state.next ? `Próximo: ${state.next.name}` : "Sin evento");
   const phase = state.phase[0].toUpperCase() + state.phase.slice(1);
-  text($("event-phase"), state.event
-    ? `${phase} · de ${format.short(state.event.since)} a ${format.short(state.event.until)}` : phase);
+  const said = [phase];
+  if (state.event) said.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
+  if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) said.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
+  text($("event-phase"), said.join(" · "));
   document.title = state.event ? `Aforo · ${state.event.name}` : "Aforo";
 }
 
 export function time(state) {
   text($("clock"), format.clock(state.now));
   const now = Date.parse(state.now);
-  if (!state.event) { text($("left-label"), ""); text($("left"), ""); return; }
-  const since = Date.parse(state.event.since), until = Date.parse(state.event.until);
+  const shown = !state.event || (state.phase === "terminado" && state.next) ? state.next : state.event;
+  if (!shown) { text($("left-label"), ""); text($("left"), ""); return; }
+  const since = Date.parse(shown.since), until = Date.parse(shown.until);
   const [label, seconds] = now < since ? ["Empieza en", since - now] : now < until ? ["Termina en", until - now] : ["Terminó hace", now - until];
   text($("left-label"), label);
   text($("left"), format.countdown(seconds / 1000));
@@ -91,17 +94,30 @@ export function freshness(state, down) {
   $("freshness").dataset.state = kind;
   document.body.dataset.fresh = kind;
   text($("freshness-text"), words);
+  // Spoken when it changes, and not each second that the number is older.
+  text($("freshness-spoken"), words.replace(/ · hace .*| · dato de .*|: atrasado .*/, ""));
 }
 
 function judged(state, down) {
   if (down) return ["lost", `Sin conexión con el programa desde las ${format.short(down)}. Se reintenta sola.`];
   if (!state) return ["wait", "Conectando…"];
   const trust = state.trust;
-  if (!state.event || trust.age === null) return ["wait", "Sin dato todavía"];
-  if (state.phase === "terminado") return ["ok", "Dato final"];
+  if (!state.event) return ["wait", "Sin evento en curso"];
+  if (trust.age === null) return ["wait", "Sin dato todavía"];
+  const silent = trust.cameras.filter((one) => !one.answers).length;
+  const without = silent ? `, sin ${silent} ${silent === 1 ? "cámara" : "cámaras"}` : "";
+  if (state.phase === "terminado") return finalOf(trust, without);
   if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.span(trust.age)}`];
-  if (!trust.database.up) return ["pending", `Al día, aún sin guardar · hace ${format.span(trust.age)}`];
-  return ["ok", `Al día · hace ${format.span(trust.age)}`];
+  if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.span(trust.age)}`];
+  if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.span(trust.age)}`];
+  return [without ? "pending" : "ok", `Al día${without} · hace ${format.span(trust.age)}`];
+}
+
+// A final number that misses something says what.
+function finalOf(trust, without) {
+  if (trust.age > 0) return ["old", `Final incompleto: se conoce hasta las ${format.short(trust.as_of)}`];
+  if (!trust.database.up || trust.pending) return ["pending", "Dato final, aún sin guardar"];
+  return without ? ["pending", `Dato final${without}`] : ["ok", "Dato final"];
 }
 
 export function trust(state) {
@@ -110,10 +126,10 @@ export function trust(state) {
   const behind = told.cameras.filter((one) => one.answers && one.behind > 600);
   const refused = Object.values(told.refused).reduce((sum, count) => sum + count, 0);
   const items = [
-    ["data", "Dato", told.age === null ? "—" : `hace ${format.span(told.age)}`, told.stale ? "bad" : "ok", told.as_of ? `Se conoce todo hasta las ${format.clock(told.as_of)}` : ""],
+    ["data", "Dato", told.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.span(told.age)}`, told.stale ? "bad" : "ok", told.as_of ? `Se conoce todo hasta las ${format.clock(told.as_of)}` : ""],
     ["base", "Base de datos", told.database.up ? "Responde" : `No responde desde las ${format.short(told.database.since)}`, told.database.up ? "ok" : "bad", ""],
     ["acc", "Servidor de cámaras", told.acc.up ? "Responde" : `No responde desde las ${format.short(told.acc.since)}`, told.acc.up ? "ok" : "bad", ""],
-    ["cameras", "Cámaras", `${answering} de ${told.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : "Contestan todas"],
+    ["cameras", "Cámaras", !told.cameras.length ? "—" : `${answering} de ${told.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : told.cameras.length ? "Contestan todas" : ""],
     ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => one.name).join(", ")],
     ["late", "Llegan tras", told.lateness ? `${format.span(told.lateness.median)} (95 %: ${format.span(told.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
     ["pending", "Por guardar", format.number(told.pending), told.database.up ? "ok" : "warn", "Leído y aún no guardado"],
@@ -142,7 +158,7 @@ export function doors(state) {
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
-  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · total y +5/+15 min` : "Ninguna puerta ha contado");
+  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · total y +5/+15 min` : "");
 }
 
 export function cameras(state) {
