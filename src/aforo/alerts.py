@@ -135,6 +135,13 @@ class Levels:
         self._levels[zone] = level
         return level
 
+    def restore(self, alert: Alert) -> None:
+        """An alert that was on when the program was last stopped: its zone comes down from there, not from nothing."""
+        if alert.kind is Kind.ZONE_FULL:
+            self._levels[alert.subject] = Level.FULL
+        elif alert.kind is Kind.ZONE_WARNING:
+            self._levels.setdefault(alert.subject, Level.WARNING)
+
     def known(self, zone: str) -> Level:
         """The level as it was last seen."""
         return self._levels.get(zone, Level.UNKNOWN)

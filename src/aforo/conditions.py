@@ -7,7 +7,7 @@ from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
 from aforo.board import Board, Phase
 from aforo.settings import AlertsSettings
 
-_RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
+RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
 
 
 def stale_seconds(board: Board, now: datetime) -> float | None:
@@ -22,7 +22,7 @@ def conditions(board: Board, settings: AlertsSettings, levels: Levels, now: date
     """All that there is to look at now; nothing between two evenings."""
     found = [_database(board, settings, now)]
     age = stale_seconds(board, now)
-    if board.phase in _RUNNING and age is not None:
+    if board.phase in RUNNING and age is not None:
         fresh = age <= settings.stale
         found.append(_stale(age, settings))
         found += _zones(board, levels, fresh=fresh)
@@ -65,9 +65,11 @@ def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[
         return
     away = board.signs.link_down_since() is not None
     silences = board.coverage.silences()
+    heard = {feed.camera_id for feed, state in board.coverage.feeds.items() if state.heard}
     for camera in dict.fromkeys(feed.camera_id for feed in board.coverage.feeds):
         name = board.camera_names.get(camera) or camera
-        gone = None if away else _gone(camera, silences, settings, now)
+        told = not away and (camera in silences or camera in heard)
+        gone = _gone(camera, silences, settings, now) if told else None
         yield Condition(Kind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
 
 

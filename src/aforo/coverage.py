@@ -50,7 +50,7 @@ class FeedState:
 
     ``failing_since`` is None when it is well; ``own_since``: since when it fails by itself, while its server answers
     for the others. A failure that it shares with most of them is the server's trouble, and says nothing of the camera.
-    ``failed_at``: the last failure.
+    ``failed_at``: the last failure; ``heard``: it has answered.
     """
 
     answered_until: datetime
@@ -62,6 +62,7 @@ class FeedState:
     failing_since: datetime | None = None
     own_since: datetime | None = None
     failed_at: datetime | None = None
+    heard: bool = False
     resting_until: datetime | None = None
     error: AccError | None = None
 
@@ -143,7 +144,7 @@ class Coverage:
                 recovered.append(feed)
             state.ask_from = ask.window.until
             state.answered_until = max(state.answered_until, ask.window.until)
-            state.failures, state.resting_until, state.error = 0, None, None
+            state.heard, state.failures, state.resting_until, state.error = True, 0, None, None
             state.failing_since = state.own_since = state.failed_at = None
             state.alone = False
             if events > _BUSY:

@@ -8,15 +8,16 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from aforo.alerts import Alert, Kind, Levels, Notice, Watch
+from aforo.alerts import Alert, Condition, Kind, Levels, Notice, Watch
 from aforo.board import Board
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.conditions import conditions
+from aforo.conditions import RUNNING, conditions
+from aforo.errors import StoreError
 from aforo.settings import AlertsSettings
 from aforo.store import Note, Store, Writer
 from aforo.webhook import Webhook
@@ -56,6 +57,9 @@ class Watchman:
         self._changed = asyncio.Event()
         self._notices: asyncio.Queue[Notice] = asyncio.Queue(_MOST_TO_SEND)
         self._notes: dict[str, int] = {}
+        self._noting: set[asyncio.Task[None]] = set()
+        self._note_turn = asyncio.Lock()
+        self._awaiting = False  # an evening was left open, and will be opened again
         self._pace = SystemClock()
         board.levels = Levels(settings.hysteresis)
 
@@ -73,6 +77,8 @@ class Watchman:
                     await self._pace.sleep(_PACE)
         finally:
             self._board.listeners.remove(self._changed.set)
+            for task in self._noting:
+                task.cancel()
 
     async def finish(self) -> None:
         """Look a last time, and let what is to be told go out for some seconds."""
@@ -80,12 +86,14 @@ class Watchman:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):
                 await self._notices.join()
+                while self._noting:
+                    await asyncio.wait(self._noting)
 
     def look(self) -> None:
         """Look once: begin and end what is due."""
         board, now = self._board, self._clock.now()
         board.look()
-        notices = self._watch.step(conditions(board, self._settings, board.levels, now), now)
+        notices = self._watch.step(self._conditions(now), now)
         for notice in notices:
             self._tell(notice)
         silent = {subject for kind, subject in self._watch.active if kind is Kind.SILENT_DOOR}
@@ -94,6 +102,19 @@ class Watchman:
             active = sorted(self._watch.active.values(), key=lambda alert: alert.began, reverse=True)
             board.alerts = (*active, *self._over)
             board.notify()
+
+    def _conditions(self, now: datetime) -> list[Condition]:
+        """What is on the board, and what was on before and the board does not tell of yet, after a restart."""
+        board = self._board
+        found = conditions(board, self._settings, board.levels, now)
+        known = {(condition.kind, condition.subject) for condition in found}
+        unopened = self._awaiting and board.event is None
+        unread = {Kind.SILENT_DOOR} if board.phase in RUNNING else set()
+        return found + [
+            Condition(alert.kind, alert.subject, None, alert.text)
+            for key, alert in self._watch.active.items()
+            if key not in known and (unopened or alert.kind in unread)
+        ]
 
     def _tell(self, notice: Notice) -> None:
         alert = notice.alert
@@ -111,12 +132,14 @@ class Watchman:
         """Take up the alerts that were on, and send what was not sent."""
         notes = await self._writer.call(self._store.notes, None, _ALERT)
         sent = {note.subject for note in await self._writer.call(self._store.notes, None, _SENT)}
+        self._awaiting = await self._writer.call(self._store.last_open_show) is not None
         recent = notes[-_MOST_TO_SEND:]
         for note in recent:
             alert = _alert(note)
             self._notes[alert.id] = note.id
             if alert.ended is None:
                 self._watch.restore([alert])
+                self._board.levels.restore(alert)
         oldest = self._clock.now() - _OLD_NEWS
         for note in recent:
             for notice in _notices(_alert(note)) if note.began >= oldest else []:
@@ -125,17 +148,34 @@ class Watchman:
         self._board.alerts = tuple(self._watch.active.values())
 
     async def _deliver_all(self) -> None:
+        """Send one notice after the other. What the journal waits for, while the database is away, holds up none."""
         while True:
             notice = await self._notices.get()
-            journaled = asyncio.create_task(self._journal(notice))
-            # While the database is away the message does not wait for the note of it.
-            await asyncio.wait([journaled], timeout=_JOURNAL_PATIENCE)
-            sent = self._webhook is None or await self._webhook.send(notice, self._event_name())
-            await journaled
+            await asyncio.wait([self._note(self._journal(notice))], timeout=_JOURNAL_PATIENCE)
+            if self._webhook is not None and await self._webhook.send(notice, self._event_name()):
+                self._note(self._journal_sent(notice))
             self._notices.task_done()
-            if sent and self._webhook is not None:
-                now = self._clock.now()
-                await self._writer.call(self._store.begin_note, _SENT, _subject(notice), now, ended=now)
+
+    def _note(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Take notes in their order, beside the sending."""
+
+        async def in_turn() -> None:
+            try:
+                async with self._note_turn:
+                    await work
+            except StoreError as error:
+                _log.error("Un aviso no se pudo anotar en la base de datos: %s", error)
+            finally:
+                work.close()
+
+        task = asyncio.create_task(in_turn(), name="aforo-notice-note")
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+        return task
+
+    async def _journal_sent(self, notice: Notice) -> None:
+        now = self._clock.now()
+        await self._writer.call(self._store.begin_note, _SENT, _subject(notice), now, ended=now)
 
     async def _journal(self, notice: Notice) -> None:
         alert = notice.alert
