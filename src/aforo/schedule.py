@@ -79,6 +79,11 @@ class ScheduleFile(WatchedFile[Schedule]):
         return self.value
 
 
+def check_event(day: str, entry: dict[str, str], timezone: ZoneInfo) -> None:
+    """Whether this would be a date and an event of the file; raises BadSchedule."""
+    _on_day(_day(day, f"«{day}»"), entry, "El evento", timezone)
+
+
 def _day(key: str, place: str) -> date:
     try:
         if _DAY.fullmatch(key):

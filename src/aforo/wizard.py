@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -16,10 +15,11 @@ from urllib.parse import urlsplit
 from aforo.acc import Acc, fingerprint
 from aforo.check.site import homes, names_sent
 from aforo.clock import SystemClock
-from aforo.errors import AccError, AforoError, BadCommand, BadSetting, os_reason
+from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
 from aforo.files import write_whole
 from aforo.model import Matcher
 from aforo.rules import Rules, zones_from
+from aforo.schedule import check_event
 from aforo.settings import Given, MonitorSettings, Settings
 from aforo.settings.loading import validated
 
@@ -118,9 +118,10 @@ class Wizard:
         secrets = {name: self._secret(name, text) for name, text in SECRETS.items()}
         database = wish.database or self._database()
         settings = _checked(url, username, pinned, secrets, database)
+        schedule = self._schedule()
         self._write("aforo.toml", _toml(url, username, pinned, database), _PUBLIC)
         self._write(".env", _dotenv(secrets, database), _PRIVATE)
-        self._write("eventos_programados.json", _json(self._schedule()), _PUBLIC)
+        self._write("eventos_programados.json", _json(schedule), _PUBLIC)
         self._write_cameras(settings)
         self._say("Listo. Ahora: «aforo check», que lo comprueba todo, y después «aforo run».")
         return 0
@@ -134,7 +135,10 @@ class Wizard:
             return ""
         self._say(f"El servidor muestra un certificado con esta huella SHA-256:\n  {shown}")
         question = "¿Es la que dice el administrador de ACC? Con «no» se exige una autoridad conocida"
-        return shown if self._asker.yes(question, default=False) else ""
+        if self._asker.yes(question, default=False):
+            return shown
+        self._say("No se fija. Cuando la confirme: «aforo init --fingerprint …», o fingerprint en [acc] de aforo.toml.")
+        return ""
 
     def _secret(self, name: str, text: str) -> str:
         given = self._wish.secrets.get(name, "")
@@ -147,19 +151,20 @@ class Wizard:
         return self._asker.secret("Cadena ODBC (no se verá)") if answer.strip().lower() == "odbc" else answer
 
     def _schedule(self) -> dict[str, Any]:
+        """The next event, as the file has it; a person who mistypes is asked again. Raises BadSchedule."""
         if self._wish.event is not None:
-            day, name, since, until = self._wish.event
-        elif self._asker.yes("¿Escribir ya el próximo evento?", default=False):
-            today = SystemClock().now().astimezone(MonitorSettings().timezone).date()
-            day = self._asker.ask("Fecha (AAAA-MM-DD)", str(today))
-            name = self._asker.ask("Nombre del evento")
-            since, until = self._asker.ask("hora_inicio", "16:00"), self._asker.ask("hora_fin", "23:00")
-        else:
+            return _event(*self._wish.event)
+        asker = self._asker
+        if not asker.yes("¿Escribir ya el próximo evento?", default=False):
             return {}
-        try:
-            return {str(date.fromisoformat(day)): {"nombre": name, "hora_inicio": since, "hora_fin": until}}
-        except ValueError as exc:
-            raise BadCommand(f"«{day}» no es una fecha; se admite AAAA-MM-DD.") from exc
+        today = SystemClock().now().astimezone(MonitorSettings().timezone).date()
+        while True:
+            day, name = asker.ask("Fecha (AAAA-MM-DD)", str(today)), asker.ask("Nombre del evento")
+            since, until = asker.ask("hora_inicio", "16:00"), asker.ask("hora_fin", "23:00")
+            try:
+                return _event(day, name, since, until)
+            except BadSchedule as exc:
+                self._say(f"{exc} Otra vez, por favor.")
 
     def _write_cameras(self, settings: Settings) -> None:
         path = settings.monitor.cameras_file
@@ -194,6 +199,13 @@ class Wizard:
 
     def _say(self, text: str) -> None:
         self._tell(f"{text}\n")
+
+
+def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:
+    """A schedule with one event; raises BadSchedule for what the program would not read."""
+    event = {"nombre": name.strip(), "hora_inicio": since.strip(), "hora_fin": until.strip()}
+    check_event(day.strip(), event, MonitorSettings().timezone)
+    return {day.strip(): event}
 
 
 async def _cameras_that_count(settings: Settings) -> list[str]:

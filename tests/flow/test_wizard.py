@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aforo.clock import SystemClock
-from aforo.errors import BadCommand, BadSetting
+from aforo.errors import BadCommand, BadSchedule, BadSetting
 from aforo.settings import load
 from aforo.simulator import Credentials, Crowd, Plan, Simulator
 from aforo.wizard import SECRETS, Nobody, Wish, Wizard
@@ -116,6 +116,39 @@ async def test_what_is_there_is_kept_unless_the_person_says_so(
     assert "[acc]" in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
 
 
+class Hesitating(Person):
+    """Mistypes the end of the event at first."""
+
+    ends = ("25:00", "11 pm", "01:30")
+
+    def ask(self, question: str, default: str = "") -> str:
+        if "hora_fin" not in question:
+            return super().ask(question, default)
+        self.asked.append(question)
+        return self.ends[self.asked.count(question) - 1]
+
+
+async def test_an_event_that_is_mistyped_is_asked_for_again(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    who = Hesitating(**person(site).answers)
+    await run(Wizard(Wish(), who, tmp_path, told.append).run)
+    assert sum("no es una hora" in line for line in told) == 2
+    schedule = json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8"))
+    assert schedule["2026-02-03"]["hora_fin"] == "01:30"
+
+
+@pytest.mark.parametrize("event", [("2026-02-30", "A", "16:00", "23:00"), ("2026-02-03", " ", "16:00", "23:00")])
+async def test_nobody_is_asked_again_and_nothing_is_written(
+    event: tuple[str, str, str, str], site: Simulator, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wish = Wish(url=site.url, username="u", database="sqlite", event=event, secrets=dict.fromkeys(SECRETS, "x"))
+    with pytest.raises(BadSchedule):
+        await run(Wizard(wish, Nobody(), tmp_path, lambda _: None).run)
+    assert os.listdir(tmp_path) == []
+
+
 async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     secrets = dict(zip(SECRETS, (NASTY.password, NASTY.user_nonce, NASTY.user_key, NASTY.integration_id), strict=True))
@@ -135,7 +168,7 @@ def test_nobody_there_and_something_missing(tmp_path: Path) -> None:
         Wizard(
             Wish(url="https://127.0.0.1:9", username="u", pinned="ab" * 32), Nobody(), tmp_path, lambda _: None
         ).run()
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
@@ -144,7 +177,7 @@ def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
     )
     with pytest.raises(BadSetting, match=r"acc\.url no admite «http://acc:8443»"):
         Wizard(wish, Nobody(), tmp_path, lambda _: None).run()
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_server_that_does_not_answer_leaves_the_cameras_for_later(tmp_path: Path, monkeypatch: Any) -> None:
