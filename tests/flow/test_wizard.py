@@ -146,7 +146,7 @@ async def test_nobody_is_asked_again_and_nothing_is_written(
     wish = Wish(url=site.url, username="u", database="sqlite", event=event, secrets=dict.fromkeys(SECRETS, "x"))
     with pytest.raises(BadSchedule):
         await run(Wizard(wish, Nobody(), tmp_path, lambda _: None).run)
-    assert os.listdir(tmp_path) == []
+    assert await run(lambda: list(tmp_path.iterdir())) == []
 
 
 async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
@@ -168,7 +168,7 @@ def test_nobody_there_and_something_missing(tmp_path: Path) -> None:
         Wizard(
             Wish(url="https://127.0.0.1:9", username="u", pinned="ab" * 32), Nobody(), tmp_path, lambda _: None
         ).run()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
     )
     with pytest.raises(BadSetting, match=r"acc\.url no admite «http://acc:8443»"):
         Wizard(wish, Nobody(), tmp_path, lambda _: None).run()
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_leaves_the_cameras_for_later(tmp_path: Path, monkeypatch: Any) -> None:
