@@ -153,6 +153,10 @@ class Coverage:
                 state.stretch = min(state.stretch * 4, self.window.until - self.window.since)
         return recovered
 
+    def checkpoints(self, ask: Ask) -> dict[Feed, datetime]:
+        """Until when the answer brings its feeds; nowhere when it is from before a reopening."""
+        return dict.fromkeys(ask.feeds, ask.window.until) if ask.epoch == self._epoch else {}
+
     def following(self, ask: Ask, horizon: datetime) -> Ask | None:
         """The same cameras' next window up to ``horizon``, marked as being asked; None when they are there."""
         states = [state for _, state in self._asked(ask)]
@@ -238,8 +242,8 @@ class Coverage:
             since = None if self.in_trouble(feed.server_id) else state.own_since
             if since is not None:
                 since = max(since, self._well_since.get(feed.server_id, since))
-                since = min(since, silent.get(feed.camera_id) or since)
-            silent[feed.camera_id] = since or silent.get(feed.camera_id)
+            known = silent.get(feed.camera_id)
+            silent[feed.camera_id] = min(known, since) if known and since else known or since
         return silent
 
     def next_rest_ends(self) -> datetime | None:
@@ -262,7 +266,7 @@ class Coverage:
                 cameras[feed.server_id] += 1
                 back = self._well_since.get(feed.server_id)
                 failing[feed.server_id] += state.failed_at is not None and (back is None or state.failed_at >= back)
-        troubled = {server_id for server_id, count in failing.items() if count > max(_FEW, cameras[server_id] / 2)}
+        troubled = {one for one, count in failing.items() if count > max(_FEW, cameras[one] / 2)}
         for server_id in troubled - self._in_trouble:
             self._disown(server_id, now)
         self._well_since.update(dict.fromkeys(self._in_trouble - troubled, now))

@@ -233,7 +233,7 @@ class Turns:
         if errand.census is not None:
             errand.census.add(counted)
         last = waiting or Batch()
-        last.checkpoints = dict.fromkeys(ask.feeds, ask.window.until)
+        last.checkpoints = errand.coverage.checkpoints(ask)
         await self._sink.put(last)
         return read
 

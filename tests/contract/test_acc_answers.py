@@ -218,6 +218,35 @@ async def test_a_second_refusal_after_a_fresh_login_is_final(recorded: Recorded,
     assert_no_secret(raised.value)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_what_is_refused_for_good_costs_no_login_each_time(
+    recorded: Recorded, fake_clock: FakeClock, status: int
+) -> None:
+    recorded.script[SEARCH] = [error(status)] * 1000
+    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+        for _ in range(20):
+            with pytest.raises(AccRejectedLogin):
+                await pages(acc, recorded)
+        assert recorded.logins == 2
+        assert await acc.cameras(), "the session is fine for others"
+        fake_clock.advance(301.0)
+        for _ in range(20):
+            with pytest.raises(AccRejectedLogin):
+                await pages(acc, recorded)
+        assert recorded.logins == 3
+
+
+async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded: Recorded) -> None:
+    recorded.script[SEARCH] = [error(403)] * 2
+    async with client(recorded) as acc:
+        with pytest.raises(AccRejectedLogin):
+            await pages(acc, recorded)
+        assert len(await events(acc, recorded)) == 4
+        recorded.expire()
+        assert len(await events(acc, recorded)) == 4
+        assert recorded.logins == 3
+
+
 async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded: Recorded) -> None:
     async with client(recorded) as acc:
         recorded.expire()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
@@ -135,6 +136,36 @@ async def test_the_end_is_put_off_while_it_runs(tmp_path: Path) -> None:
         night.schedule(DOORS, END)
         assert await running == 0
         night.check(crowd, DOORS, END)
+
+
+class _HalfUp(Simulator):
+    """One server of the site is still starting when the doors open: the others do not tell of it."""
+
+    async def _server_ids(self, request: web.Request) -> web.Response:
+        known = self.crowd.servers[: 1 if self.clock.now() < DOORS + hours(0.2) else None]
+        return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
+
+
+async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_path: Path) -> None:
+    crowd = Crowd(replace(SHORT, servers=2))
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(crowd, clock=clock) as site:
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(night.monitor)
+
+        def asked() -> set[str]:
+            assert monitor.board.coverage is not None
+            known = monitor.board.coverage.feeds.items()
+            return {feed.server_id for feed, state in known if state.answered_until > DOORS + hours(0.1)}
+
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep(hours(0.25).total_seconds())
+        assert asked() == {crowd.servers[0].id}
+        await clock.sleep(hours(0.25).total_seconds())
+        assert asked() == {server.id for server in crowd.servers}
+        assert await running == 0
+        night.check(crowd, SHORT.start, SHORT.end)
 
 
 async def test_a_camera_is_added_while_it_runs(tmp_path: Path) -> None:

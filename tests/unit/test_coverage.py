@@ -135,6 +135,7 @@ def test_an_answer_from_before_a_reopening_moves_nothing() -> None:
     ask_a, ask_b = cover.asks(at(30), at(30), one)
     cover.answered(ask_a, 1)
     cover.reopen("srv")
+    assert cover.checkpoints(ask_b) == {}
     assert cover.answered(ask_b, 1) == []
     assert {state.answered_until for state in cover.feeds.values()} == {START}
     cover.begin_turn()
@@ -148,6 +149,56 @@ def test_while_the_grace_lasts_each_turn_looks_back() -> None:
     assert ask.window == Window(END - OVERLAP, END)
     cover.answered(ask, 0)
     assert cover.asks(END, END + timedelta(seconds=31), one) == []
+
+
+def turn(cover: Coverage, now: datetime, failing: str) -> None:
+    """A turn in which these cameras fail and the others answer; nobody rests."""
+    for state in cover.feeds.values():
+        state.resting_until = None
+    cover.begin_turn()
+    for ask in cover.asks(now, now, one):
+        if ask.cameras[0] in failing:
+            cover.failed(ask, AccUnreachable("cortado"), now)
+        else:
+            cover.answered(ask, 1)
+
+
+SEVEN = [Feed("srv", camera) for camera in "ABCDEFG"]
+
+
+def test_a_silence_is_counted_from_the_servers_return_and_only_of_who_was_asked_since() -> None:
+    cover = coverage(*SEVEN, checkpoints=dict.fromkeys(SEVEN, at(1)))
+    turn(cover, at(2), "A")
+    cover.lost(at(10))
+    turn(cover, at(11), "ABCDEFG")
+    assert set(cover.silences().values()) == {None}, "while it is away nobody could answer"
+    cover.wake(at(20))
+    assert cover.silences() == {"A": at(20)} | dict.fromkeys("BCDEFG")
+    turn(cover, at(21), "AB")
+    assert cover.silences() == {"A": at(20), "B": at(21)}
+    turn(cover, at(22), "B")
+    assert cover.silences() == {"B": at(21)}
+
+
+def test_most_cameras_failing_together_are_the_servers_trouble() -> None:
+    cover = coverage(*SEVEN, checkpoints=dict.fromkeys(SEVEN, at(1)))
+    turn(cover, at(2), "ABCD")
+    turn(cover, at(3), "ABCD")
+    assert cover.in_trouble("srv")
+    assert cover.silences() == dict.fromkeys("ABCD")
+    assert len(cover.waited_for()) == 7
+    turn(cover, at(4), "AB")
+    turn(cover, at(5), "AB")
+    assert not cover.in_trouble("srv")
+    assert cover.silences() == {"A": at(5), "B": at(5)}
+    assert len(cover.waited_for()) == 5
+
+
+def test_two_cameras_of_two_fail_each_by_itself() -> None:
+    cover = coverage(A, B)
+    for minute in (1, 2):
+        turn(cover, at(minute), "AB")
+    assert cover.silences() == {"A": at(1), "B": at(1)}
 
 
 def test_following_other_cameras_keeps_what_is_known() -> None:

@@ -229,3 +229,15 @@ def test_a_touched_file_is_no_change(path: Path) -> None:
     file = ScheduleFile(path, BOGOTA)
     os.utime(path, ns=(1, 1))
     assert not file.refresh()
+
+
+def test_a_half_written_file_is_read_again_though_nothing_more_of_it_changes(path: Path) -> None:
+    """The rest is written within the same instant of the file system: neither time nor size nor file tell it."""
+    path.write_text(json.dumps({"2025-01-20": entry("16:00", "23:00")}))
+    file = ScheduleFile(path, BOGOTA)
+    later = json.dumps({"2025-01-20": entry("16:00", "23:30")})
+    for text in (later[:-9].ljust(len(later)), later):
+        path.write_text(text)
+        os.utime(path, ns=(7, 7))
+        assert file.refresh() is (text == later)
+    assert file.schedule.events[0].window.until == at("2025-01-20T23:30")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from aforo.acc.link import Link
-from aforo.acc.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers
+from aforo.acc.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
 from aforo.acc.problems import NotTakenUp, Refusal, TimedOut, refusal, told
 from aforo.acc.retry import RetryPolicy
 from aforo.acc.search import Search
@@ -24,6 +24,8 @@ _log = logging.getLogger("aforo.acc")
 _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
 _DENIED_SECONDS = 300.0  # a subject refused with a fresh session gets no login of its own for so long
+_WITNESSES = 2  # kept, so that one of them is about another subject
+_WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all
 _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
 
 
@@ -57,6 +59,7 @@ class Acc:
         self._search = Search()
         self._together = Together(self._wire.host)
         self._denied: dict[str, float] = {}
+        self._witnesses: dict[str, _Question] = {}
 
     def __repr__(self) -> str:
         return f"<Acc {self._wire.host}>"
@@ -121,7 +124,10 @@ class Acc:
 
         async def ask(query: Query, *, once: bool) -> Answer:
             question = _Question("/events/search", query, " ".join(camera_ids), suspect, once)
-            return await self._ask(question, lambda body: decode_events(body, server_id))
+            answer = await self._ask(question, lambda body: decode_events(body, server_id))
+            if not once:
+                self._keep_witness(question)
+            return answer
 
         return self._search.events(ask, server_id, camera_ids, window)
 
@@ -156,14 +162,40 @@ class Acc:
             except AccUnreachable as error:
                 failures += 1
                 if failures >= self._retry.attempts or not _repeatable(error, question):
-                    self._link.failed(question.subject, mark, error)
+                    doubtful = self._link.failed(question.subject, mark, error)
+                    if doubtful and not await self._another_is_answered(question.subject):
+                        self._link.lost(error)
                     raise
                 _log.debug("Se repite %s: %s", question.path, error.what)
             self.retries += 1
             await self._clock.sleep(self._retry.pause(failures))
 
+    def _keep_witness(self, question: _Question) -> None:
+        """Remember the last questions that were answered, each about another subject."""
+        self._witnesses.pop(question.subject, None)
+        self._witnesses[question.subject] = question
+        if len(self._witnesses) > _WITNESSES:
+            del self._witnesses[next(iter(self._witnesses))]
+
+    async def _another_is_answered(self, subject: str) -> bool:
+        """Whether only this subject fails: ask again what was answered of late about another."""
+        witness = next((other for about, other in self._witnesses.items() if about != subject), None)
+        mark = self._link.mark()
+        if witness is not None:
+            try:
+                async with self._clock.timeout(_WITNESS_SECONDS):
+                    await self._with_session(witness, success)
+            except (AccError, TimeoutError) as error:
+                _log.debug("El servidor tampoco contesta por %s: %r", witness.subject, error)
+        return self._link.mark() != mark
+
     async def _with_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
         """One attempt; a session that has expired is renewed, once."""
+        answer = await self._with_fresh_session(question, decode)
+        self._denied.pop(question.subject, None)
+        return answer
+
+    async def _with_fresh_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
         if not self._session.generation:
             await self._session.renew(0)
         try:
