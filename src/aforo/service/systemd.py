@@ -83,6 +83,9 @@ def install(plan: Plan) -> str:
     if lacks := account.lacks(plan.read, (plan.folder, *plan.writable)):
         lines.append(f"¡Atención! La cuenta {plan.user} no puede {'; ni '.join(lacks)}.")
         lines.append(f"Dele permiso, por ejemplo: sudo chown -R {plan.user}: '{plan.folder}'")
+        lines.append(
+            "Si lo que no puede leer es Python, haga el entorno (.venv) con uno que no esté en la casa de otro."
+        )
     return "\n".join(lines)
 
 
