@@ -84,7 +84,7 @@ def install(plan: Plan) -> str:
         lines.append(f"¡Atención! La cuenta {plan.user} no puede {'; ni '.join(lacks)}.")
         lines.append(f"Dele permiso, por ejemplo: sudo chown -R {plan.user}: '{plan.folder}'")
         lines.append(
-            "Si lo que no puede leer es Python, haga el entorno (.venv) con uno que no esté en la casa de otro."
+            "Si lo que no puede leer es Python: haga .venv con uno que no esté en la carpeta personal de otro."
         )
     return "\n".join(lines)
 
