@@ -134,13 +134,18 @@ class TestLink:
         link.failed("two", link.mark(), self.trouble)
         assert link.down_since == began
 
-    def test_the_only_camera_fails_again_and_again(self) -> None:
+    def test_where_one_alone_fails_again_and_again_another_must_tell(self) -> None:
         link = Link(FakeClock(), "host")
         for _ in range(2):
-            link.failed("camera", link.mark(), self.trouble)
+            assert not link.failed("camera", link.mark(), self.trouble)
+        assert link.failed("camera", link.mark(), self.trouble)
         assert link.down_since is None
-        link.failed("camera", link.mark(), self.trouble)
+        link.lost(self.trouble)
         assert link.down_since is not None
+        assert link.failed("camera", link.mark(), self.trouble)
+        link.answered("another")
+        assert link.down_since is None
+        assert not link.failed("camera", link.mark(), self.trouble)
 
     def test_loss_and_return_are_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)

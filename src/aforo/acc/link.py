@@ -13,7 +13,7 @@ from aforo.clock import Clock
 from aforo.errors import AccError
 
 _log = logging.getLogger("aforo.acc")
-_STUBBORN = 3  # one question alone fails so often, and nobody was answered in between: the server is lost
+_STUBBORN = 3  # one question alone fails so often, and nobody was answered in between: perhaps the server is lost
 
 
 class Link:
@@ -46,18 +46,31 @@ class Link:
             self.down_since = None
             _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, spanish(lasted))
 
-    def failed(self, subject: str, mark: int, error: AccError) -> None:
-        """A request was given up; ``subject`` says about what, ``mark`` when it began."""
-        if subject in self._by_itself and not isinstance(error, NoConnection):
-            return
+    def failed(self, subject: str, mark: int, error: AccError) -> bool:
+        """A request was given up; ``subject`` says about what, ``mark`` when it began.
+
+        True where this cannot tell whether the server is there: another question must (``lost``, if none is answered).
+        """
+        nobody_listens = isinstance(error, NoConnection)
+        if self.down_since is not None:
+            return not nobody_listens
+        if subject in self._by_itself and not nobody_listens:
+            return False
         if self._first_failure is None:
             self._first_failure = self._clock.now()
         self._failing[subject] += 1
-        alone = len(self._failing) == 1 and self._failing[subject] < _STUBBORN
-        if self.down_since is not None or self._answers != mark or (alone and not isinstance(error, NoConnection)):
-            return
-        self.down_since = self._first_failure
-        _log.error("Sin servidor de cámaras %s: %s Se sigue intentando y nada se pierde.", self._host, error.what)
+        if self._answers != mark:
+            return False
+        if nobody_listens or len(self._failing) > 1:
+            self.lost(error)
+            return False
+        return self._failing[subject] >= _STUBBORN
+
+    def lost(self, error: AccError) -> None:
+        """Nobody is answered."""
+        if self.down_since is None:
+            self.down_since = self._first_failure or self._clock.now()
+            _log.error("Sin servidor de cámaras %s: %s Se sigue intentando y nada se pierde.", self._host, error.what)
 
 
 def spanish(seconds: float) -> str:
