@@ -20,6 +20,7 @@ from aforo.service.notify import Notifier, notifying
 
 ANALYZE = shutil.which("systemd-analyze")
 SYSTEMD = Path("/usr/lib/systemd/systemd")
+LINUX = pytest.mark.skipif(os.name == "nt", reason="systemd is Linux's; there, this would make a real service")
 
 
 def open_to_others(folder: Path) -> None:
@@ -108,6 +109,7 @@ def test_homes_stay_readable_where_the_program_lives_there(plan: systemd.Plan) -
     assert "ProtectHome=read-only" in systemd.unit_text(replace(plan, folder=Path("/home/aforo/sala")))
 
 
+@LINUX
 def test_install_only_prints_when_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +123,7 @@ def test_install_only_prints_when_asked(
     assert not (tmp_path / "units").exists()
 
 
+@LINUX
 def test_install_status_and_uninstall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +157,7 @@ def test_install_status_and_uninstall(
         service.main(Wish("uninstall"))
 
 
+@LINUX
 def test_where_systemd_does_not_run_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systemd, "_UNITS", tmp_path)
     monkeypatch.setattr(systemd, "_BOOTED", tmp_path / "no")
@@ -211,6 +215,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     one.wire.close()
 
 
+@LINUX
 async def test_what_the_manager_hears(manager: Manager) -> None:
     ready, stopping, texts = asyncio.Event(), asyncio.Event(), ["Conectando"]
     notifier = Notifier.of({"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "300000"})
@@ -228,6 +233,7 @@ async def test_what_the_manager_hears(manager: Manager) -> None:
         assert (await manager.hears("STOPPING"))["STOPPING"] == "1"
 
 
+@LINUX
 async def test_an_abstract_address_and_a_manager_that_is_gone(manager: Manager) -> None:
     manager.wire.close()
     manager.wire = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
