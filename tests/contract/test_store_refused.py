@@ -158,7 +158,8 @@ def test_a_history_that_refuses_every_row_costs_no_transaction_per_event(
     with transactions() as ended:
         stored = store.add(show, batch(*events, at(5, "x", ENTRADA)), START, history=False)
         refused = store.write_history(show, stored.new)
-    assert len(ended) < (12 if sources == 1 else 90)
+    # Where a driver cannot roll back what the server has, a fresh connection is set up, with a commit of its own.
+    assert ended.count("rollback") < (12 if sources == 1 else 80)
     assert (len(stored.new), stored.occupancies[NORTE].count) == (201, 1)
     assert sum(one.number for one in refused) == 200
     assert (sum(store.counts(show).values()), database.history()) == (201, [])

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 from tests.contract.store_crowd import crowd, pages
 from tests.contract.stores import (
     BOGOTA,
@@ -297,6 +299,51 @@ def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: D
     show = opened(limited)
     assert add(limited, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
     assert opened(limited, show_at(hours=1), rules()).occupancies[NORTE].count == 1
+
+
+def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_names_as_they_are(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
+    if not url:
+        pytest.skip("AFORO_TEST_MSSQL_LIMITED_URL names no account")
+    account = str(make_url(url).username)
+    *tables, grants = [batch for batch in schema_sql(zones(), account).split("\nGO\n") if batch.strip()]
+    narrowed = grants.replace(f"SELECT, INSERT, UPDATE ON [{HISTORY}]", f"SELECT, INSERT ON [{HISTORY}]")
+    assert narrowed != grants
+    database.run(*tables, *narrowed.strip().splitlines()[1:])
+    limited = Store(url, zones(), BOGOTA)
+    database.stores.append(limited)
+    with _without_update_on_all_tables(database, url):
+        found = limited.rehearse(["Uno"])
+        assert (HISTORY in found.keeps_names, found.refused) == (True, {})
+        limited.open()
+        show = opened(limited, show_at(name="Uno"))
+        assert add(limited, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
+        renamed = opened(limited, show_at(name="Dos", hours=6))
+        add(limited, renamed, at(30, "3"), at(40, "4", PUERTA))
+        assert (database.aforo(), [row[-1] for row in database.history()]) == ({"Dos": 2}, ["Uno", "Dos"])
+        assert limited.rebuild(renamed)[NORTE].count == 2
+    assert len([record for record in caplog.records if "conservan el nombre" in record.getMessage()]) == 1
+
+
+@contextmanager
+def _without_update_on_all_tables(database: Database, url: str) -> Iterator[None]:
+    """Where the account may update every table by a right on the schema: not meanwhile."""
+    account = str(make_url(url).username)
+    theirs = Database(url)
+    try:
+        theirs.run(f"UPDATE {HISTORY} SET area = area WHERE 1 = 0")
+    except DBAPIError:
+        yield
+        return
+    finally:
+        theirs.close()
+    database.run(f"REVOKE UPDATE ON SCHEMA::dbo FROM {account}")
+    try:
+        yield
+    finally:
+        database.run(f"GRANT UPDATE ON SCHEMA::dbo TO {account}")
 
 
 def test_a_restarted_server_loses_and_doubles_nothing(database: Database) -> None:
