@@ -48,6 +48,11 @@ async def serving(rooms: Rooms, *, free_port: bool = False) -> AsyncIterator[Pag
         return
     check(settings)
     tls = _tls(settings)
+    if tls is None and not is_loopback(settings.host):
+        _log.warning(
+            "La página está abierta a la red sin cifrar: quien escuche esa red lee el aforo y las contraseñas."
+            " Ponga web.certificate_file y web.key_file."
+        )
     listening = _bound(settings, 0 if free_port else settings.port)
     port = listening.getsockname()[1] if listening is not None else settings.port
     page = Page(_url(settings, port))
