@@ -3,8 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.alerts import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
-from aforo.model import Movement, Verdict
+from aforo.board import Board, Phase, Signs
+from aforo.conditions import conditions
+from aforo.coverage import Coverage
+from aforo.errors import AccUnreachable
+from aforo.model import Feed, Movement, ScheduledEvent, Verdict, Window
 from aforo.series import MINUTE_MS, Counted, Doors
+from aforo.settings import AlertsSettings
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)
 MINIMUM = timedelta(minutes=2)
@@ -67,6 +72,37 @@ def test_a_restored_alert_is_not_begun_again_and_ends_with_its_id() -> None:
 def test_a_level_rises_at_once_and_falls_some_points_below(percents: list[float | None], levels: list[str]) -> None:
     seen = Levels(3.0)
     assert [seen.level("Norte", percent, 80, 100) for percent in percents] == [Level(level) for level in levels]
+
+
+def test_after_a_restart_a_level_comes_down_from_where_it_was() -> None:
+    seen = Levels(3.0)
+    for kind in (Kind.ZONE_FULL, Kind.ZONE_WARNING):
+        seen.restore(Alert("x", kind, "Norte", "llena", NOW))
+    assert seen.level("Norte", 98, 80, 100) is Level.FULL
+    assert seen.level("Norte", 78, 80, 100) is Level.WARNING
+
+
+def test_nothing_is_told_of_a_camera_before_it_was_asked_nor_while_the_server_is_away() -> None:
+    feed, away = Feed("srv", "A"), None
+    board, coverage = Board(), Coverage(Window(NOW, after(60)), timedelta(0))
+    coverage.follow([feed], {})
+    board.phase, board.coverage = Phase.WATCHING, coverage
+    board.event = ScheduledEvent(NOW.date(), "Concierto A", coverage.window)
+    board.signs = Signs(link_down_since=lambda: away)
+
+    def gone(minutes: float) -> bool | None:
+        found = conditions(board, AlertsSettings(), board.levels, after(minutes))
+        return next(one.holds for one in found if one.kind is Kind.CAMERA_GONE)
+
+    assert gone(1) is None, "after a restart an alert that is on must not end before the camera was asked"
+    (ask,) = coverage.asks(after(1), after(1), lambda _: 1)
+    coverage.answered(ask, 0)
+    assert gone(2) is False
+    (ask,) = coverage.asks(after(2), after(2), lambda _: 1)
+    coverage.failed(ask, AccUnreachable("cortado"), after(2))
+    assert (gone(4), gone(6)) == (None, True)
+    away = after(6)
+    assert gone(7) is None
 
 
 HISTORY = Verdict(True, ())
