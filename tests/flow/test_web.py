@@ -377,6 +377,7 @@ async def test_what_machines_read(tmp_path: Path) -> None:
         assert faults_of(families.values()) == []
         paths = (await get(client, "/openapi.json"))["paths"]
         assert {"/api/v1/state", "/api/v1/stream", "/api/v1/corrections", "/ready"} <= set(paths)
+        assert paths["/api/v1/zones"]["get"]["summary"] == "Las zonas, ahora."
 
 
 def faults_of(families: Iterable[Metric]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aforo import __version__
@@ -79,7 +80,15 @@ def make_app(rooms: Rooms, hub: Hub, limits: Limits) -> App:
     _add_sessions(app, rooms, sessions, limits)
     _add_machines(app, rooms)
     pages.add(app)
+    _tell_in_spanish(app)
     return Gate(app, rooms.settings, sessions, limits)
+
+
+def _tell_in_spanish(app: FastAPI) -> None:
+    """Each address is headed by what it does, not by the name of its function."""
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.summary, _, route.description = route.description.partition("\n\n")
 
 
 def _problem(status: int, reason: str) -> JSONResponse:
