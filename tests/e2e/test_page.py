@@ -159,6 +159,16 @@ async def test_what_was_zoomed_into_stays_while_the_evening_goes_on(tmp_path: Pa
             await tab_to(page, "#span")
             await page.keyboard.press("ArrowDown")
             await page.wait_for_function(f"() => ({SPAN})()[0] === '17:30'")
+            await page.keyboard.press("ArrowUp")
+            await page.wait_for_function(f"() => ({SPAN})()[0] === '16:00'")
+            await page.mouse.move(box["x"] + box["width"] * 0.25, y)
+            await page.mouse.down()
+            await page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
+            await page.mouse.up()
+            await page.wait_for_function(f"() => ({SPAN})()[0] > '16:05'")
+            stage.board.evening += 1
+            stage.board.notify()
+            await page.wait_for_function(f"() => ({SPAN})()[0] === '16:00'")
 
 
 def free_port() -> int:

@@ -62,9 +62,9 @@ const config = () => ({ locale: "es", displaylogo: false, responsive: true, doub
   modeBarButtons: [[...(touched() ? [] : ["toImage", "zoom2d", "pan2d"]), "zoomIn2d", "zoomOut2d",
     { name: "whole", title: "Ver todo", icon: plotly.Icons.home, click: whole }]] });
 
-// What was zoomed into stays while the evening goes on, until all is asked for again.
+// What was zoomed into stays while the evening goes on, until all is asked for again or another evening begins.
 const zooms = new Map(); // a chart's element: { range, times: how often all was asked for }
-let minutes = 0, drawAgain = () => {};
+let minutes = 0, evening = -1, drawAgain = () => {};
 const zoomOf = (element) => zooms.get(element) || { range: null, times: 0 };
 export const onWhole = (draw) => { drawAgain = draw; };
 
@@ -82,10 +82,11 @@ const sizes = new ResizeObserver((changes) => {
   for (const { target } of changes) if (target.data && target.offsetHeight) plotly.Plots.resize(target);
 });
 
-function drawn(element, traces, more, name) {
+function drawn(element, traces, more, name, series) {
+  if (series.evening !== evening) { evening = series.evening; zooms.forEach((_, one) => forget(one)); }
   const zoom = zoomOf(element), first = !element.on;
   const xaxis = { ...more.xaxis, range: zoom.range || more.xaxis.range };
-  plotly.react(element, traces, layout({ ...more, xaxis, uirevision: `${name} ${zoom.times}` }), config());
+  plotly.react(element, traces, layout({ ...more, xaxis, uirevision: `${name} ${series.evening} ${zoom.times}` }), config());
   if (!first) return;
   sizes.observe(element);
   element.on("plotly_doubleclick", () => whole(element));
@@ -127,7 +128,7 @@ export function curve(element, state, series) {
         hovertemplate: "%{text}" });
     }
   });
-  drawn(element, traces, { xaxis: { range } }, `curve ${series.evening}`);
+  drawn(element, traces, { xaxis: { range } }, "curve", series);
 }
 
 // plotly reads a little HTML in texts: what people wrote is shown as they wrote it.
@@ -160,7 +161,7 @@ export function flow(element, state, series, name) {
     bar("Salidas", css("--out"), sums.map(([, [, exits]]) => -exits)),
   ], { barmode: "relative", bargap: 0.15, xaxis: { range: spanOf(state) },
     yaxis: { rangemode: "normal", autorangeoptions: { include: [-4, 4] }, labelalias: unsigned(sums) } },
-  `flow ${name} ${series.evening}`);
+  `flow ${name}`, series);
 }
 
 // Exits are drawn downwards, and are no negative number.
@@ -190,7 +191,7 @@ export function heat(element, state, series) {
     hovertemplate: "%{y}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],
   { hovermode: "closest", xaxis: { range: spanOf(state) }, margin: { l: 52, r: 12, t: touched() ? 40 : 8, b: 10 },
     yaxis: { type: "category", autorange: "reversed", rangemode: "normal", tickformat: "", autorangeoptions: {}, tickfont: { size: 12, color: css("--text-soft") } } },
-  `heat ${series.evening}`);
+  "heat", series);
 }
 
 const shortName = (name, most = narrow() ? 18 : 26) => escape(name.length > most ? `${name.slice(0, most - 1)}…` : name);
