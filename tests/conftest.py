@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 from tests.fake_clock import FakeClock
+
+# A busy machine is no fault of an example; the rest stays as the profile of the place (CI's, or a desk's) has it.
+settings.register_profile("busy", settings(settings.default, deadline=None))
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)
