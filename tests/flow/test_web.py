@@ -6,14 +6,14 @@ import re
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, web
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
@@ -161,6 +161,14 @@ async def test_the_stream_begins_with_everything_and_tells_changes_within_a_seco
         async with asyncio.timeout(4):
             quiet = [(await anext(told))[1] for _ in range(2)]
         assert all(set(change) == {"now"} for change in quiet[1:]), "a heartbeat says only that the line is alive"
+
+
+async def test_one_address_cannot_take_every_place_on_the_stream(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage, AsyncExitStack() as screens:
+        client = await screens.enter_async_context(ClientSession(local(stage.url), connector=TCPConnector(limit=0)))
+        answers = [await screens.enter_async_context(client.get("/api/v1/stream")) for _ in range(61)]
+        assert [answer.status for answer in answers] == [200] * 60 + [503]
+        assert int(answers[-1].headers["Retry-After"]) > 0
 
 
 async def test_a_correction_is_applied_once_and_is_part_of_the_table(tmp_path: Path) -> None:
