@@ -114,8 +114,10 @@ class Closing:
         return _CAMERA_PATIENCE if self._only_cameras_fail() else self._rooms.settings.close_patience
 
     def _only_cameras_fail(self) -> bool:
-        """The server answered for other cameras in this close, and answers now."""
-        return self._rooms.acc.link_down_since is None and self._coverage.answers > 0
+        """The server answered for other cameras in this close, answers now, and each that is left has failed in it."""
+        if self._rooms.acc.link_down_since is not None or not self._coverage.answers:
+            return False
+        return all(state.failures for state in self._coverage.behind(self._event.window.until).values())
 
     def _gone(self) -> dict[Feed, FeedState]:
         """Feeds that the evening has read from, and that the server now says it does not know."""

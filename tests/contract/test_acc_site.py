@@ -9,10 +9,13 @@ import pytest
 from pydantic import SecretStr
 from tests.contract.acc_sites import Recorded, Simulated, Site
 
-from aforo.acc import Acc, fingerprint
+from aforo.acc import Acc, RetryPolicy, fingerprint
 from aforo.clock import SystemClock
-from aforo.errors import AccRejectedLogin, AccUntrusted, BadSetting
+from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
 from aforo.model import AccEvent, Window
+from aforo.simulator import Fault, Faults
+
+AT_ONCE = RetryPolicy(attempts=1)
 
 
 async def read(acc: Acc, site: Site, window: Window | None = None) -> list[AccEvent]:
@@ -170,6 +173,50 @@ async def test_together_once_it_is_proven(simulated: Simulated) -> None:
         acc.forget_together(simulated.server_id)
         assert acc.together(simulated.server_id) == 1
         assert not await acc.prove_together(simulated.server_id, answers, simulated.window)
+
+
+async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_asked() -> None:
+    faults = Faults()
+    async with Simulated(faults=faults) as simulated, Acc(simulated.settings(), SystemClock(), AT_ONCE) as acc:
+        bad, *others = simulated.crowd.allowed
+
+        async def ask(camera: str) -> None:
+            async for _ in acc.events(simulated.server_id, [camera], simulated.window):
+                pass
+
+        async def fail(times: int) -> None:
+            for _ in range(times):
+                with pytest.raises(AccUnreachable):
+                    await ask(bad)
+
+        for camera in others:
+            await ask(camera)
+        faults.set("camera_500", Fault(cameras=frozenset([bad])))
+        await fail(6)
+        assert acc.link_down_since is None
+        faults.set("error_503", Fault())
+        await ask_in_vain(acc, simulated, others)
+        assert acc.link_down_since is not None
+        await fail(2)
+        assert acc.link_down_since is not None
+        faults.clear("error_503")
+        await fail(1)
+        assert acc.link_down_since is None
+
+
+async def test_the_only_camera_fails_and_the_server_with_it() -> None:
+    faults = Faults()
+    async with Simulated(faults=faults) as simulated, Acc(simulated.settings(), SystemClock(), AT_ONCE) as acc:
+        await acc.servers()
+        faults.set("error_503", Fault())
+        await ask_in_vain(acc, simulated, [simulated.camera] * 3)
+        assert acc.link_down_since is not None
+
+
+async def ask_in_vain(acc: Acc, simulated: Simulated, cameras: list[str]) -> None:
+    for camera in cameras:
+        with pytest.raises(AccUnreachable):
+            await anext(acc.events(simulated.server_id, [camera], simulated.window))
 
 
 async def test_a_wrong_password_is_told_and_not_tried_again_at_once(simulated: Simulated) -> None:
