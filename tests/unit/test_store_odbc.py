@@ -133,6 +133,13 @@ def test_urls_say_the_same_as_strings() -> None:
     assert given_.dialect == "mssql+pyodbc"
 
 
+def test_a_url_that_names_no_driver_gets_the_newest_there_is() -> None:
+    url = make_url("mssql+pyodbc://u:p@bd01/d")
+    assert odbc.parse(way(url, lambda: ["FreeTDS", _17]).string)["driver"] == _17
+    assert way(url, lambda: []).dialect == "mssql+mssqlpython"
+    assert odbc.parse(way(make_url("mssql+pyodbc://u:p@estadio"), lambda: [_17]).string)["dsn"] == "estadio"
+
+
 def test_a_server_has_to_be_named() -> None:
     with pytest.raises(BadSetting, match="SERVER"):
         _way("DRIVER={SQL Server};DATABASE=d", _17)

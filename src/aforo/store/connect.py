@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 _LOGIN_TIMEOUT = 15  # seconds for a connection to come about
 _STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with it the connection
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
+_USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
 _ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless told not to
 # What mssql-python and the driver inside it understand; the rest belongs to other drivers.
 _UNDERSTOOD = frozenset(
@@ -82,6 +83,8 @@ def _string(url: URL, explicit: bool) -> str:
     given = url.query.get("odbc_connect")
     if isinstance(given, str):
         return given
+    if not explicit and url.database and not {"driver", "dsn"} & url.query.keys():
+        url = url.update_query_dict({"driver": _USUAL})
     kind: Any = mssqlpython.dialect if explicit else pyodbc.dialect
     (string,), _ = kind().create_connect_args(url)
     return str(string)
