@@ -134,7 +134,7 @@ class Closing:
         for feed, (since, why) in told.unanswered.items():
             _log.error(
                 "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
-                self._rooms.name(feed.camera_id), why, self._rooms.local(since), self._event.day,
+                self._rooms.feed_name(feed), why, self._rooms.local(since), self._event.day,
             )  # fmt: skip
         acc, stored = census.valid.total(), sum(in_store.values())
         equal = (acc, census.history) == (stored, told.in_history)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
 from aforo.board import Board, Phase
 from aforo.settings import AlertsSettings
+from aforo.tally import grouped
 
 RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
 
@@ -55,7 +56,7 @@ def _zones(board: Board, levels: Levels, *, fresh: bool) -> Iterator[Condition]:
             (Kind.ZONE_WARNING, {Level.WARNING, Level.FULL}, "casi llena"),
             (Kind.ZONE_FULL, {Level.FULL}, "llena"),
         ):
-            text = f"{zone.name} está {word}: {count} de {zone.capacity}."
+            text = f"{zone.name} está {word}: {grouped(count)} de {grouped(zone.capacity)}."
             yield Condition(kind, zone.name, level in on if fresh else None, text)
 
 

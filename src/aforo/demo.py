@@ -33,6 +33,7 @@ from aforo.settings import (
     WebSettings,
 )
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.tally import grouped
 from aforo.terminal import LastNews, View
 from aforo.web.passwords import hashed
 
@@ -224,4 +225,4 @@ def _aforo(database: sqlite3.Connection, table: str, event: str) -> int:
 
 
 def _row(table: Table, what: str, true: int, stored: int) -> None:
-    table.add_row(what, f"{true:,}".replace(",", "."), f"{stored:,}".replace(",", "."), str(stored - true))
+    table.add_row(what, grouped(true), grouped(stored), str(stored - true))

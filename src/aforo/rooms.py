@@ -88,13 +88,17 @@ class Rooms:
             stopping=self.stopping,
             timezone=self.timezone,
             on_read=self.read,
-            name=self.name,
+            name=self.feed_name,
         )
 
     def name(self, camera_id: str) -> str:
         """How a person knows a camera: its name at ACC, where that is known, and always its id."""
         name = self.names.get(camera_id)
         return f"«{name}» ({camera_id})" if name else camera_id
+
+    def feed_name(self, feed: Feed) -> str:
+        """The same, with its server where the site has several: each is asked about every camera."""
+        return self.name(feed.camera_id) + (f" en el servidor {feed.server_id}" if len(self.servers) > 1 else "")
 
     def local(self, instant: datetime) -> str:
         """An instant as the stadium's clocks show it."""

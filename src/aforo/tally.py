@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from aforo.model import AccEvent, Batch, Occupancy, Stored
 
 
+def grouped(number: int) -> str:
+    """``12.345``, as it is written in Colombia."""
+    return f"{number:,}".replace(",", ".")
+
+
 @dataclass(slots=True)
 class CameraTally:
     """One camera's events of a turn, by what became of them."""

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aforo.model import Occupancy, ScheduledEvent
+from aforo.tally import grouped
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _COLORS = ("cyan", "green", "magenta", "yellow", "blue")
@@ -81,7 +82,7 @@ class View:
             return Panel("Esperando el evento…", title="Aforo")
         done, whole = self.now - event.window.since, event.window.until - event.window.since
         bar = ProgressBar(total=whole.total_seconds(), completed=max(0.0, min(done, whole).total_seconds()))
-        stored, repeated = (f"{number:,}".replace(",", ".") for number in (self.board.stored, self.board.repeated))
+        stored, repeated = map(grouped, (self.board.stored, self.board.repeated))
         counts = f"{stored} eventos guardados · {repeated} repetidos, no contados de nuevo"
         line = Table.grid(expand=True)
         line.add_column()

@@ -91,7 +91,7 @@ class Turns:
         stopping: asyncio.Event,
         timezone: ZoneInfo,
         on_read: Callable[[Batch], None],
-        name: Callable[[str], str],
+        name: Callable[[Feed], str],
     ) -> None:
         self._acc = acc
         self._rules = rules
@@ -240,7 +240,7 @@ class Turns:
     def _note_incomplete(self, ask: Ask, error: AccIncomplete) -> None:
         if error.what not in self._incomplete:
             self._incomplete.add(error.what)
-            _log.error("%s: %s", self._name(ask.cameras[0]) if len(ask.cameras) == 1 else _names(ask), error)
+            _log.error("%s: %s", self._name(next(iter(ask.feeds))) if len(ask.cameras) == 1 else _names(ask), error)
 
     async def _pages(self, ask: Ask) -> AsyncGenerator[Page, None]:
         patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
@@ -262,9 +262,7 @@ class Turns:
         for feed in coverage.answered(ask, read):
             if feed in self._told:
                 self._told.discard(feed)
-                _log.info(
-                    "La cámara %s vuelve a contestar; lo que faltaba está recuperado.", self._name(feed.camera_id)
-                )
+                _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", self._name(feed))
 
     def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
@@ -280,7 +278,7 @@ class Turns:
             self._told.add(feed)
             _log.warning(
                 "La cámara %s no se pudo leer desde %s: %s Su ventana queda abierta y se vuelve a pedir.",
-                self._name(feed.camera_id),
+                self._name(feed),
                 ask.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
                 error,
             )

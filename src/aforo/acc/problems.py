@@ -16,7 +16,7 @@ _SESSION_STATUSES = frozenset({401, 403})
 _BAD_ARGUMENT = frozenset({400, 409, 413, 415})
 _NOT_TAKEN_UP = frozenset({429, 503, 507})
 _LONGEST_QUOTE = 160  # characters of the server's own words
-_KEEP_TRYING = "Revise acc.url, la red y el servicio Web Endpoint; se vuelve a pedir."
+_KEEP_TRYING = "Revise acc.url, la red y el servicio Web Endpoint."
 
 
 class NotTakenUp(AccUnreachable):
@@ -90,7 +90,7 @@ def told(refused: Refusal, secrets: Iterable[str]) -> AccError:
     if status == 404:
         return AccUnreachable(
             "En esa dirección no contesta el Web Endpoint (404).",
-            remedy="Revise acc.url y que el servicio Web Endpoint esté instalado y en marcha; se vuelve a pedir.",
+            remedy="Revise acc.url y que el servicio Web Endpoint esté instalado y en marcha.",
         )
     kind = NotTakenUp if status in _NOT_TAKEN_UP else AccUnreachable
     return kind(f"El servidor de cámaras contestó con un error suyo ({status}{words}).")

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from aforo.report.act import Act
 from aforo.report.pictures import doors_picture, zone_picture
+from aforo.tally import grouped
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (
@@ -35,18 +36,13 @@ def _filters(timezone: ZoneInfo) -> dict[str, Callable[..., str]]:
         return at.astimezone(timezone).strftime(pattern)
 
     return {
-        "whole": whole,
+        "whole": grouped,
         "seconds": seconds,
         "clock": lambda at: local(at, "%H:%M"),
         "clock_s": lambda at: local(at, "%H:%M:%S"),
         "moment": lambda at: local(at, "%Y-%m-%d a las %H:%M"),
         "long_day": lambda at: long_day(at.astimezone(timezone)),
     }
-
-
-def whole(number: int) -> str:
-    """``12.345``, as it is written in Colombia."""
-    return f"{number:,}".replace(",", ".")
 
 
 def seconds(number: float) -> str:
