@@ -1,9 +1,13 @@
-"""The two sites that every test of the ACC client runs over."""
+"""What the contract files run over: the two sites of the ACC client, and every database of the store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from tests.contract.acc_sites import Recorded, Simulated, Site
+from tests.contract.stores import Database, names, urls
+
+from aforo.store import Store
 
 
 @pytest.fixture(params=["recorded", "simulated"])
@@ -23,3 +27,17 @@ async def recorded() -> AsyncIterator[Recorded]:
 async def simulated() -> AsyncIterator[Simulated]:
     async with Simulated() as one:
         yield one
+
+
+@pytest.fixture(params=names())
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """Each database in turn, empty."""
+    made = Database(urls(tmp_path)[request.param])
+    made.clear()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return database.store()

@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,11 +32,9 @@ from tests.contract.stores import (
     at,
     batch,
     naive,
-    names,
     opened,
     rules,
     show_at,
-    urls,
     zones,
 )
 
@@ -46,20 +44,6 @@ from aforo.store import Correction, Store, books
 
 _T = TypeVar("_T")
 _KILLED = 8  # processes, two at a time
-
-
-@pytest.fixture(params=names())
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Each database in turn, empty."""
-    made = Database(urls(tmp_path)[request.param])
-    made.clear()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(database: Database) -> Store:
-    return database.store()
 
 
 # The stadium's tables.

@@ -1,11 +1,10 @@
 """The schedule is edited while an evening runs: whatever was done to it, the store says what the last schedule says."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -24,11 +23,9 @@ from tests.contract.stores import (
     add,
     at,
     naive,
-    names,
     opened,
     rules,
     show_at,
-    urls,
 )
 
 from aforo.model import AccEvent, Feed, ScheduledEvent
@@ -38,20 +35,6 @@ from aforo.store import Correction, Show, Store
 _FEED = Feed("S1", "CAM1")
 _HOUR = 60  # minutes that the edited evening has
 _TABLES = {NORTE: "Aforo_parqueadero", SUR: "Aforo_parqueadero_SUR"}
-
-
-@pytest.fixture(params=names())
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Each database in turn, empty."""
-    made = Database(urls(tmp_path)[request.param])
-    made.clear()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(database: Database) -> Store:
-    return database.store()
 
 
 def event(name: str, since: float, until: float, day: int = 0) -> ScheduledEvent:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -18,28 +17,12 @@ from tests.contract.stores import (
     add,
     at,
     batch,
-    names,
     opened,
     show_at,
-    urls,
 )
 
 from aforo.model import AccEvent
 from aforo.store import Store
-
-
-@pytest.fixture(params=names())
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Each database in turn, empty."""
-    made = Database(urls(tmp_path)[request.param])
-    made.clear()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def store(database: Database) -> Store:
-    return database.store()
 
 
 def refuse(database: Database, table: str, column: str, which: str, *verbs: str) -> None:
