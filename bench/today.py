@@ -206,11 +206,20 @@ def main() -> None:
     parser.add_argument("--live", type=float, metavar="SECONDS", help="between two turns")
     parser.add_argument("--timeout", type=float, default=30.0)
     arguments = parser.parse_args()
-    today = Today(arguments.commit, arguments.timeout)
     if arguments.live is None:
-        past(today)
+        past(Today(arguments.commit, arguments.timeout))
     else:
-        live(today, arguments.live)
+        live(_started(arguments.commit, arguments.timeout), arguments.live)
+
+
+def _started(commit: str, timeout: float) -> Today:
+    """It does not start where its login meets a fault: whoever watches it tries again."""
+    while True:
+        try:
+            return Today(commit, timeout)
+        except Failed as error:
+            print(f"login: {error}")
+            time.sleep(1)
 
 
 if __name__ == "__main__":
