@@ -107,9 +107,11 @@ def memory() -> tuple[list[Figure], list[tuple[int, float]]]:
         while process.poll() is None:
             time.sleep(0.1)
             try:
-                seen.append((stored(evening.database), sample(process.pid).rss_mib))
+                look = (stored(evening.database), sample(process.pid).rss_mib)
             except (OSError, IndexError, sqlite3.Error):  # not there yet, or just gone
                 continue
+            if look[1]:  # who has ended has none, until it is waited for
+                seen.append(look)
         if process.returncode:
             raise RuntimeError((evening.folder / "stderr.log").read_text()[-2000:])
         check = evening.difference()

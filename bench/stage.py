@@ -84,7 +84,7 @@ class Stage:
             "AFORO_WEB__PORT": "0",
             "AFORO_REPORT__FOLDER": "",  # no act: its pictures are not what is measured here
         }
-        return python_environment(**ours, **self.settings, **more)
+        return python_environment(**(ours | self.settings | more))
 
     def write_files(self) -> None:
         """The operators' two files."""
