@@ -109,16 +109,16 @@ class Coverage:
     def asks(
         self, horizon: datetime, now: datetime, together: Callable[[str], int], most: float = math.inf
     ) -> list[Ask]:
-        """What to ask now, of ``most`` feeds, each marked as being asked; ``together``: how many a server takes."""
+        """What to ask now, of ``most`` feeds, each marked as being asked; ``together``: how many a server takes.
+        Where not all may be asked, those go first that have not failed, or not for the longest time.
+        """
         self._judge(now)
         alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
         asks = []
-        for feed, state in self.feeds.items():
-            if not self._due(state, horizon, now):
-                continue
-            if most <= 0:
-                break
-            most -= 1
+        due = [(feed, state) for feed, state in self.feeds.items() if self._due(state, horizon, now)]
+        if most < len(due):
+            due = sorted(due, key=lambda one: one[1].failed_at or self.window.since)[: int(most)]
+        for feed, state in due:
             state.asking = True
             window = self._next_window(state, horizon)
             if state.alone:

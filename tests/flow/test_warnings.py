@@ -112,6 +112,21 @@ async def test_a_server_that_fails_for_most_cameras_is_told_once(night: Night) -
     assert night.told == [("+", STALE), ("-", STALE)]
 
 
+async def test_two_cameras_that_fail_at_once_are_no_lost_server(night: Night) -> None:
+    night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=frozenset(night.crowd.allowed[3:5])))
+    await night.until(BACK + timedelta(minutes=5))
+    assert len(night.told) == 4
+    assert night.outages(ACC_AWAY) == []
+
+
+async def test_a_server_that_gives_no_events_is_not_back_when_it_gives_its_lists(night: Night) -> None:
+    night.faults.set("error_500", Fault(since=AWAY, until=BACK, paths=frozenset({"events/search"})))
+    await night.until(BACK + timedelta(minutes=10))
+    assert night.told == [("+", STALE), ("-", STALE)]
+    assert len(night.outages(ACC_AWAY)) == 1
+    assert night.outages(CAMERA_AWAY) == []
+
+
 async def test_a_camera_gone_while_the_server_is_away_is_told_once_when_it_is_back(night: Night) -> None:
     (camera,) = night.crowd.quiet
     gone = f"No contesta: {night.name(camera)}."

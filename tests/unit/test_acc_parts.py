@@ -124,15 +124,28 @@ class TestLink:
             link.failed("camera", mark, self.trouble)
         assert link.down_since is None
 
-    def test_two_cameras_fail_and_nobody_is_answered(self) -> None:
+    def test_where_two_cameras_fail_and_nobody_is_answered_another_must_tell(self) -> None:
         clock = FakeClock()
         link = Link(clock, "host")
         began = clock.now()
-        link.failed("one", link.mark(), self.trouble)
-        assert link.down_since is None
+        assert not link.failed("one", link.mark(), self.trouble)
         clock.advance(5)
-        link.failed("two", link.mark(), self.trouble)
+        assert link.failed("two", link.mark(), self.trouble)
+        assert link.down_since is None
+        assert [link.is_well(camera) for camera in ("one", "two", "three")] == [False, False, True]
+        link.lost(self.trouble)
         assert link.down_since == began
+
+    def test_a_list_says_nothing_of_events(self) -> None:
+        link = Link(FakeClock(), "host")
+        link.failed("servers", link.mark(), NoConnection("nadie."), events=False)
+        link.answered("servers", events=False)
+        assert link.down_since is None, "only lists were asked for"
+        link.failed("camera", link.mark(), NoConnection("nadie."))
+        link.answered("servers", events=False)
+        assert link.down_since is not None
+        link.answered("camera")
+        assert link.down_since is None
 
     def test_where_one_alone_fails_again_and_again_another_must_tell(self) -> None:
         link = Link(FakeClock(), "host")

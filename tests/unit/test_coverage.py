@@ -230,3 +230,13 @@ def test_whatever_fails_every_instant_is_answered_before_it_is_left(
         assert window.since <= reached
         reached = max(reached, window.until)
     assert cover.feeds[A].answered_until == reached
+
+
+def test_a_server_that_is_away_is_probed_with_each_camera_in_turn() -> None:
+    cover = coverage(A, B, C)
+    asked: list[str] = []
+    for minute in range(1, 7):
+        (ask,) = cover.asks(at(minute), at(minute), one, most=1)
+        asked += ask.cameras
+        cover.failed(ask, AccUnreachable("500"), at(minute))
+    assert asked == [*"ABCABC"]

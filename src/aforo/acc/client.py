@@ -24,8 +24,9 @@ _log = logging.getLogger("aforo.acc")
 _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
 _DENIED_SECONDS = 300.0  # a subject refused with a fresh session gets no login of its own for so long
-_WITNESSES = 2  # kept, so that one of them is about another subject
+_WITNESSES = 8  # kept, so that one of them is about a subject that does not fail
 _WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all
+_EVENTS = "/events/search"
 _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
 
 
@@ -97,7 +98,7 @@ class Acc:
     async def login(self) -> None:
         """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""
         await self._tried(self._session.login, _Question("/login", subject="login"))
-        self._link.answered("login")
+        self._link.answered("login", events=False)
 
     async def logout(self) -> None:
         """End the session, best effort. Raises no AccError."""
@@ -123,7 +124,7 @@ class Acc:
         """
 
         async def ask(query: Query, *, once: bool) -> Answer:
-            question = _Question("/events/search", query, " ".join(camera_ids), suspect, once)
+            question = _Question(_EVENTS, query, " ".join((server_id, *camera_ids)), suspect, once)
             answer = await self._ask(question, lambda body: decode_events(body, server_id))
             if not once:
                 self._keep_witness(question)
@@ -162,7 +163,7 @@ class Acc:
             except AccUnreachable as error:
                 failures += 1
                 if failures >= self._retry.attempts or not _repeatable(error, question):
-                    doubtful = self._link.failed(question.subject, mark, error)
+                    doubtful = self._link.failed(question.subject, mark, error, events=question.path == _EVENTS)
                     if doubtful and not await self._another_is_answered(question.subject):
                         self._link.lost(error)
                     raise
@@ -178,8 +179,10 @@ class Acc:
             del self._witnesses[next(iter(self._witnesses))]
 
     async def _another_is_answered(self, subject: str) -> bool:
-        """Whether only this subject fails: ask again what was answered of late about another."""
-        witness = next((other for about, other in self._witnesses.items() if about != subject), None)
+        """Whether only this subject fails, or some: ask again what was answered of late about another, a well one."""
+        others = [about for about in self._witnesses if about != subject]
+        well = [about for about in others if self._link.is_well(about)]
+        witness = self._witnesses[(well or others)[-1]] if others else None
         mark = self._link.mark()
         if witness is not None:
             try:
@@ -225,21 +228,22 @@ class Acc:
             generation = self._session.generation  # read here: while it waited for its turn, others may have renewed
             reply = await self._wire.get(question.path, question.query, self._session.secret)
         try:
-            return self._decoded(question.subject, reply, decode)
+            return self._decoded(question, reply, decode)
         except Refusal as refused:
             refused.generation = generation
             raise
 
-    def _decoded(self, subject: str, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
+    def _decoded(self, question: _Question, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
+        subject, events = question.subject, question.path == _EVENTS
         try:
             if reply.status >= 400:
                 raise refusal(reply.status, reply.body)
             decoded = decode(reply.body)
         except Refusal as refused:
             if refused.enveloped and refused.status < 500:
-                self._link.answered(subject)
+                self._link.answered(subject, events=events)
             raise
-        self._link.answered(subject)
+        self._link.answered(subject, events=events)
         return decoded
 
 

@@ -13,7 +13,7 @@ from aforo.clock import Clock
 from aforo.errors import AccError
 
 _log = logging.getLogger("aforo.acc")
-_STUBBORN = 3  # one question alone fails so often, and nobody was answered in between: perhaps the server is lost
+_STUBBORN = 3  # a question fails so often alone, and nobody is answered in between: perhaps the server is lost
 
 
 class Link:
@@ -27,13 +27,24 @@ class Link:
         self._first_failure: datetime | None = None
         self._failing: Counter[str] = Counter()
         self._by_itself: set[str] = set()
+        self._no_events = False
 
     def mark(self) -> int:
         """A mark to hand to ``failed``: what was answered since then shows that the server is there."""
         return self._answers
 
-    def answered(self, subject: str) -> None:
-        """The server gave a proper answer about ``subject``, be it a refusal."""
+    def is_well(self, subject: str) -> bool:
+        """Nothing about it has failed since it was last answered."""
+        return subject not in self._failing and subject not in self._by_itself
+
+    def answered(self, subject: str, *, events: bool = True) -> None:
+        """The server gave a proper answer about ``subject``, be it a refusal.
+
+        A server that was lost while asked for ``events`` is back when it gives events: only they can be counted.
+        """
+        if self.down_since is not None and self._no_events and not events:
+            return
+        self._no_events &= not events
         self._answers += 1
         self._by_itself.update(self._failing)
         self._by_itself.discard(subject)
@@ -46,12 +57,13 @@ class Link:
             self.down_since = None
             _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, spanish(lasted))
 
-    def failed(self, subject: str, mark: int, error: AccError) -> bool:
+    def failed(self, subject: str, mark: int, error: AccError, *, events: bool = True) -> bool:
         """A request was given up; ``subject`` says about what, ``mark`` when it began.
 
         True where this cannot tell whether the server is there: another question must (``lost``, if none is answered).
         """
         nobody_listens = isinstance(error, NoConnection)
+        self._no_events |= events
         if self.down_since is not None:
             return not nobody_listens
         if subject in self._by_itself and not nobody_listens:
@@ -61,10 +73,10 @@ class Link:
         self._failing[subject] += 1
         if self._answers != mark:
             return False
-        if nobody_listens or len(self._failing) > 1:
+        if nobody_listens:
             self.lost(error)
             return False
-        return self._failing[subject] >= _STUBBORN
+        return len(self._failing) > 1 or self._failing[subject] >= _STUBBORN
 
     def lost(self, error: AccError) -> None:
         """Nobody is answered."""
