@@ -80,6 +80,8 @@ class Server:
         assert len(since) == len("2026-01-27T19:00:00.000Z")
         if self.grain == "refuses finer" and len(until) > len(since):
             raise AccBadRequest("to")
+        if self.grain == "fails on finer" and len(until) > len(since):
+            raise AccUnreachable("500")
         if since == until and not self.equal_ends:
             raise AccBadRequest("vacía")
         low, high = (f"{text[:-1]:0<26}Z" for text in (since, until))
@@ -221,7 +223,7 @@ servers = st.builds(
     stuck=st.booleans(),
     filters=st.booleans(),
     equal_ends=st.booleans(),
-    grain=st.sampled_from(["microseconds", "rounds", "refuses finer"]),
+    grain=st.sampled_from(["microseconds", "rounds", "refuses finer", "fails on finer"]),
 )
 windows = st.lists(st.integers(-2, 5_002), min_size=2, max_size=6, unique=True).map(sorted)
 

@@ -218,6 +218,10 @@ class _Hunt:
                 exact = await self._range(span.since, instant(span.since) + until)
             except (AccBadRequest, AccUnknownCamera):
                 continue
+            except AccUnreachable:
+                if not until:
+                    raise
+                continue  # some servers answer with a fault of their own to what they cannot read
             narrow = self._page(span, exact, Counter())
             if exact.raw < self._limit and set(page.events) <= set(narrow.events):
                 return narrow
