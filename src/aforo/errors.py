@@ -10,6 +10,7 @@
     ├── AccError               the cameras' server
     │   ├── AccUnreachable     wait: it is retried while the event lasts
     │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
+    │   │   └── AccDenied      give the user the right to what was asked
     │   ├── AccUntrusted       mend the certificate settings
     │   ├── AccBadRequest      a fault of ours or of a setting: not repeated
     │   ├── AccUnknownCamera   that camera is reported, the others go on
@@ -80,6 +81,10 @@ class AccUnreachable(AccError):
 
 class AccRejectedLogin(AccError):
     """401 or 403 at a fresh login: user, password, nonce, key, clock or rights are wrong."""
+
+
+class AccDenied(AccRejectedLogin):
+    """401 or 403 with a session that was just begun: this user may not read that; the login itself was accepted."""
 
 
 class AccUntrusted(AccError):

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from aforo.acc import Acc
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
-from aforo.errors import AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
+from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
 from aforo.model import Batch, Feed, Page, ScheduledEvent
 from aforo.rules import Rules
 from aforo.together import Together
@@ -106,6 +106,7 @@ class Turns:
         self._together = Together(acc)
         self._told: set[Feed] = set()
         self._incomplete: set[str] = set()
+        self._refused: set[str] = set()
         self._was_down = False
         self._probe_at = -math.inf
 
@@ -259,6 +260,9 @@ class Turns:
         self._together.worked(ask)
         if self._was_down:
             self._progress.set()
+        if self._refused:
+            self._refused.clear()
+            _log.warning("El servidor de cámaras vuelve a aceptar el inicio de sesión.")
         for feed in coverage.answered(ask, read):
             if feed in self._told:
                 self._told.discard(feed)
@@ -268,10 +272,11 @@ class Turns:
         fallen = coverage.failed(ask, error, self._clock.now())
         self._together.failed(ask)
         self._progress.set()
-        if isinstance(error, AccRejectedLogin):
-            if fallen:
+        if isinstance(error, AccRejectedLogin) and not isinstance(error, AccDenied):
+            if fallen and error.what not in self._refused:
+                self._refused.add(error.what)
                 _log.error("%s", error)
-            return
+            return  # told once, for all cameras: none can be asked without a session
         if self._acc.link_down_since is not None:
             return  # told once, by the client, for all cameras
         for feed in fallen:

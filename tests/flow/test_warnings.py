@@ -15,6 +15,7 @@ from tests.flow.evening import DOORS, Evening, hours
 
 from aforo import notices
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator.login import Credentials
 from aforo.store.account import ACC_AWAY, CAMERA_AWAY
 
 PLAN = Plan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
@@ -109,6 +110,22 @@ async def test_a_server_that_fails_for_most_cameras_is_told_once(night: Night) -
     most = frozenset(night.crowd.allowed[4:])
     night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=most))
     await night.until(BACK + timedelta(minutes=10))
+    assert night.told == [("+", STALE), ("-", STALE)]
+
+
+async def test_a_password_that_changes_is_told_once_and_so_is_its_return(
+    night: Night, caplog: pytest.LogCaptureFixture
+) -> None:
+    doorman = night.evening.site._doorman
+    await night.until(AWAY)
+    good, doorman._credentials = doorman._credentials, Credentials(password="otra")
+    night.faults.set("expire_session", Fault(times=1))
+    await night.until(BACK)
+    doorman._credentials = good
+    await night.until(BACK + timedelta(minutes=10))
+    lines = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+    assert len([line for line in lines if "no acepta el usuario" in line]) == 1
+    assert len([line for line in lines if "vuelve a aceptar" in line]) == 1
     assert night.told == [("+", STALE), ("-", STALE)]
 
 

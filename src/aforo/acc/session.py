@@ -10,7 +10,7 @@ from aforo.acc.payloads import decode_session
 from aforo.acc.problems import Refusal, quoted, refusal, told
 from aforo.acc.wire import Wire
 from aforo.clock import Clock
-from aforo.errors import AccError, AccRejectedLogin, BadSetting
+from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
 from aforo.settings import AccSettings
 
 _NEEDED = ("url", "username", "password", "user_nonce", "user_key")
@@ -87,9 +87,9 @@ class Session:
         except AccError:
             return  # the session dies by itself after an hour
 
-    def denied(self, refused: Refusal) -> AccRejectedLogin:
+    def denied(self, refused: Refusal) -> AccDenied:
         """The error for a request that is refused even with a fresh session."""
-        return AccRejectedLogin(
+        return AccDenied(
             f"El servidor de cámaras rechaza la consulta aun con una sesión recién iniciada"
             f" ({refused.status}{quoted(refused.message, self.secrets)}).",
             remedy="Revise en ACC los derechos del usuario (Web Endpoint y esas cámaras).",
