@@ -4,9 +4,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from aforo.model import ScheduledEvent
-from aforo.schedule import ScheduleFile
-
-_UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
+from aforo.schedule import UNCLOSED_FOR, ScheduleFile
 
 
 class Agenda:
@@ -48,7 +46,7 @@ class Agenda:
         days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
         over = [event for event in days if event.window.until <= now and self.day_of(event.window.until) == today]
         left_open = self.interrupted
-        if left_open is not None and left_open.window.until <= now < left_open.window.until + _UNCLOSED_FOR:
+        if left_open is not None and left_open.window.until <= now < left_open.window.until + UNCLOSED_FOR:
             over.insert(0, schedule.overlapping(left_open.window) or left_open)
         left = [event for event in over if event not in self._over]
         again = [event for event, due in self._close_again.items() if due <= now]

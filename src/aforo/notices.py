@@ -18,6 +18,7 @@ from aforo.board import Board
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.conditions import RUNNING, conditions
 from aforo.errors import StoreError
+from aforo.schedule import UNCLOSED_FOR
 from aforo.settings import AlertsSettings
 from aforo.store import Note, Store, Writer
 from aforo.webhook import Webhook
@@ -59,7 +60,7 @@ class Watchman:
         self._notes: dict[str, int] = {}
         self._noting: set[asyncio.Task[None]] = set()
         self._note_turn = asyncio.Lock()
-        self._awaiting = False  # an evening was left open, and will be opened again
+        self._opened_by: datetime | None = None  # an evening was left open, and will be opened again, by then or never
         self._pace = SystemClock()
         board.levels = Levels(settings.hysteresis)
 
@@ -108,7 +109,7 @@ class Watchman:
         board = self._board
         found = conditions(board, self._settings, board.levels, now)
         known = {(condition.kind, condition.subject) for condition in found}
-        unopened = self._awaiting and board.event is None
+        unopened = self._opened_by is not None and now < self._opened_by and board.event is None
         unread = {Kind.SILENT_DOOR} if board.phase in RUNNING else set()
         return found + [
             Condition(alert.kind, alert.subject, None, alert.text)
@@ -132,7 +133,8 @@ class Watchman:
         """Take up the alerts that were on, and send what was not sent."""
         notes = await self._writer.call(self._store.notes, None, _ALERT)
         sent = {note.subject for note in await self._writer.call(self._store.notes, None, _SENT)}
-        self._awaiting = await self._writer.call(self._store.last_open_show) is not None
+        left_open = await self._writer.call(self._store.last_open_show)
+        self._opened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
         recent = notes[-_MOST_TO_SEND:]
         for note in recent:
             alert = _alert(note)

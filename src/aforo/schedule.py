@@ -18,6 +18,7 @@ from aforo.errors import BadSchedule
 from aforo.files import WatchedFile, line_of, read_json
 from aforo.model import ScheduledEvent, Window
 
+UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
 _SHAPE = (
     'Se admite {"2025-01-20": {"nombre": "Concierto A", "hora_inicio": "16:00", "hora_fin": "23:00"}}, '
     "con una lista de eventos donde un día tiene varios."

@@ -146,10 +146,12 @@ async def test_nobody_listens_and_it_is_given_up() -> None:
 
 
 @asynccontextmanager
-async def restarted(folder: Path, alerts: AlertsSettings, webhook: Webhook | None) -> AsyncIterator[Watchman]:
+async def restarted(
+    folder: Path, alerts: AlertsSettings, webhook: Webhook | None, minutes: float = 110
+) -> AsyncIterator[Watchman]:
     """The program as it starts anew: the store is open, and no evening yet."""
     zones = zones_from(FULL_SOON)
-    clock = StageClock(START + timedelta(minutes=110))
+    clock = StageClock(START + timedelta(minutes=minutes))
     store = Store(f"sqlite:///{folder / 'stage.db'}", zones, BOGOTA)
     async with Writer(store, clock) as writer:
         await writer.call(store.open)
@@ -198,3 +200,12 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
                 await until(lambda: len(receiver.told) == 4)
     assert receiver.told[2:] == [("end", "zone_warning"), ("end", "zone_full")]
     assert {one["id"] for one in receiver.got[2:]} == {one["id"] for one in receiver.got[:2]}
+
+
+async def test_what_was_on_in_an_evening_that_nobody_opens_again_is_over(tmp_path: Path) -> None:
+    async with staged(tmp_path, alerts=settings(""), zones=FULL_SOON) as stage:
+        await stage.play(stage.at(100))
+        await until(lambda: len(active(stage)) == 2)
+    async with restarted(tmp_path, settings(""), None, minutes=3 * 24 * 60) as watchman:
+        await until(lambda: len(watchman._over) == 2)
+        assert not watchman._watch.active
