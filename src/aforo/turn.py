@@ -165,9 +165,9 @@ class Turns:
         return 1
 
     def _rest(self, coverage: Coverage, now: datetime) -> float:
-        """Seconds until a resting feed is due again, or a server that is away is probed again."""
+        """Seconds until a resting feed is due again, or a server that is away is probed again: one probe at a time."""
         if self._was_down:
-            return max(self._probe_at - self._clock.monotonic(), _TOGETHER)
+            return math.inf if self._asks else max(self._probe_at - self._clock.monotonic(), _TOGETHER)
         rest_ends = coverage.next_rest_ends()
         return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 

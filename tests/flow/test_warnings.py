@@ -144,6 +144,14 @@ async def test_a_server_that_gives_no_events_is_not_back_when_it_gives_its_lists
     assert night.outages(CAMERA_AWAY) == []
 
 
+async def test_a_server_that_hangs_is_waited_for_in_peace(night: Night) -> None:
+    night.faults.set("hang", Fault(since=AWAY, until=BACK))
+    await night.until(AWAY + timedelta(minutes=2))
+    before = night.evening.clock.jumps
+    await night.until(BACK - timedelta(minutes=2))
+    assert night.evening.clock.jumps - before < 8 * 60, "less than once a second"
+
+
 async def test_a_camera_gone_while_the_server_is_away_is_told_once_when_it_is_back(night: Night) -> None:
     (camera,) = night.crowd.quiet
     gone = f"No contesta: {night.name(camera)}."
