@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy import event as listening
+from sqlalchemy.exc import SQLAlchemyError
 from tests.contract.stores import (
     ENTRADA,
     HISTORY,
+    INGRESO,
     MINUTE_MS,
     NORTE,
     PUERTA,
@@ -21,6 +24,7 @@ from tests.contract.stores import (
     show_at,
 )
 
+from aforo.errors import StoreUnavailable
 from aforo.model import AccEvent
 from aforo.store import Store
 
@@ -73,6 +77,10 @@ def doors(number: int, sources: int) -> list[AccEvent]:
     return [at(1_000 * i, str(i), f"PUERTA {i % sources}") for i in range(1, number + 1)]
 
 
+def _lost(_connection: object) -> None:
+    raise SQLAlchemyError("the connection is lost before the commit")
+
+
 def wanted(database: Database) -> list[str]:
     return [row[-1] for row in database.history()]
 
@@ -93,6 +101,35 @@ def test_a_history_that_refuses_a_name_keeps_the_old_one_and_holds_up_nothing(
     opened(store, show_at(name="Otro nombre", hours=6))
     told = [record.getMessage() for record in caplog.records if "conservan el nombre" in record.getMessage()]
     assert len(told) == 1
+
+
+def test_a_zones_table_that_is_mended_before_the_other_gets_its_row_all_the_same(
+    database: Database, store: Store
+) -> None:
+    show = opened(store)
+    for table in ("Aforo_parqueadero", "Aforo_parqueadero_SUR"):
+        refuse(database, table, "aforo", "> 0")
+    add(store, show, at(10, "1"), at(20, "2", INGRESO))
+    allow(database, "Aforo_parqueadero")
+    for minute in (8, 10):  # nobody moves in either zone: the rows are owed from before
+        store.add(show, batch(at(minute, f"door {minute}", PUERTA)), START + timedelta(minutes=minute))
+    assert (list(database.aforo().values()), list(database.aforo("Aforo_parqueadero_SUR").values())) == ([1], [0])
+
+
+def test_a_zones_row_that_was_written_and_undone_is_still_owed(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = opened(store)
+    refuse(database, "Aforo_parqueadero", "aforo", "> 0")
+    add(store, show, at(10, "1"))
+    allow(database, "Aforo_parqueadero")
+    door, later = batch(at(20, "2", PUERTA)), START + timedelta(minutes=8)
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "commit", _lost)
+        with pytest.raises(StoreUnavailable):
+            store.add(show, door, later)
+    store.add(show, door, later)
+    assert list(database.aforo().values()) == [1]
 
 
 def test_a_zones_table_that_refuses_a_name_holds_up_neither_history_nor_the_other_zone(

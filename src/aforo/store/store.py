@@ -285,7 +285,7 @@ class Store:
         while True:
             try:
                 with self._link.write() as connection:
-                    return work(connection)
+                    done = work(connection)
             except BaseException as error:
                 # What is remembered may be ahead of the database now.
                 self._books.forget()
@@ -296,3 +296,6 @@ class Store:
                     self._names.refused(error)
                 else:
                     raise
+            else:
+                self._zone_rows.stored()
+                return done

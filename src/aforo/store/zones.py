@@ -23,6 +23,7 @@ class ZoneRows:
         self._zones = zones
         self._refused: dict[str, datetime | None] = {}
         self._left_out: set[str] = set()
+        self._taken: set[str] = set()
 
     def begin(self, now: datetime | None) -> None:
         """A piece of work begins: tables that refused their row lately rest; without ``now`` every one is tried."""
@@ -31,6 +32,7 @@ class ZoneRows:
             for zone, since in self._refused.items()
             if now is not None and since is not None and now - since < _LEFT_OUT
         }
+        self._taken.clear()
 
     def refused(self, error: ZoneRefused, now: datetime | None) -> None:
         """A table refused its row: it is left out of this piece of work, and told of once."""
@@ -40,6 +42,13 @@ class ZoneRows:
             _log.error("%s Todo lo demás se guarda; el aforo de %s está en aforo_minutes.", error, error.zone)
         self._refused[error.zone] = now
         self._left_out.add(error.zone)
+        self._taken.clear()
+
+    def stored(self) -> None:
+        """The piece of work is committed: the tables that took their rows again are as good as any."""
+        for zone in self._taken & self._refused.keys():
+            del self._refused[zone]
+            _log.info("La tabla de la zona %s vuelve a admitir el aforo.", zone)
 
     def rename(self, connection: Connection, old: str, new: str) -> None:
         """The show has another name: so has its row in every table that allows it. Raises ZoneRefused."""
@@ -53,6 +62,4 @@ class ZoneRows:
         for zone, occupancy in book.occupancies(due).items():
             if zone not in self._left_out:
                 self._legacy.set_aforo(connection, zone, book.event.name, occupancy.count)
-                if zone in self._refused:
-                    del self._refused[zone]
-                    _log.info("La tabla de la zona %s vuelve a admitir el aforo.", zone)
+                self._taken.add(zone)
