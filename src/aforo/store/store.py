@@ -286,9 +286,9 @@ class Store:
             try:
                 with self._link.write() as connection:
                     done = work(connection)
+                self._zone_rows.stored()
             except BaseException as error:
-                # What is remembered may be ahead of the database now.
-                self._books.forget()
+                self._books.forget()  # what is remembered may be ahead of the database now
                 self._directory.forget()
                 if isinstance(error, ZoneRefused):
                     self._zone_rows.refused(error, now)
@@ -297,5 +297,4 @@ class Store:
                 else:
                     raise
             else:
-                self._zone_rows.stored()
                 return done
