@@ -87,6 +87,15 @@ def test_what_was_given_up_for_want_of_tries_is_come_to_by_the_next_call() -> No
     assert set(left) == table.bad
 
 
+def test_a_good_row_between_refused_ones_of_its_source_is_come_to_by_some_call() -> None:
+    left = _entries([1] * 30)
+    good = {left[7], left[20]}
+    table = _Table(set(left) - good)
+    for _ in range(300):
+        left = [entry for one in write_apart(left, table.write) for entry in one.entries if entry not in table.rows]
+    assert table.rows == good
+
+
 def test_reasons_are_told_apart() -> None:
     entries = _entries([1, 1, 7, 7, 9])
     table = _Table({entries[0], entries[1], entries[4]})

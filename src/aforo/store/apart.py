@@ -8,6 +8,7 @@ from typing import NamedTuple
 from aforo.errors import StoreRejectedRow
 from aforo.store.ledger import Entry
 
+_SAMPLES = 2  # rows of a source that stand for all of its rows
 _MOST_SAMPLES = 16
 
 Attempt = Callable[[Sequence[Entry]], object]  # writes rows in one transaction; again for those already there: nothing
@@ -68,18 +69,19 @@ class _Tries:
 def _hopeless(refused: list[Entry], reason: str, tries: _Tries) -> dict[int, str] | None:
     """Why each source is refused, where all of these rows are, or where tries have run out; else None.
 
-    It is judged by the first and the last row of each source: a try for each row takes long.
+    It is judged by two rows of each source: a try for each row takes long. Which two is left to chance: good rows
+    among refused ones of their source are come upon in the end.
     """
-    ends: dict[int, list[Entry]] = {}
+    mine: dict[int, list[Entry]] = {}
     for entry in refused:
-        ends[entry.source] = [*ends.get(entry.source, ())[:1], entry]
+        mine.setdefault(entry.source, []).append(entry)
     if len(refused) == 1 or not tries.left:
-        return dict.fromkeys(ends, reason)
-    if sum(map(len, ends.values())) > min(_MOST_SAMPLES, tries.left):
+        return dict.fromkeys(mine, reason)
+    if sum(min(_SAMPLES, len(entries)) for entries in mine.values()) > min(_MOST_SAMPLES, tries.left):
         return None
     reasons: dict[int, str] = {}
-    for source, samples in ends.items():
-        for entry in samples:
+    for source, entries in mine.items():
+        for entry in random.sample(entries, min(_SAMPLES, len(entries))):
             said = tries.refusal([entry])
             if said is None:
                 return None
