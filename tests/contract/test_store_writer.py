@@ -5,7 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.contract.stores import HISTORY, NORTE, PUERTA, START, Database, at, b
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.model import Batch, Feed, Stored, Verdict
-from aforo.store import Store, Writer, sqlite
+from aforo.store import Show, Store, Writer, sqlite
 
 
 @pytest.fixture
@@ -196,6 +196,31 @@ async def test_one_bad_row_does_not_stop_the_others(
     assert "MALA" in errors[0]
     (note,) = await writer.call(database.stores[0].notes, show, "row")
     assert "MALA" in note.detail
+
+
+async def test_rows_that_wait_for_a_bad_one_are_written_though_the_answer_to_the_commit_is_lost(
+    database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(
+        database.run,
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END",
+    )
+    store, lost = database.stores[0], list[Stored]()
+    add = store.add
+
+    def losing(show: Show, made: Batch, now: datetime, *, history: bool = True) -> Stored:
+        stored = add(show, made, now, history=history)
+        if not history and not lost:
+            lost.append(stored)
+            raise StoreUnavailable("La conexión se perdió.")
+        return stored
+
+    monkeypatch.setattr(store, "add", losing)
+    await writer.put(batch(at(10, "1", PUERTA), at(20, "2", PUERTA, camera="MALA"), at(30, "3", PUERTA)))
+    await writer.drain()
+    assert len(lost) == 1
+    assert len(await asyncio.to_thread(database.history)) == 2
 
 
 async def test_half_a_character_is_mended_not_lost(database: Database, writer: Writer) -> None:
