@@ -52,6 +52,7 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
         ("42000", "CREATE TABLE permission denied in database 'AVIGILON'.", 262, Allows.READY),
         ("08001", "SSL Provider: certificate verify failed:self-signed certificate", 0, Allows.READY),
         ("22001", "String or binary data would be truncated in table 'x'", 2628, Allows.ROW),
+        ("22001", "String or binary data would be truncated. Truncated value: 'Acceso (1205)'.", 2628, Allows.ROW),
         ("22003", "Arithmetic overflow error converting expression to data type tinyint.", 220, Allows.ROW),
         ("22007", "Conversion failed when converting date and/or time from character string.", 241, Allows.ROW),
         ("42000", "no se admite", 50001, Allows.ROW),
