@@ -44,7 +44,10 @@ class Link:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One transaction that only reads; all of it as of one instant. Raises like ``write``."""
+        """One transaction that only reads: of one instant in SQLite, each statement of its own in SQL Server.
+
+        Raises like ``write``.
+        """
         with self._transaction() as connection:
             self.dialect.begin_read(connection)
             yield connection
