@@ -56,7 +56,8 @@ class Ledger:
         # By position and without a call per event: this runs for every event that was ever asked for.
         keys = [(int(event[2].timestamp() * 1000 + 0.5), servers[event[0]], event[1]) for event in events]
         this_ids = [event[1] for event in events]
-        if max(map(len, this_ids)) > tables.KEY_LENGTH or not "".join(this_ids).isascii():
+        together = "|".join(this_ids) + "|"
+        if max(map(len, this_ids)) > tables.KEY_LENGTH or " |" in together or not together.isascii():
             keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
         return dict(zip(keys, events, strict=True))
 
