@@ -16,6 +16,7 @@ from aforo.cli import commands
 from aforo.cli.logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
+from aforo.store import schema
 from aforo.web.passwords import matches
 
 ACC = {
@@ -290,6 +291,16 @@ def test_the_schema_is_told_for_the_administrator(capsys: pytest.CaptureFixture[
     assert "CREATE TABLE [Aforo_parqueadero_SUR]" in shown
     assert "aforo_events" in shown
     assert "[DOMINIO\\aforo]" in shown
+
+
+def test_the_schema_of_a_newer_version_is_what_has_changed_since(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema", "--since", schema.HEAD]) == 0
+    shown = capsys.readouterr().out
+    assert "CREATE TABLE [Aforo_parqueadero_SUR]" in shown
+    assert "CREATE TABLE aforo_" not in shown
+    assert "GRANT SELECT" in shown
+    assert cli.main(["schema", "--since", "0000"]) == 2
+    assert "«0000» no es una versión" in capsys.readouterr().err
 
 
 def test_a_password_becomes_a_hash_that_fits_and_never_shows(

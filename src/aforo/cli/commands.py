@@ -120,7 +120,7 @@ def _schema(arguments: Arguments) -> int:
     from aforo.rules import zones_from  # noqa: PLC0415
     from aforo.store.script import schema_sql  # noqa: PLC0415
 
-    print(schema_sql(zones_from(settings.zones), arguments.account))  # noqa: T201
+    print(schema_sql(zones_from(settings.zones), arguments.account, arguments.since))  # noqa: T201
     return 0
 
 

@@ -101,6 +101,8 @@ def schema(parser: Parser) -> None:
     """Of ``aforo schema``."""
     account_help = "la cuenta del servicio en SQL Server, a la que se dan los permisos (aforo)"
     parser.add_argument("--account", default="aforo", metavar="CUENTA", help=account_help)
+    since_help = "solo los cambios desde esa versión de las tablas aforo_…, la que dice «aforo check»"
+    parser.add_argument("--since", metavar="VERSIÓN", help=since_help)
     _settings(parser)
 
 

@@ -42,7 +42,7 @@ def ensure(connection: Connection, dialect: Dialect) -> None:
         raise StoreNotReady(
             f"A {dialect.name} le falta algo que esta cuenta no puede crear: {lacks}.",
             "Sin ellas no se guarda nada.",
-            "Entregue al administrador lo que imprime «aforo schema».",
+            f"Entregue al administrador lo que imprime «aforo schema{f' --since {found}' if found else ''}».",
         ) from exc
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateTable
 
+from aforo.errors import BadCommand
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store import rights, schema, tables
@@ -20,11 +21,17 @@ _HEADER = """\
 
 
 def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None = None) -> str:
-    """The whole script: the stadium's tables where missing, our own from version ``since`` on, and the grants."""
+    """The whole script: the stadium's tables where missing, our own from version ``since`` on, and the grants.
+
+    Raises BadCommand for a version that there never was.
+    """
+    if since is not None and since not in schema.KNOWN:
+        known = ", ".join(sorted(schema.KNOWN))
+        raise BadCommand(f"--since «{since}» no es una versión de las tablas aforo_….", remedy=f"Se admite: {known}.")
     parts = [_HEADER]
     for name, columns in _stadium(zones):
         parts.append(_table_where_missing(name, columns))
-    parts.append(schema.script("mssql", since).strip())
+    parts += filter(None, [schema.script("mssql", since).strip()])
     parts.append(f"-- Los permisos de la cuenta del servicio: {account}.")
     own = [*tables.metadata.tables, schema.VERSION_TABLE]
     grants = [(name, rights.OWN) for name in own] + [(name, rights.STADIUM) for name, _ in _stadium(zones)]
