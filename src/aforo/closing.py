@@ -25,14 +25,15 @@ _LOOK_AGAIN = 15.0  # seconds between two looks at whether answers still come
 class Reconciliation:
     """What ACC has against what the database has, at the close.
 
-    ``in_store``: events of the ledger by camera; ``in_history``: rows of eventos_Analisis. ``unanswered``: since when
-    (aware UTC) a feed could not be compared, and why. ``given_up``: not some cameras, but the server or the database
-    was away for all of ``monitor.close_patience``.
+    ``in_store``: events of the ledger by camera; ``in_history``: rows of eventos_Analisis; both hold only where
+    the database was ``asked``. ``unanswered``: since when (aware UTC) a feed could not be compared, and why.
+    ``given_up``: not some cameras, but the server or the database was away for all of ``monitor.close_patience``.
     """
 
     census: Census
     in_store: dict[str, int] = field(default_factory=dict)
     in_history: int = 0
+    asked: bool = False
     unanswered: dict[Feed, tuple[datetime, str]] = field(default_factory=dict)
     complete: bool = False
     given_up: bool = False
@@ -57,6 +58,7 @@ class Closing:
         rooms.board.phase, rooms.board.coverage = Phase.CLOSING, self._coverage
         told = Reconciliation(self._census, complete=await self._sweep())
         told.given_up = not told.complete and not self._only_cameras_fail()
+        told.unanswered = self._unanswered()
         if rooms.stopping.is_set():
             told.complete = False
             return told
@@ -79,10 +81,7 @@ class Closing:
         await rooms.recall(show)
         told.in_store = await rooms.writer.call(rooms.store.counts, show)
         told.in_history = await rooms.writer.call(rooms.store.history_count, show)
-        behind = self._coverage.behind(self._event.window.until) | self._gone()
-        told.unanswered = {
-            feed: (state.answered_until, str(state.error or "no dio tiempo")) for feed, state in behind.items()
-        }
+        told.asked = True
         if told.complete:
             await rooms.writer.call(rooms.store.close_show, show, rooms.clock.now())
 
@@ -123,19 +122,33 @@ class Closing:
         """Feeds that the evening has read from, and that the server now says it does not know."""
         return {feed: state for feed, state in self._coverage.feeds.items() if state.absent and feed in self._seen}
 
+    def _unanswered(self) -> dict[Feed, tuple[datetime, str]]:
+        behind = self._coverage.behind(self._event.window.until) | self._gone()
+        return {feed: (state.answered_until, str(state.error or "no dio tiempo")) for feed, state in behind.items()}
+
     def tell(self, told: Reconciliation) -> None:
-        """Log the comparison: a line a camera, and the closing line."""
+        """Log the comparison: a line a camera, and the closing line. No figure of a database that was not asked."""
+        for feed, (since, why) in told.unanswered.items():
+            _log.error(
+                "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
+                self._rooms.feed_name(feed), why, self._rooms.local(since), self._event.day,
+            )  # fmt: skip
+        if told.asked:
+            self._tell_comparison(told)
+        else:
+            _log.warning(
+                "Cierre de «%s»: ACC tiene %d eventos válidos y %d del historial; a la base de datos no se le pudo"
+                " preguntar, y no se sabe cuántos tiene. Rechazados: %s.",
+                self._event.name, told.census.valid.total(), told.census.history, _refused(told.census),
+            )  # fmt: skip
+
+    def _tell_comparison(self, told: Reconciliation) -> None:
         census, in_store = told.census, told.in_store
         for camera in sorted(census.valid.keys() | in_store.keys()):
             acc, stored = census.valid[camera], in_store.get(camera, 0)
             level = logging.INFO if acc == stored else logging.WARNING
             line = "Cierre, cámara %s: ACC %d, base %d, diferencia %d."
             _log.log(level, line, self._rooms.name(camera), acc, stored, acc - stored)
-        for feed, (since, why) in told.unanswered.items():
-            _log.error(
-                "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
-                self._rooms.feed_name(feed), why, self._rooms.local(since), self._event.day,
-            )  # fmt: skip
         acc, stored = census.valid.total(), sum(in_store.values())
         equal = (acc, census.history) == (stored, told.in_history)
         _log.log(
@@ -143,5 +156,9 @@ class Closing:
             "Cierre de «%s»: ACC tiene %d eventos válidos y la base %d (diferencia %d); del historial, ACC %d y"
             " eventos_Analisis %d (diferencia %d). Rechazados: %s.",
             self._event.name, acc, stored, acc - stored,
-            census.history, told.in_history, census.history - told.in_history, reasons(census.refused) or "ninguno",
+            census.history, told.in_history, census.history - told.in_history, _refused(census),
         )  # fmt: skip
+
+
+def _refused(census: Census) -> str:
+    return reasons(census.refused) or "ninguno"

@@ -13,8 +13,10 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
+from aforo import chronicle, notices
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Plan, Simulator, Tokens
+from aforo.store import sqlite
 
 END = DOORS + hours(7)
 PLAN = Plan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
@@ -125,6 +127,26 @@ async def test_the_database_is_locked_for_minutes(tmp_path: Path) -> None:
             other.execute("ROLLBACK")
         assert await running == 0
         night.check(crowd, DOORS, END)
+
+
+async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries…
+    for goodbye in (chronicle, notices):
+        monkeypatch.setattr(goodbye, "_GOODBYE", 0.1)  # …and at the end
+    async with evening(tmp_path, SHORT, close_patience=60.0) as (night, crowd):
+        running = asyncio.create_task(night.run())
+        await night.clock.sleep((SHORT.end - night.clock.now()).total_seconds())
+        with closing(sqlite3.connect(night.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await running == 5
+        told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Cierre")]
+        (line,) = [text for text in told if "ACC tiene" in text]
+        assert "a la base de datos no se le pudo preguntar" in line
+        assert not [text for text in told if "base 0" in text]
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
 
 
 async def test_the_end_is_put_off_while_it_runs(tmp_path: Path) -> None:
