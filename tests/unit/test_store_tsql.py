@@ -82,6 +82,14 @@ def test_the_comparisons_with_the_stadiums_columns() -> None:
     _pin("comparisons.sql", "\n\n".join(lines) + "\n")
 
 
+def test_the_trial_of_a_renaming_goes_through_no_table() -> None:
+    history, compiler = _history(), mssql.dialect()  # type: ignore[no-untyped-call]
+    renaming = history.update().values(cameraId="")
+    tried = _dialect().one_of(renaming, history.c.cameraId == "aforo check")
+    assert str(tried.compile(dialect=compiler)).startswith("UPDATE TOP (1) ")
+    assert "WHERE" not in str(tried.compile(dialect=compiler))
+
+
 def test_the_script_for_the_administrator() -> None:
     zones = [Zone("Zona Sur", "dbo.Aforo_parqueadero_SUR", (), ()), Zone("Norte", "Aforo_parqueadero", (), ())]
     _pin("schema.sql", schema_sql(zones, "ESTADIO\\servicio"))

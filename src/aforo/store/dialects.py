@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Table
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Update
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
@@ -64,6 +64,10 @@ class Dialect(Protocol):
 
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:
         """A text or a wall time as the column keeps it, to compare it with the column."""
+        ...
+
+    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """The update for one row only: mine, or any where finding mine means going through the whole table."""
         ...
 
     def limit(self, column: Column[Any]) -> int | None:

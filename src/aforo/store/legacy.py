@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, ColumnElement, Connection, func, inspect, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Update, func, inspect, select, type_coerce
 from sqlalchemy.types import NullType
 
 from aforo.errors import StoreRejectedRow
@@ -80,15 +80,20 @@ class Legacy:
             if not there:
                 self._link.insert(connection, found.table, [(value, aforo)])
             elif any(not _same(known, aforo) for known in there):
-                self._update(connection, found, [mine], {column: aforo})
+                self._update(connection, found.table.update().where(mine).values({column: aforo}))
 
     def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
         """The history rows of that time belong to a show of another name. Raises NameRefused."""
         history = self._history
         mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
-        with legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify, NameRefused):
-            name = history.columns["nombre_evento"]
-            self._update(connection, history, mine, {name: self._stored(history, "nombre_evento", new)})
+        with self._name_border():
+            self._update(connection, self._renaming(new).where(*mine))
+
+    def try_renaming(self, connection: Connection, old: str, new: str) -> None:
+        """Rename one row, that event's or any; to be taken back. Raises NameRefused."""
+        with self._name_border():
+            mine = self._is(self._history, "nombre_evento", old)
+            self._update(connection, self._link.dialect.one_of(self._renaming(new), mine))
 
     def rename_zone(self, connection: Connection, zone: str, old: str, new: str) -> None:
         """The show has another name: so has its row, but where the new name has one already. Raises ZoneRefused."""
@@ -96,8 +101,9 @@ class Legacy:
         evento = found.columns["evento"]
         with self._zone_border(zone):
             if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
-                mine = [self._is(found, "evento", old)]
-                self._update(connection, found, mine, {evento: self._stored(found, "evento", new)})
+                mine = self._is(found, "evento", old)
+                renaming = found.table.update().values({evento: self._stored(found, "evento", new)})
+                self._update(connection, renaming.where(mine))
 
     def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""
@@ -152,18 +158,20 @@ class Legacy:
         plain: ColumnElement[Any] = type_coerce(timestamp, NullType())
         return [plain >= first, plain <= last]
 
-    def _update(
-        self,
-        connection: Connection,
-        found: Found,
-        mine: Sequence[ColumnElement[bool]],
-        values: dict[Column[Any], Any],
-    ) -> None:
-        update = found.table.update().where(*mine).values(values)
+    def _renaming(self, new: str) -> Update:
+        history = self._history
+        return history.table.update().values(
+            {history.columns["nombre_evento"]: self._stored(history, "nombre_evento", new)}
+        )
+
+    def _update(self, connection: Connection, update: Update) -> None:
         connection.execute(update, execution_options={DRAINED: True})
 
     def _history_border(self) -> AbstractContextManager[None]:
         return legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify)
+
+    def _name_border(self) -> AbstractContextManager[None]:
+        return legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify, NameRefused)
 
     def _zone_border(self, zone: str) -> AbstractContextManager[None]:
         dialect, refused = self._link.dialect, partial(ZoneRefused, zone=zone)

@@ -57,7 +57,7 @@ def rehearse(link: Link, legacy: Legacy, zones: Sequence[Zone], names: Collectio
                 found.append(_prepared(connection, link, legacy, zones))
                 _write_rows(connection, legacy, zones, _EVENT)
                 if not keeps_names:
-                    legacy.rename_history(connection, _EVENT, NOBODY, _AT_MS, _AT_MS + 1)
+                    legacy.try_renaming(connection, _EVENT, NOBODY)
                 _write_note(connection, link)
                 for name in dict.fromkeys(names):
                     if name not in refused:

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Unicode, bindparam, create_engine, literal
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Unicode, Update, bindparam, create_engine, literal
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import ReflectedColumn
@@ -136,6 +136,10 @@ class Sqlite:
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:  # noqa: ARG002 -- all text is kept as it is
         """SQLite keeps every text, and times as text: the value itself."""
         return literal(value, Unicode())
+
+    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """Mine: some million rows are gone through in a second here."""
+        return update.where(mine)
 
     def limit(self, column: Column[Any]) -> int | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
         """SQLite takes any length."""

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Unicode,
     UnicodeText,
+    Update,
     cast,
     collate,
     create_engine,
@@ -157,6 +158,10 @@ class SqlServer:
                 collate(given, collation) if collation else given, mssql.VARCHAR(column.type.length or _LONGEST_VARCHAR)
             )
         return given
+
+    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:  # noqa: ARG002 -- no index leads to it
+        """The first row that the server comes upon."""
+        return update.prefix_with("TOP (1)")
 
     def limit(self, column: Column[Any]) -> int | None:
         """The declared length; none for ``max`` and for what is not text."""
