@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 from aforo.board import Phase
 from aforo.clock import wait_until_set
-from aforo.coverage import Coverage, FeedState
+from aforo.coverage import Coverage
 from aforo.model import Feed
 from aforo.rooms import Rooms
+from aforo.standing import FeedState
 from aforo.store import Show
 from aforo.tally import reasons
 from aforo.turn import Census, Errand

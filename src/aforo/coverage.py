@@ -8,20 +8,13 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from aforo.errors import AccError, AccUnknownCamera
+from aforo.errors import AccError
 from aforo.model import Feed, Window
+from aforo.standing import FeedState
 
-_FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
-_LONGEST_REST = timedelta(seconds=30)
-_ABSENT_REST = timedelta(minutes=5)  # a camera that the server does not know may be added during the evening
-_FIRST_STRETCH = timedelta(minutes=15)  # how much of a catch-up is asked at once, before anything is known of a feed
-_SHORTEST_STRETCH = timedelta(minutes=1)
-_BUSY = 6_000  # events in one answer above which the next stretch is halved: bounds memory and what a kill repeats
-_QUIET = 1_500  # events below which the next stretch is four times as long: fewer requests
 _FEW = 2  # cameras that may fail at once, each by itself, however few there are in all
 _GATHERS = timedelta(minutes=2)  # so long it may take until it shows that what fails is not one camera but the server
 
@@ -42,34 +35,6 @@ class Ask(NamedTuple):
     def feeds(self) -> list[Feed]:
         """The feeds that the answer is about."""
         return [Feed(self.server_id, camera) for camera in self.cameras]
-
-
-@dataclass(slots=True)
-class FeedState:
-    """How one feed stands: all before ``answered_until`` has been answered, the next window opens at ``ask_from``.
-
-    ``failing_since`` is None when it is well; ``own_since``: since when it fails by itself, while its server answers
-    for the others. A failure that it shares with most of them is the server's trouble, and says nothing of the camera.
-    ``failed_at``: the last failure; ``heard``: it has answered.
-    """
-
-    answered_until: datetime
-    ask_from: datetime
-    stretch: timedelta = _FIRST_STRETCH
-    asking: bool = False
-    alone: bool = False
-    failures: int = 0
-    failing_since: datetime | None = None
-    own_since: datetime | None = None
-    failed_at: datetime | None = None
-    heard: bool = False
-    resting_until: datetime | None = None
-    error: AccError | None = None
-
-    @property
-    def absent(self) -> bool:
-        """The server says that it has no such camera."""
-        return isinstance(self.error, AccUnknownCamera)
 
 
 class Coverage:
@@ -115,12 +80,12 @@ class Coverage:
         self._judge(now)
         alike: defaultdict[tuple[str, Window], list[str]] = defaultdict(list)
         asks = []
-        due = [(feed, state) for feed, state in self.feeds.items() if self._due(state, horizon, now)]
+        due = [(feed, state) for feed, state in self.feeds.items() if state.due(horizon, now)]
         if most < len(due):
             due = sorted(due, key=lambda one: one[1].failed_at or self.window.since)[: int(most)]
         for feed, state in due:
             state.asking = True
-            window = self._next_window(state, horizon)
+            window = state.next_window(horizon)
             if state.alone:
                 asks.append(Ask(feed.server_id, (feed.camera_id,), window, state.failures > 0, self._epoch))
             else:
@@ -142,15 +107,7 @@ class Coverage:
                 continue
             if state.failing_since is not None:
                 recovered.append(feed)
-            state.ask_from = ask.window.until
-            state.answered_until = max(state.answered_until, ask.window.until)
-            state.heard, state.failures, state.resting_until, state.error = True, 0, None, None
-            state.failing_since = state.own_since = state.failed_at = None
-            state.alone = False
-            if events > _BUSY:
-                state.stretch = max(_SHORTEST_STRETCH, state.stretch / 2)
-            elif events < _QUIET:
-                state.stretch = min(state.stretch * 4, self.window.until - self.window.since)
+            state.answered(ask.window.until, events, self.window)
         return recovered
 
     def checkpoints(self, ask: Ask) -> dict[Feed, datetime]:
@@ -164,7 +121,7 @@ class Coverage:
             return None
         for state in states:
             state.asking = True
-        return ask._replace(window=self._next_window(states[0], horizon), suspect=False, epoch=self._epoch)
+        return ask._replace(window=states[0].next_window(horizon), suspect=False, epoch=self._epoch)
 
     def failed(self, ask: Ask, error: AccError, now: datetime) -> list[Feed]:
         """The ask was not answered; returns the feeds that were well until now.
@@ -181,10 +138,7 @@ class Coverage:
                 fallen.append(feed)
             if state.own_since is None and not self.in_trouble(feed.server_id):
                 state.own_since = now
-            state.failures += 1
-            state.failed_at = now
-            state.error = error
-            state.resting_until = now + self._rest(state)
+            state.failed(error, now, self._chance)
         return fallen
 
     def reopen(self, server_id: str) -> None:
@@ -277,20 +231,6 @@ class Coverage:
         for feed, state in self.feeds.items():
             if feed.server_id == server_id and state.own_since is not None and now - state.own_since <= _GATHERS:
                 state.own_since = None
-
-    def _due(self, state: FeedState, horizon: datetime, now: datetime) -> bool:
-        rested = state.resting_until is None or state.resting_until <= now
-        return not state.asking and rested and state.ask_from < horizon
-
-    def _next_window(self, state: FeedState, horizon: datetime) -> Window:
-        longest = max(state.stretch, state.answered_until - state.ask_from + _SHORTEST_STRETCH)
-        return Window(state.ask_from, min(horizon, state.ask_from + longest))
-
-    def _rest(self, state: FeedState) -> timedelta:
-        if state.absent:
-            return _ABSENT_REST
-        longest = min(_LONGEST_REST, _FIRST_REST * float(2 ** min(state.failures - 1, 10)))
-        return longest * self._chance.uniform(0.5, 1.0)
 
     def _asked(self, ask: Ask) -> Iterable[tuple[Feed, FeedState]]:
         for feed in ask.feeds:

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 
 from aforo.board import Board, Phase, undone_by
-from aforo.coverage import FeedState
 from aforo.model import Feed, ScheduledEvent
 from aforo.series import MINUTE_MS, Door, Doors, Passed
+from aforo.standing import FeedState
 from aforo.web import schemas
 
 _TREND = timedelta(minutes=15)
