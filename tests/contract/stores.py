@@ -1,7 +1,8 @@
 """What the tests of the store share: databases to run on, events to store, and the naive count to compare with."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import event as listening
 from sqlalchemy.pool import NullPool
 
 from aforo.model import (
@@ -200,6 +202,21 @@ def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | Non
 def add(store: Store, show: Show, *events: AccEvent, until: Mapping[Feed, datetime] | None = None) -> Stored:
     """Store some events."""
     return store.add(show, batch(*events, until=until), START + timedelta(minutes=5))
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL that is sent meanwhile, by whichever engine."""
+    said: list[str] = []
+
+    def sent(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        said.append(sql)
+
+    listening.listen(Engine, "before_cursor_execute", sent)
+    try:
+        yield said
+    finally:
+        listening.remove(Engine, "before_cursor_execute", sent)
 
 
 def verdict_of(name: str) -> Verdict:

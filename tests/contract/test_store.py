@@ -35,6 +35,7 @@ from tests.contract.stores import (
     opened,
     rules,
     show_at,
+    statements,
     zones,
 )
 
@@ -277,6 +278,27 @@ def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
     for page in pages(chance, events):
         add(store, show, *page)
     _assert_right(database, events)
+
+
+def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Database, store: Store) -> None:
+    show = opened(store)
+    minutes = [minute for minute in range(300) if minute % 7]
+    punctual = [
+        at(minute * MINUTE_MS + when, f"{minute}{when}", name)
+        for minute in minutes
+        for when, name in ((20_000, ENTRADA), (30_000, SALIDA), (40_000, INGRESO), (50_000, PUERTA))
+    ]
+    late = [
+        at(minute * MINUTE_MS + 25_000, f"{minute}", name) for minute, name in enumerate([ENTRADA, SALIDA] * 150)
+    ]
+    add(store, show, *punctual)
+    restarted = database.store()
+    show = opened(restarted)
+    with statements() as said:
+        stored = add(restarted, show, *late)
+    assert len([sql for sql in said if sql.lstrip().upper().startswith("SELECT")]) < 60
+    assert stored.occupancies == {zone: naive([*punctual, *late], zone) for zone in (NORTE, SUR)}
+    assert restarted.rebuild(show) == stored.occupancies
 
 
 def test_another_process_never_makes_the_count_wrong(database: Database, store: Store) -> None:

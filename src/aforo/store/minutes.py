@@ -15,6 +15,9 @@ from aforo.store.ledger import Judge, Ledger
 from aforo.store.link import Link
 from aforo.store.local import MINUTE_MS, STRETCH_MS
 
+# Minutes read at once: each time is two trips to the database, and a crowded quarter of an hour is some megabytes.
+_TOGETHER_MS = 3 * STRETCH_MS
+
 Place = tuple[str, int]  # a zone, and the epoch ms at which a minute of it starts
 
 
@@ -62,11 +65,13 @@ class Minutes:
     def _read(self, connection: Connection, book: Book, places: list[Place], judge: Judge) -> dict[Place, Minute]:
         """Those minutes from the ledger; what is read of other zones on the way is remembered too."""
         read: dict[Place, Minute] = {}
-        for start in sorted({start for _, start in places}):
-            for zone, steps in self._ledger.steps(connection, book, (start, start + MINUTE_MS), judge).items():
-                book.remember(zone, start, steps)
-                if (zone, start) in places:
-                    read[zone, start] = Minute.of(steps)
+        wanted = set(places)
+        for span in _spans(sorted({start for _, start in places})):
+            for zone, steps in self._ledger.steps(connection, book, span, judge).items():
+                for start, run in _by_minute(steps):
+                    book.remember(zone, start, run)
+                    if (zone, start) in wanted:
+                        read[zone, start] = Minute.of(run)
         return read
 
     def _write(self, connection: Connection, book: Book, changed: Mapping[Place, Minute]) -> None:
@@ -104,6 +109,13 @@ def _joined(book: Book, zone: str, start: int, run: list[Step]) -> Minute | None
     steps = sorted(others + run)
     book.remember(zone, start, steps)
     return Minute.of(steps)
+
+
+def _spans(starts: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Few stretches of time, ``[since, until)``, that hold these minutes, which are in order."""
+    for _, near in groupby(starts, key=lambda start: start // _TOGETHER_MS):
+        first, *others = near
+        yield first, (others[-1] if others else first) + MINUTE_MS
 
 
 def _by_minute(steps: Iterable[Step]) -> Iterator[tuple[int, list[Step]]]:
