@@ -1,8 +1,6 @@
-"""What the page, the log and machines read of a show: doors, corrections, the ledger page by page."""
+"""What the page, the log and machines read of a show: doors, the ledger page by page."""
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
@@ -12,18 +10,6 @@ from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.directory import Directory
 from aforo.store.local import MINUTE_MS, STRETCH_MS, from_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """An operator's correction of a zone. ``id`` is the caller's (a UUID): the same id is applied once, ever."""
-
-    id: str
-    zone: str
-    delta: int
-    reason: str
-    author: str
-    at: datetime
 
 
 class DoorMinute(NamedTuple):
@@ -63,13 +49,6 @@ def doors(connection: Connection, directory: Directory, book: Book, since_ms: in
         source = sources[number]
         found[start * MINUTE_MS, source.name, source.activity] += count
     return [DoorMinute(name, activity, start, count) for (start, name, activity), count in sorted(found.items())]
-
-
-def corrections(connection: Connection, book: Book) -> list[Correction]:
-    """The show's corrections, oldest first."""
-    table = tables.corrections
-    rows = connection.execute(select(table).where(table.c.show_id == book.show_id).order_by(table.c.at_ms, table.c.id))
-    return [Correction(row.id, row.zone, row.delta, row.reason, row.author, from_ms(row.at_ms)) for row in rows]
 
 
 def events(

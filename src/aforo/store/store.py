@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, Connection, select
+from sqlalchemy import URL, Connection
 
 from aforo.errors import BadSetting, StoreNotReady
 from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
@@ -13,6 +13,7 @@ from aforo.occupancy import Stretch
 from aforo.store import reading, rights, schema, tables
 from aforo.store.account import Account
 from aforo.store.books import Book, Books
+from aforo.store.corrections import Correction, Corrections
 from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
 from aforo.store.ledger import Ledger
@@ -22,7 +23,7 @@ from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 from aforo.store.names import Names
 from aforo.store.owed import Owed, RefusedEvents, Transact
-from aforo.store.reading import Correction, Cursor, DoorMinute
+from aforo.store.reading import Cursor, DoorMinute
 from aforo.store.rehearsal import Rehearsal, rehearse
 from aforo.store.shows import Show, Shows
 from aforo.store.zones import ZoneRows
@@ -50,6 +51,7 @@ class Store:
         self._directory = Directory(self._link)
         self._ledger = Ledger(self._link, self._directory, self._legacy)
         self._minutes = Minutes(self._link, self._ledger)
+        self._corrections = Corrections(self._link, self._books, self._minutes)
         self._owed = Owed(self._link, self._ledger)
         self._names = Names(self._legacy, self._zone_rows)
         self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
@@ -180,9 +182,8 @@ class Store:
 
         def work(connection: Connection) -> dict[str, Occupancy]:
             book = self._open_book(connection, show)
-            known = select(tables.corrections.c.id).where(tables.corrections.c.id == correction.id)
-            if connection.scalar(known) is None:
-                self._apply(connection, book, show, correction)
+            if self._corrections.apply(connection, book, correction, show.verdict):
+                self._zone_rows.write(connection, book, {correction.zone})
             return book.occupancies(self._zones)
 
         return self._write(work, correction.at)
@@ -207,7 +208,7 @@ class Store:
     def corrections(self, show: Show) -> list[Correction]:
         """The show's corrections, oldest first."""
         with self._link.read() as connection:
-            return reading.corrections(connection, self._books.open(connection, show.id))
+            return self._corrections.read(connection, self._books.open(connection, show.id))
 
     def events(self, show: Show, after: Cursor | None = None, limit: int = 500) -> tuple[list[AccEvent], Cursor | None]:
         """A page of the show's events in time order, and where the next page starts (None at the end)."""
@@ -240,24 +241,6 @@ class Store:
         """The journal, oldest first."""
         with self._link.read() as connection:
             return self._journal.read(connection, None if show is None else show.id, kind)
-
-    def _apply(self, connection: Connection, book: Book, show: Show, correction: Correction) -> None:
-        at_ms = to_ms(correction.at)
-        row = (
-            correction.id,
-            book.show_id,
-            correction.zone,
-            correction.delta,
-            tables.fit(correction.reason),
-            tables.fit(correction.author),
-            at_ms,
-        )
-        self._link.insert(connection, tables.corrections, [row])
-        step = book.correction_step(correction.id, correction.delta, at_ms)
-        book.corrections.setdefault(correction.zone, []).append(step)
-        self._books.turn_page(connection, book)
-        self._minutes.count(connection, book, {correction.zone: [step]}, show.verdict)
-        self._zone_rows.write(connection, book, {correction.zone})
 
     def _open_book(self, connection: Connection, show: Show) -> Book:
         """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
