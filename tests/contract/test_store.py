@@ -15,6 +15,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from tests.contract.store_crowd import crowd, pages
 from tests.contract.stores import (
     BOGOTA,
@@ -164,6 +166,29 @@ def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Databa
     assert set(opened(database.store()).checkpoints.values()) == {later}
 
 
+def test_what_a_commit_stored_is_told_though_its_answer_was_lost(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"))
+    made, commit = batch(at(10, "1"), at(20, "2"), at(MINUTE_MS, "3", PUERTA), at(MINUTE_MS, "4")), Connection.commit
+
+    def committed_in_silence(connection: Connection) -> None:
+        commit(connection)
+        raise SQLAlchemyError("the connection is lost after the commit")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "commit", committed_in_silence)
+        with pytest.raises(StoreUnavailable):
+            store.add(show, made, START)
+    add(database.store(), show, at(30, "5"))
+    told = store.add(show, made, START)
+    assert list(told.new) == made.events[1:]
+    assert told.minutes[NORTE].keys() == store.minutes(show)[NORTE].keys()
+    assert (told.already, told.occupancies[NORTE].count) == (1, 4)
+    assert (store.add(show, made, START).already, sum(store.counts(show).values())) == (4, 5)
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_two_stores_at_once_store_each_event_once(database: Database, seed: int) -> None:
     events = crowd(400, seed)
@@ -288,9 +313,7 @@ def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Da
         for minute in minutes
         for when, name in ((20_000, ENTRADA), (30_000, SALIDA), (40_000, INGRESO), (50_000, PUERTA))
     ]
-    late = [
-        at(minute * MINUTE_MS + 25_000, f"{minute}", name) for minute, name in enumerate([ENTRADA, SALIDA] * 150)
-    ]
+    late = [at(minute * MINUTE_MS + 25_000, f"{minute}", name) for minute, name in enumerate([ENTRADA, SALIDA] * 150)]
     add(store, show, *punctual)
     restarted = database.store()
     show = opened(restarted)

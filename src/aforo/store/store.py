@@ -1,6 +1,7 @@
 """The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -56,6 +57,7 @@ class Store:
         self._names = Names(self._legacy, self._zone_rows)
         self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
         self._journal = Journal(self._link)
+        self._unanswered: tuple[Batch, Stored] | None = None  # what was to be committed when the answer was lost
         self.account = Account(self._link, self._books, self._directory, self._journal)
 
     @property
@@ -115,6 +117,7 @@ class Store:
     def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
         """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
 
+        Called again with the same batch, since the answer to a commit was lost, it tells what that commit stored.
         Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
         """
 
@@ -131,10 +134,16 @@ class Store:
                 steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
                 minutes = self._minutes.count(connection, book, steps, show.verdict)
                 self._zone_rows.write(connection, book, minutes)
-            already = len(events) - len(new)
-            return Stored(list(new.values()), already, book.occupancies(self._zones), minutes)
+            stored = Stored(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
+            if not new and self._unanswered is not None and self._unanswered[0] is batch:
+                # It had been committed: what it stored is told now, with what has come of it since.
+                stored = replace(self._unanswered[1], occupancies=stored.occupancies)
+            self._unanswered = batch, stored
+            return stored
 
-        return self._write(work, now)
+        stored = self._write(work, now)
+        self._unanswered = None
+        return stored
 
     def write_history(self, show: Show, events: Sequence[AccEvent]) -> list[RefusedEvents]:
         """Write the history rows of events that were stored without; returns those that the table refuses, by reason.
