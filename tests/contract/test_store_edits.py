@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.contract.stores import (
     BOGOTA,
     ENTRADA,
+    HISTORY,
     INGRESO,
     MINUTE_MS,
     NORTE,
@@ -26,6 +27,7 @@ from tests.contract.stores import (
     opened,
     rules,
     show_at,
+    statements,
 )
 
 from aforo.model import AccEvent, Feed, ScheduledEvent
@@ -85,6 +87,17 @@ def test_a_renamed_and_shortened_event_keeps_what_is_left(database: Database, st
     assert (renamed.id, database.aforo(), named(database)) == (
         show.id, {"Concierto": 1}, [("16:10", "Concierto"), ("17:30", "")],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("since", "until", "renamings"), [(0, 180, 0), (0, 60, 0), (5, 60, 0), (0, 45, 2)])
+def test_the_history_is_not_gone_through_for_a_time_of_which_nothing_is_stored(
+    database: Database, store: Store, since: float, until: float, renamings: int
+) -> None:
+    add(store, opened(store, event("Final", 0, 120)), door(10, "1"), door(50, "2"))
+    with statements() as said:
+        opened(store, event("Final", since, until))
+    assert len([sql for sql in said if sql.startswith("UPDATE") and HISTORY in sql]) == renamings
+    assert named(database) == [("16:10", "Final"), ("16:50", "" if renamings else "Final")]
 
 
 def test_two_events_of_a_date_swap_their_names(database: Database, store: Store) -> None:

@@ -124,6 +124,12 @@ class Ledger:
         inside = (table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms)
         return set(connection.scalars(select(table.show_id).where(*inside).distinct()))
 
+    def has(self, connection: Connection, since_ms: int, until_ms: int) -> bool:
+        """Whether it has any entry in ``[since_ms, until_ms)``, of whatever show."""
+        table = tables.events.c
+        inside = (table.occurred_ms >= since_ms, table.occurred_ms < until_ms)
+        return connection.execute(select(table.occurred_ms).where(*inside).limit(1)).first() is not None
+
     def adopt(self, connection: Connection, book: Book) -> None:
         """All entries in a show's window belong to it."""
         table = tables.events

@@ -9,6 +9,7 @@ import logging
 from sqlalchemy import Connection
 
 from aforo.model import ScheduledEvent
+from aforo.store.ledger import Ledger
 from aforo.store.legacy import NOBODY, Legacy, NameRefused
 from aforo.store.local import to_ms
 from aforo.store.zones import ZoneRows
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 class Names:
     """Renames rows in the transaction that edits a show. A table that refuses that keeps the names it has."""
 
-    def __init__(self, legacy: Legacy, zone_rows: ZoneRows) -> None:
+    def __init__(self, ledger: Ledger, legacy: Legacy, zone_rows: ZoneRows) -> None:
+        self._ledger = ledger
         self._legacy = legacy
         self._zone_rows = zone_rows
         self._left_out = False
@@ -46,10 +48,12 @@ class Names:
         ``shared``: another show bears the old name too, and keeps the zones' rows.
         """
         (since, until), (new_since, new_until) = (tuple(map(to_ms, event.window)) for event in (before, after))
-        self.pass_on(connection, before.name, NOBODY, since, min(until, new_since))
-        self.pass_on(connection, before.name, NOBODY, max(since, new_until), until)
+        lost = ((since, min(until, new_since)), (max(since, new_until), until))
+        gained = ((new_since, min(since, new_until)), (max(until, new_since), new_until))
+        for span in lost:
+            self.pass_on(connection, before.name, NOBODY, *span)
         self.pass_on(connection, before.name, after.name, max(since, new_since), min(until, new_until))
-        if before.window != after.window:
+        if any(self._ledger.has(connection, *span) for span in (*lost, *gained)):
             # Last: a column that rounds to seconds or minutes shows both sides of the end as the same time.
             self.pass_on(connection, NOBODY, after.name, new_since, new_until)
         if before.name != after.name and not shared:
@@ -57,5 +61,6 @@ class Names:
 
     def pass_on(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
         """The rows in ``[since_ms, until_ms)`` that bear one name bear another. Raises NameRefused."""
-        if old != new and since_ms < until_ms and not self._left_out:
+        # Without an index the whole table is gone through: not for a time of which nothing was stored.
+        if old != new and not self._left_out and self._ledger.has(connection, since_ms, until_ms):
             self._legacy.rename_history(connection, old, new, since_ms, until_ms)

@@ -54,7 +54,7 @@ class Store:
         self._minutes = Minutes(self._link, self._ledger)
         self._corrections = Corrections(self._link, self._books, self._minutes)
         self._owed = Owed(self._link, self._ledger)
-        self._names = Names(self._legacy, self._zone_rows)
+        self._names = Names(self._ledger, self._legacy, self._zone_rows)
         self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
         self._journal = Journal(self._link)
         self._unanswered: tuple[Batch, Stored] | None = None  # what was to be committed when the answer was lost
