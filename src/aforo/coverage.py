@@ -138,7 +138,7 @@ class Coverage:
                 fallen.append(feed)
             if state.own_since is None and not self.in_trouble(feed.server_id):
                 state.own_since = now
-            state.failed(error, now, self._chance)
+            state.failed(ask.window, error, now, self._chance)
         return fallen
 
     def reopen(self, server_id: str) -> None:

@@ -4,11 +4,13 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aforo.errors import AccError, AccUnknownCamera
+from aforo.errors import AccEndless, AccError, AccUnknownCamera
 from aforo.model import Window
 
 _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
 _LONGEST_REST = timedelta(seconds=30)
+_FIRST_ENDLESS_REST = timedelta(minutes=5)  # each further try costs the server thousands of requests again
+_LONGEST_ENDLESS_REST = timedelta(hours=1)
 _ABSENT_REST = timedelta(minutes=5)  # a camera that the server does not know may be added during the evening
 _FIRST_STRETCH = timedelta(minutes=15)  # how much of a catch-up is asked at once, before anything is known of a feed
 _SHORTEST_STRETCH = timedelta(minutes=1)
@@ -65,15 +67,19 @@ class FeedState:
         elif events < _QUIET:
             self.stretch = min(self.stretch * 4, whole.until - whole.since)
 
-    def failed(self, error: AccError, now: datetime, chance: random.Random) -> None:
-        """It was asked alone, in vain: it rests, the longer the more often."""
+    def failed(self, window: Window, error: AccError, now: datetime, chance: random.Random) -> None:
+        """It was asked alone, in vain: it rests, the longer the more often. An endless window is asked in pieces."""
         self.failures += 1
         self.failed_at = now
         self.error = error
         self.resting_until = now + self._rest(chance)
+        if isinstance(error, AccEndless):
+            self.stretch = max(_SHORTEST_STRETCH, (window.until - window.since) / 2)
 
     def _rest(self, chance: random.Random) -> timedelta:
         if self.absent:
             return _ABSENT_REST
-        longest = min(_LONGEST_REST, _FIRST_REST * float(2 ** min(self.failures - 1, 10)))
+        endless = isinstance(self.error, AccEndless)
+        first, most = (_FIRST_ENDLESS_REST, _LONGEST_ENDLESS_REST) if endless else (_FIRST_REST, _LONGEST_REST)
+        longest = min(most, first * float(2 ** min(self.failures - 1, 10)))
         return longest * chance.uniform(0.5, 1.0)

@@ -14,6 +14,7 @@ from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
 from aforo import chronicle, notices
+from aforo.acc import search
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Plan, Simulator, Tokens
 from aforo.store import sqlite
@@ -158,6 +159,45 @@ async def test_the_end_is_put_off_while_it_runs(tmp_path: Path) -> None:
         night.schedule(DOORS, END)
         assert await running == 0
         night.check(crowd, DOORS, END)
+
+
+class _Endless(Simulator):
+    """Until half past four, the pages of one camera never end, and none of them is of the window."""
+
+    endless = 0
+
+    async def _search(self, request: web.Request) -> web.Response:
+        ours = self.crowd.allowed[3] in request.query.getall("deviceIds", [])
+        if self.clock.now() >= DOORS + hours(0.5) or not (ours or request.query.get("token", "").startswith("más")):
+            return await super()._search(request)
+        self.endless += 1
+        event = {
+            "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": self.crowd.allowed[3], "thisId": str(self.endless),
+            "analyticEventName": "PUERTA 1",
+        }  # fmt: skip
+        return web.json_response({"status": "success", "result": {"events": [event], "token": f"más{self.endless}"}})
+
+
+async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_MOST_REQUESTS", 40)
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(crowd, clock=clock) as site:
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep((DOORS + hours(0.5) - clock.now()).total_seconds())
+        assert monitor.board.coverage is not None
+        answered = {f.camera_id: s.answered_until for f, s in monitor.board.coverage.feeds.items()}
+        assert answered.pop(crowd.allowed[3]) == DOORS
+        assert min(answered.values()) > DOORS + hours(0.45)
+        assert site.endless <= 8 * 40
+        assert await running == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+    assert len([record for record in caplog.records if "no termina de dar" in record.getMessage()]) == 1
 
 
 class _HalfUp(Simulator):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from aforo.acc.payloads import Answer, decode_events
 from aforo.acc.search import Search
 from aforo.acc.wire import Query
-from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable
+from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.model import AccEvent, Window
 
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)
@@ -363,7 +363,7 @@ def test_a_server_that_does_not_keep_to_the_window_does_not_go_on_for_ever() -> 
             return decode_events(json.dumps(body).encode(), "server")
 
     server = Endless([])
-    with pytest.raises(AccIncomplete, match="no termina"):
+    with pytest.raises(AccEndless, match="no termina"):
         found(Search(), server, Window(at(0), at(10)))
     assert server.requests == 20_000
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.coverage import Coverage
-from aforo.errors import AccUnknownCamera, AccUnreachable
+from aforo.errors import AccEndless, AccUnknownCamera, AccUnreachable
 from aforo.model import Feed, Window
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
@@ -102,6 +102,23 @@ def test_repeated_failures_do_not_move_the_window_back() -> None:
         for ask in cover.asks(at(turn), at(turn), one):
             assert ask.window.since == at(28)
             cover.failed(ask, AccUnreachable("cortado"), at(turn))
+
+
+def test_an_endless_window_is_asked_in_pieces_and_ever_less_often_until_it_ends() -> None:
+    cover = coverage(A)
+    now, tries = START + timedelta(hours=1), []
+    while now < END:
+        for ask in cover.asks(now, now, one):
+            tries.append(ask.window)
+            cover.failed(ask, AccEndless("sin fin"), now)
+        now += timedelta(seconds=10)
+    assert [window.since for window in tries] == [START] * len(tries), "it stays open"
+    minutes = [(window.until - window.since).total_seconds() / 60 for window in tries]
+    assert minutes[:5] == [15, 7.5, 3.75, 1.875, 1]
+    assert 6 <= len(tries) <= 16
+    (ask,) = cover.asks(END, END + timedelta(hours=1), one)
+    assert cover.answered(ask, 10) == [A]
+    assert cover.following(ask, END) is not None
 
 
 def test_a_failed_group_is_asked_again_at_once_each_camera_alone() -> None:

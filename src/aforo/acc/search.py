@@ -21,7 +21,7 @@ from aforo.acc.identity import numbered, page_print
 from aforo.acc.payloads import STOP, Answer
 from aforo.acc.spans import MILLISECOND, Span, instant
 from aforo.acc.wire import Query, instant_text
-from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable
+from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.model import AccEvent, Page, Window
 
 _log = logging.getLogger("aforo.acc")
@@ -118,6 +118,11 @@ class _Hunt:
 
     async def step(self) -> Page | None:
         """One request; the page that it gave, None where it only showed how to go on. Raises AccError."""
+        if self._requests >= _MOST_REQUESTS:
+            raise AccEndless(
+                f"El servidor {self._server_id} no termina de dar una ventana ({_MOST_REQUESTS} consultas).",
+                remedy="Se pide por partes más cortas y cada vez menos a menudo; avise al administrador de ACC.",
+            )
         return await (self._follow(self._chain) if self._chain is not None else self._open(self._left.pop()))
 
     def conclude(self) -> None:
@@ -250,12 +255,6 @@ class _Hunt:
 
     async def _asked(self, query: Query, *, once: bool) -> Answer:
         self._requests += 1
-        if self._requests > _MOST_REQUESTS:
-            raise AccIncomplete(
-                f"El servidor {self._server_id} no termina de dar una ventana ({_MOST_REQUESTS} consultas):"
-                " no se puede garantizar que esté todo.",
-                remedy="Pida ventanas más cortas o avise al administrador de ACC.",
-            )
         answer = await self._ask(query, once=once)
         self._habits.largest = max(self._habits.largest, answer.raw)
         return answer
