@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from pydantic import SecretStr
 
+from aforo.clock import Clock, SystemClock
 from aforo.model import Window
 from aforo.settings import AccSettings
 from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
@@ -65,7 +66,7 @@ class Got:
 class Reply:
     """What to answer; ``cut``: announce more than is sent; ``hang``: never answer; ``close``: hang up at once.
 
-    ``raw``: bytes on the connection instead of HTTP.
+    ``raw``: bytes on the connection instead of HTTP. ``seconds``: after how long, by the site's clock.
     """
 
     status: int = 200
@@ -75,6 +76,7 @@ class Reply:
     hang: bool = False
     close: bool = False
     raw: bytes = b""
+    seconds: float = 0.0
 
 
 def recording(name: str) -> bytes:
@@ -97,6 +99,7 @@ class Recorded:
         self.sessions: set[str] = set()
         self.at_once = self.most_at_once = 0
         self.pause = 0.0
+        self.clock: Clock = SystemClock()
         self.answers = {
             "/login": recording("login"),
             "/logout": b'{"status": "success", "result": {}}',
@@ -186,6 +189,8 @@ class Recorded:
         return self.first
 
     async def _scripted(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        if reply.seconds:
+            await self.clock.sleep(reply.seconds)
         if reply.hang:
             await self.closing.wait()
         if reply.raw and request.transport is not None:

@@ -356,6 +356,22 @@ async def test_one_cameras_trouble_is_not_a_lost_server(recorded: Recorded, capl
     assert not [record for record in caplog.records if record.levelno >= logging.INFO]
 
 
+@pytest.mark.parametrize("living", [True, False])
+async def test_a_slow_server_is_not_lost_while_one_camera_fails(
+    recorded: Recorded, fake_clock: FakeClock, living: bool
+) -> None:
+    recorded.clock = fake_clock
+    slow = Reply(body=b'{"status": "success", "result": {}}', seconds=25)
+    recorded.script[SEARCH] = [slow, error(500), error(500), error(500), slow if living else Reply(hang=True)]
+    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+        assert await pages(acc, recorded, ["otra"]) == []
+        for _ in range(3):
+            with pytest.raises(AccUnreachable):
+                await pages(acc, recorded)
+        assert (acc.link_down_since is None) is living
+        assert fake_clock.monotonic() <= 25 + 50
+
+
 @pytest.mark.parametrize("order", list(Order))
 @pytest.mark.parametrize("tokens", list(Tokens))
 @pytest.mark.parametrize("inclusive", [False, True])

@@ -25,7 +25,8 @@ _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
 _DENIED_SECONDS = 300.0  # a subject refused with a fresh session gets no login of its own for so long
 _WITNESSES = 8  # kept, so that one of them is about a subject that does not fail
-_WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all
+_WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all…
+_WITNESS_TIMES = 2.0  # …where it took long, in as much time again
 _EVENTS = "/events/search"
 _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
 
@@ -60,7 +61,7 @@ class Acc:
         self._search = Search()
         self._together = Together(self._wire.host)
         self._denied: dict[str, float] = {}
-        self._witnesses: dict[str, _Question] = {}
+        self._witnesses: dict[str, tuple[_Question, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Acc {self._wire.host}>"
@@ -126,9 +127,10 @@ class Acc:
 
         async def ask(query: Query, *, once: bool) -> Answer:
             question = _Question(_EVENTS, query, " ".join((server_id, *camera_ids)), suspect, once)
+            asked_at = self._clock.monotonic()
             answer = await self._ask(question, lambda body: decode_events(body, server_id))
             if not once:
-                self._keep_witness(question)
+                self._keep_witness(question, self._clock.monotonic() - asked_at)
             return answer
 
         return self._search.events(ask, server_id, camera_ids, window)
@@ -172,10 +174,10 @@ class Acc:
             self.retries += 1
             await self._clock.sleep(self._retry.pause(failures))
 
-    def _keep_witness(self, question: _Question) -> None:
-        """Remember the last questions that were answered, each about another subject."""
+    def _keep_witness(self, question: _Question, took: float) -> None:
+        """Remember the last questions that were answered, each about another subject, and the seconds that it took."""
         self._witnesses.pop(question.subject, None)
-        self._witnesses[question.subject] = question
+        self._witnesses[question.subject] = question, took
         if len(self._witnesses) > _WITNESSES:
             del self._witnesses[next(iter(self._witnesses))]
 
@@ -183,11 +185,11 @@ class Acc:
         """Whether only this subject fails, or some: ask again what was answered of late about another, a well one."""
         others = [about for about in self._witnesses if about != subject]
         well = [about for about in others if self._link.is_well(about)]
-        witness = self._witnesses[(well or others)[-1]] if others else None
         mark = self._link.mark()
-        if witness is not None:
+        if others:
+            witness, took = self._witnesses[(well or others)[-1]]
             try:
-                async with self._clock.timeout(_WITNESS_SECONDS):
+                async with self._clock.timeout(max(_WITNESS_SECONDS, _WITNESS_TIMES * took)):
                     await self._with_session(witness, success)
             except (AccError, TimeoutError) as error:
                 _log.debug("El servidor tampoco contesta por %s: %r", witness.subject, error)
