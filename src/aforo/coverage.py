@@ -9,6 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import NamedTuple
 
 from aforo.errors import AccError
@@ -16,7 +17,8 @@ from aforo.model import Feed, Window
 from aforo.standing import FeedState
 
 _FEW = 2  # cameras that may fail at once, each by itself, however few there are in all
-_GATHERS = timedelta(minutes=2)  # so long it may take until it shows that what fails is not one camera but the server
+# So far apart cameras may begin to fail of one trouble of their server's: each is found out by a timeout of its own.
+_GATHERS = timedelta(minutes=2)
 
 
 class Ask(NamedTuple):
@@ -227,10 +229,12 @@ class Coverage:
         self._in_trouble = troubled
 
     def _disown(self, server_id: str, now: datetime) -> None:
-        """The last failures were not the cameras' own. Who failed long before goes on failing by itself."""
-        for feed, state in self.feeds.items():
-            if feed.server_id == server_id and state.own_since is not None and now - state.own_since <= _GATHERS:
-                state.own_since = None
+        """The last failures, one close to the other, were not the cameras' own. Who failed long before still does."""
+        own = [(state.own_since, state) for feed, state in self.feeds.items() if feed.server_id == server_id]
+        for since, state in sorted(((since, state) for since, state in own if since), key=itemgetter(0), reverse=True):
+            if now - since > _GATHERS:
+                break
+            now, state.own_since = since, None
 
     def _asked(self, ask: Ask) -> Iterable[tuple[Feed, FeedState]]:
         for feed in ask.feeds:

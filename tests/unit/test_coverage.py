@@ -211,6 +211,19 @@ def test_most_cameras_failing_together_are_the_servers_trouble() -> None:
     assert len(cover.waited_for()) == 5
 
 
+def test_cameras_that_time_out_one_after_the_other_are_the_servers_trouble_from_the_first_on() -> None:
+    cameras = "ABCDEFGHIJKL"
+    feeds = [Feed("srv", camera) for camera in cameras]
+    cover = coverage(*feeds, checkpoints=dict.fromkeys(feeds, at(1)))
+    turn(cover, at(2), "L")
+    cover.begin_turn()
+    for number, ask in enumerate(cover.asks(at(10), at(10), one)[:9]):
+        cover.failed(ask, AccUnreachable("sin respuesta"), at(10.5 + number / 2))
+    cover.asks(at(15), at(15), one)
+    assert cover.in_trouble("srv")
+    assert {feed.camera_id for feed, state in cover.feeds.items() if state.own_since} == {"L"}
+
+
 def test_two_cameras_of_two_fail_each_by_itself() -> None:
     cover = coverage(A, B)
     for minute in (1, 2):
