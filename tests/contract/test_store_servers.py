@@ -42,7 +42,8 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
-from aforo.store import Store, schema_sql, tsql
+from aforo.store import Store, connect, schema_sql, sqlserver, tsql
+from aforo.store.link import Link
 
 _SERVERS = [name for name in names() if name != "sqlite"]
 _T = TypeVar("_T")
@@ -348,6 +349,19 @@ def _without_update_on_all_tables(database: Database, url: str) -> Iterator[None
         yield
     finally:
         database.run(f"GRANT UPDATE ON SCHEMA::dbo TO {account}")
+
+
+def test_only_what_goes_through_a_whole_table_may_take_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (connect, sqlserver):
+        monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 1)
+    link = Link(database.url)
+    with link.read() as connection, link.dialect.patient(connection):
+        connection.exec_driver_sql("WAITFOR DELAY '00:00:03'")
+    with pytest.raises(StoreUnavailable), link.read() as connection:
+        connection.exec_driver_sql("WAITFOR DELAY '00:00:03'")
+    link.close()
 
 
 def test_a_restarted_server_loses_and_doubles_nothing(database: Database) -> None:

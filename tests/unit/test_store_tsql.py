@@ -1,15 +1,17 @@
 """The T-SQL that is sent, pinned word for word: a change of it is seen where no server is at hand."""
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, MetaData, Table, Unicode, make_url, select
+from sqlalchemy import Column, MetaData, Table, Unicode, create_engine, make_url, select
 from sqlalchemy.dialects import mssql
 
 from aforo.model import Zone
 from aforo.store import schema_sql, tables, tsql
+from aforo.store.connect import PATIENT_TIMEOUT, STATEMENT_TIMEOUT
 from aforo.store.found import document_table
 from aforo.store.sqlserver import SqlServer
 
@@ -88,6 +90,34 @@ def test_the_trial_of_a_renaming_goes_through_no_table() -> None:
     tried = _dialect().one_of(renaming, history.c.cameraId == "aforo check")
     assert str(tried.compile(dialect=compiler)).startswith("UPDATE TOP (1) ")
     assert "WHERE" not in str(tried.compile(dialect=compiler))
+
+
+class _Timed(sqlite3.Connection):
+    """A driver's connection with a time for its statements, until it is dead."""
+
+    seconds = STATEMENT_TIMEOUT
+    dead = False
+
+    @property
+    def timeout(self) -> int:
+        return self.seconds
+
+    @timeout.setter
+    def timeout(self, seconds: int) -> None:
+        if self.dead:
+            raise sqlite3.OperationalError("the connection is dead")
+        self.seconds = seconds
+
+
+def test_only_what_goes_through_a_whole_table_may_take_long() -> None:
+    raw = sqlite3.connect(":memory:", factory=_Timed)
+    with create_engine("sqlite://", creator=lambda: raw).connect() as connection:
+        with _dialect().patient(connection):
+            assert raw.seconds == PATIENT_TIMEOUT > STATEMENT_TIMEOUT
+        assert raw.seconds == STATEMENT_TIMEOUT
+        raw.dead = True
+        with _dialect().patient(connection):
+            assert connection.exec_driver_sql("SELECT 1").scalar() == 1  # or whatever a dead connection says here
 
 
 def test_the_script_for_the_administrator() -> None:

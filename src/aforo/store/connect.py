@@ -17,7 +17,8 @@ from aforo.store import odbc
 _log = logging.getLogger(__name__)
 
 _LOGIN_TIMEOUT = 15  # seconds for a connection to come about
-_STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with it the connection
+STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with it the connection
+PATIENT_TIMEOUT = 600  # for one that may have to go through the stadium's whole history, many seasons without an index
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
 _ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless told not to
@@ -51,7 +52,7 @@ class Way:
             driver: Any = import_module("pyodbc")
             driver.pooling = False  # a pool of the driver manager's would hand a broken connection out again
             connection = driver.connect(self.string, timeout=_LOGIN_TIMEOUT)
-        connection.timeout = _STATEMENT_TIMEOUT
+        connection.timeout = STATEMENT_TIMEOUT
         return connection
 
 

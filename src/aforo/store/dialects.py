@@ -1,6 +1,7 @@
 """All that the store asks of a kind of database; each answers in a module of its own."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Update
@@ -64,6 +65,10 @@ class Dialect(Protocol):
 
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:
         """A text or a wall time as the column keeps it, to compare it with the column."""
+        ...
+
+    def patient(self, connection: Connection) -> AbstractContextManager[None]:
+        """Meanwhile a statement may take as long as a whole table of many seasons does."""
         ...
 
     def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:

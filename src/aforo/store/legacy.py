@@ -86,7 +86,7 @@ class Legacy:
         """The history rows of that time belong to a show of another name. Raises NameRefused."""
         history = self._history
         mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
-        with self._name_border():
+        with self._name_border(), self._link.dialect.patient(connection):
             self._update(connection, self._renaming(new).where(*mine))
 
     def try_renaming(self, connection: Connection, old: str, new: str) -> None:
@@ -109,7 +109,8 @@ class Legacy:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""
         history = self._history
         mine = [self._is(history, "nombre_evento", name), *self._inside(since_ms, until_ms)]
-        return int(connection.scalar(select(func.count()).select_from(history.table).where(*mine)) or 0)
+        with self._link.dialect.patient(connection):
+            return int(connection.scalar(select(func.count()).select_from(history.table).where(*mine)) or 0)
 
     def misfits(self, texts: dict[str, Collection[str]]) -> list[str]:
         """What the tables cannot keep as it is, in Spanish: by their types, and of these texts by column."""

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,10 @@ class Sqlite:
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:  # noqa: ARG002 -- all text is kept as it is
         """SQLite keeps every text, and times as text: the value itself."""
         return literal(value, Unicode())
+
+    def patient(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 -- no statement has an end
+        """SQLite gives no statement up."""
+        return nullcontext()
 
     def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
         """Mine: some million rows are gone through in a second here."""

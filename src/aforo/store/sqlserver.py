@@ -3,7 +3,8 @@
 import json
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -37,7 +38,7 @@ from sqlalchemy.types import TypeEngine
 from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.store import tables, tsql
 from aforo.store.border import Allows
-from aforo.store.connect import way
+from aforo.store.connect import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, way
 from aforo.store.dialects import DRAINED, LOCAL_TIME
 from aforo.store.refusals import classify
 
@@ -159,6 +160,16 @@ class SqlServer:
             )
         return given
 
+    @contextmanager
+    def patient(self, connection: Connection) -> Iterator[None]:
+        """The driver gives statements up later."""
+        raw, driver_error = connection.connection.dbapi_connection, connection.dialect.loaded_dbapi.Error
+        _give_up_after(raw, PATIENT_TIMEOUT, driver_error)
+        try:
+            yield
+        finally:
+            _give_up_after(raw, STATEMENT_TIMEOUT, driver_error)
+
     def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:  # noqa: ARG002 -- no index leads to it
         """The first row that the server comes upon."""
         return update.prefix_with("TOP (1)")
@@ -201,6 +212,11 @@ class SqlServer:
         if isinstance(kind, SmallInteger):
             return ["es smallint: no admite un aforo mayor que 32767."]
         return []
+
+
+def _give_up_after(raw: Any, seconds: int, driver_error: type[Exception]) -> None:
+    with suppress(driver_error):  # of a dead connection: the next statement says so too
+        raw.timeout = seconds
 
 
 def _sorted_out(rows: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
