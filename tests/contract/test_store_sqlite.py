@@ -1,10 +1,13 @@
 """What only SQLite does: its file, its folder, its one writer; and the versions of our own tables."""
 
+import re
 import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Table
-from tests.contract.stores import BOGOTA, NORTE, Database, add, at, opened, zones
+from tests.contract.stores import (
+    BOGOTA,
+    NORTE,
+    PUERTA,
+    START,
+    Database,
+    add,
+    at,
+    opened,
+    rules,
+    show_at,
+    statements,
+    zones,
+)
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
-from aforo.store import Store, schema, sqlite, tables
+from aforo.model import Feed
+from aforo.store import Correction, Store, rights, schema, sqlite, tables
 
 
 @pytest.fixture
@@ -92,6 +109,29 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) 
         options = {"include_object": ours, "compare_type": True, "version_table": schema.VERSION_TABLE}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, tables.metadata) == []
+
+
+def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Database) -> None:
+    store = database.store()
+    store.close()
+    used = defaultdict(set)
+    with statements() as said:
+        show = opened(store, show_at(name="Festival"))
+        feed, moment = Feed("S1", "CAM1"), START + timedelta(minutes=1)
+        add(store, show, at(10, "1"), at(30, "3", PUERTA), at(9_000_000, "4"), until={feed: START})
+        add(store, show, at(20, "2"), until={feed: moment})
+        store.correct(show, Correction("c1", NORTE, 1, "conteo", "Ana", moment))
+        store.correct(show, Correction("c2", NORTE, 1, "conteo", "Ana", moment + timedelta(hours=3)))
+        opened(store, show_at(name="Festival", hours=2), rules(stored="ENTRADA"))
+        opened(store, show_at(name="Cierre", shift=2, hours=3))
+        store.end_note(store.begin_note("acc", "S1", START), moment)
+        store.rehearse(["Otro"])
+    for sql in said:
+        for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
+            used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
+    del used[schema.VERSION_TABLE]
+    assert used == {name: set(asked) for name, asked in rights.OWN.items()}
+    assert rights.OWN.keys() == tables.metadata.tables.keys()
 
 
 def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:

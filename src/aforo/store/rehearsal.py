@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect
 from aforo.errors import StoreRejectedRow
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
-from aforo.store import rights, schema, tables
+from aforo.store import rights, schema
 from aforo.store.journal import Journal
 from aforo.store.legacy import NOBODY, Legacy, NameRefused
 from aforo.store.link import Link
@@ -103,4 +103,3 @@ def _write_note(connection: Connection, link: Link) -> None:
     journal = Journal(link)
     note = journal.begin(connection, "check", _EVENT, from_ms(_AT_MS))
     journal.end(connection, note, from_ms(_AT_MS))
-    connection.execute(tables.journal.delete().where(tables.journal.c.id == note))

@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateTable
 from aforo.errors import BadCommand
 from aforo.model import Zone
 from aforo.settings.models import HISTORY_TABLE
-from aforo.store import rights, schema, tables
+from aforo.store import rights, schema
 from aforo.store.found import document_table
 from aforo.store.legacy import HISTORY_COLUMNS, ZONE_COLUMNS
 from aforo.store.tsql import quoted
@@ -33,8 +33,8 @@ def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None 
         parts.append(_table_where_missing(name, columns))
     parts += filter(None, [schema.script("mssql", since).strip()])
     parts.append(f"-- Los permisos de la cuenta del servicio: {account}.")
-    own = [*tables.metadata.tables, schema.VERSION_TABLE]
-    grants = [(name, rights.OWN) for name in own] + [(name, rights.STADIUM) for name, _ in _stadium(zones)]
+    grants = [*rights.OWN.items(), (schema.VERSION_TABLE, ("SELECT",))]
+    grants += [(name, rights.STADIUM) for name, _ in _stadium(zones)]
     parts.append(
         "\n".join(f"GRANT {', '.join(granted)} ON {quoted(name)} TO {quoted(account)};" for name, granted in grants)
     )

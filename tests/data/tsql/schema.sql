@@ -148,15 +148,15 @@ GO
 
 -- Los permisos de la cuenta del servicio: ESTADIO\servicio.
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_shows] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_servers] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_sources] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_events] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT, UPDATE ON [aforo_shows] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT ON [aforo_servers] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT ON [aforo_sources] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT, UPDATE ON [aforo_events] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_minutes] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_corrections] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_journal] TO [ESTADIO\servicio];
-GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_version] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [ESTADIO\servicio];
+GRANT SELECT ON [aforo_version] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [eventos_Analisis] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [dbo].[Aforo_parqueadero_SUR] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero] TO [ESTADIO\servicio];
