@@ -347,6 +347,17 @@ def test_a_renamed_show_is_the_same_show(database: Database, store: Store) -> No
     assert store.history_count(renamed) == 1
 
 
+@pytest.mark.parametrize("name", ["Ñ" * 5_000, "Concierto \ud83c"])
+def test_a_name_that_no_column_holds_keeps_no_evening_from_its_start(
+    database: Database, store: Store, name: str
+) -> None:
+    show = opened(store, show_at(name=name))
+    assert add(store, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
+    assert store.history_count(opened(store, show_at(name=name))) == 1
+    assert len(database.aforo()) == 1
+    assert store.rehearse([name]).refused == {}
+
+
 def test_a_show_of_another_day_with_the_same_name_is_another_show(store: Store) -> None:
     first, second = opened(store), opened(store, show_at(1))
     assert first.id != second.id

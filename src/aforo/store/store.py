@@ -81,7 +81,7 @@ class Store:
 
     def rehearse(self, event_names: Collection[str] = ()) -> Rehearsal:
         """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
-        return rehearse(self._link, self._legacy, self._zones, event_names)
+        return rehearse(self._link, self._legacy, self._zones, [tables.fit(name) for name in event_names])
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
@@ -95,6 +95,7 @@ class Store:
         ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
         """
         opened_ms = to_ms(event.window.since if now is None else now)
+        event = replace(event, name=tables.fit(event.name))
 
         def work(connection: Connection) -> Show:
             book, others = self._shows.open(connection, event, verdict, rules, opened_ms)
