@@ -121,6 +121,15 @@ def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(dat
     assert len(database.aforo()) == 1
 
 
+@pytest.mark.parametrize("kind", ["nvarchar(max)", "varchar(8000)"])
+def test_a_long_text_is_kept_whole_where_its_column_takes_it(database: Database, kind: str) -> None:
+    _history_table(database, text=kind)
+    store = database.store()
+    long = at(10, "1", PUERTA)._replace(area="larga " * 1_000)
+    add(store, opened(store), long)
+    assert [row[1] for row in database.history()] == [long.area]
+
+
 def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(database: Database) -> None:
     _history_table(database, more="id int IDENTITY(1,1) PRIMARY KEY, stored datetime NOT NULL DEFAULT GETDATE(),")
     database.run(

@@ -18,7 +18,6 @@ from sqlalchemy import (
     String,
     Table,
     Unicode,
-    UnicodeText,
     Update,
     cast,
     collate,
@@ -45,6 +44,7 @@ from aforo.store.refusals import classify
 _log = logging.getLogger(__name__)
 
 _LONGEST_VARCHAR = 8_000
+_LONGEST_NVARCHAR = 4_000  # of a longer one OPENJSON makes NULL
 _NARROW = (mssql.VARCHAR, mssql.CHAR, mssql.TEXT)  # one code page; anything else becomes "?"
 # CONVERT's style for yyyy-mm-dd hh:mi:ss.mmm, whatever the session's language.
 _ISO: ColumnElement[int] = literal_column("121")
@@ -148,7 +148,7 @@ class SqlServer:
 
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:
         """The value as the column would keep it: rounded by its type, or in the letters of its collation."""
-        given: ColumnElement[Any] = literal(value, Unicode(4000))
+        given: ColumnElement[Any] = literal(value, Unicode(_LONGEST_NVARCHAR))
         if column.info.get(LOCAL_TIME):
             if isinstance(column.type, String):
                 return given
@@ -259,12 +259,10 @@ def _field(column: Column[Any]) -> tsql.Field:
         converted = "{}" if isinstance(kind, String) else "CONVERT(datetime2(3), {}, 121)"
         return tsql.Field(column.name, "nvarchar(30)", converted=converted)
     if isinstance(kind, String):
-        # In one size: a value that is too long is refused by the table, not cut on the way to it.
-        return tsql.Field(
-            column.name,
-            "nvarchar(max)" if isinstance(kind, UnicodeText) else "nvarchar(4000)",
-            tables.BINARY if column.primary_key else "",
-        )
+        # In two sizes: a value that is too long is refused by the table, not cut or dropped on the way to it.
+        short = kind.length is not None and kind.length <= _LONGEST_NVARCHAR
+        sent = "nvarchar(4000)" if short else "nvarchar(max)"
+        return tsql.Field(column.name, sent, tables.BINARY if column.primary_key else "")
     return tsql.Field(column.name, _whole_number(kind))
 
 
