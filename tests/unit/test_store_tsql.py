@@ -168,6 +168,7 @@ def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:
     dialect = _dialect()
     told = {
         mssql.VARCHAR(50): (50, "varchar"),
+        mssql.VARCHAR(50, collation="Latin1_General_100_CI_AS_SC_UTF8"): (25, ""),
         mssql.NVARCHAR(20): (20, ""),
         mssql.NVARCHAR(): (None, ""),
         mssql.TINYINT(): (None, "tinyint"),
@@ -176,6 +177,7 @@ def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:
     }
     for kind, (limit, word) in told.items():
         column: Column[Any] = Column("x", kind)  # type: ignore[arg-type]
-        assert dialect.limit(column) == limit
+        cut = dialect.cut(column)
+        assert (cut and cut("Ñ" * 99)) == (limit and "Ñ" * limit)
         assert word in " ".join(dialect.misfits(column))
         assert bool(dialect.misfits(column)) is bool(word)

@@ -1,6 +1,6 @@
 """All that the store asks of a kind of database; each answers in a module of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ from aforo.store.border import Allows
 
 DRAINED = "aforo_drained"  # an execution option: read all that the statement answers, an error may come last
 LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the stadium's wall time, given as ISO text
+
+Cut = Callable[[str], str]
 
 
 class Dialect(Protocol):
@@ -75,8 +77,8 @@ class Dialect(Protocol):
         """The update for one row only: mine, or any where finding mine means going through the whole table."""
         ...
 
-    def limit(self, column: Column[Any]) -> int | None:
-        """How many characters (UTF-16 units) a text column takes; None: no limit that matters."""
+    def cut(self, column: Column[Any]) -> Cut | None:
+        """What makes a text as short as the column takes it; None: no limit that matters."""
         ...
 
     def schema(self, name: str) -> str | None:

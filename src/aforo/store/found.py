@@ -12,9 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
-from aforo.store import tables
 from aforo.store.border import Allows
-from aforo.store.dialects import LOCAL_TIME, Dialect
+from aforo.store.dialects import LOCAL_TIME, Cut, Dialect
 
 _TEXT = Unicode(255)
 _TIME = DateTime().with_variant(mssql.DATETIME2(precision=3), "mssql")  # type: ignore[no-untyped-call]
@@ -27,12 +26,12 @@ class Found:
 
     table: Table
     columns: dict[str, Column[Any]]
-    limits: tuple[int | None, ...]  # characters that each column takes
+    cuts: tuple[Cut | None, ...]  # what makes a text as short as each column takes it
 
     def fit(self, name: str, text: str) -> str:
         """The text as the column takes it, cut where it is too long."""
-        limit = self.limits[list(self.columns).index(name)]
-        return text if limit is None else tables.fit(text, limit)
+        cut = self.cuts[list(self.columns).index(name)]
+        return text if cut is None else cut(text)
 
 
 def find_or_create(
@@ -93,7 +92,7 @@ def _as_found(connection: Connection, dialect: Dialect, name: str, schema: str |
 
 def _described(dialect: Dialect, table: Table, columns: Sequence[str]) -> Found:
     named = dict(zip(columns, table.columns, strict=True))
-    return Found(table, named, tuple(dialect.limit(column) for column in table.columns))
+    return Found(table, named, tuple(dialect.cut(column) for column in table.columns))
 
 
 def _has_to_be_given(column: ReflectedColumn) -> bool:

@@ -133,7 +133,7 @@ class Legacy:
     def _fitted(self, rows: Sequence[HistoryRow]) -> Sequence[HistoryRow]:
         """The rows with texts that their columns take; sources are few, so each is cut once."""
         found = self._history
-        if not any(found.limits):
+        if not any(found.cuts):
             return rows
         first = HISTORY_COLUMNS[:4]
         cut = {row[:4]: row[:4] for row in rows}

@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
 from aforo.store.border import Allows
+from aforo.store.dialects import Cut
 
 _BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
 _CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
@@ -146,7 +147,7 @@ class Sqlite:
         """Mine: some million rows are gone through in a second here."""
         return update.where(mine)
 
-    def limit(self, column: Column[Any]) -> int | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
+    def cut(self, column: Column[Any]) -> Cut | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
         """SQLite takes any length."""
         return None
 

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -38,7 +39,7 @@ from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.store import tables, tsql
 from aforo.store.border import Allows
 from aforo.store.connect import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, way
-from aforo.store.dialects import DRAINED, LOCAL_TIME
+from aforo.store.dialects import DRAINED, LOCAL_TIME, Cut
 from aforo.store.refusals import classify
 
 _log = logging.getLogger(__name__)
@@ -174,11 +175,12 @@ class SqlServer:
         """The first row that the server comes upon."""
         return update.prefix_with("TOP (1)")
 
-    def limit(self, column: Column[Any]) -> int | None:
-        """The declared length; none for ``max`` and for what is not text."""
-        if not isinstance(column.type, String) or column.info.get(LOCAL_TIME):
+    def cut(self, column: Column[Any]) -> Cut | None:
+        """To the declared length; none for ``max`` and for what is not text."""
+        kind = column.type
+        if not isinstance(kind, String) or column.info.get(LOCAL_TIME) or not isinstance(kind.length, int):
             return None
-        return column.type.length if isinstance(column.type.length, int) else None
+        return partial(tables.fit_bytes if _is_utf8(kind) else tables.fit, length=kind.length)
 
     def schema(self, name: str) -> str | None:
         """The schema that is named, or the account's own."""
@@ -205,7 +207,7 @@ class SqlServer:
         kind = column.type
         if column.info.get(LOCAL_TIME):
             return _time_misfits(kind)
-        if isinstance(kind, _NARROW) and not (kind.collation or "").upper().endswith("UTF8"):
+        if isinstance(kind, _NARROW) and not _is_utf8(kind):
             return ["es varchar: las letras que su intercalación no conoce, como los emoji, se guardan como «?»."]
         if isinstance(kind, mssql.TINYINT):
             return ["es tinyint: no admite un aforo mayor que 255."]
@@ -264,6 +266,11 @@ def _field(column: Column[Any]) -> tsql.Field:
         sent = "nvarchar(4000)" if short else "nvarchar(max)"
         return tsql.Field(column.name, sent, tables.BINARY if column.primary_key else "")
     return tsql.Field(column.name, _whole_number(kind))
+
+
+def _is_utf8(kind: String) -> bool:
+    """Whether a column keeps every letter, and its length is one of bytes (since 2019)."""
+    return isinstance(kind, _NARROW) and (kind.collation or "").upper().endswith("UTF8")
 
 
 def _whole_number(kind: TypeEngine[Any]) -> str:

@@ -39,6 +39,11 @@ def fit(text: str, length: int = NAME_LENGTH) -> str:
     return clean.encode("utf-16-le")[: 2 * length].decode("utf-16-le", "ignore")
 
 
+def fit_bytes(text: str, length: int) -> str:
+    """Text as a column of that many bytes in UTF-8 holds it."""
+    return fit(text, length).encode()[:length].decode("utf-8", "ignore")
+
+
 metadata = MetaData()
 
 shows = Table(
