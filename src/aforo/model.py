@@ -7,9 +7,11 @@ An *evento* is the show (``ScheduledEvent``); what ACC returns is an ``AccEvent`
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import NamedTuple
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where epoch milliseconds count from
 
 
 class Window(NamedTuple):
@@ -152,7 +154,7 @@ class Occupancy:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What one transaction changed: the events that were new, how many were there already, the zones' aforo.
+    """What one transaction changed: the new events in time order, how many were there already, the zones' aforo.
 
     ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as an
     ``occupancy.Stretch``.

@@ -4,8 +4,9 @@ A minute is named by the epoch millisecond of its start. What is kept grows with
 number of doors, never with the number of events.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aforo.model import AccEvent, Movement, Verdict
@@ -169,16 +170,25 @@ def counted(event: AccEvent) -> Counted:
     return Counted(event.name, event.activity, event.camera_id, minute_of(event))
 
 
-def tallied(events: Iterable[AccEvent]) -> Iterator[tuple[Counted, int]]:
-    """How many there were of each kind and minute."""
-    # By position and without a call per event: this runs for everything that is stored.
-    kinds = Counter([(event[4], event[6], event[3], int(event[2].timestamp()) // 60) for event in events])
-    for (name, activity, camera_id, minute), count in kinds.items():
-        yield Counted(name, activity, camera_id, minute * MINUTE_MS), count
+def tallied(events: Sequence[AccEvent]) -> Iterator[tuple[Counted, int]]:
+    """How many there were of each kind and minute, of events in time order; a kind may be given in parts."""
+    first = 0
+    while first < len(events):
+        minute = minute_of(events[first])
+        # Looked for, not worked out for each event: this runs for everything that is stored.
+        past = bisect_left(events, minute + MINUTE_MS, first, key=_instant_ms)
+        said = Counter([event[3:] for event in events[first:past]])
+        for (camera_id, name, _, activity), count in said.items():
+            yield Counted(name, activity, camera_id, minute), count
+        first = past
 
 
 def step_of(event: AccEvent, delta: int) -> Step:
     """A movement that is not stored yet."""
     number = event.this_id
     seq = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else 0
-    return Step(round(event.occurred_at.timestamp() * 1000), seq, event.server_id, number, delta)
+    return Step(_instant_ms(event), seq, event.server_id, number, delta)
+
+
+def _instant_ms(event: AccEvent) -> int:
+    return round(event.occurred_at.timestamp() * 1000)

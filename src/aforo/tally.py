@@ -47,7 +47,8 @@ class Tally:
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """A batch was stored: what of it was new, and what was there already."""
-        in_batch, new = _by_camera(batch.events), _by_camera(stored.new)
+        in_batch = _by_camera(batch.events)
+        new = _by_camera(stored.new) if stored.already else in_batch
         for camera, count in in_batch.items():
             self._cameras[camera].new += new[camera]
             self._cameras[camera].already += count - new[camera]

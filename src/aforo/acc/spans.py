@@ -1,12 +1,11 @@
 """Stretches of time in whole milliseconds: the finest that ACC tells apart, and where windows are split."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from aforo.model import Window
+from aforo.model import EPOCH, Window
 
 MILLISECOND = timedelta(milliseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Span(NamedTuple):
@@ -19,7 +18,7 @@ class Span(NamedTuple):
     @classmethod
     def of(cls, window: Window) -> "Span":
         """The milliseconds of a window: an event's instant is whole milliseconds, so both ends can be rounded up."""
-        return cls(-((_EPOCH - window.since) // MILLISECOND), -((_EPOCH - window.until) // MILLISECOND))
+        return cls(-((EPOCH - window.since) // MILLISECOND), -((EPOCH - window.until) // MILLISECOND))
 
     @property
     def width(self) -> int:
@@ -40,4 +39,4 @@ class Span(NamedTuple):
 
 def instant(milliseconds: int) -> datetime:
     """Milliseconds since the epoch, as aware UTC."""
-    return _EPOCH + milliseconds * MILLISECOND
+    return EPOCH + milliseconds * MILLISECOND

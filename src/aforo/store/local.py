@@ -1,11 +1,13 @@
 """Epoch milliseconds → the stadium's wall time, fast: each second's text is made once."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from aforo.model import EPOCH
+
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 STRETCH_MS = 5 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
 _MILLISECOND = timedelta(milliseconds=1)
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))
