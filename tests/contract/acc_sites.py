@@ -84,7 +84,10 @@ def recording(name: str) -> bytes:
 
 
 class Recorded:
-    """Replays ``tests/data/acc``; ``script[path]`` holds answers that come first, one for each request."""
+    """Replays ``tests/data/acc``; ``script[path]`` holds answers that come first, one for each request.
+
+    ``denied``: cameras that this user may not read.
+    """
 
     server_id = "UMooInventadoServidorUno"
     camera = "4xIx1DMwMLSwMDW1TElKTtVLTsw1MBAS-MCsnHlRxLVo_edbC5f85NIAAA"
@@ -97,6 +100,7 @@ class Recorded:
         self.got: list[Got] = []
         self.script: dict[str, list[Reply]] = {}
         self.sessions: set[str] = set()
+        self.denied: set[str] = set()
         self.at_once = self.most_at_once = 0
         self.pause = 0.0
         self.clock: Clock = SystemClock()
@@ -179,6 +183,8 @@ class Recorded:
             return _json(self.answers[path].replace(SESSION.encode(), session.encode()))
         if request.headers.get("x-avg-session") not in self.sessions:
             return _json(recording("error_401"), 401)
+        if not self.denied.isdisjoint(request.query.getall("deviceIds", [])):
+            return _json(recording("error_401"), 403)
         if path == "/events/search":
             return _json(self._search(request))
         return _json(self.answers[path])

@@ -16,7 +16,7 @@ from tests.fake_clock import FakeClock
 
 from aforo.acc import NO_RETRY, Acc, RetryPolicy
 from aforo.clock import SystemClock
-from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
+from aforo.errors import AccBadRequest, AccDenied, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
 from aforo.model import AccEvent, Page
 from aforo.simulator import Behaviour, DeviceIds, Faults, Order, Tokens
 
@@ -245,6 +245,79 @@ async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded:
         recorded.expire()
         assert len(await events(acc, recorded)) == 4
         assert recorded.logins == 3
+
+
+async def read_all(acc: Acc, site: Recorded, cameras: Sequence[str]) -> list[type[object]]:
+    """Ask for each camera alone, all at once: of what kind each answer is."""
+    answers = await asyncio.gather(*(pages(acc, site, [camera]) for camera in cameras), return_exceptions=True)
+    return [type(answer) for answer in answers]
+
+
+DOORS = [f"puerta-{number}" for number in range(40)]
+
+
+async def test_cameras_that_may_not_be_read_cost_few_logins_however_many_they_are(
+    recorded: Recorded, fake_clock: FakeClock
+) -> None:
+    async with Acc(recorded.settings(concurrency=2), fake_clock, NO_RETRY) as acc:
+        recorded.denied.update(DOORS)
+        for _ in range(20):
+            assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
+            fake_clock.advance(30.0)
+        assert recorded.logins <= 8
+        recorded.denied.clear()
+        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS), "at once"
+
+
+async def test_rights_that_are_taken_from_all_at_once_cost_one_login(recorded: Recorded) -> None:
+    async with client(recorded, concurrency=2) as acc:
+        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
+        recorded.denied.update(DOORS)
+        assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
+        assert recorded.logins == 2
+
+
+async def test_a_session_that_expires_is_renewed_at_once_though_others_may_not_be_read(
+    recorded: Recorded, fake_clock: FakeClock
+) -> None:
+    async with Acc(recorded.settings(concurrency=4), fake_clock, NO_RETRY) as acc:
+        recorded.denied.update(DOORS[:20])
+        expected = [AccDenied] * 20 + [list] * 20
+        assert await read_all(acc, recorded, DOORS) == expected
+        logins = recorded.logins
+        for _ in range(5):
+            recorded.expire()
+            fake_clock.advance(1.0)
+            assert await read_all(acc, recorded, DOORS[::-1]) == expected[::-1]
+            logins += 1
+            assert recorded.logins == logins
+        recorded.expire()
+        assert await pages(acc, recorded, DOORS[20:]), "several at once, and no other group was asked before"
+        assert recorded.logins == logins + 1
+
+
+async def test_a_server_that_forgets_sessions_while_it_starts_up_is_soon_read_again(
+    recorded: Recorded, fake_clock: FakeClock
+) -> None:
+    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
+        recorded.expire()
+        recorded.script[SEARCH] = [error(401)] * 2 * len(DOORS)
+        assert AccDenied in await read_all(acc, recorded, DOORS)
+        recorded.script.clear()
+        recorded.expire()
+        fake_clock.advance(5.0)
+        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
+        assert recorded.logins <= 4
+
+
+async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from_then_on(recorded: Recorded) -> None:
+    async with client(recorded) as acc:
+        alone = {camera: {(camera, recorded.window.since)} for camera in DOORS[:2]}
+        recorded.script[SEARCH] = [error(403)] * 99
+        for _ in range(5):
+            assert not await acc.prove_together(recorded.server_id, alone, recorded.window)
+        assert recorded.logins == 2
 
 
 async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded: Recorded) -> None:

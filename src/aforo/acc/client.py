@@ -11,6 +11,7 @@ from aforo.acc.link import Link
 from aforo.acc.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
 from aforo.acc.problems import NotTakenUp, Refusal, TimedOut, refusal, told
 from aforo.acc.retry import RetryPolicy
+from aforo.acc.rights import Rights
 from aforo.acc.search import Search
 from aforo.acc.session import Session
 from aforo.acc.together import Together
@@ -23,7 +24,6 @@ from aforo.settings import AccSettings
 _log = logging.getLogger("aforo.acc")
 _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
-_DENIED_SECONDS = 300.0  # a subject refused with a fresh session gets no login of its own for so long
 _WITNESSES = 8  # kept, so that one of them is about a subject that does not fail
 _WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all…
 _WITNESS_TIMES = 2.0  # …where it took long, in as much time again
@@ -33,13 +33,18 @@ _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the reques
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A read. ``subject`` says about what, for the link; ``once``: a lost answer may not be asked for again."""
+    """A read. ``subjects`` says about what; ``once``: a lost answer may not be asked for again."""
 
     path: str
+    subjects: tuple[str, ...]
     query: Query = ()
-    subject: str = ""
     suspect: bool = False
     once: bool = False
+
+    @property
+    def subject(self) -> str:
+        """All that it is about, as one: how the link knows it."""
+        return " ".join(self.subjects)
 
 
 class Acc:
@@ -60,7 +65,7 @@ class Acc:
         self._suspects = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
         self._search = Search()
         self._together = Together(self._wire.host)
-        self._denied: dict[str, float] = {}
+        self._rights = Rights(clock)
         self._witnesses: dict[str, tuple[_Question, float]] = {}
 
     def __repr__(self) -> str:
@@ -98,7 +103,7 @@ class Acc:
 
     async def login(self) -> None:
         """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""
-        await self._tried(self._session.login, _Question("/login", subject="login"))
+        await self._tried(self._session.login, _Question("/login", ("login",)))
         self._link.answered("login", events=False)
 
     async def logout(self) -> None:
@@ -109,11 +114,11 @@ class Acc:
         """Every server of the site, or only the one that ``acc.server_id`` names. Raises AccError."""
         if self._settings.server_id:
             return [Server(self._settings.server_id, self._settings.server_id)]
-        return await self._ask(_Question("/server/ids", subject="servidores"), decode_servers)
+        return await self._ask(_Question("/server/ids", ("servidores",)), decode_servers)
 
     async def cameras(self) -> list[Camera]:
         """The cameras that this user may see. Raises AccError."""
-        return await self._ask(_Question("/cameras", [("verbosity", "HIGH")], "cámaras"), decode_cameras)
+        return await self._ask(_Question("/cameras", ("cámaras",), [("verbosity", "HIGH")]), decode_cameras)
 
     def events(
         self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
@@ -125,8 +130,10 @@ class Acc:
         many requests, AccIncomplete only after all that could be had was yielded.
         """
 
+        subjects = tuple(f"{server_id} {camera_id}" for camera_id in camera_ids)
+
         async def ask(query: Query, *, once: bool) -> Answer:
-            question = _Question(_EVENTS, query, " ".join((server_id, *camera_ids)), suspect, once)
+            question = _Question(_EVENTS, subjects, query, suspect, once)
             asked_at = self._clock.monotonic()
             answer = await self._ask(question, lambda body: decode_events(body, server_id))
             if not once:
@@ -197,31 +204,19 @@ class Acc:
 
     async def _with_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
         """One attempt; a session that has expired is renewed, once."""
-        answer = await self._with_fresh_session(question, decode)
-        self._denied.pop(question.subject, None)
-        return answer
-
-    async def _with_fresh_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
         if not self._session.generation:
             await self._session.renew(0)
         try:
             return await self._once(question, decode)
         except Refusal as refused:
-            if not refused.of_session or self._lately_denied(question.subject):
+            if not refused.of_session or not self._rights.gives_up(question.subjects, refused.generation):
                 raise self._told(refused) from None
             stale = refused.generation
         await self._session.renew(stale)
         try:
             return await self._once(question, decode)
         except Refusal as refused:
-            if refused.of_session:
-                self._denied[question.subject] = self._clock.monotonic()
             raise self._told(refused) from None
-
-    def _lately_denied(self, subject: str) -> bool:
-        """Refused even with a fresh session not long ago: another login for it would only be one session more."""
-        denied = self._denied.get(subject)
-        return denied is not None and self._clock.monotonic() - denied < _DENIED_SECONDS
 
     def _told(self, refused: Refusal) -> AccError:
         return self._session.denied(refused) if refused.of_session else told(refused, self._session.secrets)
@@ -231,10 +226,12 @@ class Acc:
             generation = self._session.generation  # read here: while it waited for its turn, others may have renewed
             reply = await self._wire.get(question.path, question.query, self._session.secret)
         try:
-            return self._decoded(question, reply, decode)
+            decoded = self._decoded(question, reply, decode)
         except Refusal as refused:
             refused.generation = generation
             raise
+        self._rights.granted(question.subjects, generation)
+        return decoded
 
     def _decoded(self, question: _Question, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
         subject, events = question.subject, question.path == _EVENTS

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from datetime import datetime
 
-from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable
+from aforo.errors import AccBadRequest, AccDenied, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.model import Page, Window
 
 _log = logging.getLogger("aforo.acc")
@@ -44,7 +44,7 @@ class Together:
         except AccUnreachable as error:
             _log.debug("Sin prueba de varias cámaras por consulta: %s", error.what)
             return False
-        except (AccBadRequest, AccUnknownCamera, AccIncomplete) as error:
+        except (AccBadRequest, AccDenied, AccUnknownCamera, AccIncomplete) as error:
             _log.info("El servidor %s no admite varias cámaras por consulta: %s", server_id, error.what)
             self.forget(server_id)
             return False
