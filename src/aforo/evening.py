@@ -47,6 +47,7 @@ class Evening:
         """Turn after turn until the event and its grace are over, or until a stop."""
         rooms = self._rooms
         await rooms.recall(self._show)
+        await self._doubt()
         async with rooms.turns() as turns, self._rediscovering():
             while not rooms.stopping.is_set() and (left := self._left()) > 0:
                 started = rooms.clock.monotonic()
@@ -94,6 +95,13 @@ class Evening:
             self._follow()
         if not rooms.servers:
             await rooms.discover()
+            self._follow()
+
+    async def _doubt(self) -> None:
+        """Leave servers out that were known from earlier evenings, gave nothing of this one, and have left the site."""
+        doubted = frozenset(self._rooms.servers) - {feed.server_id for feed in self._show.checkpoints}
+        if doubted:
+            await self._rooms.discover(doubted)
             self._follow()
 
     def _cancel(self) -> None:

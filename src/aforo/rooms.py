@@ -46,10 +46,17 @@ class Rooms:
         """Open that event's show: what is read from now on belongs to it."""
         return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
 
-    async def discover(self) -> None:
-        """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart."""
+    async def discover(self, doubted: frozenset[str] = frozenset()) -> None:
+        """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart.
+
+        Of the ``doubted`` those are left out that this list does not have, until another has them again.
+        """
         try:
-            self.know(server.id for server in await self.acc.servers())
+            listed = [server.id for server in await self.acc.servers()]
+            for gone in doubted.difference(listed):
+                _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
+                self.servers.remove(gone)
+            self.know(listed)
             self.names.update({camera.id: camera.name for camera in await self.acc.cameras() if camera.name})
         except AccError as error:
             if not self.servers:

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.evening import BOGOTA, DOORS, Evening, hours
 
 from aforo import monitor as monitor_module
 from aforo.monitor import Monitor
 from aforo.simulator import Credentials, Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator.wire import AnswerError
 
 PLAN = Plan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
 
@@ -93,6 +95,49 @@ async def test_event_after_event_day_after_day(service: Service) -> None:
     service.check("B", DOORS + hours(2), DOORS + hours(3))
     service.check("C", tomorrow, tomorrow + hours(1))
     assert not service.task.done()
+
+
+class _Unlisted(Simulator):
+    """From half past five on, one server of the site is not listed any more, and fails for who asks it all the same."""
+
+    back = DOORS + hours(99)
+
+    def _is_there(self) -> bool:
+        return not DOORS + hours(1.5) <= self.clock.now() < self.back
+
+    async def _server_ids(self, _: web.Request) -> web.Response:
+        known = self.crowd.servers[: None if self._is_there() else 1]
+        return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.query.get("serverId") == self.crowd.servers[1].id and not self._is_there():
+            raise AnswerError(500, "no such server.", "INTERNAL_SERVER_ERROR")
+        return await super()._search(request)
+
+
+@pytest.mark.parametrize("back", [None, DOORS + hours(2.2)])
+async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, back: datetime | None
+) -> None:
+    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
+    crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock) as site:
+        site.back = back or site.back
+        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
+        evening.schedule(DOORS, DOORS + hours(1))
+        evening.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(evening.monitor)
+        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+        service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
+        await service.until(DOORS + hours(3.1))
+        service.check("A", DOORS, DOORS + hours(1))
+        if back is not None:
+            service.check("B", DOORS + hours(2), DOORS + hours(3))
+        with closing(sqlite3.connect(evening.database)) as database:
+            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (2,)
+        warned = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+        assert [text for text in warned if "nombre analítico" not in text] == []
+        assert await service.stop() == 0
 
 
 async def test_a_restart_in_the_second_event_does_not_close_the_first_again(
