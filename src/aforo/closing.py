@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.board import Phase
+from aforo.census import Census
 from aforo.clock import wait_until_set
 from aforo.coverage import Coverage
 from aforo.model import Feed
@@ -13,7 +14,7 @@ from aforo.rooms import Rooms
 from aforo.standing import FeedState
 from aforo.store import Show
 from aforo.tally import reasons
-from aforo.turn import Census, Errand
+from aforo.turn import Errand
 
 _log = logging.getLogger(__name__)
 

@@ -4,19 +4,19 @@ import asyncio
 import logging
 import math
 import random
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence, Set
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from aforo.acc import Acc
+from aforo.census import Census, Heard
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
-from aforo.model import EPOCH, Batch, Feed, Page, ScheduledEvent
+from aforo.model import Batch, Feed, Page, ScheduledEvent
 from aforo.rules import Rules
 from aforo.together import Together
 
@@ -34,34 +34,6 @@ class Sink(Protocol):
     async def put(self, batch: Batch) -> None:
         """Take a batch."""
         ...
-
-
-@dataclass(slots=True)
-class Census:
-    """What ACC has of the event, each event once: valid events per camera, history rows, refusals by reason."""
-
-    valid: Counter[str] = field(default_factory=Counter)
-    history: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: "Census") -> None:
-        """Add what a window answered whole."""
-        self.valid.update(other.valid)
-        self.history += other.history
-        self.refused.update(other.refused)
-
-    def count(self, camera_id: str, batch: Batch, seen: set[int]) -> None:
-        """Count a sifted page of one camera; ``seen``: the identities that the same window has given already."""
-        # By position, and a name at a time: this runs for every event of the evening. A datetime's own hash is slow.
-        names = {hash((one[0], one[1], one[2] - EPOCH)): one[4] for one in batch.events}
-        for known in names.keys() & seen:
-            del names[known]
-        seen.update(names)
-        self.valid[camera_id] += len(names)
-        for name, count in Counter(names.values()).items():
-            self.history += count * batch.verdicts[name].history
-        for (_, reason), count in batch.refused.items():
-            self.refused[reason] += count
 
 
 @dataclass(slots=True, frozen=True)
@@ -215,8 +187,7 @@ class Turns:
         """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
         waiting: Batch | None = None
         read = 0
-        seen: set[int] = set()
-        counted = Census()
+        heard = Heard()
         try:
             async with aclosing(self._pages(ask)) as pages:
                 async for page in pages:
@@ -224,7 +195,7 @@ class Turns:
                     self._on_read(batch)
                     self._together.remember(ask, page)
                     if errand.census is not None:
-                        counted.count(ask.cameras[0], batch, seen)
+                        heard.page(batch)
                     if waiting is not None:
                         await self._sink.put(waiting)
                     waiting = batch
@@ -232,7 +203,7 @@ class Turns:
         except AccIncomplete as error:
             self._note_incomplete(ask, error)  # all that could be had was given: asking again would give no more
         if errand.census is not None:
-            errand.census.add(counted)
+            errand.census.add(ask.cameras[0], heard)
         last = waiting or Batch()
         last.checkpoints = errand.coverage.checkpoints(ask)
         await self._sink.put(last)

@@ -1,0 +1,39 @@
+"""What ACC has of an event, each event once, whatever pages it came in. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from aforo.model import EPOCH, Batch, Verdict
+
+
+@dataclass(slots=True)
+class Heard:
+    """What ACC has of one camera in one window. ``names``: of each valid event, by what tells it from the others."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def page(self, batch: Batch) -> None:
+        """Take a sifted page; what came before in this window is not taken twice."""
+        # By position: this runs for every event of the evening. A datetime's own hash would take most of the time.
+        self.names.update({hash((one[0], one[1], one[2] - EPOCH)): one[4] for one in batch.events})
+        self.verdicts.update(batch.verdicts)
+        for (_, reason), count in batch.refused.items():
+            self.refused[reason] += count
+
+
+@dataclass(slots=True)
+class Census:
+    """All of the event: valid events per camera, history rows, refusals by reason."""
+
+    valid: Counter[str] = field(default_factory=Counter)
+    history: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def add(self, camera_id: str, heard: Heard) -> None:
+        """Add a window that was answered whole."""
+        by_name = Counter(heard.names.values())
+        self.valid += Counter({camera_id: by_name.total()})  # a camera that saw nothing is not named
+        self.history += sum(count for name, count in by_name.items() if heard.verdicts[name].history)
+        self.refused.update(heard.refused)
