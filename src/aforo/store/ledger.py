@@ -56,10 +56,9 @@ class Ledger:
     def new(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
         """The events that the ledger does not have yet, each once, in the ledger's order."""
         by_key = self._keyed(connection, events)
-        known = self._known(connection, sorted({key[0] for key in by_key}))
-        # Each page is in order: kept so, what is left is sorted in a third of the time that a set's difference takes.
-        left = [key for key in by_key if key not in known] if known else by_key
-        return {key: by_key[key] for key in sorted(left)}
+        for known in self._known(connection, sorted({key[0] for key in by_key})):
+            by_key.pop(known, None)
+        return {key: by_key[key] for key in sorted(by_key)}
 
     def _keyed(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
         servers = self._directory.server_numbers(connection, {event[0] for event in events})
@@ -169,10 +168,10 @@ class Ledger:
             found[sources[source].camera_id] += count
         return dict(found)
 
-    def _known(self, connection: Connection, instants: Sequence[int]) -> set[Identity]:
+    def _known(self, connection: Connection, instants: Sequence[int]) -> list[Identity]:
         """The keys that the ledger has at those instants."""
         rows = self._link.dialect.among(connection, tables.events, Entry._fields[:3], "occurred_ms", instants)
-        return {(row[0], row[1], row[2]) for row in rows}
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def _steps(
         self, connection: Connection, moving: Sequence[tuple[int, int, str, Sequence[tuple[str, int]]]]
