@@ -147,21 +147,13 @@ def test_rows_with_letters_that_json_escapes_go_as_parameters() -> None:
     assert others == rows[1:]
 
 
-@pytest.mark.parametrize(
-    ("kind", "sent"),
-    [
-        (mssql.NVARCHAR(4000), "nvarchar(4000)"),
-        (mssql.NVARCHAR(), "nvarchar(max)"),
-        (mssql.VARCHAR(8000), "nvarchar(max)"),
-        (mssql.NTEXT(), "nvarchar(max)"),
-    ],
-)
-def test_a_text_travels_as_long_as_its_column_takes_it(kind: Any, sent: str) -> None:
+def test_rows_with_long_texts_go_as_parameters() -> None:
     connection: Any = _Connection()
-    text = "á" * 5_000
-    _dialect().insert(connection, Table("t", MetaData(), Column("area", kind)), [(text,)])
-    ((sql, _),) = connection.ran
-    assert f"(c0 {sent} '$[0]')" in sql
+    rows = [(number, f"C{number}", name, "", "") for number, name in enumerate(["PUERTA", "😀" * 2_001])]
+    _dialect().insert(connection, tables.sources, rows)
+    (by_json, _), (by_row, others) = connection.ran
+    assert ("OPENJSON" in by_json, "OPENJSON" in by_row) == (True, False)
+    assert others == rows[1:]
 
 
 def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from sqlalchemy import (
@@ -19,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Unicode,
+    UnicodeText,
     Update,
     cast,
     collate,
@@ -45,7 +48,7 @@ from aforo.store.refusals import classify
 _log = logging.getLogger(__name__)
 
 _LONGEST_VARCHAR = 8_000
-_LONGEST_NVARCHAR = 4_000  # of a longer one OPENJSON makes NULL
+_LONGEST_IN_JSON = 2_000  # characters, each two UTF-16 units at most: of more than 4,000 OPENJSON loses some or all
 _NARROW = (mssql.VARCHAR, mssql.CHAR, mssql.TEXT)  # one code page; anything else becomes "?"
 # CONVERT's style for yyyy-mm-dd hh:mi:ss.mmm, whatever the session's language.
 _ISO: ColumnElement[int] = literal_column("121")
@@ -149,7 +152,7 @@ class SqlServer:
 
     def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:
         """The value as the column would keep it: rounded by its type, or in the letters of its collation."""
-        given: ColumnElement[Any] = literal(value, Unicode(_LONGEST_NVARCHAR))
+        given: ColumnElement[Any] = literal(value, Unicode(4000))
         if column.info.get(LOCAL_TIME):
             if isinstance(column.type, String):
                 return given
@@ -222,15 +225,16 @@ def _give_up_after(raw: Any, seconds: int, driver_error: type[Exception]) -> Non
 
 
 def _sorted_out(rows: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """The rows that JSON carries as they are, and those with a text to be escaped: not every server undoes that."""
-    if not any(_ESCAPED.search(value) for row in rows for value in row if isinstance(value, str)):
+    """The rows that JSON carries as they are, and those with a text that is long or to be escaped."""
+    if not any(_is_odd(value) for row in rows for value in row if isinstance(value, str)):
         return list(rows), []
-    plain: list[tuple[Any, ...]] = []
-    odd: list[tuple[Any, ...]] = []
-    for row in rows:
-        escaped = any(_ESCAPED.search(value) for value in row if isinstance(value, str))
-        (odd if escaped else plain).append(row)
-    return plain, odd
+    odd = [any(_is_odd(value) for value in row if isinstance(value, str)) for row in rows]
+    return list(compress(rows, map(not_, odd))), list(compress(rows, odd))
+
+
+def _is_odd(text: str) -> bool:
+    """Not every server undoes the escaping, nor gives a long text back whole."""
+    return len(text) > _LONGEST_IN_JSON or _ESCAPED.search(text) is not None
 
 
 def _with_json(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -261,10 +265,12 @@ def _field(column: Column[Any]) -> tsql.Field:
         converted = "{}" if isinstance(kind, String) else "CONVERT(datetime2(3), {}, 121)"
         return tsql.Field(column.name, "nvarchar(30)", converted=converted)
     if isinstance(kind, String):
-        # In two sizes: a value that is too long is refused by the table, not cut or dropped on the way to it.
-        short = kind.length is not None and kind.length <= _LONGEST_NVARCHAR
-        sent = "nvarchar(4000)" if short else "nvarchar(max)"
-        return tsql.Field(column.name, sent, tables.BINARY if column.primary_key else "")
+        # In one size: a value that is too long is refused by the table, not cut on the way to it.
+        return tsql.Field(
+            column.name,
+            "nvarchar(max)" if isinstance(kind, UnicodeText) else "nvarchar(4000)",
+            tables.BINARY if column.primary_key else "",
+        )
     return tsql.Field(column.name, _whole_number(kind))
 
 
