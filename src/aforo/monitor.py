@@ -171,6 +171,7 @@ class Monitor:
                 store=self._store,
                 writer=writer,
                 board=self.board,
+                seen=seen,
                 names=self.board.camera_names,
             )
             self._open = rooms

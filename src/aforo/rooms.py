@@ -25,7 +25,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Rooms:
-    """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site."""
+    """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site.
+
+    ``seen``: somebody looks at the board; else it is not painted.
+    """
 
     settings: MonitorSettings
     clock: Clock
@@ -38,6 +41,7 @@ class Rooms:
     store: Store
     writer: Writer
     board: Board
+    seen: bool
     tally: Tally = field(default_factory=Tally)
     servers: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
@@ -68,6 +72,8 @@ class Rooms:
 
     async def recall(self, show: Show) -> None:
         """Give the board what the store knows of the evening."""
+        if not self.seen:
+            return
         store = self.store
 
         def past() -> Past:
@@ -123,6 +129,8 @@ class Rooms:
 
     def picture(self, change: Callable[[], None]) -> None:
         """Change the live picture. A fault of ours there must not touch the counting."""
+        if not self.seen:
+            return
         try:
             change()
         except Exception:  # noqa: BLE001 -- whatever it is, the evening goes on
