@@ -6,7 +6,6 @@ that the common answer lacked ends the common questions for good.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_PROOF = 500  # events of one camera that are worth remembering as a proof
 _ENOUGH = 20  # cameras' answers that are remembered of a server: however many it has, that many prove it
-_FAILURES = 3  # so many common questions in a row fail: this server does not take them
+_FAILURES = 3  # in so many turns in a row common questions fail: this server does not take them
 # An event may have become visible between the two questions: only older ones can contradict the common answer.
 _SETTLED = timedelta(seconds=60)
 
@@ -35,7 +34,7 @@ class Together:
         self._answers: dict[Ask, set[Identity]] = {}
         self._common: dict[Ask, set[Identity]] = {}
         self._tried: set[str] = set()
-        self._failures: Counter[str] = Counter()
+        self._failures: dict[str, set[int]] = {}
         self._turns = 0
 
     def most(self, server_id: str) -> int:
@@ -65,13 +64,14 @@ class Together:
     def worked(self, ask: Ask) -> None:
         """A question was answered."""
         if len(ask.cameras) > 1:
-            self._failures[ask.server_id] = 0
+            self._failures.pop(ask.server_id, None)
 
     def failed(self, ask: Ask) -> None:
-        """A question was not answered; several common ones in a row end them."""
-        if len(ask.cameras) > 1:
-            self._failures[ask.server_id] += 1
-            if self._failures[ask.server_id] >= _FAILURES:
+        """A question was not answered; common ones that fail turn after turn end them. An outage tells nothing."""
+        if len(ask.cameras) > 1 and self._acc.link_down_since is None:
+            turns = self._failures.setdefault(ask.server_id, set())
+            turns.add(self._turns)
+            if len(turns) >= _FAILURES:
                 self._acc.forget_together(ask.server_id)
 
     async def prove(self) -> None:

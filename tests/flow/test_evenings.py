@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -107,6 +108,35 @@ async def test_the_server_is_away_for_an_hour_and_at_the_end(tmp_path: Path) -> 
     async with evening(tmp_path, faults=faults) as (night, crowd):
         assert await night.run() == 0
         night.check(crowd, DOORS, END)
+
+
+class _Counting(Simulator):
+    """How many searches there were in each minute."""
+
+    searches: Counter[datetime]
+
+    async def _search(self, request: web.Request) -> web.Response:
+        self.searches[self.clock.now().replace(second=0, microsecond=0)] += 1
+        return await super()._search(request)
+
+
+async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Path) -> None:
+    """Some common questions that fail at once, or one probe after the other, are no sign that it takes none."""
+    away, back = DOORS + hours(0.3), DOORS + hours(0.5)
+    crowd = Crowd(replace(SHORT, cameras=200))
+    faults = Faults(9, {"away": Fault(since=away, until=back)})
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Counting(crowd, clock=clock, faults=faults) as site:
+        site.searches = Counter()
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        minutes = {minute: site.searches[minute] for minute in sorted(site.searches)}
+        before = [count for minute, count in minutes.items() if DOORS + hours(0.2) <= minute < away - hours(0.05)]
+        after = [count for minute, count in minutes.items() if back + hours(0.05) <= minute < SHORT.end - hours(0.05)]
+        assert max(before) < 20
+        assert max(after) < 20
 
 
 async def test_the_server_never_comes_back(tmp_path: Path) -> None:
