@@ -69,9 +69,11 @@ class Closing:
                 await self._compare(told)
         except TimeoutError:
             told.complete, told.given_up = False, True
+            unstored = "lo leído al final no quedó guardado"
+            left = unstored if rooms.writer.pending else "lo leído está guardado, pero sin comparar"
             _log.error(
-                "La base de datos no volvió en %.0f s: lo leído al final no quedó guardado. Cuando responda, repita con"
-                " «aforo backfill %s».", rooms.settings.close_patience, self._event.day,
+                "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
+                rooms.settings.close_patience, left, self._event.day,
             )  # fmt: skip
         rooms.board.phase = Phase.OVER
         return told
