@@ -50,6 +50,7 @@ def _rooms(settings: Settings, acc: Acc, store: Store, writer: Writer) -> Rooms:
         store=store,
         writer=writer,
         board=Board(settings.zones),
+        seen=True,
     )
 
 
