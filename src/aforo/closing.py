@@ -59,7 +59,7 @@ class Closing:
         await rooms.discover()
         rooms.board.phase, rooms.board.coverage = Phase.CLOSING, self._coverage
         told = Reconciliation(self._census, complete=await self._sweep())
-        told.given_up = not told.complete and not self._only_cameras_fail()
+        told.given_up = not told.complete and not (self._server_answers() and rooms.writer.down_since is None)
         told.unanswered = self._unanswered()
         if rooms.stopping.is_set():
             told.complete = False
@@ -117,10 +117,13 @@ class Closing:
         return _CAMERA_PATIENCE if self._only_cameras_fail() else self._rooms.settings.close_patience
 
     def _only_cameras_fail(self) -> bool:
-        """The server answered for other cameras in this close, answers now, and each that is left has failed in it."""
-        if self._rooms.acc.link_down_since is not None or not self._coverage.answers:
-            return False
-        return all(state.failures for state in self._coverage.behind(self._event.window.until).values())
+        """The server answers, and each camera that is left has failed in this close."""
+        behind = self._coverage.behind(self._event.window.until)
+        return self._server_answers() and all(state.failures for state in behind.values())
+
+    def _server_answers(self) -> bool:
+        """It answered for some camera in this close, and is not lost now."""
+        return self._rooms.acc.link_down_since is None and self._coverage.answers > 0
 
     def _gone(self) -> dict[Feed, FeedState]:
         """Feeds that the evening has read from, and that the server now says it does not know."""

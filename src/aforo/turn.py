@@ -202,6 +202,10 @@ class Turns:
                     read += len(page.events)
         except AccIncomplete as error:
             self._note_incomplete(ask, error)  # all that could be had was given: asking again would give no more
+        except AccError:
+            if waiting is not None:
+                await self._sink.put(waiting)  # what was read counts now: the rest may never come
+            raise
         if errand.census is not None:
             errand.census.add(ask.cameras[0], heard)
         last = waiting or Batch()

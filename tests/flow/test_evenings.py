@@ -1,6 +1,7 @@
 """Whole events against the crowd's truth: each way a server may behave, and each thing that may go wrong."""
 
 import asyncio
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -228,6 +229,49 @@ async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
         assert await running == 0
         night.check(crowd, SHORT.start, SHORT.end)
     assert len([record for record in caplog.records if "no termina de dar" in record.getMessage()]) == 1
+
+
+class _Beyond(Simulator):
+    """What one camera has in a window comes first, and then pages without end, none of them of the window."""
+
+    beyond = 0
+    latency = 0.0
+
+    async def _search(self, request: web.Request) -> web.Response:
+        camera = self.crowd.allowed[3]
+        if request.query.get("token", "").startswith("más"):
+            await self.clock.sleep(self.latency)
+            self.beyond += 1
+            event = {
+                "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": camera, "thisId": str(self.beyond),
+                "analyticEventName": "PUERTA 1",
+            }  # fmt: skip
+            result: dict[str, object] = {"events": [event]}
+        else:
+            response = await super()._search(request)
+            if request.query.getall("deviceIds", []) != [camera]:
+                return response
+            assert isinstance(response.body, bytes)
+            result = json.loads(response.body)["result"]
+        return web.json_response({"status": "success", "result": {**result, "token": f"más{self.beyond}"}})
+
+
+@pytest.mark.parametrize("latency", [0.0, 2.0], ids=["at once", "slowly"])
+async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float
+) -> None:
+    """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
+    monkeypatch.setattr(search, "_MOST_REQUESTS", 40)
+    crowd = Crowd(SHORT)
+    given = crowd.truth().tell(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
+        site.latency = latency
+        night = Evening(tmp_path, site, clock, {"interval": 60.0, "close_patience": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(night.monitor)
+        assert await monitor.run() == 0
+        assert monitor.board.occupancies["Campinsito"].entries >= given.entries > 0
 
 
 class _HalfUp(Simulator):
