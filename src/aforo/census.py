@@ -34,6 +34,7 @@ class Census:
     def add(self, camera_id: str, heard: Heard) -> None:
         """Add a window that was answered whole."""
         by_name = Counter(heard.names.values())
-        self.valid += Counter({camera_id: by_name.total()})  # a camera that saw nothing is not named
+        if by_name:  # a camera that saw nothing is not named
+            self.valid[camera_id] += by_name.total()
         self.history += sum(count for name, count in by_name.items() if heard.verdicts[name].history)
         self.refused.update(heard.refused)

@@ -1,0 +1,51 @@
+"""What ACC has of an event: each event once, and cheap however many cameras there are."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+from aforo.census import Census, Heard
+from aforo.model import AccEvent, Batch, Refusal, Verdict
+
+START = datetime(2026, 1, 27, 21, tzinfo=UTC)
+DOOR, CAR = "PUERTA 1", "INGRESO PARQUEADERO SUR"
+VERDICTS = {DOOR: Verdict(True, ()), CAR: Verdict(False, ())}
+
+
+def event(number: int, name: str = DOOR) -> AccEvent:
+    return AccEvent("UMoo", str(number), START + timedelta(milliseconds=number // 3), "4xIx", name, "", "")
+
+
+def batch(*events: AccEvent, refused: int = 0) -> Batch:
+    return Batch(list(events), VERDICTS, refused=Counter({("4xIx", Refusal.NO_RULE.value): refused}))
+
+
+def test_an_event_that_comes_in_two_pages_of_a_window_counts_once() -> None:
+    heard, census = Heard(), Census()
+    heard.page(batch(event(1), event(2), event(3, CAR), refused=2))
+    heard.page(batch(event(3, CAR), event(2), event(4), refused=1))
+    census.add("4xIx", heard)
+    assert census.valid == {"4xIx": 4}
+    assert census.history == 3
+    assert census.refused == {Refusal.NO_RULE: 3}
+
+
+def test_a_camera_that_saw_nothing_is_not_named() -> None:
+    census = Census()
+    census.add("4xIx", Heard())
+    assert list(census.valid) == []
+
+
+def seconds(cameras: int) -> float:
+    heard, census = Heard(), Census()
+    heard.page(batch(event(1)))
+    started = perf_counter()
+    for camera in range(cameras):
+        census.add(str(camera), heard)
+    assert census.valid.total() == cameras
+    return perf_counter() - started
+
+
+def test_ten_thousand_cameras_cost_ten_times_a_thousand() -> None:
+    few, many = (min(seconds(cameras) for _ in range(3)) for cameras in (1_000, 10_000))
+    assert many < 30 * few
