@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class Rooms:
     """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site.
 
-    ``seen``: somebody looks at the board; else it is not painted.
+    ``seen``: somebody looks at the board; else nothing is painted on it but which event it is, and the zones' counts.
     """
 
     settings: MonitorSettings
@@ -120,17 +120,19 @@ class Rooms:
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
         self.tally.read(batch)
-        self.picture(lambda: self.board.read(batch))
+        if self.seen:
+            self.picture(lambda: self.board.read(batch))
 
     def stored(self, batch: Batch, stored: Stored) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
-        self.picture(lambda: self.board.apply(stored, self.clock.now(), batch))
+        if self.seen:
+            self.picture(lambda: self.board.apply(stored, self.clock.now(), batch))
+        else:
+            self.board.occupancies.update(stored.occupancies)  # they are told in the log as well
 
     def picture(self, change: Callable[[], None]) -> None:
         """Change the live picture. A fault of ours there must not touch the counting."""
-        if not self.seen:
-            return
         try:
             change()
         except Exception:  # noqa: BLE001 -- whatever it is, the evening goes on

@@ -9,21 +9,26 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, hours
+from tests.flow.evening import BOGOTA, DOORS, Evening, hours
 
 from aforo import chronicle, notices
 from aforo.acc import search
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Plan, Simulator, Tokens
-from aforo.store import sqlite
+from aforo.store import Show, sqlite
 
 END = DOORS + hours(7)
 PLAN = Plan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
 SHORT = replace(PLAN, end=DOORS + hours(0.7), events=1_000)
+
+
+def local(instant: datetime) -> datetime:
+    return instant.astimezone(BOGOTA)
 
 
 @asynccontextmanager
@@ -179,6 +184,39 @@ async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_told
         assert not [text for text in told if "base 0" in text]
         assert await night.run() == 0
         night.check(crowd, SHORT.start, SHORT.end)
+
+
+async def test_a_backfill_tells_no_zones_figures_of_another_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two events on a date the second cannot be counted at its close: what is told of its zones is its own."""
+    caplog.set_level("INFO", "aforo")
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries
+    half = SHORT.start + (SHORT.end - SHORT.start) / 2
+    async with evening(tmp_path, SHORT, starts=SHORT.end + hours(1), close_patience=60.0) as (night, _):
+        first, second = (
+            {"nombre": name, "hora_inicio": f"{since:%H:%M:%S}", "hora_fin": f"{until:%H:%M:%S}"}
+            for name, since, until in (("A", local(SHORT.start), local(half)), ("B", local(half), local(SHORT.end)))
+        )
+        scheduled = {str(local(DOORS).date()): [first, second]}
+        (night.folder / "eventos_programados.json").write_text(json.dumps(scheduled), encoding="utf-8")
+        monitor = await asyncio.to_thread(night.monitor)
+        with closing(sqlite3.connect(night.database, isolation_level=None, check_same_thread=False)) as other:
+            open_show = monitor._store.open_show
+
+            def locked_from_the_second_on(*arguments: Any) -> Show:
+                show = open_show(*arguments)
+                if show.event.name == "B":
+                    other.execute("BEGIN IMMEDIATE")
+                return show
+
+            monkeypatch.setattr(monitor._store, "open_show", locked_from_the_second_on)
+            assert await monitor.backfill(local(DOORS).date()) == 5
+    told = [record.getMessage() for record in caplog.records]
+    begins = next(number for number, text in enumerate(told) if text.startswith("Cierre de «B»"))
+    of_b = [text for text in told[begins:] if ": aforo " in text]
+    assert all("aforo 0 (entradas 0, salidas 0" in text for text in of_b)
+    assert [text for text in told[:begins] if ": aforo " in text and "entradas 0" not in text]
 
 
 async def test_the_end_is_put_off_while_it_runs(tmp_path: Path) -> None:
