@@ -53,6 +53,7 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
         ("08001", "SSL Provider: certificate verify failed:self-signed certificate", 0, Allows.READY),
         ("22001", "String or binary data would be truncated in table 'x'", 2628, Allows.ROW),
         ("22001", "String or binary data would be truncated. Truncated value: 'Acceso (1205)'.", 2628, Allows.ROW),
+        ("22001", "String or binary data would be truncated. Truncated value: 'Sur (1205); norte'.", 2628, Allows.ROW),
         ("22003", "Arithmetic overflow error converting expression to data type tinyint.", 220, Allows.ROW),
         ("22007", "Conversion failed when converting date and/or time from character string.", 241, Allows.ROW),
         ("42000", "no se admite", 50001, Allows.ROW),
@@ -63,6 +64,11 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
 )
 def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Allows) -> None:
     assert classify(_pyodbc(state, words, number)) is allows
+
+
+def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
+    words = f"[01000] {MS}Cambia 'Puerta' (0) (SQLExecDirectW); [23000] {MS}conflicted with 'ck'. (547)"
+    assert classify(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Allows.ROW
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from aforo.store.border import Allows
 
 # Where a driver puts it: after all that the server said. In brackets within, it is a value of the row's.
-_NUMBER = re.compile(r"\((\d{2,8})\)(?= \(SQL|;|'?\)?$)")
+_NUMBER = re.compile(r"\((\d{2,8})\)(?= \(SQL|; \[|[\"']?\)?$)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
 _UNKNOWN_STATE = re.compile(r"SQLSTATE code: ([0-9A-Z]{5})")
 
