@@ -602,10 +602,12 @@ def test_ids_that_no_key_can_hold_are_still_told_apart(store: Store) -> None:
     show = opened(store)
     odd_ids = [at(10, "x" * 500 + tail) for tail in ("1", "2")] + [at(10, "ñ" * 200), at(10, "1", camera="C" * 300)]
     odd_ids.append(at(10, "1 "))  # to SQL Server that is "1", as a key
-    assert len(add(store, show, *odd_ids).new) == 5
-    assert add(store, show, *odd_ids).already == 5
-    assert store.occupancies(show)[NORTE].count == 5
-    assert sum(store.counts(show).values()) == 5
+    odd_ids.append(at(10, "1\0"))
+    assert len(add(store, show, *odd_ids).new) == 6
+    assert add(store, show, *odd_ids).already == 6
+    assert [add(store, show, one).already for one in odd_ids] == [1] * 6  # whatever comes with it
+    assert store.occupancies(show)[NORTE].count == 6
+    assert sum(store.counts(show).values()) == 6
 
 
 def _insisting(work: Callable[[], _T]) -> _T:

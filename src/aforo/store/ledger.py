@@ -73,7 +73,8 @@ class Ledger:
             for event in events
         ]
         together = "|".join(this_ids) + "|"
-        if max(map(len, this_ids)) > tables.KEY_LENGTH or " |" in together or not together.isascii():
+        odd = " |" in together or "\0" in together or not together.isascii()
+        if odd or max(map(len, this_ids)) > tables.KEY_LENGTH:
             keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
         return dict(zip(keys, events, strict=True))
 
