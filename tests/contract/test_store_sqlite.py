@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from tests.contract.stores import (
     BOGOTA,
     NORTE,
@@ -84,6 +85,20 @@ def test_says_what_is_wrong_with_the_place(url: str, error: type[AforoError], sa
         Store(url, zones(), BOGOTA).open()
     assert says in str(raised.value)
     assert "secreto" not in str(raised.value)
+
+
+def test_an_older_sqlite_takes_all_of_a_batch(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = sqlite.Sqlite.prepare
+
+    def as_before_3_32(self: sqlite.Sqlite, connection: Connection) -> bool:
+        raw: Any = connection.connection.dbapi_connection
+        raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        return prepare(self, connection)
+
+    monkeypatch.setattr(sqlite.Sqlite, "prepare", as_before_3_32)
+    store = database.store()
+    events = [at(number, str(number)) for number in range(1_200)]
+    assert add(store, opened(store), *events).occupancies[NORTE].count == len(events)
 
 
 def test_a_file_that_is_no_database_is_not_ready(tmp_path: Path) -> None:

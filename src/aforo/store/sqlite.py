@@ -21,7 +21,7 @@ from aforo.store.dialects import Cut
 
 _BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
 _CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
-_ROWS_AT_ONCE = (1_000, 100)  # in one INSERT: with our widest table a third of the parameters that SQLite takes
+_ROWS_AT_ONCE = (1_000, 100)  # in one INSERT, where SQLite takes so many parameters: it did not before 3.32
 _CHECKPOINT_PAGES = 4_000  # pages (16 MB) of WAL before they are moved to the file: fewer rewrites of the same page
 
 _compiler = pysqlite.dialect()
@@ -108,8 +108,10 @@ class Sqlite:
         """
         sql = self._insert_statement(table)
         start, values, one = sql.partition(" VALUES ")
+        raw: Any = connection.connection.dbapi_connection
+        most = raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(table.columns)
         first = 0
-        for size in _ROWS_AT_ONCE:
+        for size in (min(size, most) for size in _ROWS_AT_ONCE):
             while len(rows) - first >= size:
                 several = tuple(chain.from_iterable(rows[first : first + size]))
                 connection.exec_driver_sql(f"{start}{values}{', '.join([one] * size)}", several)
