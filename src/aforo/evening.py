@@ -47,7 +47,8 @@ class Evening:
         """Turn after turn until the event and its grace are over, or until a stop."""
         rooms = self._rooms
         await rooms.recall(self._show)
-        await self._doubt()
+        if self._doubted():
+            await self._discover()
         async with rooms.turns() as turns, self._rediscovering():
             while not rooms.stopping.is_set() and (left := self._left()) > 0:
                 started = rooms.clock.monotonic()
@@ -97,12 +98,19 @@ class Evening:
             await rooms.discover()
             self._follow()
 
-    async def _doubt(self) -> None:
-        """Leave servers out that were known from earlier evenings, gave nothing of this one, and have left the site."""
-        doubted = frozenset(self._rooms.servers) - {feed.server_id for feed in self._show.checkpoints}
-        if doubted:
-            await self._rooms.discover(doubted)
+    async def _discover(self) -> None:
+        """Ask which servers the site has. Those that are known from earlier evenings only, and have left it, go."""
+        known = list(self._rooms.servers)
+        await self._rooms.discover(self._doubted())
+        if self._rooms.servers != known:
             self._follow()
+
+    def _doubted(self) -> frozenset[str]:
+        """The servers that gave nothing of this event, and that the site has not named since it began."""
+        rooms, since = self._rooms, self.event.window.since
+        gave = {feed.server_id for feed, state in self._coverage.feeds.items() if state.heard}
+        gave.update(feed.server_id for feed in self._show.checkpoints)
+        return frozenset(rooms.servers) - gave - {one for one, at in rooms.listed_at.items() if at >= since}
 
     def _cancel(self) -> None:
         """The event is no longer scheduled. What was counted stays; should it come back, it goes on from there."""
@@ -118,10 +126,7 @@ class Evening:
         async def ask() -> None:
             while True:
                 await self._rooms.clock.sleep(_DISCOVER_AGAIN)
-                known = len(self._rooms.servers)
-                await self._rooms.discover()
-                if len(self._rooms.servers) != known:
-                    self._follow()
+                await self._discover()
 
         asking = asyncio.create_task(ask())
         try:

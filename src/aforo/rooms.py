@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 class Rooms:
     """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site.
 
+    ``listed_at``: when (aware UTC) the site last named each server.
+
     ``seen``: somebody looks at the board; else nothing is painted on it but which event it is, and the zones' counts.
     """
 
@@ -44,6 +46,7 @@ class Rooms:
     seen: bool
     tally: Tally = field(default_factory=Tally)
     servers: list[str] = field(default_factory=list)
+    listed_at: dict[str, datetime] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
     async def show(self, event: ScheduledEvent) -> Show:
@@ -57,6 +60,7 @@ class Rooms:
         """
         try:
             listed = [server.id for server in await self.acc.servers()]
+            self.listed_at.update(dict.fromkeys(listed, self.clock.now()))
             for gone in doubted.difference(listed):
                 _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
                 self.servers.remove(gone)

@@ -115,6 +115,29 @@ class _Unlisted(Simulator):
         return await super()._search(request)
 
 
+async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the second event begins nobody answers: which servers the site has is only known when it is back."""
+    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
+    crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    faults = Faults(5, {"away": Fault(since=DOORS + hours(1.9), until=DOORS + hours(2.1))})
+    async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock, faults=faults) as site:
+        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
+        evening.schedule(DOORS, DOORS + hours(1))
+        evening.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(evening.monitor)
+        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+        service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
+        await service.until(DOORS + hours(2.3))
+        assert monitor.board.coverage is not None
+        assert {feed.server_id for feed in monitor.board.coverage.feeds} == {crowd.servers[0].id}
+        await service.until(DOORS + hours(3.1))
+        with closing(sqlite3.connect(evening.database)) as database:
+            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (2,)
+        assert await service.stop() == 0
+
+
 @pytest.mark.parametrize("back", [None, DOORS + hours(2.2)])
 async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, back: datetime | None
@@ -137,6 +160,46 @@ async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_i
             assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (2,)
         warned = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
         assert [text for text in warned if "nombre analítico" not in text] == []
+        assert await service.stop() == 0
+
+
+class _Silent(_Unlisted):
+    """That server fails from the start on; it is listed until it is not, after the event's end."""
+
+    async def _server_ids(self, request: web.Request) -> web.Response:
+        return await Simulator._server_ids(self, request) if self._is_listed() else await super()._server_ids(request)
+
+    def _is_listed(self) -> bool:
+        return self.clock.now() < DOORS + hours(1.02)
+
+    def _is_there(self) -> bool:
+        return False
+
+
+async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never answered, so nothing of it is stored: it is told at the second close, and the event stays open."""
+    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
+    crowd = Crowd(replace(PLAN, end=DOORS + hours(1), servers=2))
+    faults = Faults(3, {"away": Fault(since=DOORS + hours(0.98), until=DOORS + hours(1.1))})
+    async with (
+        FakeClock(DOORS - timedelta(minutes=10)) as clock,
+        _Silent(crowd, clock=clock, faults=faults) as site,
+    ):
+        evening = Evening(tmp_path, site, clock, {"interval": 60.0, "close_patience": 60.0})
+        evening.schedule(DOORS, DOORS + hours(1))
+        evening.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(evening.monitor)
+        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+        await service.until(DOORS + hours(1.2))
+        assert any("se repite en 15 minutos" in record.getMessage() for record in caplog.records)
+        caplog.clear()
+        await service.until(DOORS + hours(1.5))
+        told = [record.getMessage() for record in caplog.records]
+        with closing(sqlite3.connect(evening.database)) as database:
+            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (0,)
+        assert [text for text in told if "no contestó" in text and crowd.servers[1].id in text]
         assert await service.stop() == 0
 
 
