@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -560,6 +560,32 @@ def test_the_journal_keeps_beginnings_and_ends(database: Database, store: Store)
 
 
 # What the stadium's tables refuse.
+
+
+@pytest.mark.parametrize("ended", [None, START + timedelta(minutes=1)])
+def test_a_note_is_there_once_though_the_answer_to_its_commit_was_lost(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch, ended: datetime | None
+) -> None:
+    show, commit = opened(store), Connection.commit
+
+    def noted() -> int:
+        return store.begin_note("acc", "S1", START, detail="se cayó", show=show, ended=ended)
+
+    def committed_in_silence(connection: Connection) -> None:
+        commit(connection)
+        raise SQLAlchemyError("the connection is lost after the commit")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Connection, "commit", committed_in_silence)
+        with pytest.raises(StoreUnavailable):
+            noted()
+    note = noted()
+    store.begin_note("acc", "S2", START, detail="se cayó", show=show, ended=ended)
+    store.end_note(note, START + timedelta(minutes=1))
+    assert [(one.subject, one.ended) for one in store.notes(show)] == [
+        ("S1", START + timedelta(minutes=1)),
+        ("S2", ended),
+    ]
 
 
 def test_a_refused_history_row_leaves_nothing_behind(database: Database, store: Store) -> None:

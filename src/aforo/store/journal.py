@@ -40,11 +40,19 @@ class Journal:
         show_id: int | None = None,
         ended: datetime | None = None,
     ) -> int:
-        """Note that something began (and, with ``ended``, is over already); returns its id."""
-        note_id: int = (connection.scalar(select(func.max(tables.journal.c.id))) or 0) + 1
+        """Note that something began (and, with ``ended``, is over already); returns its id.
+
+        It is noted once: asked again, since the answer to a commit was lost, it is the same note.
+        """
+        table = tables.journal
         ended_ms = None if ended is None else to_ms(ended)
-        row = (note_id, show_id, kind, tables.fit(subject), to_ms(began), ended_ms, detail)
-        self._link.insert(connection, tables.journal, [row])
+        row = (show_id, kind, tables.fit(subject), to_ms(began), ended_ms, detail)
+        alike = select(table).where(table.c.kind == kind, table.c.began_ms == row[3])
+        there: int | None = next((known.id for known in connection.execute(alike) if tuple(known)[1:] == row), None)
+        if there is not None:
+            return there
+        note_id: int = (connection.scalar(select(func.max(table.c.id))) or 0) + 1
+        self._link.insert(connection, table, [(note_id, *row)])
         return note_id
 
     def end(self, connection: Connection, note_id: int, ended: datetime) -> None:
