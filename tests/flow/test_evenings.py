@@ -20,6 +20,7 @@ from aforo import chronicle, notices
 from aforo.acc import search
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Plan, Simulator, Tokens
+from aforo.simulator.wire import AnswerError
 from aforo.store import Show, sqlite
 
 END = DOORS + hours(7)
@@ -310,6 +311,32 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
         monitor = await asyncio.to_thread(night.monitor)
         assert await monitor.run() == 0
         assert monitor.board.occupancies["Campinsito"].entries >= given.entries > 0
+
+
+class _NoTokens(Simulator):
+    """Every answer carries a token, and whoever follows it is told that he may not."""
+
+    logins = 0
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.query.get("queryType") == "CONTINUE":
+            raise AnswerError(403, "not permitted.", "FORBIDDEN")
+        return await super()._search(request)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        self.logins += 1
+        return await super()._login(request)
+
+
+async def test_tokens_that_may_not_be_followed_cost_no_event_and_few_sessions(tmp_path: Path) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _NoTokens(crowd, clock=clock) as site:
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        assert site.logins < 40
 
 
 class _HalfUp(Simulator):

@@ -21,7 +21,7 @@ from aforo.acc.identity import numbered, page_print
 from aforo.acc.payloads import STOP, Answer
 from aforo.acc.spans import MILLISECOND, Span, instant
 from aforo.acc.wire import Query, instant_text
-from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
+from aforo.errors import AccBadRequest, AccDenied, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.model import AccEvent, Page, Window
 
 _log = logging.getLogger("aforo.acc")
@@ -153,7 +153,7 @@ class _Hunt:
         chain.used.add(chain.token)
         try:
             answer = await self._asked([("queryType", "CONTINUE"), ("token", chain.token)], once=True)
-        except (AccUnreachable, AccBadRequest, AccUnknownCamera) as error:
+        except (AccUnreachable, AccBadRequest, AccDenied, AccUnknownCamera) as error:
             self._broken(chain, error)
             return None
         if not answer.raw:
