@@ -271,28 +271,42 @@ async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
 
 
 class _Beyond(Simulator):
-    """What one camera has in a window comes first, and then pages without end, none of them of the window."""
+    """What one camera has in a window comes first, and then pages without end of another camera, or of another time."""
 
     beyond = 0
     latency = 0.0
+    at = "2020-01-01T00:00:00.000Z"  # "": of the time that is asked for
 
     async def _search(self, request: web.Request) -> web.Response:
-        camera = self.crowd.allowed[3]
-        if request.query.get("token", "").startswith("más"):
+        token = request.query.get("token", "")
+        if token.startswith("más"):
             await self.clock.sleep(self.latency)
             self.beyond += 1
+            since = token.partition(" ")[2]
             event = {
-                "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": camera, "thisId": str(self.beyond),
+                "timestamp": self.at or since, "cameraId": "4xIxOther", "thisId": str(self.beyond),
                 "analyticEventName": "PUERTA 1",
             }  # fmt: skip
             result: dict[str, object] = {"events": [event]}
         else:
             response = await super()._search(request)
-            if request.query.getall("deviceIds", []) != [camera]:
+            if request.query.getall("deviceIds", []) != [self.crowd.allowed[3]]:
                 return response
+            since = request.query["from"]
             assert isinstance(response.body, bytes)
             result = json.loads(response.body)["result"]
-        return web.json_response({"status": "success", "result": {**result, "token": f"más{self.beyond}"}})
+        return web.json_response({"status": "success", "result": {**result, "token": f"más{self.beyond} {since}"}})
+
+
+async def test_pages_without_end_of_another_time_cost_no_event(tmp_path: Path) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Beyond(crowd, clock=clock) as site:
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        assert site.beyond < 400
 
 
 @pytest.mark.parametrize("latency", [0.0, 2.0], ids=["at once", "slowly"])
@@ -304,7 +318,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
     crowd = Crowd(SHORT)
     given = crowd.truth().tell(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
-        site.latency = latency
+        site.latency, site.at = latency, ""
         night = Evening(tmp_path, site, clock, {"interval": 60.0, "close_patience": 60.0})
         night.schedule(SHORT.start, SHORT.end)
         night.allow(list(crowd.allowed))

@@ -75,8 +75,9 @@ class Search:
 class _Chain:
     """A window that is being followed by tokens. ``short``: only one page so far, and it did not look cut.
 
-    ``used``: tokens sent; ``seen``: prints of the pages that came; ``stale``: how many in a row had come before;
-    ``doubtful``: one of those may have been new, for its events have no ``thisId`` and others can be just like them.
+    ``used``: tokens sent; ``seen``: prints of the pages that came; ``inside``: one of them told of the window;
+    ``stale``: how many in a row brought nothing, for they had come before or told only of other times; ``doubtful``:
+    it is not sure that nothing was left: where events have no ``thisId`` others can be just like them.
     """
 
     span: Span
@@ -84,6 +85,7 @@ class _Chain:
     token: str = ""
     used: set[str] = field(default_factory=set)
     seen: set[int] = field(default_factory=set)
+    inside: bool = False
     stale: int = 0
     doubtful: bool = False
     ordinals: Counter[str] = field(default_factory=Counter)
@@ -159,8 +161,10 @@ class _Hunt:
         if not answer.raw:
             self._ended(chain, answer)
             return None
-        if page_print(answer) in chain.seen:
-            self._came_again(chain, answer)
+        strays = chain.inside and not _inside(chain.span, answer)
+        if strays or page_print(answer) in chain.seen:
+            chain.doubtful |= strays or (answer.unnamed and self._cut(answer.raw))
+            self._brings_nothing(chain, answer)
             return None
         self._habits.leads_on |= chain.short
         chain.short = False
@@ -172,15 +176,15 @@ class _Hunt:
     def _take(self, chain: _Chain, answer: Answer) -> Page:
         chain.token, chain.stale = answer.token, 0
         chain.seen.add(page_print(answer))
+        chain.inside |= bool(answer.events) and _inside(chain.span, answer)
         chain.count += len(answer.events)
         chain.edges += _edges(answer)
         return self._page(chain.span, answer, chain.ordinals)
 
-    def _came_again(self, chain: _Chain, answer: Answer) -> None:
-        """A page that brings nothing new: the server repeats its last one for ever, or is stuck before the end."""
+    def _brings_nothing(self, chain: _Chain, answer: Answer) -> None:
+        """The server repeats its last page for ever, leaves the window, or is stuck before the end."""
         chain.token = answer.token
         chain.stale += 1
-        chain.doubtful |= answer.unnamed and self._cut(answer.raw)
         if not chain.token or chain.token in chain.used or chain.stale >= _MOST_STALE:
             self._ended(chain, answer)
 
@@ -276,6 +280,12 @@ class _Hunt:
             " se apartan aquí, y cada consulta cuesta más.",
             self._server_id,
         )
+
+
+def _inside(span: Span, answer: Answer) -> bool:
+    """Whether a page may tell of that time: not where all its events are of another."""
+    since, until = span.window
+    return not answer.events or any(since <= event[2] < until for event in answer.events)
 
 
 def _edges(answer: Answer) -> list[datetime]:
