@@ -146,6 +146,34 @@ async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Pa
         assert max(after) < 20
 
 
+class _Slow(Simulator):
+    """Each search takes a second; from an instant on none is answered."""
+
+    hangs_at = END
+
+    async def _search(self, request: web.Request) -> web.Response:
+        await self.clock.sleep(4000.0 if self.clock.now() >= self.hangs_at else 1.0)
+        return await super()._search(request)
+
+
+async def test_that_the_server_hangs_is_told_soon_however_many_cameras_wait_to_be_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    crowd = Crowd(replace(SHORT, cameras=800))
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(crowd, clock=clock) as site:
+        site.hangs_at = clock.now() + timedelta(seconds=150)
+        night = Evening(tmp_path, site, clock, {"interval": 60.0})
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        monitor = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep(150.0 + 120.0)
+        lost = [record for record in caplog.records if record.getMessage().startswith("Sin servidor de cámaras")]
+        monitor._stopping.set()
+        assert await running == 0
+        assert len(lost) == 1
+
+
 async def test_the_server_never_comes_back(tmp_path: Path) -> None:
     faults = Faults(6, {"away": Fault(since=DOORS + hours(0.4))})
     async with evening(tmp_path, SHORT, faults=faults) as (night, crowd):

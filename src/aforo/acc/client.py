@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
 _WITNESSES = 8  # kept, so that one of them is about a subject that does not fail
 _WITNESS_SECONDS = 5.0  # one that was answered of late is answered soon, or not at all…
-_WITNESS_TIMES = 2.0  # …where it took long, in as much time again
+_WITNESS_TIMES = 2.0  # …where it took long, in as much time again; in ``acc.timeout`` somebody is, of all who wait
 _EVENTS = "/events/search"
 _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the requests that wait for it
 
@@ -195,8 +195,9 @@ class Acc:
         mark = self._link.mark()
         if others:
             witness, took = self._witnesses[(well or others)[-1]]
+            patience = min(max(_WITNESS_SECONDS, _WITNESS_TIMES * took), self._settings.timeout)
             try:
-                async with self._clock.timeout(max(_WITNESS_SECONDS, _WITNESS_TIMES * took)):
+                async with self._clock.timeout(patience):
                     await self._with_session(witness, success)
             except (AccError, TimeoutError) as error:
                 _log.debug("El servidor tampoco contesta por %s: %r", witness.subject, error)
