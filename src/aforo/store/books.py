@@ -53,6 +53,11 @@ class Book:
         """The zone's minutes."""
         return self.curves.setdefault(zone, Curve({}))
 
+    def movements(self, minute: int) -> int:
+        """How many movements a minute has, in all zones."""
+        known = [curve.get(minute) for curve in self.curves.values()]
+        return sum(one.stretch.entries + one.stretch.exits for one in known if one is not None)
+
     def recall(self, zone: str, minute: int) -> list[Step] | None:
         """All movements of a minute in order, where they are remembered."""
         steps = self._steps.get((zone, minute))

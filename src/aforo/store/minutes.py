@@ -1,7 +1,7 @@
 """The minutes of a show: what new movements change of them, and all of them made anew."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -15,8 +15,9 @@ from aforo.store.ledger import Judge, Ledger
 from aforo.store.link import Link
 from aforo.store.local import MINUTE_MS, STRETCH_MS
 
-# Minutes read at once: each time is two trips to the database, and a crowded quarter of an hour is some megabytes.
-_TOGETHER_MS = 3 * STRETCH_MS
+# Minutes read at once: each time is two trips to the database, but memory must not grow with the crowd.
+MOST_TOGETHER = 15
+MOST_MOVEMENTS = 3_000
 
 Place = tuple[str, int]  # a zone, and the epoch ms at which a minute of it starts
 
@@ -66,7 +67,7 @@ class Minutes:
         """Those minutes from the ledger; what is read of other zones on the way is remembered too."""
         read: dict[Place, Minute] = {}
         wanted = set(places)
-        for span in _spans(sorted({start for _, start in places})):
+        for span in stretches(sorted({start for _, start in places}), book.movements):
             for zone, steps in self._ledger.steps(connection, book, span, judge).items():
                 for start, run in _by_minute(steps):
                     book.remember(zone, start, run)
@@ -111,11 +112,18 @@ def _joined(book: Book, zone: str, start: int, run: list[Step]) -> Minute | None
     return Minute.of(steps)
 
 
-def _spans(starts: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Few stretches of time, ``[since, until)``, that hold these minutes, which are in order."""
-    for _, near in groupby(starts, key=lambda start: start // _TOGETHER_MS):
-        first, *others = near
-        yield first, (others[-1] if others else first) + MINUTE_MS
+def stretches(starts: Sequence[int], movements: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """Few stretches of time, ``[since, until)``, that hold these minutes; ``movements``: how many a minute has."""
+    since = until = starts[0] if starts else 0
+    held = 0
+    for start in starts:
+        more = sum(movements(minute) for minute in range(until, start + MINUTE_MS, MINUTE_MS))
+        if until > since and (held + more > MOST_MOVEMENTS or start - since >= MOST_TOGETHER * MINUTE_MS):
+            yield since, until
+            since, held, more = start, 0, movements(start)
+        until, held = start + MINUTE_MS, held + more
+    if until > since:
+        yield since, until
 
 
 def _by_minute(steps: Iterable[Step]) -> Iterator[tuple[int, list[Step]]]:
