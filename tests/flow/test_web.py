@@ -68,6 +68,11 @@ def correction(number: int = 1, **more: Any) -> dict[str, Any]:
 async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(90))
+
+        async def levels_known() -> bool:
+            return all(zone["level"] != "unknown" for zone in await get(client, "/api/v1/zones"))
+
+        await until(levels_known)
         state, series = await get(client, "/api/v1/state"), await get(client, "/api/v1/series")
         truth = stage.crowd.truth().tell(stage.at(0), stage.at(90), stage.crowd.allowed)
         for zone in state["zones"]:
