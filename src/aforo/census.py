@@ -1,6 +1,7 @@
 """What ACC has of an event, each event once, whatever pages it came in. Pure."""
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from aforo.model import EPOCH, Batch, Verdict
@@ -8,8 +9,13 @@ from aforo.model import EPOCH, Batch, Verdict
 
 @dataclass(slots=True)
 class Heard:
-    """What ACC has of one camera in one window. ``names``: of each valid event, by what tells it from the others."""
+    """What ACC has of one camera in one window. ``names``: of each valid event, by what tells it from the others.
 
+    ``elsewhere``: the servers that are asked themselves, and tell of their own events; what this one passes on of
+    them is not counted here as well.
+    """
+
+    elsewhere: Set[str] = frozenset()
     names: dict[int, str] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
@@ -17,7 +23,8 @@ class Heard:
     def page(self, batch: Batch) -> None:
         """Take a sifted page; what came before in this window is not taken twice."""
         # By position: this runs for every event of the evening. A datetime's own hash would take most of the time.
-        self.names.update({hash((one[0], one[1], one[2] - EPOCH)): one[4] for one in batch.events})
+        own = [one for one in batch.events if one[0] not in self.elsewhere] if self.elsewhere else batch.events
+        self.names.update({hash((one[0], one[1], one[2] - EPOCH)): one[4] for one in own})
         self.verdicts.update(batch.verdicts)
         for (_, reason), count in batch.refused.items():
             self.refused[reason] += count
@@ -25,11 +32,16 @@ class Heard:
 
 @dataclass(slots=True)
 class Census:
-    """All of the event: valid events per camera, history rows, refusals by reason."""
+    """All of the event: valid events per camera, history rows, refusals by reason. ``servers``: all that are asked."""
 
+    servers: Set[str] = frozenset()
     valid: Counter[str] = field(default_factory=Counter)
     history: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+
+    def window(self, server_id: str) -> Heard:
+        """For what that server answers in one window."""
+        return Heard(self.servers - {server_id})
 
     def add(self, camera_id: str, heard: Heard) -> None:
         """Add a window that was answered whole."""

@@ -101,6 +101,7 @@ class Closing:
                 coverage.follow(rooms.feeds(), {})
                 for state in self._gone().values():
                     state.resting_until = None
+                self._census.servers = frozenset(rooms.servers)
                 errand = Errand(self._event, rooms.allowed, coverage, self._event.window.until, self._census)
                 whole = await turns.turn(errand, step) and bool(rooms.servers)
                 if whole and not self._gone():

@@ -12,7 +12,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from aforo.acc import Acc
-from aforo.census import Census, Heard
+from aforo.census import Census
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
@@ -187,14 +187,14 @@ class Turns:
         """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
         waiting: Batch | None = None
         read = 0
-        heard = Heard()
+        heard = errand.census.window(ask.server_id) if errand.census is not None else None
         try:
             async with aclosing(self._pages(ask)) as pages:
                 async for page in pages:
                     batch = self._rules.sift(page, errand.event, errand.cameras)
                     self._on_read(batch)
                     self._together.remember(ask, page)
-                    if errand.census is not None:
+                    if heard is not None:
                         heard.page(batch)
                     if waiting is not None:
                         await self._sink.put(waiting)
@@ -206,7 +206,7 @@ class Turns:
             if waiting is not None:
                 await self._sink.put(waiting)  # what was read counts now: the rest may never come
             raise
-        if errand.census is not None:
+        if errand.census is not None and heard is not None:
             errand.census.add(ask.cameras[0], heard)
         last = waiting or Batch()
         last.checkpoints = errand.coverage.checkpoints(ask)

@@ -411,6 +411,35 @@ async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_pat
         night.check(crowd, SHORT.start, SHORT.end)
 
 
+class _Twin(Simulator):
+    """A second server that passes on what the first one has."""
+
+    async def _server_ids(self, _: web.Request) -> web.Response:
+        twins = [self.crowd.servers[0], self.crowd.servers[0]._replace(id="twin")]
+        return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in twins]}})
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.query.get("serverId") == "twin":
+            url = request.rel_url.update_query(serverId=self.crowd.servers[0].id)
+            return await super()._search(request.clone(rel_url=url))
+        return await super()._search(request)
+
+
+async def test_what_two_servers_give_is_stored_once_and_compared_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Twin(crowd, clock=clock) as site:
+        night = Evening(tmp_path, site, clock)
+        night.schedule(SHORT.start, SHORT.end)
+        night.allow(list(crowd.allowed))
+        with caplog.at_level("INFO"):
+            assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+    [line] = [record.getMessage() for record in caplog.records if "eventos válidos" in record.getMessage()]
+    assert line.count("(diferencia 0)") == 2
+
+
 async def test_a_camera_is_added_while_it_runs(tmp_path: Path) -> None:
     """It is caught up from the event's beginning."""
     async with evening(tmp_path) as (night, crowd):
