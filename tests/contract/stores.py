@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy import event as listening
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from aforo.model import (
@@ -38,6 +40,22 @@ ENTRADA, SALIDA, INGRESO, PUERTA = (
 )  # fmt: skip
 HISTORY = "eventos_Analisis"
 MINUTE_MS = 60_000
+
+
+@contextmanager
+def answers_lost(count: int = 1) -> Iterator[list[Connection]]:
+    """The next commits are done, and the connection is lost before it is told; gives those that were lost so far."""
+    commit, lost = Connection.commit, list[Connection]()
+
+    def committed_in_silence(connection: Connection) -> None:
+        commit(connection)
+        if len(lost) < count:
+            lost.append(connection)
+            raise SQLAlchemyError("the connection is lost after the commit")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connection, "commit", committed_in_silence)
+        yield lost
 
 
 def zones(initial: int = 0, *, sur: bool = True) -> tuple[Zone, ...]:

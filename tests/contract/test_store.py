@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -15,8 +15,6 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from tests.contract.store_crowd import crowd, pages
 from tests.contract.stores import (
     BOGOTA,
@@ -164,29 +162,6 @@ def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Databa
     assert sorted(opened(database.store()).checkpoints.values()) == [START, START, later, later]
     add(store, show, until=dict.fromkeys(feeds, later))
     assert set(opened(database.store()).checkpoints.values()) == {later}
-
-
-def test_what_a_commit_stored_is_told_though_its_answer_was_lost(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    show = opened(store)
-    add(store, show, at(10, "1"))
-    made, commit = batch(at(10, "1"), at(20, "2"), at(MINUTE_MS, "3", PUERTA), at(MINUTE_MS, "4")), Connection.commit
-
-    def committed_in_silence(connection: Connection) -> None:
-        commit(connection)
-        raise SQLAlchemyError("the connection is lost after the commit")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "commit", committed_in_silence)
-        with pytest.raises(StoreUnavailable):
-            store.add(show, made, START)
-    add(database.store(), show, at(30, "5"))
-    told = store.add(show, made, START)
-    assert list(told.new) == made.events[1:]
-    assert told.minutes[NORTE].keys() == store.minutes(show)[NORTE].keys()
-    assert (told.already, told.occupancies[NORTE].count) == (1, 4)
-    assert (store.add(show, made, START).already, sum(store.counts(show).values())) == (4, 5)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -560,32 +535,6 @@ def test_the_journal_keeps_beginnings_and_ends(database: Database, store: Store)
 
 
 # What the stadium's tables refuse.
-
-
-@pytest.mark.parametrize("ended", [None, START + timedelta(minutes=1)])
-def test_a_note_is_there_once_though_the_answer_to_its_commit_was_lost(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch, ended: datetime | None
-) -> None:
-    show, commit = opened(store), Connection.commit
-
-    def noted() -> int:
-        return store.begin_note("acc", "S1", START, detail="se cayó", show=show, ended=ended)
-
-    def committed_in_silence(connection: Connection) -> None:
-        commit(connection)
-        raise SQLAlchemyError("the connection is lost after the commit")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Connection, "commit", committed_in_silence)
-        with pytest.raises(StoreUnavailable):
-            noted()
-    note = noted()
-    store.begin_note("acc", "S2", START, detail="se cayó", show=show, ended=ended)
-    store.end_note(note, START + timedelta(minutes=1))
-    assert [(one.subject, one.ended) for one in store.notes(show)] == [
-        ("S1", START + timedelta(minutes=1)),
-        ("S2", ended),
-    ]
 
 
 def test_a_refused_history_row_leaves_nothing_behind(database: Database, store: Store) -> None:

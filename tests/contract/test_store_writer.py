@@ -5,17 +5,29 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import HISTORY, NORTE, PUERTA, START, Database, at, batch, naive, rules, show_at
+from tests.contract.stores import (
+    HISTORY,
+    NORTE,
+    PUERTA,
+    START,
+    Database,
+    answers_lost,
+    at,
+    batch,
+    naive,
+    rules,
+    show_at,
+)
 
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.model import Batch, Feed, Stored, Verdict
-from aforo.store import Show, Store, Writer, sqlite
+from aforo.store import Store, Writer, sqlite
 
 
 @pytest.fixture
@@ -174,11 +186,7 @@ async def test_a_batch_larger_than_all_room_is_taken_when_nothing_waits(database
 async def test_one_bad_row_does_not_stop_the_others(
     database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await asyncio.to_thread(
-        database.run,
-        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
-        " BEGIN SELECT RAISE(ABORT, 'no'); END",
-    )
+    await asyncio.to_thread(_refuse_bad_cameras, database)
     told: list[Stored] = []
     writer.on_stored = lambda _, stored: told.append(stored)
     good = [at(10 * i, str(i), PUERTA if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 20)]
@@ -199,26 +207,12 @@ async def test_one_bad_row_does_not_stop_the_others(
 
 
 async def test_rows_that_wait_for_a_bad_one_are_written_though_the_answer_to_the_commit_is_lost(
-    database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    database: Database, writer: Writer
 ) -> None:
-    await asyncio.to_thread(
-        database.run,
-        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
-        " BEGIN SELECT RAISE(ABORT, 'no'); END",
-    )
-    store, lost = database.stores[0], list[Stored]()
-    add = store.add
-
-    def losing(show: Show, made: Batch, now: datetime, *, history: bool = True) -> Stored:
-        stored = add(show, made, now, history=history)
-        if not history and not lost:
-            lost.append(stored)
-            raise StoreUnavailable("La conexión se perdió.")
-        return stored
-
-    monkeypatch.setattr(store, "add", losing)
-    await writer.put(batch(at(10, "1", PUERTA), at(20, "2", PUERTA, camera="MALA"), at(30, "3", PUERTA)))
-    await writer.drain()
+    await asyncio.to_thread(_refuse_bad_cameras, database)
+    with answers_lost() as lost:
+        await writer.put(batch(at(10, "1", PUERTA), at(20, "2", PUERTA, camera="MALA"), at(30, "3", PUERTA)))
+        await writer.drain()
     assert len(lost) == 1
     assert len(await asyncio.to_thread(database.history)) == 2
 
@@ -327,3 +321,10 @@ async def test_the_loop_goes_on_while_a_transaction_runs(database: Database, wri
     await writer.call(store.rebuild, writer._show)  # type: ignore[arg-type]
     counting.cancel()
     assert turns > 1
+
+
+def _refuse_bad_cameras(database: Database) -> None:
+    database.run(
+        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )

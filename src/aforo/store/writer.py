@@ -200,8 +200,7 @@ class Writer:
         now = self._clock.now()
         stored = await self.call(self._store.add, show, cleaned, now, history=False)
         self._tell(batch, stored)
-        # Nothing new: it had been committed, and the answer was lost.
-        for refused in await self.call(self._store.write_history, show, stored.new or cleaned.events):
+        for refused in await self.call(self._store.write_history, show, stored.new):
             await self._complain(show, refused, now)
 
     async def _accepted(self, show: Show, batch: Batch) -> Stored | None:
