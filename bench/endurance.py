@@ -16,6 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from aforo.model import from_ms
 from bench import plots
 from bench.process import Sample, sample, start
 from bench.stage import BOGOTA, Stage, stage
@@ -80,7 +81,7 @@ class Endurance:
                 [(answered,)] = connection.execute("SELECT min(until_ms) FROM aforo_checkpoints")
                 if answered is None:
                     return
-                until = datetime.fromtimestamp(answered / 1000, UTC)
+                until = from_ms(answered)
                 # Rows of the last moments may be late; the truth is asked only of what must be there by now.
                 settled = max(evening.since, until - timedelta(seconds=_LATE + _LOOK))
                 wall = settled.astimezone(BOGOTA).replace(tzinfo=None).isoformat(" ", "milliseconds")

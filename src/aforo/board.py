@@ -7,13 +7,13 @@ what is stored and, on top, what was read since.
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from aforo.alerts import Alert, Levels
 from aforo.coverage import Coverage
-from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict
+from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
 from aforo.occupancy import Stretch, whole
 from aforo.pending import Pending
 from aforo.series import Counted, Doors, ZoneSeries, tallied
@@ -200,7 +200,7 @@ class Board:
     def curves(self) -> dict[str, list[tuple[datetime, int]]]:
         """Each zone's aforo at the end of each minute in which it moved."""
         return {
-            name: [(_instant(minute), count) for minute, count in series.curve({})]
+            name: [(from_ms(minute), count) for minute, count in series.curve({})]
             for name, series in self.series.items()
         }
 
@@ -234,7 +234,7 @@ class Board:
     def count_at(self, zone: str, instant: datetime) -> int:
         """A zone's count at an instant, to the minute."""
         pending = self.pending.stretches(zone) if self.pending.active else {}
-        return self._series(zone).count(int(instant.timestamp() * 1000), pending)
+        return self._series(zone).count(to_ms(instant), pending)
 
     def as_of(self) -> datetime | None:
         """Until when the count is known: what all cameras said until then is counted.
@@ -294,7 +294,3 @@ class Board:
         for event in new[::step]:
             if self._opened_at is None or event.occurred_at >= self._opened_at:
                 self.lateness.append(Lateness(now, (now - event.occurred_at).total_seconds()))
-
-
-def _instant(minute: int) -> datetime:
-    return datetime.fromtimestamp(minute / 1000, UTC)

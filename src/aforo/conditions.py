@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
 from aforo.board import Board, Phase
+from aforo.model import to_ms
 from aforo.settings import AlertsSettings
 from aforo.tally import grouped
 
@@ -86,7 +87,7 @@ def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[C
     if not settings.silent_door or as_of is None or board.coverage is None or board.event is None:
         return
     failing = {feed.camera_id for feed, state in board.coverage.feeds.items() if state.failing_since is not None}
-    until = int(as_of.timestamp() * 1000)
+    until = to_ms(as_of)
     since = until - int(settings.silent_door * 1000)
     told = silent_doors(board.doors, since, until) if fresh else {}
     minutes = f"{settings.silent_door / 60:.0f}"

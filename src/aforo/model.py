@@ -7,11 +7,24 @@ An *evento* is the show (``ScheduledEvent``); what ACC returns is an ``AccEvent`
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where epoch milliseconds count from
+MILLISECOND = timedelta(milliseconds=1)
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+def to_ms(instant: datetime) -> int:
+    """An aware instant as epoch milliseconds, cut (not rounded) to the millisecond."""
+    return (instant - EPOCH) // MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Epoch milliseconds as aware UTC."""
+    return EPOCH + milliseconds * MILLISECOND
 
 
 class Window(NamedTuple):

@@ -11,6 +11,8 @@ from typing import NamedTuple, Self
 
 from aforo.model import Occupancy
 
+_MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
+
 
 class Stretch(NamedTuple):
     """What a run of movements does to the count ``x`` it meets: it leaves ``max(floor, x + net)``.
@@ -77,3 +79,8 @@ def whole(stretches: Mapping[int, Stretch]) -> Stretch:
     for minute in sorted(stretches):
         joined = joined.then(stretches[minute])
     return joined
+
+
+def seq(this_id: str) -> int:
+    """The place of an event within its millisecond: its thisId as a number, 0 where it is none."""
+    return int(this_id) if len(this_id) <= _MOST_DIGITS and this_id.isascii() and this_id.isdigit() else 0

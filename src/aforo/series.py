@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aforo.model import AccEvent, Movement, Verdict
-from aforo.occupancy import Stretch
+from aforo.model import MINUTE_MS, AccEvent, Movement, Verdict, to_ms
+from aforo.occupancy import Stretch, seq
 
-MINUTE_MS = 60_000
 _MOST_DOORS = 400  # names come from outside: the rest of them share one line
 OTHER_DOORS = "OTRAS"
 
@@ -162,7 +161,7 @@ def passed(activity: str, movements: Iterable[Movement], count: int) -> Passed:
 
 def minute_of(event: AccEvent) -> int:
     """The minute in which an event occurred, as the epoch millisecond of its start."""
-    return int(event.occurred_at.timestamp()) // 60 * MINUTE_MS
+    return to_ms(event.occurred_at) // MINUTE_MS * MINUTE_MS
 
 
 def counted(event: AccEvent) -> Counted:
@@ -176,7 +175,7 @@ def tallied(events: Sequence[AccEvent]) -> Iterator[tuple[Counted, int]]:
     while first < len(events):
         minute = minute_of(events[first])
         # Looked for, not worked out for each event: this runs for everything that is stored.
-        past = bisect_left(events, minute + MINUTE_MS, first, key=_instant_ms)
+        past = bisect_left(events, minute + MINUTE_MS, first, key=lambda event: to_ms(event[2]))
         said = Counter([event[3:] for event in events[first:past]])
         for (camera_id, name, _, activity), count in said.items():
             yield Counted(name, activity, camera_id, minute), count
@@ -185,10 +184,4 @@ def tallied(events: Sequence[AccEvent]) -> Iterator[tuple[Counted, int]]:
 
 def step_of(event: AccEvent, delta: int) -> Step:
     """A movement that is not stored yet."""
-    number = event.this_id
-    seq = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else 0
-    return Step(_instant_ms(event), seq, event.server_id, number, delta)
-
-
-def _instant_ms(event: AccEvent) -> int:
-    return round(event.occurred_at.timestamp() * 1000)
+    return Step(to_ms(event.occurred_at), seq(event.this_id), event.server_id, event.this_id, delta)

@@ -7,8 +7,8 @@ from aforo.board import Board, Phase, Signs
 from aforo.conditions import conditions
 from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
-from aforo.model import Feed, Movement, ScheduledEvent, Verdict, Window
-from aforo.series import MINUTE_MS, Counted, Doors
+from aforo.model import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
+from aforo.series import Counted, Doors
 from aforo.settings import AlertsSettings
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)

@@ -126,8 +126,8 @@ class Acc:
         """All events of these cameras in the window, page by page, whatever the server's paging; nothing outside it.
 
         An event may come twice, always with the same identity. ``suspect``: these cameras are in trouble, and are asked
-        in a small lane of their own. Raises AccError: AccEndless for a window that takes too
-        many requests, AccIncomplete only after all that could be had was yielded.
+        in a small lane of their own. Raises AccError: AccEndless for a window that takes too many requests,
+        AccIncomplete only after all that could be had was yielded.
         """
 
         subjects = tuple(f"{server_id} {camera_id}" for camera_id in camera_ids)

@@ -19,10 +19,10 @@ from typing import NamedTuple, Protocol
 from aforo.acc.habits import DEAD_TOKENS, Habits
 from aforo.acc.identity import numbered, page_print
 from aforo.acc.payloads import STOP, Answer
-from aforo.acc.spans import MILLISECOND, Span, instant
+from aforo.acc.spans import Span
 from aforo.acc.wire import Query, instant_text
 from aforo.errors import AccBadRequest, AccDenied, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.model import AccEvent, Page, Window
+from aforo.model import MILLISECOND, AccEvent, Page, Window, from_ms
 
 _log = logging.getLogger("aforo.acc")
 
@@ -139,7 +139,7 @@ class _Hunt:
             )
 
     async def _open(self, span: Span) -> Page | None:
-        answer = await self._range(span.since, instant(span.until))
+        answer = await self._range(span.since, from_ms(span.until))
         cut = self._cut(answer.raw)
         if answer.token and answer.raw and (cut or not self._habits.dead):
             self._chain = _Chain(span, short=not cut)
@@ -224,7 +224,7 @@ class _Hunt:
         page = self._page(span, answer, Counter())
         for until in (_LAST_OF_MILLISECOND, timedelta()):
             try:
-                exact = await self._range(span.since, instant(span.since) + until)
+                exact = await self._range(span.since, from_ms(span.since) + until)
             except (AccBadRequest, AccUnknownCamera):
                 continue
             except AccUnreachable:
@@ -234,7 +234,7 @@ class _Hunt:
             narrow = self._page(span, exact, Counter())
             if exact.raw < self._limit and set(page.events) <= set(narrow.events):
                 return narrow
-            if exact.events and all(event.occurred_at < instant(span.until) for event in exact.events):
+            if exact.events and all(event.occurred_at < from_ms(span.until) for event in exact.events):
                 break  # the end was read as it is meant: a coarser one would only hide what is finer than that
         if answer.raw >= self._limit:
             self._unproven.append(span)
@@ -254,7 +254,7 @@ class _Hunt:
         return raw >= self._habits.page_size(self._limit, self._least)
 
     async def _range(self, since: int, until: datetime) -> Answer:
-        query = [("queryType", "TIME_RANGE"), ("from", instant_text(instant(since))), ("to", instant_text(until))]
+        query = [("queryType", "TIME_RANGE"), ("from", instant_text(from_ms(since))), ("to", instant_text(until))]
         return await self._asked([*query, *self._fixed], once=False)
 
     async def _asked(self, query: Query, *, once: bool) -> Answer:

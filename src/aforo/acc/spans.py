@@ -1,11 +1,8 @@
 """Stretches of time in whole milliseconds: the finest that ACC tells apart, and where windows are split."""
 
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from aforo.model import EPOCH, Window
-
-MILLISECOND = timedelta(milliseconds=1)
+from aforo.model import EPOCH, MILLISECOND, Window, from_ms
 
 
 class Span(NamedTuple):
@@ -28,15 +25,10 @@ class Span(NamedTuple):
     @property
     def window(self) -> Window:
         """As aware UTC."""
-        return Window(instant(self.since), instant(self.until))
+        return Window(from_ms(self.since), from_ms(self.until))
 
     def parts(self, number: int) -> list["Span"]:
         """Split evenly into at most that many, none empty; the latest first."""
         number = min(number, self.width)
         edges = [self.since + self.width * i // number for i in range(number + 1)]
         return [Span(edges[i], edges[i + 1]) for i in reversed(range(number))]
-
-
-def instant(milliseconds: int) -> datetime:
-    """Milliseconds since the epoch, as aware UTC."""
-    return EPOCH + milliseconds * MILLISECOND

@@ -3,12 +3,12 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aforo import __version__
 from aforo.board import undone_by
-from aforo.model import Matcher, Window, Zone
+from aforo.model import Matcher, Window, Zone, from_ms
 from aforo.occupancy import Stretch, whole
 from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
 from aforo.rules import Rules, zones_from
@@ -79,9 +79,9 @@ def _zone(zone: Zone, minutes: Mapping[int, Stretch], corrected: int) -> ZoneFig
     for start in sorted(minutes):
         highest = minutes[start].peak(count)
         if highest > peak:
-            peak, peak_at = highest, _instant(start)
+            peak, peak_at = highest, from_ms(start)
         count = minutes[start].after(count)
-        curve.append((_instant(start), count))
+        curve.append((from_ms(start), count))
     return ZoneFigures(
         name=zone.name,
         table=zone.table,
@@ -95,7 +95,7 @@ def _zone(zone: Zone, minutes: Mapping[int, Stretch], corrected: int) -> ZoneFig
         peak=peak,
         peak_at=peak_at,
         curve=curve,
-        minutes=[Flow(_instant(start), minutes[start].entries, minutes[start].exits) for start in sorted(minutes)],
+        minutes=[Flow(from_ms(start), minutes[start].entries, minutes[start].exits) for start in sorted(minutes)],
     )
 
 
@@ -116,8 +116,8 @@ def _door(name: str, slots: Mapping[int, Passed]) -> DoorFigures:
     for ways in slots.values():
         total = total.plus(ways)
     busiest = max(slots, key=lambda slot: (slots[slot].total, -slot))
-    flows = [Flow(_instant(slot), *slots[slot]) for slot in sorted(slots)]
-    return DoorFigures(name, *total, _instant(busiest), flows)
+    flows = [Flow(from_ms(slot), *slots[slot]) for slot in sorted(slots)]
+    return DoorFigures(name, *total, from_ms(busiest), flows)
 
 
 def _cameras(stored: Mapping[str, int], told: Mapping[str, Any]) -> list[CameraFigures]:
@@ -229,10 +229,6 @@ def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:
 
     over = sum(count for seconds, count in histogram if seconds > 60)
     return Lateness(at(0.5), at(0.95), at(0.99), max(0.0, histogram[-1][0]), over)
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

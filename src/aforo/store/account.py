@@ -5,13 +5,12 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
 
-from aforo.model import ScheduledEvent, Verdict, Window
+from aforo.model import ScheduledEvent, Verdict, Window, from_ms, to_ms
 from aforo.store import tables
 from aforo.store.books import Books
 from aforo.store.directory import Directory
 from aforo.store.journal import Journal, Note
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 from aforo.store.shows import Show
 
 # The journal's kinds. An instance is a running program: its note's end is its last sign of life.

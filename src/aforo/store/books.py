@@ -14,12 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, null, select
 
 from aforo.errors import StoreUnavailable
-from aforo.model import Feed, Occupancy, ScheduledEvent, Window, Zone
+from aforo.model import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
 from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.curve import CORRECTION, Curve, Minute, Step
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 
 _MOST_STEPS = 60_000  # movements remembered, some 10 MB: those of the minutes that a catch-up goes through
 

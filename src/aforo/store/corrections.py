@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from aforo.model import from_ms, to_ms
 from aforo.store import tables
 from aforo.store.books import Book, Books
 from aforo.store.ledger import Judge
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from aforo.model import from_ms, to_ms
 from aforo.store import tables
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)

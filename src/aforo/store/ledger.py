@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from aforo.model import EPOCH, AccEvent, Verdict
+from aforo.model import DAY_MS, EPOCH, AccEvent, Verdict, from_ms
+from aforo.occupancy import seq
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Step
 from aforo.store.directory import Directory
 from aforo.store.legacy import NOBODY, HistoryRow, Legacy
 from aforo.store.link import Link
-from aforo.store.local import DAY_MS, STRETCH_MS, from_ms
+from aforo.store.local import STRETCH_MS
 
 Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
 Judge = Callable[[str], Verdict]  # what an analytic name means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
-_MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
 
 
 class _Meaning(NamedTuple):
@@ -38,11 +38,6 @@ class Entry(NamedTuple):
     this_id: str
     source: int
     history: int
-
-
-def seq(this_id: str) -> int:
-    """The place of an event within its millisecond: its thisId as a number, 0 where it is none."""
-    return int(this_id) if len(this_id) <= _MOST_DIGITS and this_id.isascii() and this_id.isdigit() else 0
 
 
 class Ledger:

@@ -1,27 +1,13 @@
 """Epoch milliseconds → the stadium's wall time, fast: each second's text is made once."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from aforo.model import EPOCH
+from aforo.model import MINUTE_MS, from_ms
 
-MINUTE_MS = 60_000
-DAY_MS = 86_400_000
 STRETCH_MS = 5 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
-_MILLISECOND = timedelta(milliseconds=1)
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))
 _MOST_SECONDS = 10_000  # texts that are remembered: some hours, a megabyte
-
-
-def to_ms(instant: datetime) -> int:
-    """An aware instant as epoch milliseconds, cut (not rounded) to the millisecond."""
-    return (instant - EPOCH) // _MILLISECOND
-
-
-def from_ms(milliseconds: int) -> datetime:
-    """Epoch milliseconds as aware UTC."""
-    return EPOCH + milliseconds * _MILLISECOND
 
 
 class LocalTimes:

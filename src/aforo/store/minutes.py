@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from aforo.model import MINUTE_MS
 from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Minute, Step
 from aforo.store.ledger import Judge, Ledger
 from aforo.store.link import Link
-from aforo.store.local import MINUTE_MS, STRETCH_MS
+from aforo.store.local import STRETCH_MS
 
 # Minutes read at once: each time is two trips to the database, but memory must not grow with the crowd.
 MOST_TOGETHER = 15

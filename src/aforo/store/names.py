@@ -8,10 +8,9 @@ import logging
 
 from sqlalchemy import Connection
 
-from aforo.model import ScheduledEvent
+from aforo.model import ScheduledEvent, to_ms
 from aforo.store.ledger import Ledger
 from aforo.store.legacy import NOBODY, Legacy, NameRefused
-from aforo.store.local import to_ms
 from aforo.store.zones import ZoneRows
 
 _log = logging.getLogger(__name__)

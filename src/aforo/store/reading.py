@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
-from aforo.model import AccEvent
+from aforo.model import MINUTE_MS, AccEvent, from_ms
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.directory import Directory
-from aforo.store.local import MINUTE_MS, STRETCH_MS, from_ms
+from aforo.store.local import STRETCH_MS
 
 
 class DoorMinute(NamedTuple):

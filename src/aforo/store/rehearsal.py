@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, inspect
 
 from aforo.errors import StoreRejectedRow
-from aforo.model import Zone
+from aforo.model import Zone, from_ms
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store import rights, schema
 from aforo.store.journal import Journal
 from aforo.store.legacy import NOBODY, Legacy, NameRefused
 from aforo.store.link import Link
-from aforo.store.local import from_ms
 
 _EVENT = "aforo check"  # the event of the rows that are taken back
 _AT_MS = 0

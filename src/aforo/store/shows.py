@@ -6,13 +6,12 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from aforo.model import Feed, Occupancy, ScheduledEvent, Verdict, Window
+from aforo.model import Feed, Occupancy, ScheduledEvent, Verdict, Window, from_ms, to_ms
 from aforo.store import tables
 from aforo.store.books import Book, Books
 from aforo.store.ledger import Judge, Ledger
 from aforo.store.legacy import NOBODY
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 from aforo.store.names import Names
 from aforo.store.owed import Owed

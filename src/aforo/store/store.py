@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import URL, Connection
 
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone
+from aforo.model import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone, from_ms, to_ms
 from aforo.occupancy import Stretch
 from aforo.store import reading, rights, schema, tables
 from aforo.store.account import Account
@@ -20,7 +20,6 @@ from aforo.store.journal import Journal, Note
 from aforo.store.ledger import Ledger
 from aforo.store.legacy import Legacy, NameRefused, ZoneRefused
 from aforo.store.link import Link
-from aforo.store.local import from_ms, to_ms
 from aforo.store.minutes import Minutes
 from aforo.store.names import Names
 from aforo.store.owed import Owed, RefusedEvents, Transact

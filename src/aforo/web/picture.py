@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from aforo.board import Board, Phase, undone_by
-from aforo.model import Feed, ScheduledEvent
-from aforo.series import MINUTE_MS, Door, Doors, Passed
+from aforo.model import MINUTE_MS, Feed, ScheduledEvent, to_ms
+from aforo.series import Door, Doors, Passed
 from aforo.standing import FeedState
 from aforo.web import schemas
 
@@ -72,7 +72,7 @@ def _at(board: Board, now: datetime) -> datetime:
 
 def doors(board: Board, now: datetime) -> list[schemas.DoorState]:
     """The doors of the history, most used first where names say nothing."""
-    until_ms = int(_at(board, now).timestamp() * 1000)
+    until_ms = to_ms(_at(board, now))
     extra = Doors()
     if board.pending.active:
         for one, verdict in board.pending.passages():
