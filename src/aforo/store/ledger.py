@@ -67,9 +67,7 @@ class Ledger:
             )
             for event in events
         ]
-        together = "|".join(this_ids) + "|"
-        odd = " |" in together or "\0" in together or not together.isascii()
-        if odd or max(map(len, this_ids)) > tables.KEY_LENGTH:
+        if not tables.are_keys(this_ids):
             keys = [(occurred_ms, server, tables.fit_key(this_id)) for occurred_ms, server, this_id in keys]
         return dict(zip(keys, events, strict=True))
 
