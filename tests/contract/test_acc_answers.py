@@ -3,26 +3,20 @@
 import asyncio
 import json
 import logging
-import traceback
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import aiohttp
 import pytest
 from pydantic import SecretStr
 from tests.contract.acc_sites import API, SESSION, Recorded, Reply, Simulated, recording
+from tests.contract.acc_talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.acc import NO_RETRY, Acc, RetryPolicy
+from aforo.acc import NO_RETRY, Acc
 from aforo.clock import SystemClock
-from aforo.errors import AccBadRequest, AccDenied, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
-from aforo.model import AccEvent, Page
+from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
 from aforo.simulator import Behaviour, DeviceIds, Faults, Order, Tokens
 
-SEARCH = "/events/search"
-QUICK = RetryPolicy(attempts=3, first=0.001)
-HTML = Reply(body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"})
 EMPTY = Reply(headers={"Content-Type": "application/json"})
 CUT_JSON = Reply(body=recording("events_first")[:500], headers={"Content-Type": "application/json"})
 CUT = Reply(body=recording("events_first")[:500], cut=True)
@@ -30,27 +24,6 @@ OTHER_JSON = Reply(body=b'{"hello": "world"}')
 OTHER_SHAPE = Reply(body=b'{"status": "success", "result": {"events": "?"}}')
 ARRAY = Reply(body=b"[]")
 BAD_HTTP = Reply(close=True)
-
-
-def error(status: int, message: str = "no.", http: int | None = None) -> Reply:
-    body = {"status": "error", "statusCode": status, "message": message, "meta": {"code": -1, "name": "NO"}}
-    return Reply(http or status, json.dumps(body).encode(), {"Content-Type": "application/json"})
-
-
-async def pages(acc: Acc, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
-    found = acc.events(site.server_id, cameras or [site.camera], site.window, suspect=suspect)
-    return [page async for page in found]
-
-
-async def events(acc: Acc, site: Recorded) -> list[AccEvent]:
-    return [event for page in await pages(acc, site) for event in page.events]
-
-
-@asynccontextmanager
-async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[Acc]:
-    async with Acc(site.settings(**settings), SystemClock(), retry) as acc:
-        await acc.login()
-        yield acc
 
 
 async def test_what_is_sent(recorded: Recorded) -> None:
@@ -207,160 +180,6 @@ async def test_a_token_that_expires_is_no_trouble_of_the_camera(recorded: Record
         assert len({(one.this_id, one.occurred_at) for one in await events(acc, recorded)}) == 4
 
 
-@pytest.mark.parametrize("status", [401, 403])
-async def test_a_second_refusal_after_a_fresh_login_is_final(recorded: Recorded, status: int) -> None:
-    recorded.script[SEARCH] = [error(status, SESSION)] * 2
-    async with client(recorded) as acc:
-        with pytest.raises(AccRejectedLogin, match="recién iniciada") as raised:
-            await pages(acc, recorded)
-        assert acc.relogins == 1
-        assert len(await events(acc, recorded)) == 4
-    assert_no_secret(raised.value)
-
-
-@pytest.mark.parametrize("status", [401, 403])
-async def test_what_is_refused_for_good_costs_no_login_each_time(
-    recorded: Recorded, fake_clock: FakeClock, status: int
-) -> None:
-    recorded.script[SEARCH] = [error(status)] * 1000
-    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
-        for _ in range(20):
-            with pytest.raises(AccRejectedLogin):
-                await pages(acc, recorded)
-        assert recorded.logins == 2
-        assert await acc.cameras(), "the session is fine for others"
-        fake_clock.advance(301.0)
-        for _ in range(20):
-            with pytest.raises(AccRejectedLogin):
-                await pages(acc, recorded)
-        assert recorded.logins == 3
-
-
-async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded: Recorded) -> None:
-    recorded.script[SEARCH] = [error(403)] * 2
-    async with client(recorded) as acc:
-        with pytest.raises(AccRejectedLogin):
-            await pages(acc, recorded)
-        assert len(await events(acc, recorded)) == 4
-        recorded.expire()
-        assert len(await events(acc, recorded)) == 4
-        assert recorded.logins == 3
-
-
-async def read_all(acc: Acc, site: Recorded, cameras: Sequence[str]) -> list[type[object]]:
-    """Ask for each camera alone, all at once: of what kind each answer is."""
-    answers = await asyncio.gather(*(pages(acc, site, [camera]) for camera in cameras), return_exceptions=True)
-    return [type(answer) for answer in answers]
-
-
-DOORS = [f"puerta-{number}" for number in range(40)]
-
-
-async def test_cameras_that_may_not_be_read_cost_few_logins_however_many_they_are(
-    recorded: Recorded, fake_clock: FakeClock
-) -> None:
-    async with Acc(recorded.settings(concurrency=2), fake_clock, NO_RETRY) as acc:
-        recorded.denied.update(DOORS)
-        for _ in range(20):
-            assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
-            fake_clock.advance(30.0)
-        assert recorded.logins <= 8
-        recorded.denied.clear()
-        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS), "at once"
-
-
-async def test_rights_that_are_taken_from_all_at_once_cost_one_login(recorded: Recorded) -> None:
-    async with client(recorded, concurrency=2) as acc:
-        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
-        recorded.denied.update(DOORS)
-        assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
-        assert recorded.logins == 2
-
-
-async def test_a_session_that_expires_is_renewed_at_once_though_others_may_not_be_read(
-    recorded: Recorded, fake_clock: FakeClock
-) -> None:
-    async with Acc(recorded.settings(concurrency=4), fake_clock, NO_RETRY) as acc:
-        recorded.denied.update(DOORS[:20])
-        expected = [AccDenied] * 20 + [list] * 20
-        assert await read_all(acc, recorded, DOORS) == expected
-        logins = recorded.logins
-        for _ in range(5):
-            recorded.expire()
-            fake_clock.advance(1.0)
-            assert await read_all(acc, recorded, DOORS[::-1]) == expected[::-1]
-            logins += 1
-            assert recorded.logins == logins
-        recorded.expire()
-        assert await pages(acc, recorded, DOORS[20:]), "several at once, and no other group was asked before"
-        assert recorded.logins == logins + 1
-
-
-async def test_a_server_that_forgets_sessions_while_it_starts_up_is_soon_read_again(
-    recorded: Recorded, fake_clock: FakeClock
-) -> None:
-    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
-        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
-        recorded.expire()
-        recorded.script[SEARCH] = [error(401)] * 2 * len(DOORS)
-        assert AccDenied in await read_all(acc, recorded, DOORS)
-        recorded.script.clear()
-        recorded.expire()
-        fake_clock.advance(5.0)
-        assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
-        assert recorded.logins <= 4
-
-
-async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from_then_on(recorded: Recorded) -> None:
-    async with client(recorded) as acc:
-        alone = {camera: {(camera, recorded.window.since)} for camera in DOORS[:2]}
-        recorded.script[SEARCH] = [error(403)] * 99
-        for _ in range(5):
-            assert not await acc.prove_together(recorded.server_id, alone, recorded.window)
-        assert recorded.logins == 2
-
-
-async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded: Recorded) -> None:
-    async with client(recorded) as acc:
-        recorded.expire()
-        recorded.pause = 0.01
-        recorded.script["/login"] = [error(401, "locked")] * 50
-        results = await asyncio.gather(*(acc.cameras() for _ in range(20)), return_exceptions=True)
-        assert {type(one) for one in results} == {AccRejectedLogin}
-        assert recorded.logins == 2
-
-
-async def test_a_renewal_that_meets_trouble_is_tried_again(recorded: Recorded) -> None:
-    async with client(recorded) as acc:
-        recorded.expire()
-        recorded.script["/login"] = [Reply(503), HTML]
-        assert await acc.cameras()
-        assert recorded.logins == 4
-
-
-async def test_who_gives_up_waiting_for_a_renewal_does_not_spoil_it_for_others(recorded: Recorded) -> None:
-    async with client(recorded) as acc:
-        recorded.expire()
-        recorded.pause = 0.05
-        impatient = asyncio.create_task(acc.cameras())
-        patient = asyncio.create_task(acc.servers())
-        await recorded.requests("/login", 2)
-        impatient.cancel()
-        assert len(await patient) == 2
-        assert recorded.logins == 2
-
-
-async def test_a_login_that_is_refused_as_such(recorded: Recorded) -> None:
-    recorded.script["/login"] = [error(403), error(400), Reply(body=b'{"status":"success","result":{"session":""}}')]
-    async with Acc(recorded.settings(), SystemClock(), NO_RETRY) as acc:
-        with pytest.raises(AccRejectedLogin, match="Los relojes van bien"):
-            await acc.login()
-        with pytest.raises(AccBadRequest):
-            await acc.login()
-        with pytest.raises(AccUnreachable):
-            await acc.login()
-
-
 async def test_no_more_requests_at_once_than_allowed(recorded: Recorded) -> None:
     async with client(recorded, concurrency=3) as acc:
         recorded.pause = 0.01
@@ -495,17 +314,6 @@ async def patiently(acc: Acc, site: Simulated, camera: str) -> set[tuple[str, da
         except (AccUnreachable, AccRejectedLogin):
             continue
     raise AssertionError("never answered")
-
-
-def assert_no_secret(raised: BaseException) -> None:
-    """Neither the message, nor the traceback, nor what any exception of the chain shows of itself holds a secret."""
-    shown = "".join(traceback.format_exception(raised))
-    link: BaseException | None = raised
-    while link is not None:
-        shown += repr(link) + repr(link.args)
-        link = link.__cause__ or link.__context__
-    for secret in (SESSION, "clave-inventada", "llave-inventada", "nonce-inventado"):
-        assert secret not in shown
 
 
 async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,20 @@ from tests.fake_clock import FakeClock
 
 from aforo.monitor import Monitor
 from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, ReportSettings, Settings, WebSettings
-from aforo.simulator import Crowd, Simulator
+from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
 
 BOGOTA = ZoneInfo("America/Bogota")
 DOORS = datetime(2026, 1, 27, 21, tzinfo=UTC)  # 16:00 in Bogotá
 NAME = "Concierto A"
+
+
+def hours(count: float) -> timedelta:
+    return timedelta(hours=count)
+
+
+END = DOORS + hours(7)
+PLAN = Plan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
+SHORT = replace(PLAN, end=DOORS + hours(0.7), events=1_000)
 
 
 @dataclass
@@ -100,5 +110,27 @@ class Evening:
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def hours(count: float) -> timedelta:
-    return timedelta(hours=count)
+def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: Plan, **settings: float) -> Evening:
+    """An evening whose two files say what the plan says."""
+    night = Evening(folder, site, clock, settings)
+    night.schedule(plan.start, plan.end)
+    night.allow(list(site.crowd.allowed))
+    return night
+
+
+@asynccontextmanager
+async def evening(
+    folder: Path,
+    plan: Plan = PLAN,
+    *,
+    starts: datetime = DOORS - timedelta(minutes=3),
+    behaviour: Behaviour | None = None,
+    faults: Faults | None = None,
+    **settings: float,
+) -> AsyncIterator[tuple[Evening, Crowd]]:
+    crowd = Crowd(plan)
+    async with (
+        FakeClock(starts) as clock,
+        Simulator(crowd, clock=clock, behaviour=behaviour, faults=faults) as site,
+    ):
+        yield arranged(folder, site, clock, plan, **settings), crowd

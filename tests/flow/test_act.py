@@ -16,8 +16,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, hours
-from tests.flow.test_evenings import evening
+from tests.flow.evening import DOORS, Evening, evening, hours
 
 from aforo.errors import BadCommand
 from aforo.model import Matcher

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
-from tests.flow.evening import BOGOTA, DOORS, Evening, hours
+from tests.flow.evening import BOGOTA, DOORS, Evening, arranged, hours
 
 from aforo import monitor as monitor_module
 from aforo.monitor import Monitor
@@ -47,6 +47,12 @@ class Service:
             days.setdefault(str(since.date()), []).append(entry)
         (self.evening.folder / "eventos_programados.json").write_text(json.dumps(days), encoding="utf-8")
 
+    def closed(self) -> int:
+        """How many shows are closed."""
+        with closing(sqlite3.connect(self.evening.database)) as database:
+            count: int = database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone()[0]
+        return count
+
     def check(self, name: str, since: datetime, until: datetime) -> None:
         truth = self.crowd.truth().tell(since, until, self.crowd.allowed)
         with closing(sqlite3.connect(self.evening.database)) as database:
@@ -62,27 +68,37 @@ class Service:
         assert closed[0] is not None
 
 
+@asynccontextmanager
+async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: float) -> AsyncIterator[Service]:
+    """A service for whose first hour one event is scheduled; it is stopped in the end."""
+    evening = arranged(folder, site, clock, PLAN, interval=60.0, **settings)
+    monitor = await asyncio.to_thread(evening.monitor)
+    one = Service(evening, site.crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+    try:
+        yield one
+    finally:
+        code = await one.stop()
+    assert code == 0
+
+
+@pytest.fixture(autouse=True)
+def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer jumps of the clock."""
+    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
+
+
 @pytest.fixture
-async def service(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Service]:
+async def service(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
     """Started ten minutes before the doors open; one event is scheduled, and the crowd goes on after it."""
-    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)  # fewer jumps of the clock
     faults, credentials = getattr(request, "param", (None, None))
     crowd = Crowd(replace(PLAN, end=DOORS + hours(30), events=4000))
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
         Simulator(crowd, clock=clock, faults=faults) as site,
     ):
-        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
-        evening.schedule(*(DOORS, DOORS + hours(1)))
-        evening.allow(list(crowd.allowed))
-        if credentials is not None:
-            site.credentials = credentials
-        monitor = await asyncio.to_thread(evening.monitor)
-        one = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
-        yield one
-        assert await one.stop() == 0
+        site.credentials = credentials or site.credentials
+        async with serving(tmp_path, site, clock) as one:
+            yield one
 
 
 async def test_event_after_event_day_after_day(service: Service) -> None:
@@ -115,52 +131,39 @@ class _Unlisted(Simulator):
         return await super()._search(request)
 
 
-async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(tmp_path: Path) -> None:
     """When the second event begins nobody answers: which servers the site has is only known when it is back."""
-    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
     crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
     faults = Faults(5, {"away": Fault(since=DOORS + hours(1.9), until=DOORS + hours(2.1))})
-    async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock, faults=faults) as site:
-        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
-        evening.schedule(DOORS, DOORS + hours(1))
-        evening.allow(list(crowd.allowed))
-        monitor = await asyncio.to_thread(evening.monitor)
-        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+    async with (
+        FakeClock(DOORS - timedelta(minutes=10)) as clock,
+        _Unlisted(crowd, clock=clock, faults=faults) as site,
+        serving(tmp_path, site, clock) as service,
+    ):
         service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
         await service.until(DOORS + hours(2.3))
-        assert monitor.board.coverage is not None
-        assert {feed.server_id for feed in monitor.board.coverage.feeds} == {crowd.servers[0].id}
+        assert service.monitor.board.coverage is not None
+        assert {feed.server_id for feed in service.monitor.board.coverage.feeds} == {crowd.servers[0].id}
         await service.until(DOORS + hours(3.1))
-        with closing(sqlite3.connect(evening.database)) as database:
-            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (2,)
-        assert await service.stop() == 0
+        assert service.closed() == 2
 
 
 @pytest.mark.parametrize("back", [None, DOORS + hours(2.2)])
 async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, back: datetime | None
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, back: datetime | None
 ) -> None:
-    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
     crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
     async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock) as site:
         site.back = back or site.back
-        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
-        evening.schedule(DOORS, DOORS + hours(1))
-        evening.allow(list(crowd.allowed))
-        monitor = await asyncio.to_thread(evening.monitor)
-        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
-        service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
-        await service.until(DOORS + hours(3.1))
-        service.check("A", DOORS, DOORS + hours(1))
-        if back is not None:
-            service.check("B", DOORS + hours(2), DOORS + hours(3))
-        with closing(sqlite3.connect(evening.database)) as database:
-            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (2,)
-        warned = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
-        assert [text for text in warned if "nombre analítico" not in text] == []
-        assert await service.stop() == 0
+        async with serving(tmp_path, site, clock) as service:
+            service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
+            await service.until(DOORS + hours(3.1))
+            service.check("A", DOORS, DOORS + hours(1))
+            if back is not None:
+                service.check("B", DOORS + hours(2), DOORS + hours(3))
+            assert service.closed() == 2
+            warned = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+            assert [text for text in warned if "nombre analítico" not in text] == []
 
 
 class _Silent(_Unlisted):
@@ -177,30 +180,23 @@ class _Silent(_Unlisted):
 
 
 async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close_is_not_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It never answered, so nothing of it is stored: it is told at the second close, and the event stays open."""
-    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
     crowd = Crowd(replace(PLAN, end=DOORS + hours(1), servers=2))
     faults = Faults(3, {"away": Fault(since=DOORS + hours(0.98), until=DOORS + hours(1.1))})
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
         _Silent(crowd, clock=clock, faults=faults) as site,
+        serving(tmp_path, site, clock, close_patience=60.0) as service,
     ):
-        evening = Evening(tmp_path, site, clock, {"interval": 60.0, "close_patience": 60.0})
-        evening.schedule(DOORS, DOORS + hours(1))
-        evening.allow(list(crowd.allowed))
-        monitor = await asyncio.to_thread(evening.monitor)
-        service = Service(evening, crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
         await service.until(DOORS + hours(1.2))
         assert any("se repite en 15 minutos" in record.getMessage() for record in caplog.records)
         caplog.clear()
         await service.until(DOORS + hours(1.5))
         told = [record.getMessage() for record in caplog.records]
-        with closing(sqlite3.connect(evening.database)) as database:
-            assert database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone() == (0,)
+        assert service.closed() == 0
         assert [text for text in told if "no contestó" in text and crowd.servers[1].id in text]
-        assert await service.stop() == 0
 
 
 async def test_a_restart_in_the_second_event_does_not_close_the_first_again(

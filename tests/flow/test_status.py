@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.flow.evening import DOORS, hours
-from tests.flow.test_evenings import PLAN, evening
+from tests.flow.evening import DOORS, PLAN, evening, hours
 
 from aforo.errors import BadCommand
 from aforo.settings import Settings, WebSettings

@@ -1,0 +1,48 @@
+"""Asking a recorded site, and what must not be seen of it afterwards."""
+
+import json
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from tests.contract.acc_sites import SESSION, Recorded, Reply
+
+from aforo.acc import Acc, RetryPolicy
+from aforo.clock import SystemClock
+from aforo.model import AccEvent, Page
+
+SEARCH = "/events/search"
+QUICK = RetryPolicy(attempts=3, first=0.001)
+HTML = Reply(body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"})
+
+
+def error(status: int, message: str = "no.", http: int | None = None) -> Reply:
+    body = {"status": "error", "statusCode": status, "message": message, "meta": {"code": -1, "name": "NO"}}
+    return Reply(http or status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+async def pages(acc: Acc, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
+    found = acc.events(site.server_id, cameras or [site.camera], site.window, suspect=suspect)
+    return [page async for page in found]
+
+
+async def events(acc: Acc, site: Recorded) -> list[AccEvent]:
+    return [event for page in await pages(acc, site) for event in page.events]
+
+
+@asynccontextmanager
+async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[Acc]:
+    async with Acc(site.settings(**settings), SystemClock(), retry) as acc:
+        await acc.login()
+        yield acc
+
+
+def assert_no_secret(raised: BaseException) -> None:
+    """Neither the message, nor the traceback, nor what any exception of the chain shows of itself holds a secret."""
+    shown = "".join(traceback.format_exception(raised))
+    link: BaseException | None = raised
+    while link is not None:
+        shown += repr(link) + repr(link.args)
+        link = link.__cause__ or link.__context__
+    for secret in (SESSION, "clave-inventada", "llave-inventada", "nonce-inventado"):
+        assert secret not in shown

@@ -1,0 +1,239 @@
+"""Whole events with servers that behave as none should: slow ones, endless ones, ones that come late or come twice."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, END, SHORT, arranged, hours
+
+from aforo.acc import search
+from aforo.simulator import Crowd, Fault, Faults, Simulator
+from aforo.simulator.wire import AnswerError
+
+
+class _Counting(Simulator):
+    """How many searches there were in each minute."""
+
+    searches: Counter[datetime]
+
+    async def _search(self, request: web.Request) -> web.Response:
+        self.searches[self.clock.now().replace(second=0, microsecond=0)] += 1
+        return await super()._search(request)
+
+
+async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Path) -> None:
+    """Some common questions that fail at once, or one probe after the other, are no sign that it takes none."""
+    away, back = DOORS + hours(0.3), DOORS + hours(0.5)
+    crowd = Crowd(replace(SHORT, cameras=200))
+    faults = Faults(9, {"away": Fault(since=away, until=back)})
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Counting(crowd, clock=clock, faults=faults) as site:
+        site.searches = Counter()
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        minutes = {minute: site.searches[minute] for minute in sorted(site.searches)}
+        before = [count for minute, count in minutes.items() if DOORS + hours(0.2) <= minute < away - hours(0.05)]
+        after = [count for minute, count in minutes.items() if back + hours(0.05) <= minute < SHORT.end - hours(0.05)]
+        assert max(before) < 20
+        assert max(after) < 20
+
+
+class _Slow(Simulator):
+    """Each search takes a second; from an instant on none is answered."""
+
+    hangs_at = END
+
+    async def _search(self, request: web.Request) -> web.Response:
+        await self.clock.sleep(4000.0 if self.clock.now() >= self.hangs_at else 1.0)
+        return await super()._search(request)
+
+
+async def test_that_the_server_hangs_is_told_soon_however_many_cameras_wait_to_be_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    crowd = Crowd(replace(SHORT, cameras=800))
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(crowd, clock=clock) as site:
+        site.hangs_at = clock.now() + timedelta(seconds=150)
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        monitor = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep(150.0 + 120.0)
+        lost = [record for record in caplog.records if record.getMessage().startswith("Sin servidor de cámaras")]
+        monitor._stopping.set()
+        assert await running == 0
+        assert len(lost) == 1
+
+
+class _Endless(Simulator):
+    """Until half past four, the pages of one camera never end, and none of them is of the window."""
+
+    endless = 0
+
+    async def _search(self, request: web.Request) -> web.Response:
+        ours = self.crowd.allowed[3] in request.query.getall("deviceIds", [])
+        if self.clock.now() >= DOORS + hours(0.5) or not (ours or request.query.get("token", "").startswith("más")):
+            return await super()._search(request)
+        self.endless += 1
+        event = {
+            "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": self.crowd.allowed[3], "thisId": str(self.endless),
+            "analyticEventName": "PUERTA 1",
+        }  # fmt: skip
+        return web.json_response({"status": "success", "result": {"events": [event], "token": f"más{self.endless}"}})
+
+
+async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_MOST_REQUESTS", 40)
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(crowd, clock=clock) as site:
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        monitor = await asyncio.to_thread(night.monitor)
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep((DOORS + hours(0.5) - clock.now()).total_seconds())
+        assert monitor.board.coverage is not None
+        answered = {f.camera_id: s.answered_until for f, s in monitor.board.coverage.feeds.items()}
+        assert answered.pop(crowd.allowed[3]) == DOORS
+        assert min(answered.values()) > DOORS + hours(0.45)
+        assert site.endless <= 8 * 40
+        assert await running == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+    assert len([record for record in caplog.records if "no termina de dar" in record.getMessage()]) == 1
+
+
+class _Beyond(Simulator):
+    """What one camera has in a window comes first, and then pages without end of another camera, or of another time."""
+
+    beyond = 0
+    latency = 0.0
+    at = "2020-01-01T00:00:00.000Z"  # "": of the time that is asked for
+
+    async def _search(self, request: web.Request) -> web.Response:
+        token = request.query.get("token", "")
+        if token.startswith("más"):
+            await self.clock.sleep(self.latency)
+            self.beyond += 1
+            since = token.partition(" ")[2]
+            event = {
+                "timestamp": self.at or since, "cameraId": "4xIxOther", "thisId": str(self.beyond),
+                "analyticEventName": "PUERTA 1",
+            }  # fmt: skip
+            result: dict[str, object] = {"events": [event]}
+        else:
+            response = await super()._search(request)
+            if request.query.getall("deviceIds", []) != [self.crowd.allowed[3]]:
+                return response
+            since = request.query["from"]
+            assert isinstance(response.body, bytes)
+            result = json.loads(response.body)["result"]
+        return web.json_response({"status": "success", "result": {**result, "token": f"más{self.beyond} {since}"}})
+
+
+async def test_pages_without_end_of_another_time_cost_no_event(tmp_path: Path) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Beyond(crowd, clock=clock) as site:
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        assert site.beyond < 400
+
+
+@pytest.mark.parametrize("latency", [0.0, 2.0], ids=["at once", "slowly"])
+async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float
+) -> None:
+    """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
+    monkeypatch.setattr(search, "_MOST_REQUESTS", 40)
+    crowd = Crowd(SHORT)
+    given = crowd.truth().tell(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
+        site.latency, site.at = latency, ""
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0, close_patience=60.0)
+        monitor = await asyncio.to_thread(night.monitor)
+        assert await monitor.run() == 0
+        assert monitor.board.occupancies["Campinsito"].entries >= given.entries > 0
+
+
+class _NoTokens(Simulator):
+    """Every answer carries a token, and whoever follows it is told that he may not."""
+
+    logins = 0
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.query.get("queryType") == "CONTINUE":
+            raise AnswerError(403, "not permitted.", "FORBIDDEN")
+        return await super()._search(request)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        self.logins += 1
+        return await super()._login(request)
+
+
+async def test_tokens_that_may_not_be_followed_cost_no_event_and_few_sessions(tmp_path: Path) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _NoTokens(crowd, clock=clock) as site:
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+        assert site.logins < 40
+
+
+class _HalfUp(Simulator):
+    """One server of the site is still starting when the doors open: the others do not tell of it."""
+
+    async def _server_ids(self, request: web.Request) -> web.Response:
+        known = self.crowd.servers[: 1 if self.clock.now() < DOORS + hours(0.2) else None]
+        return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
+
+
+async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_path: Path) -> None:
+    crowd = Crowd(replace(SHORT, servers=2))
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(crowd, clock=clock) as site:
+        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        monitor = await asyncio.to_thread(night.monitor)
+
+        def asked() -> set[str]:
+            assert monitor.board.coverage is not None
+            known = monitor.board.coverage.feeds.items()
+            return {feed.server_id for feed, state in known if state.answered_until > DOORS + hours(0.1)}
+
+        running = asyncio.create_task(monitor.run())
+        await clock.sleep(hours(0.25).total_seconds())
+        assert asked() == {crowd.servers[0].id}
+        await clock.sleep(hours(0.25).total_seconds())
+        assert asked() == {server.id for server in crowd.servers}
+        assert await running == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+
+
+class _Twin(Simulator):
+    """A second server that passes on what the first one has."""
+
+    async def _server_ids(self, _: web.Request) -> web.Response:
+        twins = [self.crowd.servers[0], self.crowd.servers[0]._replace(id="twin")]
+        return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in twins]}})
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.query.get("serverId") == "twin":
+            url = request.rel_url.update_query(serverId=self.crowd.servers[0].id)
+            return await super()._search(request.clone(rel_url=url))
+        return await super()._search(request)
+
+
+async def test_what_two_servers_give_is_stored_once_and_compared_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    crowd = Crowd(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Twin(crowd, clock=clock) as site:
+        night = arranged(tmp_path, site, clock, SHORT)
+        with caplog.at_level("INFO"):
+            assert await night.run() == 0
+        night.check(crowd, SHORT.start, SHORT.end)
+    [line] = [record.getMessage() for record in caplog.records if "eventos válidos" in record.getMessage()]
+    assert line.count("(diferencia 0)") == 2
