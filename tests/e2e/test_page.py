@@ -197,6 +197,13 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
             await shows(page, count_of("Zona Sur"), str(first.board.occupancies["Zona Sur"].count))
         await shows(page, "#freshness", "Sin conexión con el programa")
         assert await page.get_attribute("body", "data-fresh") == "lost"
+        for width in (1920, 1366, 1280, 1101, 1024, 800, 390):
+            await page.set_viewport_size({"width": width, "height": 768})
+            lines = await page.eval_on_selector(
+                "#event-name", "one => one.clientHeight / parseFloat(getComputedStyle(one).lineHeight)"
+            )
+            assert round(lines) <= 2, f"beside the longest message the name must be read at {width} px"
+            assert await page.eval_on_selector(".top", "one => one.scrollWidth <= one.clientWidth")
         async with staged(tmp_path, port=port) as second:
             second.clock.instant = second.played = second.at(45)
             await second.play(second.at(70))
