@@ -16,7 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from aforo.model import from_ms
+from aforo.models import from_ms
 from bench import plots
 from bench.process import Sample, sample, start
 from bench.stage import BOGOTA, Stage, stage

@@ -9,7 +9,7 @@ import os
 from aforo.acc import Acc
 from aforo.cameras import CamerasFile
 from aforo.clock import SystemClock
-from aforo.model import Window
+from aforo.models import Window
 from aforo.schedule import ScheduleFile
 from aforo.settings import Settings, load
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-from aforo.model import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
+from aforo.models import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
 from aforo.store import Store
 from aforo.store.connect import way
 from bench.results import Figure, spread, table

@@ -18,7 +18,7 @@ from aforo.board import Board
 from aforo.cameras import CamerasFile
 from aforo.clock import SystemClock
 from aforo.coverage import Coverage
-from aforo.model import Matcher
+from aforo.models import Matcher
 from aforo.rooms import Rooms
 from aforo.rules import Rules, zones_from
 from aforo.schedule import ScheduleFile

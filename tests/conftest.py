@@ -18,7 +18,7 @@ def nothing_blocks_the_loop() -> Iterator[None]:
     with blockbuster_ctx("aforo") as guard:
         for function in guard.functions.values():
             # The two JSON files are read for the first time as the job is made: nothing else runs yet.
-            function.can_block_in("aforo/files.py", "__init__")
+            function.can_block_in("aforo/inputs/watched_file.py", "__init__")
         yield
 
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from aforo.model import ScheduledEvent
+from aforo.models import ScheduledEvent
 from aforo.schedule import UNCLOSED_FOR, ScheduleFile
 
 

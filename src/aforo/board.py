@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from aforo.alerts import Alert, Levels
 from aforo.coverage import Coverage
-from aforo.model import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
+from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
 from aforo.occupancy import Stretch, whole
 from aforo.pending import Pending
 from aforo.series import Counted, Doors, ZoneSeries, tallied

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from aforo.model import EPOCH, Batch, Verdict
+from aforo.models import EPOCH, Batch, Verdict
 
 
 @dataclass(slots=True)

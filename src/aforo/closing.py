@@ -9,7 +9,7 @@ from aforo.board import Phase
 from aforo.census import Census
 from aforo.clock import wait_until_set
 from aforo.coverage import Coverage
-from aforo.model import Feed
+from aforo.models import Feed
 from aforo.rooms import Rooms
 from aforo.standing import FeedState
 from aforo.store import Show

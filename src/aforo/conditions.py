@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
 from aforo.board import Board, Phase
-from aforo.model import to_ms
+from aforo.models import to_ms
 from aforo.settings import AlertsSettings
 from aforo.tally import grouped
 

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from aforo.errors import AccError
-from aforo.model import Feed, Window
+from aforo.models import Feed, Window
 from aforo.standing import FeedState
 
 _FEW = 2  # cameras that may fail at once, each by itself, however few there are in all

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from aforo.clock import Clock, SystemClock
 from aforo.logs import logging_to
-from aforo.model import ScheduledEvent, Window
+from aforo.models import ScheduledEvent, Window
 from aforo.monitor import Monitor
 from aforo.settings import (
     AccSettings,

@@ -11,7 +11,7 @@ from aforo.clock import wait_until_set
 from aforo.closing import Closing, Reconciliation
 from aforo.coverage import Coverage
 from aforo.errors import StoreRejectedRow
-from aforo.model import Occupancy, ScheduledEvent
+from aforo.models import Occupancy, ScheduledEvent
 from aforo.rooms import Rooms
 from aforo.store import Show
 from aforo.tally import occupancy_line, total

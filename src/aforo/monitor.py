@@ -16,7 +16,7 @@ from aforo.cameras import CamerasFile
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import AccError, AccUnreachable, BadCommand
 from aforo.evening import Evening
-from aforo.model import Matcher, ScheduledEvent
+from aforo.models import Matcher, ScheduledEvent
 from aforo.morning import Morning
 from aforo.outlook import looking
 from aforo.rooms import Rooms

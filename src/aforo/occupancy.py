@@ -9,7 +9,7 @@ the minutes' steps, one after the other.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
-from aforo.model import Occupancy
+from aforo.models import Occupancy
 
 _MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
 

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from aforo.model import AccEvent, Batch, Verdict
+from aforo.models import AccEvent, Batch, Verdict
 from aforo.occupancy import Stretch
 from aforo.series import Counted, Step, counted, minute_of, step_of
 

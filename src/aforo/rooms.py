@@ -12,7 +12,7 @@ from aforo.board import Board, Past
 from aforo.cameras import CamerasFile
 from aforo.clock import Clock
 from aforo.errors import AccError
-from aforo.model import Batch, Feed, ScheduledEvent, Stored
+from aforo.models import Batch, Feed, ScheduledEvent, Stored
 from aforo.rules import Rules
 from aforo.schedule import ScheduleFile
 from aforo.settings import MonitorSettings

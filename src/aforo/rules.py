@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
-from aforo.model import AccEvent, Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
+from aforo.models import AccEvent, Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
 
 # Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
 _MOST_NAMES = 20_000

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aforo.model import MINUTE_MS, AccEvent, Movement, Verdict, to_ms
+from aforo.models import MINUTE_MS, AccEvent, Movement, Verdict, to_ms
 from aforo.occupancy import Stretch, seq
 
 _MOST_DOORS = 400  # names come from outside: the rest of them share one line

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from aforo.errors import AccEndless, AccError, AccUnknownCamera
-from aforo.model import Window
+from aforo.models import Window
 
 _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
 _LONGEST_REST = timedelta(seconds=30)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from aforo.errors import AforoError, BadCommand
-from aforo.model import Occupancy, ScheduledEvent, Window
+from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
 from aforo.terminal import LastNews, View
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aforo.model import AccEvent, Batch, Occupancy, Stored
+from aforo.models import AccEvent, Batch, Occupancy, Stored
 
 
 def grouped(number: int) -> str:

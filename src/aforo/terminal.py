@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aforo.model import Occupancy, ScheduledEvent
+from aforo.models import Occupancy, ScheduledEvent
 from aforo.tally import grouped
 
 _BARS = " ▁▂▃▄▅▆▇█"

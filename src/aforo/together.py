@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from aforo.acc import Acc
 from aforo.coverage import Ask
 from aforo.errors import AccError
-from aforo.model import AccEvent, Page
+from aforo.models import AccEvent, Page
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from aforo.census import Census
 from aforo.clock import Clock, wait_until_set
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
-from aforo.model import Batch, Feed, Page, ScheduledEvent
+from aforo.models import Batch, Feed, Page, ScheduledEvent
 from aforo.rules import Rules
 from aforo.together import Together
 

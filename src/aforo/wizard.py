@@ -17,7 +17,7 @@ from aforo.check.site import homes, names_sent
 from aforo.clock import SystemClock
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
 from aforo.files import write_whole
-from aforo.model import Matcher
+from aforo.models import Matcher
 from aforo.rules import Rules, zones_from
 from aforo.schedule import check_event
 from aforo.settings import Given, MonitorSettings, Settings

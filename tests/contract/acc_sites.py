@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from aforo.clock import Clock, SystemClock
-from aforo.model import Window
+from aforo.models import Window
 from aforo.settings import AccSettings
 from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
 from aforo.simulator.certificate import self_signed

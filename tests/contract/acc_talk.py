@@ -9,7 +9,7 @@ from tests.contract.acc_sites import SESSION, Recorded, Reply
 
 from aforo.acc import Acc, RetryPolicy
 from aforo.clock import SystemClock
-from aforo.model import AccEvent, Page
+from aforo.models import AccEvent, Page
 
 SEARCH = "/events/search"
 QUICK = RetryPolicy(attempts=3, first=0.001)

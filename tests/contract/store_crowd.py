@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.contract.stores import ENTRADA, INGRESO, MINUTE_MS, PUERTA, SALIDA, at
 
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 
 
 def crowd(size: int = 400, seed: int = 1) -> list[AccEvent]:

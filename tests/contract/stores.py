@@ -15,7 +15,7 @@ from sqlalchemy import event as listening
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from aforo.model import (
+from aforo.models import (
     AccEvent,
     Batch,
     Feed,

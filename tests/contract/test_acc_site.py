@@ -12,7 +12,7 @@ from tests.contract.acc_sites import Recorded, Simulated, Site
 from aforo.acc import Acc, RetryPolicy, fingerprint
 from aforo.clock import SystemClock
 from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
-from aforo.model import AccEvent, Window
+from aforo.models import AccEvent, Window
 from aforo.simulator import Fault, Faults
 
 AT_ONCE = RetryPolicy(attempts=1)

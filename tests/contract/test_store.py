@@ -40,7 +40,7 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
-from aforo.model import AccEvent, Batch, Feed, Occupancy
+from aforo.models import AccEvent, Batch, Feed, Occupancy
 from aforo.store import Correction, Store, books
 
 _T = TypeVar("_T")

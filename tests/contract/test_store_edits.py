@@ -30,7 +30,7 @@ from tests.contract.stores import (
     statements,
 )
 
-from aforo.model import AccEvent, Feed, ScheduledEvent
+from aforo.models import AccEvent, Feed, ScheduledEvent
 from aforo.occupancy import Stretch
 from aforo.store import Correction, Show, Store
 

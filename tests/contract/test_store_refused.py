@@ -25,7 +25,7 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreUnavailable
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 from aforo.store import Store
 
 

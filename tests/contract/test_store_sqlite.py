@@ -32,7 +32,7 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
-from aforo.model import Feed
+from aforo.models import Feed
 from aforo.store import Correction, Store, rights, schema, sqlite, tables
 
 

@@ -26,7 +26,7 @@ from tests.contract.stores import (
 
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
-from aforo.model import Batch, Feed, Stored, Verdict
+from aforo.models import Batch, Feed, Stored, Verdict
 from aforo.store import Store, Writer, sqlite
 
 

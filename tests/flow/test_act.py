@@ -19,7 +19,7 @@ from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, evening, hours
 
 from aforo.errors import BadCommand
-from aforo.model import Matcher
+from aforo.models import Matcher
 from aforo.report import Act, acts
 from aforo.report.page import html
 from aforo.rules import Rules, zones_from

@@ -22,7 +22,7 @@ from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 from aforo.board import Phase
 from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
-from aforo.model import ScheduledEvent, Window
+from aforo.models import ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 
 UUID = "11111111-2222-4333-8444-{:012d}"

@@ -19,7 +19,7 @@ from aforo.acc.problems import NoConnection
 from aforo.acc.spans import Span
 from aforo.acc.wire import instant_text
 from aforo.errors import AccUnreachable
-from aforo.model import AccEvent, Window
+from aforo.models import AccEvent, Window
 
 NOW = datetime(2026, 1, 27, 19, 0, 0, 999_999, tzinfo=UTC)
 EVENT = AccEvent("server", "", NOW.replace(microsecond=48_000), "camera", "PUERTA 12", "", "ENTER")

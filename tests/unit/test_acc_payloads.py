@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aforo.acc.payloads import Answer, decode_cameras, decode_events, decode_servers, decode_session
 from aforo.acc.problems import Refusal
 from aforo.errors import AccUnreachable
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 
 GOOD: dict[str, Any] = {
     "type": "DEVICE_ANALYTICS_STOP",

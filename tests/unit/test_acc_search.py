@@ -17,7 +17,7 @@ from aforo.acc.payloads import Answer, decode_events
 from aforo.acc.search import Search
 from aforo.acc.wire import Query
 from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.model import AccEvent, Window
+from aforo.models import AccEvent, Window
 
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)
 LIMIT = 20

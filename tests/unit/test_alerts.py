@@ -7,7 +7,7 @@ from aforo.board import Board, Phase, Signs
 from aforo.conditions import conditions
 from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
-from aforo.model import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
+from aforo.models import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
 from aforo.series import Counted, Doors
 from aforo.settings import AlertsSettings
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aforo.board import Board, Signs
 from aforo.coverage import Coverage
-from aforo.model import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
+from aforo.models import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
 from aforo.occupancy import Stretch, whole
 from aforo.rules import Rules, zones_from
 from aforo.series import minute_of, step_of

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from aforo.census import Census, Heard
-from aforo.model import AccEvent, Batch, Refusal, Verdict
+from aforo.models import AccEvent, Batch, Refusal, Verdict
 
 START = datetime(2026, 1, 27, 21, tzinfo=UTC)
 DOOR, CAR = "PUERTA 1", "INGRESO PARQUEADERO SUR"

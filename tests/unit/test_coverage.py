@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aforo.coverage import Coverage
 from aforo.errors import AccEndless, AccUnknownCamera, AccUnreachable
-from aforo.model import Feed, Window
+from aforo.models import Feed, Window
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
 END = START + timedelta(hours=7)

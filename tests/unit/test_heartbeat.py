@@ -11,7 +11,7 @@ from tests.fake_clock import FakeClock
 from aforo.board import Board, Phase, Signs
 from aforo.coverage import Coverage
 from aforo.heartbeat import Heartbeat, beating
-from aforo.model import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
+from aforo.models import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
 from aforo.store import Show
 
 READY = asyncio.Event()

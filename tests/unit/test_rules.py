@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from aforo.model import AccEvent, Matcher, Movement, Page, Refusal, ScheduledEvent, Window
+from aforo.models import AccEvent, Matcher, Movement, Page, Refusal, ScheduledEvent, Window
 from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import BadSchedule
-from aforo.model import Window
+from aforo.models import Window
 from aforo.schedule import Schedule, ScheduleFile
 
 BOGOTA = ZoneInfo("America/Bogota")

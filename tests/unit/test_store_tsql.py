@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, MetaData, Table, Unicode, create_engine, make_url, select
 from sqlalchemy.dialects import mssql
 
-from aforo.model import Zone
+from aforo.models import Zone
 from aforo.store import schema_sql, tables, tsql
 from aforo.store.connect import PATIENT_TIMEOUT, STATEMENT_TIMEOUT
 from aforo.store.found import document_table

@@ -18,7 +18,7 @@ from aforo.acc.together import Together
 from aforo.acc.wire import Query, Reply, Wire
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable
-from aforo.model import Page, Window
+from aforo.models import Page, Window
 from aforo.settings import AccSettings
 
 _log = logging.getLogger("aforo.acc")

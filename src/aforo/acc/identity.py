@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aforo.acc.payloads import Answer
 from aforo.acc.wire import instant_text
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 
 
 def page_print(answer: Answer) -> int:

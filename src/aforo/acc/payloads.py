@@ -12,7 +12,7 @@ import msgspec
 
 from aforo.acc.problems import UNREADABLE, garbled, refusal
 from aforo.errors import AccUnreachable
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 
 STOP = "DEVICE_ANALYTICS_STOP"
 

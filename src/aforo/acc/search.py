@@ -22,7 +22,7 @@ from aforo.acc.payloads import STOP, Answer
 from aforo.acc.spans import Span
 from aforo.acc.wire import Query, instant_text
 from aforo.errors import AccBadRequest, AccDenied, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.model import MILLISECOND, AccEvent, Page, Window, from_ms
+from aforo.models import MILLISECOND, AccEvent, Page, Window, from_ms
 
 _log = logging.getLogger("aforo.acc")
 

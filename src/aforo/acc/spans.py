@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from aforo.model import EPOCH, MILLISECOND, Window, from_ms
+from aforo.models import EPOCH, MILLISECOND, Window, from_ms
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from datetime import datetime
 
 from aforo.errors import AccBadRequest, AccDenied, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.model import Page, Window
+from aforo.models import Page, Window
 
 _log = logging.getLogger("aforo.acc")
 _MOST = 40  # cameras in a query

@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from aforo.check.database import database_lines
-from aforo.check.ground import (
-    broken_settings,
-    camera_file_lines,
-    log_lines,
-    schedule_lines,
-    settings_lines,
-    web_lines,
-)
+from aforo.check.ground import broken_settings, camera_file_lines, log_lines, schedule_lines, settings_lines, web_lines
 from aforo.check.lines import Line, Printer, State, as_json, count
 from aforo.check.names import name_lines
 from aforo.check.site import Visit
 from aforo.clock import Clock, SystemClock
 from aforo.errors import AforoError
-from aforo.model import Matcher
+from aforo.models import Matcher
 from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 

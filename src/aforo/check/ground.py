@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from aforo.cameras import load_cameras
 from aforo.check.lines import Line, failed, failure, many, ok, warning
 from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
-from aforo.model import ScheduledEvent
+from aforo.models import ScheduledEvent
 from aforo.schedule import Schedule
 from aforo.settings import Settings, WebSettings
 from aforo.settings.table import Row, rows

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.check.lines import Line, many, ok, warning
-from aforo.model import Matcher, Refusal, Zone
+from aforo.models import Matcher, Refusal, Zone
 from aforo.rules import Rules
 
 _MEND = "Corrija la regla en aforo.toml o el nombre en ACC."

@@ -12,7 +12,7 @@ from aforo.acc.link import spanish
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
-from aforo.model import Window
+from aforo.models import Window
 from aforo.settings import AccSettings
 
 _ENOUGH = 2_000  # events of a camera in one slice after which no older ones are read

@@ -11,7 +11,7 @@ from aforo.cameras import load_cameras, write_cameras
 from aforo.check.site import homes, names_sent
 from aforo.clock import Clock, SystemClock
 from aforo.errors import BadCameras
-from aforo.model import Matcher
+from aforo.models import Matcher
 from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aforo import __version__
 from aforo.board import undone_by
-from aforo.model import Matcher, Window, Zone, from_ms
+from aforo.models import Matcher, Window, Zone, from_ms
 from aforo.occupancy import Stretch, whole
 from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
 from aforo.rules import Rules, zones_from

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
 
-from aforo.model import ScheduledEvent, Verdict, Window, from_ms, to_ms
+from aforo.models import ScheduledEvent, Verdict, Window, from_ms, to_ms
 from aforo.store import tables
 from aforo.store.books import Books
 from aforo.store.directory import Directory

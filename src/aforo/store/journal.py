@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from aforo.model import from_ms, to_ms
+from aforo.models import from_ms, to_ms
 from aforo.store import tables
 from aforo.store.link import Link
 

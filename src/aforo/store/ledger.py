@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from aforo.model import DAY_MS, EPOCH, AccEvent, Verdict, from_ms
+from aforo.models import DAY_MS, EPOCH, AccEvent, Verdict, from_ms
 from aforo.occupancy import seq
 from aforo.store import tables
 from aforo.store.books import Book

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Update, func, inspect, select,
 from sqlalchemy.types import NullType
 
 from aforo.errors import StoreRejectedRow
-from aforo.model import Zone
+from aforo.models import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store.border import legacy_border
 from aforo.store.dialects import DRAINED

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
-from aforo.model import MINUTE_MS, from_ms
+from aforo.models import MINUTE_MS, from_ms
 
 STRETCH_MS = 5 * MINUTE_MS  # how much of a show is gone through at once: memory stays flat
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))

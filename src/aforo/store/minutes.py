@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from aforo.model import MINUTE_MS
+from aforo.models import MINUTE_MS
 from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.books import Book

@@ -8,7 +8,7 @@ import logging
 
 from sqlalchemy import Connection
 
-from aforo.model import ScheduledEvent, to_ms
+from aforo.models import ScheduledEvent, to_ms
 from aforo.store.ledger import Ledger
 from aforo.store.legacy import NOBODY, Legacy, NameRefused
 from aforo.store.zones import ZoneRows

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection, func, select
 
 from aforo.errors import StoreRejectedRow
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 from aforo.store import tables
 from aforo.store.apart import Refused, write_apart
 from aforo.store.books import Book

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
-from aforo.model import MINUTE_MS, AccEvent, from_ms
+from aforo.models import MINUTE_MS, AccEvent, from_ms
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.directory import Directory

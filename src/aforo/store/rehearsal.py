@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, inspect
 
 from aforo.errors import StoreRejectedRow
-from aforo.model import Zone, from_ms
+from aforo.models import Zone, from_ms
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store import rights, schema
 from aforo.store.journal import Journal

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateTable
 
 from aforo.errors import BadCommand
-from aforo.model import Zone
+from aforo.models import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.store import rights, schema
 from aforo.store.found import document_table

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from aforo.model import Feed, Occupancy, ScheduledEvent, Verdict, Window, from_ms, to_ms
+from aforo.models import Feed, Occupancy, ScheduledEvent, Verdict, Window, from_ms, to_ms
 from aforo.store import tables
 from aforo.store.books import Book, Books
 from aforo.store.ledger import Judge, Ledger

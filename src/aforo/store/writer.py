@@ -12,7 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
-from aforo.model import AccEvent, Batch, ScheduledEvent, Stored, Verdict
+from aforo.models import AccEvent, Batch, ScheduledEvent, Stored, Verdict
 from aforo.store import tables
 from aforo.store.complaints import Complaints
 from aforo.store.owed import RefusedEvents

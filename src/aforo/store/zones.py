@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from aforo.model import Zone
+from aforo.models import Zone
 from aforo.store.books import Book
 from aforo.store.legacy import Legacy, ZoneRefused
 

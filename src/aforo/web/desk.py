@@ -10,7 +10,7 @@ from typing import TypeVar
 from aforo.board import UNDO, Board
 from aforo.clock import Clock
 from aforo.errors import StoreError
-from aforo.model import AccEvent, Occupancy
+from aforo.models import AccEvent, Occupancy
 from aforo.occupancy import Stretch
 from aforo.store import Correction, Cursor, Show, Store, Writer
 from aforo.web.schemas import CorrectionOrder

@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 
-from aforo.model import AccEvent
+from aforo.models import AccEvent
 from aforo.store import Cursor
 from aforo.web import schemas
 from aforo.web.gate import Refused
