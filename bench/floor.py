@@ -7,10 +7,10 @@ import asyncio
 import os
 
 from aforo.acc import Acc
-from aforo.cameras import CamerasFile
 from aforo.clock import SystemClock
+from aforo.inputs.camera_list import CamerasFile
+from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Window
-from aforo.schedule import ScheduleFile
 from aforo.settings import Settings, load
 
 

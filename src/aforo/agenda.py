@@ -3,8 +3,8 @@
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from aforo.inputs.schedule import UNCLOSED_FOR, ScheduleFile
 from aforo.models import ScheduledEvent
-from aforo.schedule import UNCLOSED_FOR, ScheduleFile
 
 
 class Agenda:

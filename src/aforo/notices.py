@@ -18,7 +18,7 @@ from aforo.board import Board
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.conditions import RUNNING, conditions
 from aforo.errors import StoreError
-from aforo.schedule import UNCLOSED_FOR
+from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.settings import AlertsSettings
 from aforo.store import Note, Store, Writer
 from aforo.webhook import Webhook

@@ -16,10 +16,10 @@ from aforo.acc import Acc, fingerprint
 from aforo.check.site import homes, names_sent
 from aforo.clock import SystemClock
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
-from aforo.files import write_whole
+from aforo.inputs.schedule import check_event
+from aforo.inputs.watched_file import write_whole
 from aforo.models import Matcher
 from aforo.rules import Rules, zones_from
-from aforo.schedule import check_event
 from aforo.settings import Given, MonitorSettings, Settings
 from aforo.settings.loading import validated
 

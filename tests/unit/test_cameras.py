@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.cameras import CamerasFile, load_cameras, write_cameras
 from aforo.errors import BadCameras
+from aforo.inputs.camera_list import CamerasFile, load_cameras, write_cameras
 
 
 @pytest.fixture

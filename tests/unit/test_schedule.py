@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import BadSchedule
+from aforo.inputs.schedule import Schedule, ScheduleFile
 from aforo.models import Window
-from aforo.schedule import Schedule, ScheduleFile
 
 BOGOTA = ZoneInfo("America/Bogota")
 

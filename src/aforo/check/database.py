@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from aforo.cameras import load_cameras
 from aforo.check.ground import space_line, try_to_write
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
 from aforo.errors import (
@@ -19,8 +18,9 @@ from aforo.errors import (
     StoreUnavailable,
     os_reason,
 )
+from aforo.inputs.camera_list import load_cameras
+from aforo.inputs.schedule import Schedule
 from aforo.rules import zones_from
-from aforo.schedule import Schedule
 from aforo.settings import Settings
 from aforo.store import Rehearsal, Store
 

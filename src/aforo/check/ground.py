@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from aforo.cameras import load_cameras
 from aforo.check.lines import Line, failed, failure, many, ok, warning
 from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
+from aforo.inputs.camera_list import load_cameras
+from aforo.inputs.schedule import Schedule
 from aforo.models import ScheduledEvent
-from aforo.schedule import Schedule
 from aforo.settings import Settings, WebSettings
 from aforo.settings.table import Row, rows
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from aforo.acc import Acc, Camera, Server
-from aforo.cameras import load_cameras, write_cameras
 from aforo.check.site import homes, names_sent
 from aforo.clock import Clock, SystemClock
 from aforo.errors import BadCameras
+from aforo.inputs.camera_list import load_cameras, write_cameras
 from aforo.models import Matcher
 from aforo.rules import Rules, zones_from
 from aforo.settings import Settings

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from aforo.errors import BadSetting, os_reason
-from aforo.files import write_whole
+from aforo.inputs.watched_file import write_whole
 from aforo.report.act import Act
 
 _LONGEST_NAME = 80  # characters of a file's name that come from the event's

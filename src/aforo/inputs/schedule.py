@@ -15,7 +15,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from aforo.errors import BadSchedule
-from aforo.files import WatchedFile, line_of, read_json
+from aforo.inputs.watched_file import WatchedFile, line_of, read_json
 from aforo.models import ScheduledEvent, Window
 
 UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aforo.errors import BadCameras, os_reason
-from aforo.files import WatchedFile, read_json, write_whole
+from aforo.inputs.watched_file import WatchedFile, read_json, write_whole
 
 _log = logging.getLogger(__name__)
 
