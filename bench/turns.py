@@ -16,12 +16,12 @@ from typing import NamedTuple
 from aforo.acc import Acc
 from aforo.board import Board
 from aforo.clock import SystemClock
+from aforo.counting.rules import Rules, zones_from
 from aforo.coverage import Coverage
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Matcher
 from aforo.rooms import Rooms
-from aforo.rules import Rules, zones_from
 from aforo.settings import Settings, load
 from aforo.store import Store, Writer
 from aforo.turn import Errand

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from aforo import web
 from aforo.board import Board, Past, Signs
 from aforo.clock import SystemClock
+from aforo.counting.rules import Rules, zones_from
 from aforo.coverage import Coverage
 from aforo.models import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, Stored, Window
 from aforo.notices import watching
-from aforo.rules import Rules, zones_from
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
 from aforo.settings.models import STADIUM_ZONES
 from aforo.simulator import Crowd, Plan

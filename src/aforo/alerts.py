@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import uuid4
 
-from aforo.series import Door, Doors, Passed
+from aforo.counting.zone_series import Door, Doors, Passed
 
 _SURELY_SOME = 8.0  # passages expected by the others' count, and none came: by chance once in three thousand times
 _COUNTED_ALL_EVENING = 30  # passages after which a door is known to count

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from aforo.alerts import Alert, Levels
+from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
 from aforo.coverage import Coverage
 from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
-from aforo.occupancy import Stretch, whole
 from aforo.pending import Pending
-from aforo.series import Counted, Doors, ZoneSeries, tallied
 from aforo.store import Correction, DoorMinute, Show
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only

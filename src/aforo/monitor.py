@@ -13,6 +13,7 @@ from aforo.acc import Acc
 from aforo.agenda import Agenda
 from aforo.board import Board, Phase, Signs
 from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AccUnreachable, BadCommand
 from aforo.evening import Evening
 from aforo.inputs.camera_list import CamerasFile
@@ -21,7 +22,6 @@ from aforo.models import Matcher, ScheduledEvent
 from aforo.morning import Morning
 from aforo.outlook import looking
 from aforo.rooms import Rooms
-from aforo.rules import Rules, zones_from
 from aforo.service.notify import Notifier, notifying
 from aforo.settings import Settings
 from aforo.stopping import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped

@@ -9,9 +9,9 @@ from aforo import web
 from aforo.board import Board
 from aforo.chronicle import chronicling
 from aforo.clock import Clock
+from aforo.counting.rules import zones_from
 from aforo.heartbeat import beating
 from aforo.notices import watching
-from aforo.rules import zones_from
 from aforo.settings import Settings
 from aforo.store import Store, Writer
 

@@ -8,9 +8,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from aforo.counting.occupancy import Stretch
+from aforo.counting.zone_series import Counted, Step, counted, minute_of, step_of
 from aforo.models import AccEvent, Batch, Verdict
-from aforo.occupancy import Stretch
-from aforo.series import Counted, Step, counted, minute_of, step_of
 
 Identity = tuple[str, str, datetime]
 

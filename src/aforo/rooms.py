@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from aforo.acc import Acc
 from aforo.board import Board, Past
 from aforo.clock import Clock
+from aforo.counting.rules import Rules
 from aforo.errors import AccError
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Feed, ScheduledEvent, Stored
-from aforo.rules import Rules
 from aforo.settings import MonitorSettings
 from aforo.store import Show, Store, Writer
 from aforo.tally import Tally

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from aforo.acc import Acc
 from aforo.census import Census
 from aforo.clock import Clock, wait_until_set
+from aforo.counting.rules import Rules
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
 from aforo.models import Batch, Feed, Page, ScheduledEvent
-from aforo.rules import Rules
 from aforo.together import Together
 
 _log = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from aforo.acc import Acc, fingerprint
 from aforo.check.site import homes, names_sent
 from aforo.clock import SystemClock
+from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
 from aforo.inputs.schedule import check_event
 from aforo.inputs.watched_file import write_whole
 from aforo.models import Matcher
-from aforo.rules import Rules, zones_from
 from aforo.settings import Given, MonitorSettings, Settings
 from aforo.settings.loading import validated
 

@@ -15,6 +15,7 @@ from sqlalchemy import event as listening
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from aforo.counting.rules import Rules
 from aforo.models import (
     AccEvent,
     Batch,
@@ -28,7 +29,6 @@ from aforo.models import (
     Window,
     Zone,
 )
-from aforo.rules import Rules
 from aforo.store import Show, Store
 from aforo.store.connect import way
 

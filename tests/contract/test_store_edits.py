@@ -30,8 +30,8 @@ from tests.contract.stores import (
     statements,
 )
 
+from aforo.counting.occupancy import Stretch
 from aforo.models import AccEvent, Feed, ScheduledEvent
-from aforo.occupancy import Stretch
 from aforo.store import Correction, Show, Store
 
 _FEED = Feed("S1", "CAM1")

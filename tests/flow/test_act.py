@@ -18,11 +18,11 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, evening, hours
 
+from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCommand
 from aforo.models import Matcher
 from aforo.report import Act, acts
 from aforo.report.page import html
-from aforo.rules import Rules, zones_from
 from aforo.settings import DatabaseSettings, Settings
 from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
 from aforo.store import Correction, Store

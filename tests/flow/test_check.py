@@ -21,8 +21,8 @@ from aforo.check import Line, State, checkup
 from aforo.check.ground import space_line
 from aforo.check.lines import as_json, count
 from aforo.cli.cameras import _lines, _rows
+from aforo.counting.rules import zones_from
 from aforo.errors import BadSetting
-from aforo.rules import zones_from
 from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
 from aforo.simulator import Crowd, Plan, Simulator
 from aforo.store import Store

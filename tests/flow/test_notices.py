@@ -19,8 +19,8 @@ from tests.stage import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
 from aforo.alerts import Alert, Kind, Notice
 from aforo.board import Board
+from aforo.counting.rules import zones_from
 from aforo.notices import Watchman
-from aforo.rules import zones_from
 from aforo.settings import AlertsSettings
 from aforo.store import Store, Writer
 from aforo.webhook import Webhook

@@ -5,10 +5,10 @@ import pytest
 from aforo.alerts import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
 from aforo.board import Board, Phase, Signs
 from aforo.conditions import conditions
+from aforo.counting.zone_series import Counted, Doors
 from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
 from aforo.models import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
-from aforo.series import Counted, Doors
 from aforo.settings import AlertsSettings
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.board import Board, Signs
+from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.rules import Rules, zones_from
+from aforo.counting.zone_series import minute_of, step_of
 from aforo.coverage import Coverage
 from aforo.models import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
-from aforo.occupancy import Stretch, whole
-from aforo.rules import Rules, zones_from
-from aforo.series import minute_of, step_of
 from aforo.settings import ZoneSettings
 from aforo.store import Show
 

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.occupancy import Stretch, whole
+from aforo.counting.occupancy import Stretch, whole
 
 deltas = st.lists(st.sampled_from([1, -1]), max_size=60)
 

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from aforo.counting.rules import Rules, zones_from
 from aforo.models import AccEvent, Matcher, Movement, Page, Refusal, ScheduledEvent, Window
-from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)

@@ -14,9 +14,9 @@ from aforo.check.lines import Line, Printer, State, as_json, count
 from aforo.check.names import name_lines
 from aforo.check.site import Visit
 from aforo.clock import Clock, SystemClock
+from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AforoError
 from aforo.models import Matcher
-from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 
 __all__ = ["Line", "State", "checkup", "main"]

@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 
 from aforo.check.ground import space_line, try_to_write
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
+from aforo.counting.rules import zones_from
 from aforo.errors import (
     AforoError,
     BadInput,
@@ -20,7 +21,6 @@ from aforo.errors import (
 )
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
-from aforo.rules import zones_from
 from aforo.settings import Settings
 from aforo.store import Rehearsal, Store
 

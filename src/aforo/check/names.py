@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.check.lines import Line, many, ok, warning
+from aforo.counting.rules import Rules
 from aforo.models import Matcher, Refusal, Zone
-from aforo.rules import Rules
 
 _MEND = "Corrija la regla en aforo.toml o el nombre en ACC."
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from aforo.acc import Acc, Camera, Server
 from aforo.check.site import homes, names_sent
 from aforo.clock import Clock, SystemClock
+from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCameras
 from aforo.inputs.camera_list import load_cameras, write_cameras
 from aforo.models import Matcher
-from aforo.rules import Rules, zones_from
 from aforo.settings import Settings
 
 _DAYS = 3  # how far back a camera's events are looked at

@@ -5,12 +5,12 @@ from datetime import date
 from pathlib import Path
 
 from aforo.clock import SystemClock
+from aforo.counting.rules import zones_from
 from aforo.errors import BadCommand
 from aforo.report.act import Act
 from aforo.report.files import file_name, write
 from aforo.report.gather import gather
 from aforo.report.making import make
-from aforo.rules import zones_from
 from aforo.settings import Settings
 from aforo.store import Show, Store
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from aforo import __version__
 from aforo.board import undone_by
+from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.rules import Rules, zones_from
+from aforo.counting.zone_series import Passed, passed
 from aforo.models import Matcher, Window, Zone, from_ms
-from aforo.occupancy import Stretch, whole
 from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
-from aforo.rules import Rules, zones_from
-from aforo.series import Passed, passed
 from aforo.settings import Settings
 from aforo.store import Correction, Note, Show, Store
 from aforo.store.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED

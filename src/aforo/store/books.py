@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, null, select
 
+from aforo.counting.occupancy import Stretch
 from aforo.errors import StoreUnavailable
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
-from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.curve import CORRECTION, Curve, Minute, Step
 from aforo.store.link import Link

@@ -6,7 +6,7 @@ from itertools import accumulate, groupby
 from operator import sub
 from typing import NamedTuple
 
-from aforo.occupancy import Stretch
+from aforo.counting.occupancy import Stretch
 
 CORRECTION = 2**63 - 1  # the seq of a correction: it comes after all passages of its millisecond
 

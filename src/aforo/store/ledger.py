@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from aforo.counting.occupancy import seq
 from aforo.models import DAY_MS, EPOCH, AccEvent, Verdict, from_ms
-from aforo.occupancy import seq
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Step

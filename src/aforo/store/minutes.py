@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from aforo.counting.occupancy import Stretch
 from aforo.models import MINUTE_MS
-from aforo.occupancy import Stretch
 from aforo.store import tables
 from aforo.store.books import Book
 from aforo.store.curve import Minute, Step

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection
 
+from aforo.counting.occupancy import Stretch
 from aforo.errors import BadSetting, StoreNotReady
 from aforo.models import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone, from_ms, to_ms
-from aforo.occupancy import Stretch
 from aforo.store import reading, rights, schema, tables
 from aforo.store.account import Account
 from aforo.store.books import Book, Books

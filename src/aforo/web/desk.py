@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from aforo.board import UNDO, Board
 from aforo.clock import Clock
+from aforo.counting.occupancy import Stretch
 from aforo.errors import StoreError
 from aforo.models import AccEvent, Occupancy
-from aforo.occupancy import Stretch
 from aforo.store import Correction, Cursor, Show, Store, Writer
 from aforo.web.schemas import CorrectionOrder
 

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from aforo.board import Board, Phase, undone_by
+from aforo.counting.zone_series import Door, Doors, Passed
 from aforo.models import MINUTE_MS, Feed, ScheduledEvent, to_ms
-from aforo.series import Door, Doors, Passed
 from aforo.standing import FeedState
 from aforo.web import schemas
 

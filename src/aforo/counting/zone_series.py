@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from aforo.counting.occupancy import Stretch, seq
 from aforo.models import MINUTE_MS, AccEvent, Movement, Verdict, to_ms
-from aforo.occupancy import Stretch, seq
 
 _MOST_DOORS = 400  # names come from outside: the rest of them share one line
 OTHER_DOORS = "OTRAS"
