@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from aforo.clock import Clock, SystemClock
-from aforo.logs import logging_to
+from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
 from aforo.monitor import Monitor
 from aforo.settings import (

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import LogUnwritable
-from aforo.logs import Mask, logging_to
-from aforo.logs.handlers import FileHandler, Queueing
+from aforo.logging_setup import Mask, logging_to
+from aforo.logging_setup.handlers import FileHandler, Queueing
 from aforo.settings import LogSettings
 
 BOGOTA = ZoneInfo("America/Bogota")

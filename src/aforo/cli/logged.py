@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from aforo.errors import AforoError
-from aforo.logs import logging_to
+from aforo.logging_setup import logging_to
 from aforo.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from logging.handlers import QueueListener
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
-from aforo.logs.formats import JsonFormatter, Mask, TextFormatter
-from aforo.logs.handlers import ConsoleHandler, FileHandler, Queueing, Settings
+from aforo.logging_setup.formatters import JsonFormatter, Mask, TextFormatter
+from aforo.logging_setup.handlers import ConsoleHandler, FileHandler, Queueing, Settings
 
 __all__ = ["Mask", "logging_to"]
 
