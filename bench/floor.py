@@ -6,7 +6,7 @@
 import asyncio
 import os
 
-from aforo.acc import Acc
+from aforo.avigilon import Acc
 from aforo.clock import SystemClock
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile

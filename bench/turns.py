@@ -13,7 +13,7 @@ import time
 from datetime import timedelta
 from typing import NamedTuple
 
-from aforo.acc import Acc
+from aforo.avigilon import Acc
 from aforo.board import Board
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from

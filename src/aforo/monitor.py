@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 
-from aforo.acc import Acc
 from aforo.agenda import Agenda
+from aforo.avigilon import Acc
 from aforo.board import Board, Phase, Signs
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules, zones_from

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from aforo.acc import Acc
+from aforo.avigilon import Acc
 from aforo.board import Board, Past
 from aforo.clock import Clock
 from aforo.counting.rules import Rules

@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from aforo.acc import Acc
+from aforo.avigilon import Acc
+from aforo.avigilon.query_batching import Together
 from aforo.census import Census
 from aforo.clock import Clock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
 from aforo.models import Batch, Feed, Page, ScheduledEvent
-from aforo.together import Together
 
 _log = logging.getLogger(__name__)
 

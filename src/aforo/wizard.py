@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aforo.acc import Acc, fingerprint
+from aforo.avigilon import Acc, fingerprint
 from aforo.check.site import homes, names_sent
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from

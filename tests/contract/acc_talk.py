@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from tests.contract.acc_sites import SESSION, Recorded, Reply
 
-from aforo.acc import Acc, RetryPolicy
+from aforo.avigilon import Acc, RetryPolicy
 from aforo.clock import SystemClock
 from aforo.models import AccEvent, Page
 

@@ -12,7 +12,7 @@ from tests.contract.acc_sites import API, SESSION, Recorded, Reply, Simulated, r
 from tests.contract.acc_talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.acc import NO_RETRY, Acc
+from aforo.avigilon import NO_RETRY, Acc
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
 from aforo.simulator import Behaviour, DeviceIds, Faults, Order, Tokens

@@ -8,7 +8,7 @@ from tests.contract.acc_sites import SESSION, Recorded, Reply
 from tests.contract.acc_talk import HTML, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.acc import NO_RETRY, Acc
+from aforo.avigilon import NO_RETRY, Acc
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccDenied, AccRejectedLogin, AccUnreachable
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from tests.contract.acc_sites import Recorded, Simulated, Site
 
-from aforo.acc import Acc, RetryPolicy, fingerprint
+from aforo.avigilon import Acc, RetryPolicy, fingerprint
 from aforo.clock import SystemClock
 from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
 from aforo.models import AccEvent, Window

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fake_clock import FakeClock
 
-from aforo.acc import NO_RETRY, RetryPolicy
-from aforo.acc.auth import authorization_token
-from aforo.acc.identity import content_hash, numbered
-from aforo.acc.link import Link, spanish
-from aforo.acc.problems import NoConnection
-from aforo.acc.spans import Span
-from aforo.acc.wire import instant_text
+from aforo.avigilon import NO_RETRY, RetryPolicy
+from aforo.avigilon.auth import authorization_token
+from aforo.avigilon.connectivity import Link, spanish
+from aforo.avigilon.errors import NoConnection
+from aforo.avigilon.identity import content_hash, numbered
+from aforo.avigilon.spans import Span
+from aforo.avigilon.transport import instant_text
 from aforo.errors import AccUnreachable
 from aforo.models import AccEvent, Window
 

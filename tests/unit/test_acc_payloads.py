@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.acc.payloads import Answer, decode_cameras, decode_events, decode_servers, decode_session
-from aforo.acc.problems import Refusal
+from aforo.avigilon.errors import Refusal
+from aforo.avigilon.payloads import Answer, decode_cameras, decode_events, decode_servers, decode_session
 from aforo.errors import AccUnreachable
 from aforo.models import AccEvent
 

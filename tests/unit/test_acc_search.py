@@ -13,9 +13,9 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from aforo.acc.payloads import Answer, decode_events
-from aforo.acc.search import Search
-from aforo.acc.wire import Query
+from aforo.avigilon.pagination import Search
+from aforo.avigilon.payloads import Answer, decode_events
+from aforo.avigilon.transport import Query
 from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.models import AccEvent, Window
 

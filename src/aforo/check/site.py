@@ -7,8 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aforo.acc import Acc, Camera, Server, fingerprint
-from aforo.acc.link import spanish
+from aforo.avigilon import Acc, Camera, Server, fingerprint
+from aforo.avigilon.connectivity import spanish
 from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from aforo.acc import Acc, Camera, Server
+from aforo.avigilon import Acc, Camera, Server
 from aforo.check.site import homes, names_sent
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules, zones_from

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import Fingerprint
 
-from aforo.acc.problems import no_connection, timed_out
+from aforo.avigilon.errors import no_connection, timed_out
 from aforo.clock import Clock, SystemClock
 from aforo.errors import AccUnreachable, AccUntrusted
 from aforo.settings import AccSettings
 
-_log = logging.getLogger("aforo.acc")
+_log = logging.getLogger("aforo.avigilon")
 _LOOK_SECONDS = 10.0  # enough for a handshake, and for a person who waits for «aforo check»
 _NOT_COUNTED = "No se le envió ninguna contraseña y no se puede contar."
 

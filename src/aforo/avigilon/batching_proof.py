@@ -7,7 +7,7 @@ from datetime import datetime
 from aforo.errors import AccBadRequest, AccDenied, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.models import Page, Window
 
-_log = logging.getLogger("aforo.acc")
+_log = logging.getLogger("aforo.avigilon")
 _MOST = 40  # cameras in a query
 _LONGEST_URL = 4000  # characters: proxies and old servers cut longer ones
 _LONGEST_ID = 80  # characters of a camera id, as far as is known

@@ -4,11 +4,11 @@ import asyncio
 from collections import deque
 from datetime import timedelta
 
-from aforo.acc.auth import authorization_token
-from aforo.acc.link import spanish
-from aforo.acc.payloads import decode_session
-from aforo.acc.problems import Refusal, quoted, refusal, told
-from aforo.acc.wire import Wire
+from aforo.avigilon.auth import authorization_token
+from aforo.avigilon.connectivity import spanish
+from aforo.avigilon.errors import Refusal, quoted, refusal, told
+from aforo.avigilon.payloads import decode_session
+from aforo.avigilon.transport import Wire
 from aforo.clock import Clock
 from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
 from aforo.settings import AccSettings

@@ -4,8 +4,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 
-from aforo.acc.payloads import Answer
-from aforo.acc.wire import instant_text
+from aforo.avigilon.payloads import Answer
+from aforo.avigilon.transport import instant_text
 from aforo.models import AccEvent
 
 

@@ -12,8 +12,8 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from aforo.acc.problems import no_connection, redirected, timed_out, unreachable
-from aforo.acc.trust import another_certificate, tls, untrusted
+from aforo.avigilon.errors import no_connection, redirected, timed_out, unreachable
+from aforo.avigilon.tls import another_certificate, tls, untrusted
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable
 from aforo.settings import AccSettings

@@ -8,11 +8,11 @@ import logging
 from collections import Counter
 from datetime import datetime
 
-from aforo.acc.problems import NoConnection
+from aforo.avigilon.errors import NoConnection
 from aforo.clock import Clock
 from aforo.errors import AccError
 
-_log = logging.getLogger("aforo.acc")
+_log = logging.getLogger("aforo.avigilon")
 _STUBBORN = 3  # a question fails so often alone, and nobody is answered in between: perhaps the server is lost
 
 

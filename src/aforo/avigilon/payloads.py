@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from aforo.acc.problems import UNREADABLE, garbled, refusal
+from aforo.avigilon.errors import UNREADABLE, garbled, refusal
 from aforo.errors import AccUnreachable
 from aforo.models import AccEvent
 

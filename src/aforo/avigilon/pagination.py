@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from aforo.acc.habits import DEAD_TOKENS, Habits
-from aforo.acc.identity import numbered, page_print
-from aforo.acc.payloads import STOP, Answer
-from aforo.acc.spans import Span
-from aforo.acc.wire import Query, instant_text
+from aforo.avigilon.identity import numbered, page_print
+from aforo.avigilon.payloads import STOP, Answer
+from aforo.avigilon.server_quirks import DEAD_TOKENS, Habits
+from aforo.avigilon.spans import Span
+from aforo.avigilon.transport import Query, instant_text
 from aforo.errors import AccBadRequest, AccDenied, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.models import MILLISECOND, AccEvent, Page, Window, from_ms
 
-_log = logging.getLogger("aforo.acc")
+_log = logging.getLogger("aforo.avigilon")
 
 LIMIT = 1000  # events in a page: the API's default and most
 _LEAST_CAP = 50  # events: no server is taken to cut its pages below that

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from aforo.acc.link import Link
-from aforo.acc.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
-from aforo.acc.problems import NotTakenUp, Refusal, TimedOut, refusal, told
-from aforo.acc.retry import RetryPolicy
-from aforo.acc.rights import Rights
-from aforo.acc.search import Search
-from aforo.acc.session import Session
-from aforo.acc.together import Together
-from aforo.acc.wire import Query, Reply, Wire
+from aforo.avigilon.batching_proof import Together
+from aforo.avigilon.connectivity import Link
+from aforo.avigilon.errors import NotTakenUp, Refusal, TimedOut, refusal, told
+from aforo.avigilon.pagination import Search
+from aforo.avigilon.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
+from aforo.avigilon.retry import RetryPolicy
+from aforo.avigilon.rights import Rights
+from aforo.avigilon.session import Session
+from aforo.avigilon.transport import Query, Reply, Wire
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable
 from aforo.models import Page, Window
 from aforo.settings import AccSettings
 
-_log = logging.getLogger("aforo.acc")
+_log = logging.getLogger("aforo.avigilon")
 _T = TypeVar("_T")
 _SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the healthy
 _WITNESSES = 8  # kept, so that one of them is about a subject that does not fail

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from aforo.acc import Acc
+from aforo.avigilon import Acc
 from aforo.coverage import Ask
 from aforo.errors import AccError
 from aforo.models import AccEvent, Page
