@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aforo.counting.rules import zones_from
 from aforo.settings.models import STADIUM_ZONES
-from aforo.store import Store
+from aforo.storage import Store
 from bench.process import Cost, run
 from bench.results import Figure, spread, truthful
 from bench.stage import BOGOTA, Difference, Stage, stage

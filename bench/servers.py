@@ -19,8 +19,8 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
 from aforo.models import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
-from aforo.store import Store
-from aforo.store.connect import way
+from aforo.storage import Store
+from aforo.storage.backends.drivers import way
 from bench.results import Figure, spread, table
 
 START = datetime(2026, 1, 17, 21, tzinfo=UTC)

@@ -23,7 +23,7 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Matcher
 from aforo.rooms import Rooms
 from aforo.settings import Settings, load
-from aforo.store import Store, Writer
+from aforo.storage import Store, Writer
 from aforo.turn import Errand
 
 _BEHIND = timedelta(seconds=60)  # a turn's worth of events

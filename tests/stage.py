@@ -25,7 +25,7 @@ from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSe
 from aforo.settings.models import STADIUM_ZONES
 from aforo.simulator import Crowd, Plan
 from aforo.simulator.recording import instant_of, milliseconds
-from aforo.store import Store, Writer
+from aforo.storage import Store, Writer
 from aforo.web.passwords import hashed
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá

@@ -17,7 +17,7 @@ from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
 from aforo.coverage import Coverage
 from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
 from aforo.pending import Pending
-from aforo.store import Correction, DoorMinute, Show
+from aforo.storage import Correction, DoorMinute, Show
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep

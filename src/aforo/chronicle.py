@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from aforo.board import Board, Phase
 from aforo.clock import Clock, wait_until_set
-from aforo.store import Show, Store, Writer
-from aforo.store.account import ACC_AWAY, CAMERA_AWAY
+from aforo.storage import Show, Store, Writer
+from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

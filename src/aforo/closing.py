@@ -12,7 +12,7 @@ from aforo.coverage import Coverage
 from aforo.models import Feed
 from aforo.rooms import Rooms
 from aforo.standing import FeedState
-from aforo.store import Show
+from aforo.storage import Show
 from aforo.tally import reasons
 from aforo.turn import Errand
 

@@ -13,7 +13,7 @@ from aforo.coverage import Coverage
 from aforo.errors import StoreRejectedRow
 from aforo.models import Occupancy, ScheduledEvent
 from aforo.rooms import Rooms
-from aforo.store import Show
+from aforo.storage import Show
 from aforo.tally import occupancy_line, total
 from aforo.turn import Errand
 

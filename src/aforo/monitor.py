@@ -25,7 +25,7 @@ from aforo.rooms import Rooms
 from aforo.service.notify import Notifier, notifying
 from aforo.settings import Settings
 from aforo.stopping import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
-from aforo.store import Store, Writer
+from aforo.storage import Store, Writer
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from aforo.errors import AforoError, StoreUnavailable
 from aforo.report import gather, make, suffix_of
 from aforo.rooms import Rooms
 from aforo.settings import Settings
-from aforo.store import Show
-from aforo.store.account import RECONCILIATION
+from aforo.storage import Show
+from aforo.storage.account import RECONCILIATION
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from aforo.conditions import RUNNING, conditions
 from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.settings import AlertsSettings
-from aforo.store import Note, Store, Writer
+from aforo.storage import Note, Store, Writer
 from aforo.webhook import Webhook
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from aforo.counting.rules import zones_from
 from aforo.heartbeat import beating
 from aforo.notices import watching
 from aforo.settings import Settings
-from aforo.store import Store, Writer
+from aforo.storage import Store, Writer
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Feed, ScheduledEvent, Stored
 from aforo.settings import MonitorSettings
-from aforo.store import Show, Store, Writer
+from aforo.storage import Show, Store, Writer
 from aforo.tally import Tally
 from aforo.turn import Turns
 

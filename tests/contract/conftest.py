@@ -7,7 +7,7 @@ import pytest
 from tests.contract.acc_sites import Recorded, Simulated, Site
 from tests.contract.stores import Database, names, urls
 
-from aforo.store import Store
+from aforo.storage import Store
 
 
 @pytest.fixture(params=["recorded", "simulated"])

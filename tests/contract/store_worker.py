@@ -16,7 +16,7 @@ from tests.contract.store_crowd import crowd, pages
 from tests.contract.stores import BOGOTA, START, batch, opened, zones
 
 from aforo.errors import StoreUnavailable
-from aforo.store import Store
+from aforo.storage import Store
 
 
 def main(url: str, seed: int) -> None:

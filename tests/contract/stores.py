@@ -29,8 +29,8 @@ from aforo.models import (
     Window,
     Zone,
 )
-from aforo.store import Show, Store
-from aforo.store.connect import way
+from aforo.storage import Show, Store
+from aforo.storage.backends.drivers import way
 
 BOGOTA = ZoneInfo("America/Bogota")
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)  # 16:00 in Bogotá

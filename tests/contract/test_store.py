@@ -41,7 +41,7 @@ from tests.contract.stores import (
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
 from aforo.models import AccEvent, Batch, Feed, Occupancy
-from aforo.store import Correction, Store, books
+from aforo.storage import Correction, Store, record_cache
 
 _T = TypeVar("_T")
 _KILLED = 8  # processes, two at a time
@@ -271,7 +271,7 @@ def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late
 def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
     database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(books, "_MOST_STEPS", 5)
+    monkeypatch.setattr(record_cache, "_MOST_STEPS", 5)
     chance = random.Random(5)
     events = crowd(300)
     show = opened(store)

@@ -32,7 +32,7 @@ from tests.contract.stores import (
 
 from aforo.counting.occupancy import Stretch
 from aforo.models import AccEvent, Feed, ScheduledEvent
-from aforo.store import Correction, Show, Store
+from aforo.storage import Correction, Show, Store
 
 _FEED = Feed("S1", "CAM1")
 _HOUR = 60  # minutes that the edited evening has

@@ -17,7 +17,7 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreUnavailable
-from aforo.store import Store
+from aforo.storage import Store
 
 
 def test_what_a_commit_stored_is_told_though_its_answer_was_lost(database: Database, store: Store) -> None:

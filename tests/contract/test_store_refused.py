@@ -26,7 +26,7 @@ from tests.contract.stores import (
 
 from aforo.errors import StoreUnavailable
 from aforo.models import AccEvent
-from aforo.store import Store
+from aforo.storage import Store
 
 
 def refuse(database: Database, table: str, column: str, which: str, *verbs: str) -> None:

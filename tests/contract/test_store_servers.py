@@ -42,8 +42,9 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
-from aforo.store import Store, connect, schema_sql, sqlserver, tsql
-from aforo.store.link import Link
+from aforo.storage import Store, schema_sql
+from aforo.storage.backends import sqlserver, tsql
+from aforo.storage.backends.connection import Link
 
 _SERVERS = [name for name in names() if name != "sqlite"]
 _T = TypeVar("_T")
@@ -363,7 +364,7 @@ def _without_update_on_all_tables(database: Database, url: str) -> Iterator[None
 def test_only_what_goes_through_a_whole_table_may_take_long(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (connect, sqlserver):
+    for module in (drivers, sqlserver):
         monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 1)
     link = Link(database.url)
     try:

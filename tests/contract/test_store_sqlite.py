@@ -33,7 +33,9 @@ from tests.contract.stores import (
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
 from aforo.models import Feed
-from aforo.store import Correction, Store, rights, schema, sqlite, tables
+from aforo.storage import Correction, Store
+from aforo.storage.backends import sqlite
+from aforo.storage.schema import migrate, rights, tables
 
 
 @pytest.fixture
@@ -117,11 +119,11 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) 
     def ours(item: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
         table = item if isinstance(item, Table) else getattr(item, "table", None)
         return (name if kind == "table" else getattr(table, "name", "")).startswith("aforo_") and (  # type: ignore[union-attr]
-            name != schema.VERSION_TABLE
+            name != migrate.VERSION_TABLE
         )
 
     with database.connect() as connection:
-        options = {"include_object": ours, "compare_type": True, "version_table": schema.VERSION_TABLE}
+        options = {"include_object": ours, "compare_type": True, "version_table": migrate.VERSION_TABLE}
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, tables.metadata) == []
 
@@ -144,16 +146,16 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
     for sql in said:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
-    del used[schema.VERSION_TABLE]
+    del used[migrate.VERSION_TABLE]
     assert used == {name: set(asked) for name, asked in rights.OWN.items()}
     assert rights.OWN.keys() == tables.metadata.tables.keys()
 
 
 def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:
-    folder = Path(schema.__file__).parent / "migrations"
+    folder = Path(migrate.__file__).parent / "migrations"
     scripts = ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
-    assert scripts.get_current_head() == schema.HEAD
-    assert {script.revision for script in scripts.walk_revisions()} == schema.KNOWN
+    assert scripts.get_current_head() == migrate.HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == migrate.KNOWN
 
 
 def test_the_tables_of_a_newer_program_are_left_alone(database: Database) -> None:

@@ -27,7 +27,8 @@ from tests.contract.stores import (
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
 from aforo.models import Batch, Feed, Stored, Verdict
-from aforo.store import Store, Writer, sqlite
+from aforo.storage import Store, Writer
+from aforo.storage.backends import sqlite
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ async def test_waits_while_the_database_is_locked_and_says_so_once(
     await writer.drain()
     assert writer.down_since is None
     assert database.aforo() == {"Concierto Ñandú": 1}
-    messages = [record.getMessage() for record in caplog.records if record.name == "aforo.store.writer"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "aforo.storage.writer"]
     assert len(messages) == 2
     assert "no está disponible" in messages[0]
     assert "vuelve a responder tras" in messages[1]

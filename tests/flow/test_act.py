@@ -25,7 +25,7 @@ from aforo.report import Act, acts
 from aforo.report.page import html
 from aforo.settings import DatabaseSettings, Settings
 from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
-from aforo.store import Correction, Store
+from aforo.storage import Correction, Store
 
 END = DOORS + hours(3)
 PLAN = Plan(DOORS, END, seed=21, cameras=13, events=1_500, burst=200)

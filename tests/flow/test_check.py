@@ -25,7 +25,7 @@ from aforo.counting.rules import zones_from
 from aforo.errors import BadSetting
 from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
 from aforo.simulator import Crowd, Plan, Simulator
-from aforo.store import Store
+from aforo.storage import Store
 
 
 @dataclass

@@ -16,7 +16,8 @@ from tests.flow.evening import BOGOTA, DOORS, END, PLAN, SHORT, evening, hours
 from aforo import chronicle, notices
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Tokens
-from aforo.store import Show, sqlite
+from aforo.storage import Show
+from aforo.storage.backends import sqlite
 
 
 def local(instant: datetime) -> datetime:

@@ -22,7 +22,7 @@ from aforo.board import Board
 from aforo.counting.rules import zones_from
 from aforo.notices import Watchman
 from aforo.settings import AlertsSettings
-from aforo.store import Store, Writer
+from aforo.storage import Store, Writer
 from aforo.webhook import Webhook
 
 FULL_SOON = capped_zones((100_000, 100_000, 50))  # Zona Sur fills up within the first hours

@@ -16,7 +16,7 @@ from tests.flow.evening import DOORS, Evening, hours
 from aforo import notices
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
 from aforo.simulator.login import Credentials
-from aforo.store.account import ACC_AWAY, CAMERA_AWAY
+from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 
 PLAN = Plan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
 AWAY = DOORS + timedelta(minutes=15)

@@ -13,7 +13,7 @@ from aforo.counting.zone_series import minute_of, step_of
 from aforo.coverage import Coverage
 from aforo.models import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
 from aforo.settings import ZoneSettings
-from aforo.store import Show
+from aforo.storage import Show
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)
 ZONES = [ZoneSettings(name="Norte", table="T", entries=["contains:ENTRA"], exits=["contains:SALE"], initial=2)]

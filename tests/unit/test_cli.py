@@ -16,7 +16,7 @@ from aforo.cli import commands
 from aforo.cli.logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
-from aforo.store import schema
+from aforo.storage.schema import migrate
 from aforo.web.passwords import matches
 
 ACC = {
@@ -294,7 +294,7 @@ def test_the_schema_is_told_for_the_administrator(capsys: pytest.CaptureFixture[
 
 
 def test_the_schema_of_a_newer_version_is_what_has_changed_since(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["schema", "--since", schema.HEAD]) == 0
+    assert cli.main(["schema", "--since", migrate.HEAD]) == 0
     shown = capsys.readouterr().out
     assert "CREATE TABLE [Aforo_parqueadero_SUR]" in shown
     assert "CREATE TABLE aforo_" not in shown

@@ -12,7 +12,7 @@ from aforo.board import Board, Phase, Signs
 from aforo.coverage import Coverage
 from aforo.heartbeat import Heartbeat, beating
 from aforo.models import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
-from aforo.store import Show
+from aforo.storage import Show
 
 READY = asyncio.Event()
 READY.set()

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import StoreRejectedRow
-from aforo.store.apart import write_apart
-from aforo.store.ledger import REFUSED, Entry
+from aforo.storage.apart import write_apart
+from aforo.storage.event_ledger import REFUSED, Entry
 
 
 class _Table:

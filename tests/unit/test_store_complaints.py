@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from tests.contract.stores import PUERTA, START, at
 
-from aforo.store.complaints import Complaints
-from aforo.store.owed import RefusedEvents
+from aforo.storage.complaints import Complaints
+from aforo.storage.quarantine import RefusedEvents
 
 
 def _refused(reason: str, number: int = 1) -> RefusedEvents:

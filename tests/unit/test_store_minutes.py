@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.store.minutes import MOST_MOVEMENTS, MOST_TOGETHER, stretches
+from aforo.storage.minute_totals import MOST_MOVEMENTS, MOST_TOGETHER, stretches
 
 MINUTE = 60_000
 

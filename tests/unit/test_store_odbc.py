@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.store import connect, odbc
-from aforo.store.connect import Way, way
+from aforo.storage.backends import drivers, odbc
+from aforo.storage.backends.drivers import Way, way
 
 PLAIN = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=bd01;DATABASE=AVIGILON;UID=aforo;PWD={se;cr}}eto=}"
 _17, _18 = "ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server"
@@ -162,4 +162,4 @@ def test_the_words_it_understands_are_those_of_the_driver() -> None:
     from mssql_python.constants import _ALLOWED_CONNECTION_STRING_PARAMS  # noqa: PLC0415
 
     theirs = {name.replace(" ", "") for name in _ALLOWED_CONNECTION_STRING_PARAMS} - {"driver", "app"}
-    assert theirs >= connect._UNDERSTOOD
+    assert theirs >= drivers._UNDERSTOOD

@@ -6,8 +6,8 @@ import pytest
 from mssql_python.exceptions import sqlstate_to_exception
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from aforo.store.border import Allows, sentence
-from aforo.store.refusals import classify
+from aforo.storage.backends.errors import Allows, sentence
+from aforo.storage.backends.refusals import classify
 
 MS = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 

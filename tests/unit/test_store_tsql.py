@@ -10,10 +10,12 @@ from sqlalchemy import Column, MetaData, Table, Unicode, create_engine, make_url
 from sqlalchemy.dialects import mssql
 
 from aforo.models import Zone
-from aforo.store import schema_sql, tables, tsql
-from aforo.store.connect import PATIENT_TIMEOUT, STATEMENT_TIMEOUT
-from aforo.store.found import document_table
-from aforo.store.sqlserver import SqlServer
+from aforo.storage import schema_sql
+from aforo.storage.backends import tsql
+from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT
+from aforo.storage.backends.sqlserver import SqlServer
+from aforo.storage.schema import tables
+from aforo.storage.site_tables.reflection import document_table
 
 _PINNED = Path(__file__).parents[1] / "data" / "tsql"
 

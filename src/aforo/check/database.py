@@ -22,7 +22,7 @@ from aforo.errors import (
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.settings import Settings
-from aforo.store import Rehearsal, Store
+from aforo.storage import Rehearsal, Store
 
 _LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment

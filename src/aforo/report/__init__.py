@@ -12,7 +12,7 @@ from aforo.report.files import file_name, write
 from aforo.report.gather import gather
 from aforo.report.making import make
 from aforo.settings import Settings
-from aforo.store import Show, Store
+from aforo.storage import Show, Store
 
 __all__ = ["Act", "acts", "gather", "make", "suffix_of", "write"]
 

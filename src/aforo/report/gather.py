@@ -14,8 +14,8 @@ from aforo.counting.zone_series import Passed, passed
 from aforo.models import Matcher, Window, Zone, from_ms
 from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
 from aforo.settings import Settings
-from aforo.store import Correction, Note, Show, Store
-from aforo.store.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
+from aforo.storage import Correction, Note, Show, Store
+from aforo.storage.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
 
 ALERT = "alert"  # the journal's kind of the alerts
 SLOT_MS = 300_000  # the width of a bar: five minutes

@@ -12,7 +12,7 @@ from aforo.clock import Clock
 from aforo.counting.occupancy import Stretch
 from aforo.errors import StoreError
 from aforo.models import AccEvent, Occupancy
-from aforo.store import Correction, Cursor, Show, Store, Writer
+from aforo.storage import Correction, Cursor, Show, Store, Writer
 from aforo.web.schemas import CorrectionOrder
 
 _T = TypeVar("_T")

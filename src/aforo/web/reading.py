@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 
 from aforo.models import AccEvent
-from aforo.store import Cursor
+from aforo.storage import Cursor
 from aforo.web import schemas
 from aforo.web.gate import Refused
 

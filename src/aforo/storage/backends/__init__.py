@@ -1,0 +1,1 @@
+"""What differs between databases: drivers, connections, errors, SQL dialects."""

@@ -1,0 +1,115 @@
+"""All that the store asks of a kind of database; each answers in a module of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Update
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+from aforo.errors import StoreNotReady
+from aforo.storage.backends.errors import Allows
+
+DRAINED = "aforo_drained"  # an execution option: read all that the statement answers, an error may come last
+LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the stadium's wall time, given as ISO text
+
+Cut = Callable[[str], str]
+
+
+class Dialect(Protocol):
+    """What differs between databases. Every method but ``engine`` is called inside a transaction."""
+
+    name: str
+    most_parameters: int  # in one IN list
+
+    def engine(self) -> Engine:
+        """Make connections, none of them pooled."""
+        ...
+
+    def prepare(self, connection: Connection) -> bool:
+        """Set up a fresh connection; False where it was spent on finding something out, and another one is needed."""
+        ...
+
+    def lock_writers(self, connection: Connection) -> None:
+        """Open the one transaction that writes. Raises StoreUnavailable while another one is open."""
+        ...
+
+    def confirm(self, connection: Connection) -> None:
+        """Raise StoreUnavailable unless the transaction that ``lock_writers`` opened is still whole."""
+        ...
+
+    def begin_read(self, connection: Connection) -> None:
+        """Open a transaction that only reads."""
+        ...
+
+    def classify(self, exc: DBAPIError) -> Allows:
+        """What an error of the driver's allows."""
+        ...
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert rows, each in the order of the table's columns."""
+        ...
+
+    def update(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Update ``columns`` by primary key; each row holds the key, then the new values."""
+        ...
+
+    def among(
+        self, connection: Connection, table: Table, columns: Sequence[str], key: str, values: Sequence[int]
+    ) -> Iterable[Sequence[Any]]:
+        """Select the rows whose ``key`` is among many values."""
+        ...
+
+    def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:
+        """A text or a wall time as the column keeps it, to compare it with the column."""
+        ...
+
+    def patient(self, connection: Connection) -> AbstractContextManager[None]:
+        """Meanwhile a statement may take as long as a whole table of many seasons does."""
+        ...
+
+    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """The update for one row only: mine, or any where finding mine means going through the whole table."""
+        ...
+
+    def cut(self, column: Column[Any]) -> Cut | None:
+        """What makes a text as short as the column takes it; None: no limit that matters."""
+        ...
+
+    def schema(self, name: str) -> str | None:
+        """A table's schema as this database has it; None: its own default."""
+        ...
+
+    def refined(
+        self, connection: Connection, table: str, schema: str | None, column: ReflectedColumn
+    ) -> TypeEngine[Any]:
+        """A column's type, with what reflection leaves out of it."""
+        ...
+
+    def missing_rights(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Which of these rights, such as ``("dbo.Aforo", "UPDATE")``, this account does not have."""
+        ...
+
+    def misfits(self, column: Column[Any]) -> list[str]:
+        """What the column's type cannot keep, in Spanish; nothing where all that is written fits."""
+        ...
+
+
+def dialect_for(url: URL) -> Dialect:
+    """The dialect of a database URL. Raises BadSetting or StoreNotReady for one that cannot be used."""
+    if url.get_backend_name() == "sqlite":
+        from aforo.storage.backends.sqlite import Sqlite  # noqa: PLC0415 -- each room loads only the database that is used
+
+        return Sqlite(url)
+    if url.get_backend_name() == "mssql":
+        from aforo.storage.backends.sqlserver import SqlServer  # noqa: PLC0415
+
+        return SqlServer(url)
+    raise StoreNotReady(
+        f"No se admite la base de datos «{url.get_backend_name()}».", remedy="Use SQL Server o SQLite (database.url)."
+    )

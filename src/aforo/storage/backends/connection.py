@@ -1,0 +1,121 @@
+"""One connection, owned by one thread, made anew whenever it has failed."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Table, make_url
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from aforo.errors import BadSetting, StoreRejectedRow
+from aforo.storage.backends.backend import Dialect, dialect_for
+from aforo.storage.backends.errors import border
+
+_log = logging.getLogger(__name__)
+# It tells, at length and in English, of every dead connection that it cannot close: nobody needs to know.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+
+
+class Link:
+    """The way to the database: transactions that write, one writer at a time, and transactions that only read."""
+
+    def __init__(self, url: URL | str) -> None:
+        self.dialect: Dialect = dialect_for(_parsed(url))
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def name(self) -> str:
+        """The database, for people; without secrets."""
+        return self.dialect.name
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, alone among writers: committed at the end, or as if it had never been.
+
+        Raises StoreUnavailable, StoreRejectedLogin, StoreNotReady or StoreRejectedRow for what the driver raises.
+        """
+        with self._transaction() as connection:
+            self.dialect.lock_writers(connection)
+            yield connection
+            self.dialect.confirm(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only reads: of one instant in SQLite, each statement of its own in SQL Server.
+
+        Raises like ``write``.
+        """
+        with self._transaction() as connection:
+            self.dialect.begin_read(connection)
+            yield connection
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert whole rows, each a tuple in the order of the table's columns."""
+        if rows:
+            self.dialect.insert(connection, table, rows)
+
+    def update(
+        self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...] = ()
+    ) -> None:
+        """Update by primary key: rows hold the key, then the other columns (or ``columns``), in the table's order."""
+        if rows:
+            others = columns or tuple(column.name for column in table.columns if not column.primary_key)
+            self.dialect.update(connection, table, others, rows)
+
+    def close(self) -> None:
+        """Let go of the connection. Raises nothing."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _quietly(connection.close)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with border(self.name, self.dialect.classify):
+            connection = self._connected()
+            try:
+                yield connection
+                connection.commit()
+            except StoreRejectedRow:
+                if not _quietly(connection.rollback):
+                    self.close()
+                raise
+            except BaseException:
+                # Whatever the connection is worth now, a fresh one costs little and is known to be good.
+                _quietly(connection.rollback)
+                self.close()
+                raise
+
+    def _connected(self) -> Connection:
+        if self._engine is None:
+            self._engine = self.dialect.engine()
+        while self._connection is None:
+            connection = self._engine.connect()
+            try:
+                if self.dialect.prepare(connection):
+                    connection.commit()
+                    self._connection = connection
+            finally:
+                if self._connection is None:
+                    _quietly(connection.close)
+        return self._connection
+
+
+def _parsed(url: URL | str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as exc:
+        # The text is not repeated: it may hold a password.
+        raise BadSetting("database.url no es una URL de SQLAlchemy, como sqlite:///aforo.db.") from exc
+
+
+def _quietly(action: Callable[[], object]) -> bool:
+    """Undo after a failure: an error of it must not hide the first one. Tells whether it went well."""
+    try:
+        action()
+    except SQLAlchemyError as exc:
+        _log.debug("Al deshacer tras un fallo: %s", type(exc).__name__)
+        return False
+    return True

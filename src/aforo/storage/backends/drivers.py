@@ -1,0 +1,159 @@
+"""How SQL Server is reached: which driver, with which string, and why."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.dialects.mssql import mssqlpython, pyodbc
+
+from aforo.errors import BadSetting, StoreNotReady
+from aforo.storage.backends import odbc
+
+_log = logging.getLogger(__name__)
+
+_LOGIN_TIMEOUT = 15  # seconds for a connection to come about
+STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with it the connection
+PATIENT_TIMEOUT = 600  # for one that may have to go through the stadium's whole history, many seasons without an index
+_MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
+_USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
+_ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless told not to
+# What mssql-python and the driver inside it understand; the rest belongs to other drivers.
+_UNDERSTOOD = frozenset(
+    {
+        "server", "database", "uid", "pwd", "trusted_connection", "authentication", "encrypt",
+        "trustservercertificate", "hostnameincertificate", "servercertificate", "serverspn", "multisubnetfailover",
+        "applicationintent", "connectretrycount", "connectretryinterval", "keepalive", "keepaliveinterval",
+        "ipaddresspreference", "packetsize",
+    }
+)  # fmt: skip
+_FREETDS_ONLY = frozenset({"tds_version", "clientcharset", "port"})
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to the server. ``name`` and ``why`` are for people and hold no secret; ``string`` does."""
+
+    dialect: str  # of SQLAlchemy: mssql+pyodbc or mssql+mssqlpython
+    name: str
+    why: str
+    string: str = field(repr=False)
+    batches: bool = False  # the driver sends many rows of parameters at once (fast_executemany)
+
+    def connect(self) -> Any:
+        """A DB-API connection. Raises what the driver raises."""
+        if self.dialect == "mssql+mssqlpython":
+            connection = import_module("mssql_python").connect(self.string, timeout=_LOGIN_TIMEOUT)
+        else:
+            driver: Any = import_module("pyodbc")
+            driver.pooling = False  # a pool of the driver manager's would hand a broken connection out again
+            connection = driver.connect(self.string, timeout=_LOGIN_TIMEOUT)
+        connection.timeout = STATEMENT_TIMEOUT
+        return connection
+
+
+def way(url: URL, installed: Callable[[], list[str]] | None = None) -> Way:
+    """The way to the SQL Server of a URL or of the ODBC string inside it. Raises BadSetting or StoreNotReady.
+
+    ``installed`` lists the ODBC drivers of this machine.
+    """
+    explicit = url.drivername == "mssql+mssqlpython"
+    keywords = odbc.parse(_string(url, explicit))
+    if not {"server", "dsn"} & keywords.keys():
+        raise BadSetting("A la conexión con SQL Server (database) le falta SERVER.")
+    if explicit:
+        return _mssql_python(keywords, "así lo pide database.url")
+    wanted = keywords.get("driver", "")
+    there = (installed or _installed)()
+    same = next((name for name in there if name.lower() == wanted.lower()), None)
+    if same is None and (not wanted or Path(wanted).is_file()):
+        return _pyodbc(keywords, wanted, wanted, "es el que indica la conexión")
+    if same is not None:
+        return _pyodbc(keywords, same, wanted, "está instalado")
+    microsoft = max((name for name in there if _MICROSOFT.fullmatch(name)), key=_version, default=None)
+    if microsoft is not None:
+        return _pyodbc(keywords, microsoft, wanted, f"«{wanted}» no está instalado, y este sí")
+    return _mssql_python(keywords, f"«{wanted}» no está instalado; mssql-python trae el suyo")
+
+
+def _string(url: URL, explicit: bool) -> str:
+    given = url.query.get("odbc_connect")
+    if isinstance(given, str):
+        return given
+    if not explicit and url.database and not {"driver", "dsn"} & url.query.keys():
+        url = url.update_query_dict({"driver": _USUAL})
+    kind: Any = mssqlpython.dialect if explicit else pyodbc.dialect
+    (string,), _ = kind().create_connect_args(url)
+    return str(string)
+
+
+def _installed() -> list[str]:
+    try:
+        return list(import_module("pyodbc").drivers())
+    except ImportError:  # it needs the system's driver manager, which may be missing
+        return []
+
+
+def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> Way:
+    free = "tdsodbc" in driver.lower() or "freetds" in driver.lower()
+    adapted = (_for_freetds if free else _for_microsoft)(keywords)
+    if driver:
+        adapted["driver"] = driver
+    if not free:
+        _keep_encryption(adapted, wanted, _version(driver))
+    named = Path(driver).name or f"DSN {keywords.get('dsn', '')}"
+    return Way("mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", odbc.render(adapted), batches=not free)
+
+
+def _mssql_python(keywords: Mapping[str, str], why: str) -> Way:
+    adapted = {name: value for name, value in _for_microsoft(keywords).items() if name in _UNDERSTOOD}
+    if "server" not in adapted:
+        raise StoreNotReady(
+            "La conexión con SQL Server usa un DSN, y no está el controlador ODBC que lo entiende.",
+            remedy="Escriba SERVER=…;DATABASE=… en database.odbc.",
+        )
+    _keep_encryption(adapted, keywords.get("driver", ""), _ENCRYPTS)
+    left_out = keywords.keys() - adapted.keys() - _FREETDS_ONLY - {"driver"}
+    if left_out:
+        _log.warning("mssql-python no usa estas palabras de la conexión: %s.", ", ".join(sorted(left_out)))
+    return Way("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", odbc.render(adapted))
+
+
+def _for_microsoft(keywords: Mapping[str, str]) -> dict[str, str]:
+    adapted = {name: value for name, value in keywords.items() if name not in _FREETDS_ONLY}
+    if "port" in keywords and "," not in adapted.get("server", ","):
+        adapted["server"] += f",{keywords['port']}"
+    if adapted.get("trusted_connection", "").lower() in {"true", "sspi"}:
+        adapted["trusted_connection"] = "yes"
+    return adapted
+
+
+def _for_freetds(keywords: Mapping[str, str]) -> dict[str, str]:
+    adapted = {"tds_version": "7.4", "clientcharset": "UTF-8", **keywords}
+    server, comma, port = adapted.get("server", "").rpartition(",")
+    if comma:
+        adapted["server"], adapted["port"] = server.removeprefix("tcp:"), port.strip()
+    return adapted
+
+
+def _keep_encryption(keywords: dict[str, str], wanted: str, used: int) -> None:
+    """A string written for a driver that does not encrypt by itself means the same with one that does."""
+    older = bool(wanted) and _version(wanted) < _ENCRYPTS
+    if used >= _ENCRYPTS and older and "encrypt" not in keywords:
+        keywords["encrypt"] = "no"
+
+
+def _version(driver: str) -> int:
+    """17 of «ODBC Driver 17 for SQL Server»; of a file, the number in its name; else 0."""
+    found = _MICROSOFT.fullmatch(driver) or re.search(r"msodbcsql-?(\d+)", driver)
+    return int(found.group(1)) if found else 0
+
+
+def _name(keywords: Mapping[str, str]) -> str:
+    server = keywords.get("server") or f"DSN {keywords.get('dsn', '')}"
+    port = f",{keywords['port']}" if "port" in keywords and "," not in server else ""
+    return f"SQL Server {server}{port}/{keywords.get('database', '')}"

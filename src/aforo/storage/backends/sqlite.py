@@ -1,0 +1,208 @@
+"""SQLite, the embedded default: one file, WAL, one writer at a time by BEGIN IMMEDIATE."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Unicode, Update, bindparam, create_engine, literal
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import TypeEngine
+
+from aforo.errors import StoreNotReady
+from aforo.storage.backends.backend import Cut
+from aforo.storage.backends.errors import Allows
+
+_BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
+_CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
+_ROWS_AT_ONCE = (1_000, 100)  # in one INSERT, where SQLite takes so many parameters: it did not before 3.32
+_CHECKPOINT_PAGES = 4_000  # pages (16 MB) of WAL before they are moved to the file: fewer rewrites of the same page
+
+_compiler = pysqlite.dialect()
+_MEND = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+class Sqlite:
+    """The ``Dialect`` of SQLite."""
+
+    most_parameters = 500
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._statements: dict[tuple[str, tuple[str, ...]], str] = {}
+        self.name = f"SQLite {url.database or 'en memoria'}"
+
+    def engine(self) -> Engine:
+        """Make connections in autocommit mode: BEGIN is said by ``lock_writers`` and ``begin_read``."""
+        self._check_folder()
+        arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        return create_engine(
+            self._url, poolclass=NullPool, pool_reset_on_return=None, connect_args=arguments, hide_parameters=True
+        )
+
+    def _check_folder(self) -> None:
+        if not self._url.database or self._url.database == ":memory:":
+            return
+        folder = Path(self._url.database).absolute().parent
+        if not folder.is_dir():
+            raise StoreNotReady(
+                f"No existe la carpeta {folder}, donde debe estar la base de datos.",
+                remedy="Créela o cambie el ajuste database.url.",
+            )
+
+    def prepare(self, connection: Connection) -> bool:
+        """Set up a fresh connection. NORMAL may lose the last commits in a power cut, never half of one."""
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            f"cache_size=-{_CACHE_KIB}",
+            f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
+            "temp_store=MEMORY",
+        ):
+            connection.exec_driver_sql(f"PRAGMA {pragma}")
+        return True
+
+    def lock_writers(self, connection: Connection) -> None:
+        """Begin, as the only writer."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def confirm(self, connection: Connection) -> None:
+        """SQLite never ends a transaction without an error."""
+
+    def begin_read(self, connection: Connection) -> None:
+        """Begin; all that is read is of one instant."""
+        connection.exec_driver_sql("BEGIN")
+
+    def classify(self, exc: DBAPIError) -> Allows:
+        """What an error of sqlite3 allows, by SQLite's own code."""
+        code = getattr(exc.orig, "sqlite_errorcode", None)
+        if isinstance(exc, IntegrityError):
+            unique = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+            return Allows.UNIQUE if code in unique else Allows.ROW
+        if code is None:
+            return Allows.ROW if "binding parameter" in str(exc.orig) else Allows.RETRY
+        primary = code & 0xFF
+        if primary in {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}:
+            return Allows.ROW
+        return Allows.READY if primary in _MEND else Allows.RETRY
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert many rows at a time, which takes half as long as one by one.
+
+        The driver lets go of the interpreter at every step: fewer steps also leave the rest of the program in peace.
+        """
+        sql = self._insert_statement(table)
+        start, values, one = sql.partition(" VALUES ")
+        raw: Any = connection.connection.dbapi_connection
+        most = raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(table.columns)
+        first = 0
+        for size in (min(size, most) for size in _ROWS_AT_ONCE):
+            while len(rows) - first >= size:
+                several = tuple(chain.from_iterable(rows[first : first + size]))
+                connection.exec_driver_sql(f"{start}{values}{', '.join([one] * size)}", several)
+                first += size
+        if first < len(rows):
+            connection.exec_driver_sql(sql, list(rows[first:]))
+
+    def update(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Update row by row: nothing is nearer than SQLite."""
+        keys = len(table.primary_key.columns)
+        connection.exec_driver_sql(
+            self._update_statement(table, tuple(columns)), [(*row[keys:], *row[:keys]) for row in rows]
+        )
+
+    def among(
+        self, connection: Connection, table: Table, columns: Sequence[str], key: str, values: Sequence[int]
+    ) -> Iterable[Sequence[Any]]:
+        """Select by IN lists of a few sizes, so that few statements are prepared."""
+        for first in range(0, len(values), self.most_parameters):
+            chunk = list(values[first : first + self.most_parameters])
+            chunk += chunk[-1:] * (_rounded(len(chunk), self.most_parameters) - len(chunk))
+            marks = ",".join("?" * len(chunk))
+            sql = f"SELECT {', '.join(columns)} FROM {table.name} WHERE {key} IN ({marks})"  # noqa: S608 -- our names
+            yield from connection.exec_driver_sql(sql, tuple(chunk)).all()
+
+    def as_stored(self, column: Column[Any], value: str) -> ColumnElement[Any]:  # noqa: ARG002 -- all text is kept as it is
+        """SQLite keeps every text, and times as text: the value itself."""
+        return literal(value, Unicode())
+
+    def patient(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 -- no statement has an end
+        """SQLite gives no statement up."""
+        return nullcontext()
+
+    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """Mine: some million rows are gone through in a second here."""
+        return update.where(mine)
+
+    def cut(self, column: Column[Any]) -> Cut | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
+        """SQLite takes any length."""
+        return None
+
+    def schema(self, name: str) -> str | None:  # noqa: ARG002 -- other databases have some
+        """SQLite has no schemas: ``dbo.Aforo`` is the table ``Aforo``."""
+        return None
+
+    def refined(
+        self,
+        connection: Connection,  # noqa: ARG002
+        table: str,  # noqa: ARG002
+        schema: str | None,  # noqa: ARG002
+        column: ReflectedColumn,
+    ) -> TypeEngine[Any]:
+        """A type is only a name to SQLite."""
+        return column["type"]
+
+    def missing_rights(
+        self,
+        connection: Connection,  # noqa: ARG002
+        wanted: Sequence[tuple[str, str]],  # noqa: ARG002
+    ) -> list[tuple[str, str]]:
+        """Whoever may write the file may do all."""
+        return []
+
+    def misfits(self, column: Column[Any]) -> list[str]:  # noqa: ARG002
+        """SQLite keeps everything as it is."""
+        return []
+
+    def _insert_statement(self, table: Table) -> str:
+        place = (table.name, ())
+        if place not in self._statements:
+            compiled = table.insert().compile(dialect=_compiler, column_keys=[column.key for column in table.columns])
+            self._statements[place] = str(compiled)
+        return self._statements[place]
+
+    def _update_statement(self, table: Table, columns: tuple[str, ...]) -> str:
+        place = (table.name, columns)
+        if place not in self._statements:
+            update = (
+                table.update()
+                .where(*(column == bindparam(f"key_{column.name}") for column in table.primary_key.columns))
+                .values({table.c[name]: bindparam(f"new_{name}") for name in columns})
+            )
+            self._statements[place] = str(update.compile(dialect=_compiler))
+        return self._statements[place]
+
+
+def _rounded(count: int, most: int) -> int:
+    """A few sizes of IN list are prepared, not hundreds; the rest of one is filled up with what it has already."""
+    size = 8
+    while size < count:
+        size *= 4
+    return min(size, most)

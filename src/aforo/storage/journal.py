@@ -1,0 +1,84 @@
+"""What an evening lived through: outages, gaps, alerts, refused rows; each with its beginning and its end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from aforo.models import from_ms, to_ms
+from aforo.storage.backends.connection import Link
+from aforo.storage.schema import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing that happened. ``ended`` is None while it lasts; ``show_id`` None where it belongs to no show."""
+
+    id: int
+    show_id: int | None
+    kind: str
+    subject: str
+    began: datetime
+    ended: datetime | None
+    detail: str
+
+
+class Journal:
+    """Reads and writes aforo_journal, inside a transaction of ``link``."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def begin(  # noqa: PLR0913 -- the columns
+        self,
+        connection: Connection,
+        kind: str,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        show_id: int | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        """Note that something began (and, with ``ended``, is over already); returns its id.
+
+        It is noted once: asked again, since the answer to a commit was lost, it is the same note.
+        """
+        table = tables.journal
+        ended_ms = None if ended is None else to_ms(ended)
+        row = (show_id, kind, tables.fit(subject), to_ms(began), ended_ms, detail)
+        alike = select(table).where(table.c.kind == kind, table.c.began_ms == row[3])
+        there: int | None = next((known.id for known in connection.execute(alike) if tuple(known)[1:] == row), None)
+        if there is not None:
+            return there
+        note_id: int = (connection.scalar(select(func.max(table.c.id))) or 0) + 1
+        self._link.insert(connection, table, [(note_id, *row)])
+        return note_id
+
+    def end(self, connection: Connection, note_id: int, ended: datetime) -> None:
+        """Note that it is over; once noted, it stays."""
+        table = tables.journal
+        connection.execute(
+            table.update().where(table.c.id == note_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
+        )
+
+    def read(self, connection: Connection, show_id: int | None, kind: str | None) -> list[Note]:
+        """The notes, oldest first; of one show or kind where that is given."""
+        table = tables.journal
+        query = select(table).order_by(table.c.id)
+        if show_id is not None:
+            query = query.where(table.c.show_id == show_id)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        return [
+            Note(
+                row.id,
+                row.show_id,
+                row.kind,
+                row.subject,
+                from_ms(row.began_ms),
+                None if row.ended_ms is None else from_ms(row.ended_ms),
+                row.detail,
+            )
+            for row in connection.execute(query)
+        ]

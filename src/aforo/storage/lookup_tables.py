@@ -1,0 +1,98 @@
+"""Servers and sources by number: the texts that events share are stored once, and remembered."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from aforo.storage.backends.connection import Link
+from aforo.storage.schema import tables
+
+_MOST_REMEMBERED = 100_000  # texts come from outside: however many there are, memory is bounded
+_AT_ONCE = 500  # in one IN list
+
+
+class Source(NamedTuple):
+    """A camera that says something: all of an event but when, and which one."""
+
+    camera_id: str
+    name: str
+    area: str
+    activity: str
+
+
+class Directory:
+    """The numbers of servers and sources, given inside a writing transaction, never changed afterwards."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._server_numbers: dict[str, int] = {}
+        self._source_numbers: dict[tuple[str, ...], int] = {}
+        self._servers: dict[int, str] = {}
+        self._sources: dict[int, Source] = {}
+
+    def forget(self) -> None:
+        """A transaction failed: the numbers that it gave were never given."""
+        for remembered in (self._server_numbers, self._source_numbers, self._servers, self._sources):
+            remembered.clear()
+
+    def server_numbers(self, connection: Connection, server_ids: Iterable[str]) -> dict[str, int]:
+        """The number of each server, new ones numbered now."""
+        wanted = set(server_ids)
+        if not wanted <= self._server_numbers.keys():
+            table = tables.servers
+            known = {row.server_id: row.id for row in connection.execute(select(table))}
+            for server_id in sorted(wanted - self._server_numbers.keys()):
+                fitted = tables.fit_key(server_id)
+                if fitted not in known:
+                    known[fitted] = max(known.values(), default=0) + 1
+                    self._link.insert(connection, table, [(known[fitted], fitted)])
+                self._server_numbers[server_id] = known[fitted]
+        return self._server_numbers
+
+    def source_numbers(self, connection: Connection, sources: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+        """The number of each source, new ones numbered now."""
+        if len(self._source_numbers) > _MOST_REMEMBERED:
+            self._source_numbers.clear()
+        new = {raw: _fitted(raw) for raw in set(sources) - self._source_numbers.keys()}
+        if new:
+            known = self._of_cameras(connection, {source.camera_id for source in new.values()})
+            unknown = sorted(set(new.values()) - known.keys())
+            last = connection.scalar(select(func.max(tables.sources.c.id))) or 0 if unknown else 0
+            numbered = dict(zip(unknown, range(last + 1, last + 1 + len(unknown)), strict=True))
+            self._link.insert(connection, tables.sources, [(number, *source) for source, number in numbered.items()])
+            known.update(numbered)
+            self._source_numbers.update({raw: known[source] for raw, source in new.items()})
+        return self._source_numbers
+
+    def servers(self, connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+        """The servers of those numbers, and maybe more."""
+        if not self._servers.keys() >= set(numbers):
+            self._servers = {row.id: row.server_id for row in connection.execute(select(tables.servers))}
+        return self._servers
+
+    def sources(self, connection: Connection, numbers: Iterable[int]) -> dict[int, Source]:
+        """The sources of those numbers, and maybe more."""
+        if len(self._sources) > _MOST_REMEMBERED:
+            self._sources.clear()
+        new = sorted(set(numbers) - self._sources.keys())
+        table = tables.sources
+        for first in range(0, len(new), _AT_ONCE):
+            rows = connection.execute(select(table).where(table.c.id.in_(new[first : first + _AT_ONCE])))
+            self._sources.update({number: Source(*texts) for number, *texts in rows})
+        return self._sources
+
+    def _of_cameras(self, connection: Connection, camera_ids: set[str]) -> dict[Source, int]:
+        table = tables.sources
+        known: dict[Source, int] = {}
+        wanted = sorted(camera_ids)
+        for first in range(0, len(wanted), _AT_ONCE):
+            mine = table.c.camera_id.in_(wanted[first : first + _AT_ONCE])
+            rows = connection.execute(select(table).where(mine).order_by(table.c.id.desc()))
+            known.update({Source(*texts): number for number, *texts in rows})
+        return known
+
+
+def _fitted(raw: tuple[str, ...]) -> Source:
+    camera_id, *texts = raw
+    return Source(tables.fit_key(camera_id), *map(tables.fit, texts))

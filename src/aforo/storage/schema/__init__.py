@@ -1,0 +1,1 @@
+"""Our own tables: definitions, migrations, grants and the check before a migration."""

@@ -1,0 +1,1 @@
+"""The stadium's own tables: found as they are, never altered."""

@@ -1,0 +1,187 @@
+"""The stadium's own tables: eventos_Analisis and one per zone. Made where missing, else used as found."""
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Connection, Update, func, inspect, select, type_coerce
+from sqlalchemy.types import NullType
+
+from aforo.errors import StoreRejectedRow
+from aforo.models import Zone
+from aforo.settings.models import HISTORY_TABLE
+from aforo.storage.backends.backend import DRAINED
+from aforo.storage.backends.connection import Link
+from aforo.storage.backends.errors import legacy_border
+from aforo.storage.site_tables.local_time import LocalTimes
+from aforo.storage.site_tables.reflection import Found, find_or_create
+
+HISTORY_COLUMNS = ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")
+ZONE_COLUMNS = ("evento", "aforo")
+NOBODY = ""  # the nombre_evento of a row in whose time there is no show any more
+HistoryRow = tuple[str, str, str, str, str, str]  # as HISTORY_COLUMNS, the timestamp as ISO wall time
+
+
+class ZoneRefused(StoreRejectedRow):
+    """A zone's table does not take its aforo."""
+
+    def __init__(self, what: str, zone: str) -> None:
+        self.zone = zone
+        super().__init__(what)
+
+
+class NameRefused(StoreRejectedRow):
+    """The history's table does not let its rows be renamed."""
+
+
+class Legacy:
+    """The four tables. ``prepare`` first; every other method is called inside a transaction of ``link``."""
+
+    def __init__(self, link: Link, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
+        self._link = link
+        self._zone_tables = {zone.name: zone.table for zone in zones}
+        self._local = LocalTimes(timezone)
+        self._found: Found | None = None
+        self._zones: dict[str, Found] = {}
+
+    def prepare(self, connection: Connection) -> None:
+        """Find or create the tables. Raises StoreNotReady for a table that cannot be used as it is."""
+        inspector, dialect = inspect(connection), self._link.dialect
+        self._found = find_or_create(connection, inspector, dialect, HISTORY_TABLE, HISTORY_COLUMNS)
+        self._zones = {
+            name: find_or_create(connection, inspector, dialect, table, ZONE_COLUMNS)
+            for name, table in self._zone_tables.items()
+        }
+
+    @property
+    def names(self) -> tuple[str, list[str]]:
+        """The history's table and the zones', as the database calls them."""
+        return str(self._history.table), [str(found.table) for found in self._zones.values()]
+
+    def local_texts(self, instants: Iterable[int]) -> list[str]:
+        """Epoch milliseconds as the stadium's wall time."""
+        return self._local.texts(instants)
+
+    def add_history(self, connection: Connection, rows: Sequence[HistoryRow]) -> None:
+        """Insert history rows. Raises StoreRejectedRow where the table refuses one for what it holds."""
+        if rows:
+            with self._history_border():
+                self._link.insert(connection, self._history.table, self._fitted(rows))
+
+    def set_aforo(self, connection: Connection, zone: str, evento: str, aforo: int) -> None:
+        """Write a zone's aforo where it differs: UPDATE, or INSERT where the event has no row yet."""
+        found = self._zones[zone]
+        column, value = found.columns["aforo"], found.fit("evento", evento)
+        with self._zone_border(zone):
+            mine = self._is(found, "evento", evento)
+            there = connection.scalars(select(column).where(mine)).all()
+            if not there:
+                self._link.insert(connection, found.table, [(value, aforo)])
+            elif any(not _same(known, aforo) for known in there):
+                self._update(connection, found.table.update().where(mine).values({column: aforo}))
+
+    def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
+        """The history rows of that time belong to a show of another name. Raises NameRefused."""
+        history = self._history
+        mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
+        with self._name_border(), self._link.dialect.patient(connection):
+            self._update(connection, self._renaming(new).where(*mine))
+
+    def try_renaming(self, connection: Connection, old: str, new: str) -> None:
+        """Rename one row, that event's or any; to be taken back. Raises NameRefused."""
+        with self._name_border():
+            mine = self._is(self._history, "nombre_evento", old)
+            self._update(connection, self._link.dialect.one_of(self._renaming(new), mine))
+
+    def rename_zone(self, connection: Connection, zone: str, old: str, new: str) -> None:
+        """The show has another name: so has its row, but where the new name has one already. Raises ZoneRefused."""
+        found = self._zones[zone]
+        evento = found.columns["evento"]
+        with self._zone_border(zone):
+            if not connection.scalars(select(evento).where(self._is(found, "evento", new))).all():
+                mine = self._is(found, "evento", old)
+                renaming = found.table.update().values({evento: self._stored(found, "evento", new)})
+                self._update(connection, renaming.where(mine))
+
+    def history_count(self, connection: Connection, name: str, since_ms: int, until_ms: int) -> int:
+        """How many history rows of that event lie in ``[since_ms, until_ms)``."""
+        history = self._history
+        mine = [self._is(history, "nombre_evento", name), *self._inside(since_ms, until_ms)]
+        with self._link.dialect.patient(connection):
+            return int(connection.scalar(select(func.count()).select_from(history.table).where(*mine)) or 0)
+
+    def misfits(self, texts: dict[str, Collection[str]]) -> list[str]:
+        """What the tables cannot keep as it is, in Spanish: by their types, and of these texts by column."""
+        told = []
+        for found in (self._history, *self._zones.values()):
+            for name, column in found.columns.items():
+                told += [f"{found.table.name}.{column.name}: {what}" for what in self._link.dialect.misfits(column)]
+                told += [
+                    f"{found.table.name}.{column.name}: «{text}» no cabe y se guarda como «{found.fit(name, text)}»."
+                    for text in texts.get(name, ())
+                    if found.fit(name, text) != text
+                ]
+        return told
+
+    @property
+    def _history(self) -> Found:
+        assert self._found is not None, "prepare() first"  # noqa: S101
+        return self._found
+
+    def _fitted(self, rows: Sequence[HistoryRow]) -> Sequence[HistoryRow]:
+        """The rows with texts that their columns take; sources are few, so each is cut once."""
+        found = self._history
+        if not any(found.cuts):
+            return rows
+        first = HISTORY_COLUMNS[:4]
+        cut = {row[:4]: row[:4] for row in rows}
+        for texts in cut:
+            name, area, activity, camera_id = (found.fit(*one) for one in zip(first, texts, strict=True))
+            cut[texts] = (name, area, activity, camera_id)
+        shows = {show: found.fit("nombre_evento", show) for show in {row[5] for row in rows}}
+        return [(*cut[row[:4]], row[4], shows[row[5]]) for row in rows]
+
+    def _is(self, found: Found, name: str, text: str) -> ColumnElement[bool]:
+        return found.columns[name] == self._stored(found, name, text)
+
+    def _stored(self, found: Found, name: str, text: str) -> ColumnElement[Any]:
+        return self._link.dialect.as_stored(found.columns[name], found.fit(name, text))
+
+    def _inside(self, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
+        """The timestamps in ``[since_ms, until_ms)``, as the column's type rounds them."""
+        timestamp = self._history.columns["timestamp"]
+        first, last = (
+            self._link.dialect.as_stored(timestamp, text) for text in self.local_texts((since_ms, until_ms - 1))
+        )
+        # The plain name: compared as what it is, without the column type's own conversion of Python values.
+        plain: ColumnElement[Any] = type_coerce(timestamp, NullType())
+        return [plain >= first, plain <= last]
+
+    def _renaming(self, new: str) -> Update:
+        history = self._history
+        return history.table.update().values(
+            {history.columns["nombre_evento"]: self._stored(history, "nombre_evento", new)}
+        )
+
+    def _update(self, connection: Connection, update: Update) -> None:
+        connection.execute(update, execution_options={DRAINED: True})
+
+    def _history_border(self) -> AbstractContextManager[None]:
+        return legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify)
+
+    def _name_border(self) -> AbstractContextManager[None]:
+        return legacy_border(HISTORY_TABLE, self._link.name, self._link.dialect.classify, NameRefused)
+
+    def _zone_border(self, zone: str) -> AbstractContextManager[None]:
+        dialect, refused = self._link.dialect, partial(ZoneRefused, zone=zone)
+        return legacy_border(self._zone_tables[zone], self._link.name, dialect.classify, refused)
+
+
+def _same(known: object, aforo: int) -> bool:
+    """Whether a row says so already, whatever the column's type."""
+    try:
+        return int(str(known)) == aforo
+    except ValueError:
+        return False

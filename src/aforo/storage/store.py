@@ -1,0 +1,293 @@
+"""The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import URL, Connection
+
+from aforo.counting.occupancy import Stretch
+from aforo.errors import BadSetting, StoreNotReady
+from aforo.models import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone, from_ms, to_ms
+from aforo.storage import queries
+from aforo.storage.account import Account
+from aforo.storage.backends.connection import Link
+from aforo.storage.corrections import Correction, Corrections
+from aforo.storage.event_ledger import Ledger
+from aforo.storage.journal import Journal, Note
+from aforo.storage.lookup_tables import Directory
+from aforo.storage.minute_totals import Minutes
+from aforo.storage.quarantine import Owed, RefusedEvents, Transact
+from aforo.storage.queries import Cursor, DoorMinute
+from aforo.storage.record_cache import Book, Books
+from aforo.storage.records import Show, Shows
+from aforo.storage.schema import migrate, rights, tables
+from aforo.storage.schema.preflight import Rehearsal, rehearse
+from aforo.storage.site_tables.names import Names
+from aforo.storage.site_tables.row_sync import ZoneRows
+from aforo.storage.site_tables.tables import Legacy, NameRefused, ZoneRefused
+
+_T = TypeVar("_T")
+
+
+class Store:
+    """The database of the job. ``open`` comes first; whatever fails, the next call starts from a fresh connection.
+
+    Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
+    StoreRejectedRow. A call that raises has changed nothing, but for a connection lost in the very commit: the same
+    call again is always safe. ``account`` tells of past shows.
+    """
+
+    def __init__(self, url: URL | str, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
+        for zone in zones:
+            if len(zone.name) > tables.ZONE_LENGTH:
+                raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {tables.ZONE_LENGTH} caracteres.")
+        self._zones = tuple(zones)
+        self._link = Link(url)
+        self._books = Books(self._link)
+        self._legacy = Legacy(self._link, self._zones, timezone)
+        self._zone_rows = ZoneRows(self._legacy, self._zones)
+        self._directory = Directory(self._link)
+        self._ledger = Ledger(self._link, self._directory, self._legacy)
+        self._minutes = Minutes(self._link, self._ledger)
+        self._corrections = Corrections(self._link, self._books, self._minutes)
+        self._owed = Owed(self._link, self._ledger)
+        self._names = Names(self._ledger, self._legacy, self._zone_rows)
+        self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
+        self._journal = Journal(self._link)
+        self._unanswered: tuple[Batch, Stored] | None = None  # what was to be committed when the answer was lost
+        self.account = Account(self._link, self._books, self._directory, self._journal)
+
+    @property
+    def name(self) -> str:
+        """The database, for people; without secrets."""
+        return self._link.name
+
+    def open(self) -> None:
+        """Connect, bring our tables to this version, find or create the stadium's tables."""
+        with self._link.write() as connection:
+            migrate.ensure(connection, self._link.dialect)
+            self._legacy.prepare(connection)
+            rights.check(connection, self._link.dialect, *self._legacy.names)
+
+    def misfits(self, event_names: Collection[str] = (), camera_ids: Collection[str] = ()) -> list[str]:
+        """What the stadium's tables cannot keep as it is, in Spanish: by their types, and of these texts by length.
+
+        It is not fatal: our own tables keep the full values. ``open`` comes first.
+        """
+        return self._legacy.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
+
+    def rehearse(self, event_names: Collection[str] = ()) -> Rehearsal:
+        """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
+        return rehearse(self._link, self._legacy, self._zones, [tables.fit(name) for name in event_names])
+
+    def close(self) -> None:
+        """Let go of the connection. Raises nothing."""
+        self._link.close()
+
+    def open_show(
+        self, event: ScheduledEvent, verdict: Callable[[str], Verdict], rules: str, now: datetime | None = None
+    ) -> Show:
+        """The show of a scheduled event: stored already (then brought to what the schedule and ``rules`` say) or new.
+
+        ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
+        """
+        opened_ms = to_ms(event.window.since if now is None else now)
+        event = replace(event, name=tables.fit(event.name))
+
+        def work(connection: Connection) -> Show:
+            book, others = self._shows.open(connection, event, verdict, rules, opened_ms)
+            for other in (*others, book):
+                self._zone_rows.write(connection, other)
+            return Show(
+                id=book.show_id,
+                event=book.event,
+                checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
+                occupancies=book.occupancies(self._zones),
+                closed=book.closed,
+                verdict=verdict,
+                rules=rules,
+            )
+
+        show = self._write(work)
+        self._owed.write_all(self._on(show), verdict)
+        return show
+
+    def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
+        """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
+
+        Called again with the same batch, since the answer to a commit was lost, it tells what that commit stored.
+        Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
+        """
+
+        def work(connection: Connection) -> Stored:
+            book = self._open_book(connection, show)
+            events, until = batch.events, {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
+            if book.event.window != show.event.window:  # edited by another process: this one has asked for another time
+                events, until = [one for one in events if book.has(to_ms(one.occurred_at))], {}
+            new = self._ledger.new(connection, events) if events else {}
+            if self._books.move_checkpoints(connection, book, until) or new:
+                self._books.turn_page(connection, book)
+            minutes: dict[str, dict[int, Stretch]] = {}
+            if new:
+                steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
+                minutes = self._minutes.count(connection, book, steps, show.verdict)
+                self._zone_rows.write(connection, book, minutes)
+            stored = Stored(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
+            if not new and self._unanswered is not None and self._unanswered[0] is batch:
+                # It had been committed: what it stored is told now, with what has come of it since.
+                stored = replace(self._unanswered[1], occupancies=stored.occupancies)
+            self._unanswered = batch, stored
+            return stored
+
+        stored = self._write(work, now)
+        self._unanswered = None
+        return stored
+
+    def write_history(self, show: Show, events: Sequence[AccEvent]) -> list[RefusedEvents]:
+        """Write the history rows of events that were stored without; returns those that the table refuses, by reason.
+
+        Some transactions; each leaves everything right.
+        """
+        return self._owed.write_of(self._on(show), events, show.verdict)
+
+    def counts(self, show: Show) -> dict[str, int]:
+        """The ledger's events per camera, inside the show's window."""
+        with self._link.read() as connection:
+            return self._ledger.counts(connection, self._books.open(connection, show.id))
+
+    def history_count(self, show: Show) -> int:
+        """The rows of eventos_Analisis with the show's name, inside its window."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, show.id)
+            return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
+
+    def rebuild(self, show: Show) -> dict[str, Occupancy]:
+        """Count everything anew from the ledger: minutes, the zones' tables, the history's rows that were refused."""
+
+        def work(connection: Connection) -> dict[str, Occupancy]:
+            book = self._open_book(connection, show)
+            if self._minutes.recount(connection, book, show.verdict):
+                self._books.turn_page(connection, book)
+            self._zone_rows.write(connection, book)
+            return book.occupancies(self._zones)
+
+        occupancies = self._write(work)
+        self._owed.write_all(self._on(show), show.verdict)
+        return occupancies
+
+    def close_show(self, show: Show, now: datetime) -> None:
+        """Note that the show is over and compared."""
+        self._write(lambda connection: self._shows.close(connection, self._books.open(connection, show.id), now))
+
+    def last_open_show(self) -> ScheduledEvent | None:
+        """The latest show that was opened and never closed."""
+        with self._link.read() as connection:
+            return self._shows.last_open(connection)
+
+    def correct(self, show: Show, correction: Correction) -> dict[str, Occupancy]:
+        """Apply an operator's correction, once however often it is asked; returns each zone's aforo after it."""
+
+        def work(connection: Connection) -> dict[str, Occupancy]:
+            book = self._open_book(connection, show)
+            if self._corrections.apply(connection, book, correction, show.verdict):
+                self._zone_rows.write(connection, book, {correction.zone})
+            return book.occupancies(self._zones)
+
+        return self._write(work, correction.at)
+
+    def occupancies(self, show: Show) -> dict[str, Occupancy]:
+        """Each zone's aforo as the database has it now."""
+        with self._link.read() as connection:
+            return self._books.open(connection, show.id).occupancies(self._zones)
+
+    def minutes(self, show: Show) -> dict[str, dict[int, Stretch]]:
+        """What each minute (epoch ms of its start) did to each zone's count."""
+        with self._link.read() as connection:
+            curves = self._books.open(connection, show.id).curves
+            return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
+
+    def doors(self, show: Show, since: datetime | None = None) -> list[DoorMinute]:
+        """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, show.id)
+            return queries.doors(connection, self._directory, book, book.since_ms if since is None else to_ms(since))
+
+    def corrections(self, show: Show) -> list[Correction]:
+        """The show's corrections, oldest first."""
+        with self._link.read() as connection:
+            return self._corrections.read(connection, self._books.open(connection, show.id))
+
+    def events(self, show: Show, after: Cursor | None = None, limit: int = 500) -> tuple[list[AccEvent], Cursor | None]:
+        """A page of the show's events in time order, and where the next page starts (None at the end)."""
+        with self._link.read() as connection:
+            return queries.events(connection, self._directory, self._books.open(connection, show.id), after, limit)
+
+    def begin_note(  # noqa: PLR0913 -- the columns of the journal
+        self,
+        kind: str,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        show: Show | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        """Note in the journal that something began (and is over, with ``ended``); returns the note's id."""
+        show_id = None if show is None else show.id
+        return self._write(
+            lambda connection: self._journal.begin(
+                connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended
+            )
+        )
+
+    def end_note(self, note_id: int, ended: datetime) -> None:
+        """Note that it is over; a note that has an end keeps it."""
+        self._write(lambda connection: self._journal.end(connection, note_id, ended))
+
+    def notes(self, show: Show | None = None, kind: str | None = None) -> list[Note]:
+        """The journal, oldest first."""
+        with self._link.read() as connection:
+            return self._journal.read(connection, None if show is None else show.id, kind)
+
+    def _open_book(self, connection: Connection, show: Show) -> Book:
+        """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
+        book = self._books.open(connection, show.id)
+        if book.rules != show.rules:
+            raise StoreNotReady(
+                f"Otro proceso abrió «{book.event.name}» en {self.name} con otras reglas o zonas.",
+                "Este no guarda nada más: contaría de otra manera.",
+                "Deje un solo proceso, con los ajustes que valen.",
+            )
+        return book
+
+    def _on(self, show: Show) -> Transact:
+        """Transactions on that show."""
+
+        def transact(work: Callable[[Connection, Book], _T]) -> _T:
+            return self._write(lambda connection: work(connection, self._open_book(connection, show)))
+
+        return transact
+
+    def _write(self, work: Callable[[Connection], _T], now: datetime | None = None) -> _T:
+        """Run a piece of work in one writing transaction; a zone's table that refuses its row is left out of it."""
+        self._zone_rows.begin(now)
+        self._names.begin()
+        while True:
+            try:
+                with self._link.write() as connection:
+                    done = work(connection)
+                self._zone_rows.stored()
+            except BaseException as error:
+                self._books.forget()  # what is remembered may be ahead of the database now
+                self._directory.forget()
+                if isinstance(error, ZoneRefused):
+                    self._zone_rows.refused(error, now)
+                elif isinstance(error, NameRefused):
+                    self._names.refused(error)
+                else:
+                    raise
+            else:
+                return done
