@@ -17,14 +17,14 @@ from aforo.avigilon import Acc
 from aforo.board import Board
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
-from aforo.coverage import Coverage
+from aforo.ingestion.context import Rooms
+from aforo.ingestion.fetch_planner import Coverage
+from aforo.ingestion.poller import Errand
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Matcher
-from aforo.rooms import Rooms
 from aforo.settings import Settings, load
 from aforo.storage import Store, Writer
-from aforo.turn import Errand
 
 _BEHIND = timedelta(seconds=60)  # a turn's worth of events
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from aforo.alerts import Alert, Levels
 from aforo.counting.occupancy import Stretch, whole
 from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
-from aforo.coverage import Coverage
+from aforo.ingestion.fetch_planner import Coverage
 from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
 from aforo.pending import Pending
 from aforo.storage import Correction, DoorMinute, Show

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
 from aforo.board import Board, Phase
+from aforo.ingestion.cycle_stats import grouped
 from aforo.models import to_ms
 from aforo.settings import AlertsSettings
-from aforo.tally import grouped
 
 RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
 

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from aforo.clock import Clock, SystemClock
+from aforo.ingestion.cycle_stats import grouped
 from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
 from aforo.monitor import Monitor
@@ -33,7 +34,6 @@ from aforo.settings import (
     WebSettings,
 )
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
-from aforo.tally import grouped
 from aforo.terminal import LastNews, View
 from aforo.web.passwords import hashed
 

@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 
-from aforo.agenda import Agenda
 from aforo.avigilon import Acc
 from aforo.board import Board, Phase, Signs
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AccUnreachable, BadCommand
-from aforo.evening import Evening
+from aforo.ingestion.context import Rooms
+from aforo.ingestion.event_runner import Evening
+from aforo.ingestion.schedule_queue import Agenda
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Matcher, ScheduledEvent
 from aforo.morning import Morning
 from aforo.outlook import looking
-from aforo.rooms import Rooms
 from aforo.service.notify import Notifier, notifying
 from aforo.settings import Settings
 from aforo.stopping import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped

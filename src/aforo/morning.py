@@ -4,10 +4,10 @@ import json
 import logging
 from dataclasses import dataclass
 
-from aforo.closing import Reconciliation
 from aforo.errors import AforoError, StoreUnavailable
+from aforo.ingestion.context import Rooms
+from aforo.ingestion.reconciliation import Reconciliation
 from aforo.report import gather, make, suffix_of
-from aforo.rooms import Rooms
 from aforo.settings import Settings
 from aforo.storage import Show
 from aforo.storage.account import RECONCILIATION

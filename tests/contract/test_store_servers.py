@@ -43,7 +43,7 @@ from tests.contract.stores import (
 
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
 from aforo.storage import Store, schema_sql
-from aforo.storage.backends import sqlserver, tsql
+from aforo.storage.backends import drivers, sqlserver, tsql
 from aforo.storage.backends.connection import Link
 
 _SERVERS = [name for name in names() if name != "sqlite"]

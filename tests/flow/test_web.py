@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo.board import Phase
-from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
+from aforo.ingestion.fetch_planner import Coverage
 from aforo.models import ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 

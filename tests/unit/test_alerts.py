@@ -6,8 +6,8 @@ from aforo.alerts import Alert, Condition, Kind, Level, Levels, Watch, silent_do
 from aforo.board import Board, Phase, Signs
 from aforo.conditions import conditions
 from aforo.counting.zone_series import Counted, Doors
-from aforo.coverage import Coverage
 from aforo.errors import AccUnreachable
+from aforo.ingestion.fetch_planner import Coverage
 from aforo.models import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
 from aforo.settings import AlertsSettings
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from aforo.census import Census, Heard
+from aforo.ingestion.census import Census, Heard
 from aforo.models import AccEvent, Batch, Refusal, Verdict
 
 START = datetime(2026, 1, 27, 21, tzinfo=UTC)

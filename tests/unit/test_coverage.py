@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.coverage import Coverage
 from aforo.errors import AccEndless, AccUnknownCamera, AccUnreachable
+from aforo.ingestion.fetch_planner import Coverage
 from aforo.models import Feed, Window
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)

@@ -11,8 +11,8 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from aforo.avigilon import Acc
-from aforo.coverage import Ask
 from aforo.errors import AccError
+from aforo.ingestion.fetch_planner import Ask
 from aforo.models import AccEvent, Page
 
 _log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from aforo.ingestion.cycle_stats import grouped
 from aforo.report.act import Act
 from aforo.report.pictures import doors_picture, zone_picture
-from aforo.tally import grouped
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (

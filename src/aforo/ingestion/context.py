@@ -12,13 +12,13 @@ from aforo.board import Board, Past
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
+from aforo.ingestion.cycle_stats import Tally
+from aforo.ingestion.poller import Turns
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Feed, ScheduledEvent, Stored
 from aforo.settings import MonitorSettings
 from aforo.storage import Show, Store, Writer
-from aforo.tally import Tally
-from aforo.turn import Turns
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from aforo.errors import AccError
+from aforo.ingestion.feed_state import FeedState
 from aforo.models import Feed, Window
-from aforo.standing import FeedState
 
 _FEW = 2  # cameras that may fail at once, each by itself, however few there are in all
 # So far apart cameras may begin to fail of one trouble of their server's: each is found out by a timeout of its own.

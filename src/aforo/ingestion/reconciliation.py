@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.board import Phase
-from aforo.census import Census
 from aforo.clock import wait_until_set
-from aforo.coverage import Coverage
+from aforo.ingestion.census import Census
+from aforo.ingestion.context import Rooms
+from aforo.ingestion.cycle_stats import reasons
+from aforo.ingestion.feed_state import FeedState
+from aforo.ingestion.fetch_planner import Coverage
+from aforo.ingestion.poller import Errand
 from aforo.models import Feed
-from aforo.rooms import Rooms
-from aforo.standing import FeedState
 from aforo.storage import Show
-from aforo.tally import reasons
-from aforo.turn import Errand
 
 _log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 from aforo.avigilon import Acc
 from aforo.avigilon.query_batching import Together
-from aforo.census import Census
 from aforo.clock import Clock, wait_until_set
 from aforo.counting.rules import Rules
-from aforo.coverage import Ask, Coverage
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
+from aforo.ingestion.census import Census
+from aforo.ingestion.fetch_planner import Ask, Coverage
 from aforo.models import Batch, Feed, Page, ScheduledEvent
 
 _log = logging.getLogger(__name__)

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from aforo.board import Phase
 from aforo.clock import wait_until_set
-from aforo.closing import Closing, Reconciliation
-from aforo.coverage import Coverage
 from aforo.errors import StoreRejectedRow
+from aforo.ingestion.context import Rooms
+from aforo.ingestion.cycle_stats import occupancy_line, total
+from aforo.ingestion.fetch_planner import Coverage
+from aforo.ingestion.poller import Errand
+from aforo.ingestion.reconciliation import Closing, Reconciliation
 from aforo.models import Occupancy, ScheduledEvent
-from aforo.rooms import Rooms
 from aforo.storage import Show
-from aforo.tally import occupancy_line, total
-from aforo.turn import Errand
 
 _log = logging.getLogger(__name__)
 
