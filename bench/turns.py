@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from aforo.avigilon import Acc
-from aforo.board import Board
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.ingestion.context import Rooms
@@ -22,6 +21,7 @@ from aforo.ingestion.fetch_planner import Coverage
 from aforo.ingestion.poller import Errand
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
+from aforo.live.state import Board
 from aforo.models import Matcher
 from aforo.settings import Settings, load
 from aforo.storage import Store, Writer

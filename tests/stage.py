@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from aforo import web
-from aforo.board import Board, Past, Signs
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.state import Board, Past, Signs
 from aforo.models import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, Stored, Window
 from aforo.notices import watching
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings

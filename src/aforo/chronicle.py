@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from aforo.board import Board, Phase
 from aforo.clock import Clock, wait_until_set
+from aforo.live.state import Board, Phase
 from aforo.storage import Show, Store, Writer
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
-from aforo.board import Board, Phase
 from aforo.ingestion.cycle_stats import grouped
+from aforo.live.state import Board, Phase
 from aforo.models import to_ms
 from aforo.settings import AlertsSettings
 

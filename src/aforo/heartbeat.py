@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
-from aforo.board import Board, Phase
 from aforo.clock import Clock
 from aforo.conditions import stale_seconds
+from aforo.live.state import Board, Phase
 
 _log = logging.getLogger(__name__)
 

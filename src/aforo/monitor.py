@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 
 from aforo.avigilon import Acc
-from aforo.board import Board, Phase, Signs
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AccUnreachable, BadCommand
@@ -19,6 +18,7 @@ from aforo.ingestion.event_runner import Evening
 from aforo.ingestion.schedule_queue import Agenda
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
+from aforo.live.state import Board, Phase, Signs
 from aforo.models import Matcher, ScheduledEvent
 from aforo.morning import Morning
 from aforo.outlook import looking

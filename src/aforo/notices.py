@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aforo.alerts import Alert, Condition, Kind, Levels, Notice, Watch
-from aforo.board import Board
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.conditions import RUNNING, conditions
 from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
+from aforo.live.state import Board
 from aforo.settings import AlertsSettings
 from aforo.storage import Note, Store, Writer
 from aforo.webhook import Webhook

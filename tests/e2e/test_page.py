@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.stage import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
-from aforo.board import Phase
+from aforo.live.state import Phase
 from aforo.settings import WebSettings
 from aforo.simulator import Crowd, Plan
 

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from tests.stage import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
 from aforo.alerts import Alert, Kind, Notice
-from aforo.board import Board
 from aforo.counting.rules import zones_from
+from aforo.live.state import Board
 from aforo.notices import Watchman
 from aforo.settings import AlertsSettings
 from aforo.storage import Store, Writer

@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
-from aforo.board import Phase
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.state import Phase
 from aforo.models import ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 

@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.alerts import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
-from aforo.board import Board, Phase, Signs
 from aforo.conditions import conditions
 from aforo.counting.zone_series import Counted, Doors
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.state import Board, Phase, Signs
 from aforo.models import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
 from aforo.settings import AlertsSettings
 

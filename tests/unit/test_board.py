@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.board import Board, Signs
 from aforo.counting.occupancy import Stretch, whole
 from aforo.counting.rules import Rules, zones_from
 from aforo.counting.zone_series import minute_of, step_of
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.state import Board, Signs
 from aforo.models import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
 from aforo.settings import ZoneSettings
 from aforo.storage import Show

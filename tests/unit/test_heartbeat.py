@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
 
-from aforo.board import Board, Phase, Signs
 from aforo.heartbeat import Heartbeat, beating
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.state import Board, Phase, Signs
 from aforo.models import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
 from aforo.storage import Show
 

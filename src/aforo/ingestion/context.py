@@ -8,7 +8,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from aforo.avigilon import Acc
-from aforo.board import Board, Past
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
@@ -16,6 +15,7 @@ from aforo.ingestion.cycle_stats import Tally
 from aforo.ingestion.poller import Turns
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
+from aforo.live.state import Board, Past
 from aforo.models import Batch, Feed, ScheduledEvent, Stored
 from aforo.settings import MonitorSettings
 from aforo.storage import Show, Store, Writer

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from aforo.board import Phase
 from aforo.clock import wait_until_set
 from aforo.errors import StoreRejectedRow
 from aforo.ingestion.context import Rooms
@@ -14,6 +13,7 @@ from aforo.ingestion.cycle_stats import occupancy_line, total
 from aforo.ingestion.fetch_planner import Coverage
 from aforo.ingestion.poller import Errand
 from aforo.ingestion.reconciliation import Closing, Reconciliation
+from aforo.live.state import Phase
 from aforo.models import Occupancy, ScheduledEvent
 from aforo.storage import Show
 

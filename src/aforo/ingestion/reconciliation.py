@@ -5,7 +5,6 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aforo.board import Phase
 from aforo.clock import wait_until_set
 from aforo.ingestion.census import Census
 from aforo.ingestion.context import Rooms
@@ -13,6 +12,7 @@ from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.fetch_planner import Coverage
 from aforo.ingestion.poller import Errand
+from aforo.live.state import Phase
 from aforo.models import Feed
 from aforo.storage import Show
 

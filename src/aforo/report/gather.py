@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aforo import __version__
-from aforo.board import undone_by
 from aforo.counting.occupancy import Stretch, whole
 from aforo.counting.rules import Rules, zones_from
 from aforo.counting.zone_series import Passed, passed
+from aforo.live.state import undone_by
 from aforo.models import Matcher, Window, Zone, from_ms
 from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
 from aforo.settings import Settings

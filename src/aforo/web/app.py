@@ -12,8 +12,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aforo import __version__
-from aforo.board import Phase
 from aforo.clock import SystemClock
+from aforo.live.state import Phase
 from aforo.web import metrics, pages, picture, schemas
 from aforo.web.desk import Desk, NotNow, NotSo
 from aforo.web.gate import App, Gate, Refused

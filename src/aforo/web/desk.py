@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from aforo.board import UNDO, Board
 from aforo.clock import Clock
 from aforo.counting.occupancy import Stretch
 from aforo.errors import StoreError
+from aforo.live.state import UNDO, Board
 from aforo.models import AccEvent, Occupancy
 from aforo.storage import Correction, Cursor, Show, Store, Writer
 from aforo.web.schemas import CorrectionOrder

@@ -10,8 +10,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from aforo import __version__
-from aforo.board import Board, Phase
 from aforo.clock import Clock
+from aforo.live.state import Board, Phase
 from aforo.web import picture
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

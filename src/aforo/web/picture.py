@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from aforo.board import Board, Phase, undone_by
 from aforo.counting.zone_series import Door, Doors, Passed
 from aforo.ingestion.feed_state import FeedState
+from aforo.live.state import Board, Phase, undone_by
 from aforo.models import MINUTE_MS, Feed, ScheduledEvent, to_ms
 from aforo.web import schemas
 

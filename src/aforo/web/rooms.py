@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aforo.board import Board
     from aforo.clock import Clock
+    from aforo.live.state import Board
     from aforo.settings import WebSettings
     from aforo.web.desk import Desk
 

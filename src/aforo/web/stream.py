@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from aforo.board import Board
 from aforo.clock import Clock, SystemClock, wait_until_set
+from aforo.live.state import Board
 from aforo.web import picture
 
 _HEARTBEAT = 1.0  # real seconds between two frames when nothing changes

@@ -15,8 +15,8 @@ from aforo.alerts import Alert, Levels
 from aforo.counting.occupancy import Stretch, whole
 from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
 from aforo.ingestion.fetch_planner import Coverage
+from aforo.live.uncommitted import Pending
 from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
-from aforo.pending import Pending
 from aforo.storage import Correction, DoorMinute, Show
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
