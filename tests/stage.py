@@ -15,18 +15,18 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from aforo import web
+from aforo.alerting.notifier import watching
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.ingestion.fetch_planner import Coverage
 from aforo.live.state import Board, Past, Signs
 from aforo.models import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, Stored, Window
-from aforo.notices import watching
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
 from aforo.settings.models import STADIUM_ZONES
 from aforo.simulator import Crowd, Plan
 from aforo.simulator.recording import instant_of, milliseconds
 from aforo.storage import Store, Writer
-from aforo.web.passwords import hashed
+from aforo.web.auth import hashed
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá
 BOGOTA = ZoneInfo("America/Bogota")

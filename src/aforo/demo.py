@@ -35,7 +35,7 @@ from aforo.settings import (
 )
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
 from aforo.terminal import LastNews, View
-from aforo.web.passwords import hashed
+from aforo.web.auth import hashed
 
 _log = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.live.state import Board, Phase, Signs
 from aforo.models import Matcher, ScheduledEvent
-from aforo.morning import Morning
-from aforo.outlook import looking
-from aforo.service.notify import Notifier, notifying
+from aforo.observers import looking
+from aforo.os_service.sd_notify import Notifier, notifying
+from aforo.os_service.shutdown import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
+from aforo.reporting.after_close import Morning
 from aforo.settings import Settings
-from aforo.stopping import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
 from aforo.storage import Store, Writer
 
 _log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from tests.flow.evening import DOORS, Evening, evening, hours
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCommand
 from aforo.models import Matcher
-from aforo.report import Act, acts
-from aforo.report.page import html
+from aforo.reporting import Act, acts
+from aforo.reporting.page import html
 from aforo.settings import DatabaseSettings, Settings
 from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
 from aforo.storage import Correction, Store

@@ -13,7 +13,7 @@ import pytest
 from tests.fake_clock import FakeClock
 from tests.flow.evening import BOGOTA, DOORS, END, PLAN, SHORT, evening, hours
 
-from aforo import chronicle, notices
+from aforo.alerting import incidents, notifier
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Tokens
 from aforo.storage import Show
@@ -113,7 +113,7 @@ async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_told
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries…
-    for goodbye in (chronicle, notices):
+    for goodbye in (incidents, notifier):
         monkeypatch.setattr(goodbye, "_GOODBYE", 0.1)  # …and at the end
     async with evening(tmp_path, SHORT, close_patience=60.0) as (night, crowd):
         running = asyncio.create_task(night.run())

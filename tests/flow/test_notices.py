@@ -17,13 +17,13 @@ from aiohttp import web
 from pydantic import SecretStr
 from tests.stage import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
-from aforo.alerts import Alert, Kind, Notice
+from aforo.alerting.engine import Alert, Kind, Notice
+from aforo.alerting.notifier import Watchman
+from aforo.alerting.webhook import Webhook
 from aforo.counting.rules import zones_from
 from aforo.live.state import Board
-from aforo.notices import Watchman
 from aforo.settings import AlertsSettings
 from aforo.storage import Store, Writer
-from aforo.webhook import Webhook
 
 FULL_SOON = capped_zones((100_000, 100_000, 50))  # Zona Sur fills up within the first hours
 BOTH = [("begin", "zone_warning"), ("begin", "zone_full")]

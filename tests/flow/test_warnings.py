@@ -13,7 +13,7 @@ import pytest
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
-from aforo import notices
+from aforo.alerting import notifier
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
 from aforo.simulator.login import Credentials
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
@@ -70,9 +70,9 @@ async def night(
         FakeClock(DOORS - timedelta(minutes=1)) as clock,
         Simulator(crowd, clock=clock, faults=faults) as site,
     ):
-        monkeypatch.setattr(notices, "SystemClock", lambda: clock)  # the warnings look by the evening's time too
-        monkeypatch.setattr(notices, "_LOOK_AGAIN", 10.0)  # fewer jumps of the clock
-        monkeypatch.setattr(notices, "_PACE", 5.0)
+        monkeypatch.setattr(notifier, "SystemClock", lambda: clock)  # the warnings look by the evening's time too
+        monkeypatch.setattr(notifier, "_LOOK_AGAIN", 10.0)  # fewer jumps of the clock
+        monkeypatch.setattr(notifier, "_PACE", 5.0)
         evening = Evening(tmp_path, site, clock, {"interval": 60.0})
         evening.schedule(PLAN.start, PLAN.end)
         evening.allow(list(crowd.allowed))

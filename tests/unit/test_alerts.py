@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.alerts import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
-from aforo.conditions import conditions
+from aforo.alerting.engine import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
+from aforo.alerting.rules import conditions
 from aforo.counting.zone_series import Counted, Doors
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import Coverage

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aforo.chronicle import died
+from aforo.alerting.incidents import died
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked without harm")

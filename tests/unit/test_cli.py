@@ -17,7 +17,7 @@ from aforo.cli.logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
 from aforo.storage.schema import migrate
-from aforo.web.passwords import matches
+from aforo.web.auth import matches
 
 ACC = {
     "AFORO_ACC__URL": "https://acc.invalid:8443",

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
 
-from aforo.heartbeat import Heartbeat, beating
+from aforo.alerting.heartbeat import Heartbeat, beating
 from aforo.ingestion.fetch_planner import Coverage
 from aforo.live.state import Board, Phase, Signs
 from aforo.models import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window

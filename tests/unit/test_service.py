@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from aforo import service
+from aforo import os_service
 from aforo.errors import BadCommand
-from aforo.service import Wish, systemd, windows
-from aforo.service.account import Account
-from aforo.service.notify import Notifier, notifying
+from aforo.os_service import Wish, systemd, windows
+from aforo.os_service.os_account import Account
+from aforo.os_service.sd_notify import Notifier, notifying
 
 ANALYZE = shutil.which("systemd-analyze")
 SYSTEMD = Path("/usr/lib/systemd/systemd")
@@ -93,7 +93,7 @@ def test_systemd_reads_each_path_as_it_is(plan: systemd.Plan, tmp_path: Path) ->
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
 def test_the_unit_is_hardened(plan: systemd.Plan, tmp_path: Path) -> None:
-    unit = tmp_path / "aforo.service"
+    unit = tmp_path / "aforo.os_service"
     unit.write_text(systemd.unit_text(replace(plan, user="nobody")), encoding="utf-8")
     command = [str(ANALYZE), "security", "--offline=true", "--threshold=35", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -116,7 +116,7 @@ def test_install_only_prints_when_asked(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(systemd, "_UNITS", tmp_path / "units")
     monkeypatch.setenv("AFORO_DATABASE__URL", "sqlite:////srv/datos/aforo.db")
-    assert service.main(Wish("install", only_print=True, user="aforo")) == 0
+    assert os_service.main(Wish("install", only_print=True, user="aforo")) == 0
     shown = capsys.readouterr().out
     assert f"WorkingDirectory={tmp_path}" in shown
     assert f"ReadWritePaths={tmp_path} /srv/datos\n" in shown
@@ -138,15 +138,15 @@ def test_install_status_and_uninstall(
     monkeypatch.setattr(systemd, "_BOOTED", tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadCommand, match="La cuenta «nadie-la-hizo» no existe"):
-        service.main(Wish("install", user="nadie-la-hizo"))
+        os_service.main(Wish("install", user="nadie-la-hizo"))
     assert not asked.exists(), "nothing was begun"
-    assert service.main(Wish("install", user=getpass.getuser())) == 0
+    assert os_service.main(Wish("install", user=getpass.getuser())) == 0
     assert "Atención" not in capsys.readouterr().out
-    assert (tmp_path / "aforo.service").read_text(encoding="utf-8").startswith("[Unit]")
-    assert service.main(Wish("status")) == 0
+    assert (tmp_path / "aforo.os_service").read_text(encoding="utf-8").startswith("[Unit]")
+    assert os_service.main(Wish("status")) == 0
     assert "aforo: en marcha. Esperando el próximo evento. reinicios: 2." in capsys.readouterr().out
-    assert service.main(Wish("uninstall")) == 0
-    assert not (tmp_path / "aforo.service").exists()
+    assert os_service.main(Wish("uninstall")) == 0
+    assert not (tmp_path / "aforo.os_service").exists()
     assert asked.read_text().splitlines()[:4] == [
         "daemon-reload",
         "enable aforo.service",
@@ -154,7 +154,7 @@ def test_install_status_and_uninstall(
         "show aforo --property=LoadState,ActiveState,StatusText,NRestarts,Result",
     ]
     with pytest.raises(BadCommand, match="No hay ningún servicio aforo"):
-        service.main(Wish("uninstall"))
+        os_service.main(Wish("uninstall"))
 
 
 @LINUX
@@ -163,8 +163,8 @@ def test_where_systemd_does_not_run_nothing_is_written(tmp_path: Path, monkeypat
     monkeypatch.setattr(systemd, "_BOOTED", tmp_path / "no")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadCommand, match="no corre systemd"):
-        service.main(Wish("install", user=getpass.getuser()))
-    assert not (tmp_path / "aforo.service").exists()
+        os_service.main(Wish("install", user=getpass.getuser()))
+    assert not (tmp_path / "aforo.os_service").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")

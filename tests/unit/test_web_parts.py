@@ -8,11 +8,11 @@ from pydantic import SecretStr
 from aforo.errors import BadSetting
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings
 from aforo.web import check
-from aforo.web.assets import asset, names
-from aforo.web.limits import Buckets, Budget, Limits
-from aforo.web.passwords import NOBODY, hashed, matches
+from aforo.web.auth import NOBODY, hashed, matches
+from aforo.web.rate_limits import Buckets, Budget, Limits
 from aforo.web.sessions import Sessions, cookie_header, cookie_in
-from aforo.web.stream import Client
+from aforo.web.sse import Client
+from aforo.web.static_files import asset, names
 
 HASH = hashed("correcta")
 SETTINGS = WebSettings(

@@ -102,7 +102,7 @@ def _status(arguments: Arguments) -> int:
 
 
 def _service(arguments: Arguments) -> int:
-    from aforo.service import Wish, main  # noqa: PLC0415
+    from aforo.os_service import Wish, main  # noqa: PLC0415
 
     wish = Wish(
         action=arguments.action,

@@ -4,7 +4,7 @@ import getpass
 import sys
 
 from aforo.errors import BadCommand
-from aforo.web.passwords import SHORTEST, hashed
+from aforo.web.auth import SHORTEST, hashed
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from aforo.report import acts
+from aforo.reporting import acts
 from aforo.settings import Settings
 
 

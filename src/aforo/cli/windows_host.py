@@ -17,8 +17,8 @@ import win32serviceutil
 from aforo.cli.logged import logged
 from aforo.errors import AforoError
 from aforo.monitor import main as job
+from aforo.os_service.shutdown import Stopper
 from aforo.settings import load
-from aforo.stopping import Stopper
 
 
 class Host(win32serviceutil.ServiceFramework):  # type: ignore[misc]  # pywin32 has no types here

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from aforo.alerts import Alert, Levels
+from aforo.alerting.engine import Alert, Levels
 from aforo.counting.occupancy import Stretch, whole
 from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
 from aforo.ingestion.fetch_planner import Coverage

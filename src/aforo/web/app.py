@@ -14,15 +14,15 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from aforo import __version__
 from aforo.clock import SystemClock
 from aforo.live.state import Phase
-from aforo.web import metrics, pages, picture, schemas
-from aforo.web.desk import Desk, NotNow, NotSo
-from aforo.web.gate import App, Gate, Refused
-from aforo.web.limits import Limits
-from aforo.web.passwords import NOBODY, matches
+from aforo.web import metrics, pages, schemas, serializers
+from aforo.web.auth import NOBODY, matches
+from aforo.web.corrections import Desk, NotNow, NotSo
+from aforo.web.dependencies import Rooms
+from aforo.web.rate_limits import Limits
 from aforo.web.reading import cursor, page_of
-from aforo.web.rooms import Rooms
+from aforo.web.security import App, Gate, Refused
 from aforo.web.sessions import Sessions, Visitor, cookie_header
-from aforo.web.stream import Hub, TooManyClients
+from aforo.web.sse import Hub, TooManyClients
 
 _T = TypeVar("_T")
 
@@ -130,17 +130,17 @@ def _add_reads(app: FastAPI, rooms: Rooms, hub: Hub) -> None:
     @app.get("/api/v1/zones", responses=_SAYS_NO, tags=["ahora"])
     async def zones(_: Reader) -> list[schemas.ZoneState]:
         """Las zonas, ahora."""
-        return picture.zones(board, clock.now())
+        return serializers.zones(board, clock.now())
 
     @app.get("/api/v1/doors", responses=_SAYS_NO, tags=["ahora"])
     async def doors(_: Reader) -> list[schemas.DoorState]:
         """El conteo de personas por puerta."""
-        return picture.doors(board, clock.now())
+        return serializers.doors(board, clock.now())
 
     @app.get("/api/v1/alerts", responses=_SAYS_NO, tags=["ahora"])
     async def alerts(_: Reader) -> list[schemas.AlertState]:
         """Los avisos abiertos y los últimos cerrados."""
-        return picture.alerts(board)
+        return serializers.alerts(board)
 
     @app.get("/api/v1/series", response_model=schemas.Series, responses=_SAYS_NO, tags=["en el tiempo"])
     async def series(_: Reader) -> Response:
@@ -195,7 +195,7 @@ def _add_corrections(app: FastAPI, rooms: Rooms) -> None:
     @app.get("/api/v1/corrections", responses=_SAYS_NO, tags=["correcciones"])
     async def corrections(_: Reader) -> list[schemas.CorrectionState]:
         """Las correcciones del evento, la más antigua primero."""
-        return picture.corrections(board)
+        return serializers.corrections(board)
 
     @app.post("/api/v1/corrections", responses=_CORRECTS, tags=["correcciones"])
     async def correct(who: Operator, order: schemas.CorrectionOrder) -> list[schemas.CorrectionState]:
@@ -203,7 +203,7 @@ def _add_corrections(app: FastAPI, rooms: Rooms) -> None:
         if (order.delta is None) == (order.count is None):
             raise Refused(422, "La petición no sirve: se admite delta o count, uno de los dos.")
         await _asked(_desk(rooms).correct(order, who.name))
-        return picture.corrections(board)
+        return serializers.corrections(board)
 
     @app.post("/api/v1/corrections/{correction_id}/undo", responses=_CORRECTS, tags=["correcciones"])
     async def undo(
@@ -211,7 +211,7 @@ def _add_corrections(app: FastAPI, rooms: Rooms) -> None:
     ) -> list[schemas.CorrectionState]:
         """Deshace una corrección con otra que la nombra; una sola vez."""
         await _asked(_desk(rooms).undo(correction_id, why=order.reason, who=who.name))
-        return picture.corrections(board)
+        return serializers.corrections(board)
 
 
 def _desk(rooms: Rooms) -> Desk:
@@ -280,7 +280,7 @@ def _add_machines(app: FastAPI, rooms: Rooms) -> None:
     @app.get("/ready", responses={503: {"description": "No cuenta, o el aforo no es de ahora"}}, tags=["máquinas"])
     async def ready(response: Response) -> dict[str, bool | str]:
         """Cuenta, y el aforo es de ahora; entre evento y evento también está listo."""
-        trust = picture.trust(rooms.board, rooms.clock.now(), rooms.stale_after)
+        trust = serializers.trust(rooms.board, rooms.clock.now(), rooms.stale_after)
         counting = rooms.board.phase in {Phase.WATCHING, Phase.CLOSING}
         fresh = not counting or not trust.stale
         response.status_code = 200 if fresh and trust.database.up else 503

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from aforo import __version__
 from aforo.clock import Clock
 from aforo.live.state import Board, Phase
-from aforo.web import picture
+from aforo.web import serializers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,7 +52,7 @@ class BoardCollector(Collector):
             "entries": CounterMetricFamily("aforo_zone_entries", "Entries since the event began", labels=["zone"]),
             "exits": CounterMetricFamily("aforo_zone_exits", "Exits since the event began", labels=["zone"]),
         }
-        for zone in picture.zones(self._board, now):
+        for zone in serializers.zones(self._board, now):
             label, stored = [zone.name], self._board.occupancies[zone.name]
             gauges["occupancy"].add_metric(label, zone.stored)
             gauges["provisional"].add_metric(label, zone.count)
@@ -75,7 +75,7 @@ class BoardCollector(Collector):
         yield passages
 
     def _trust(self, now: datetime) -> Iterator[Metric]:
-        board, trust = self._board, picture.trust(self._board, now, self._stale_after)
+        board, trust = self._board, serializers.trust(self._board, now, self._stale_after)
         yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=board.stored)
         yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=board.repeated)
         refused = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
@@ -105,7 +105,7 @@ class BoardCollector(Collector):
     def _cameras(self, now: datetime) -> Iterator[Metric]:
         up = GaugeMetricFamily("aforo_camera_up", "1 while the camera answers", labels=["camera", "name"])
         behind = GaugeMetricFamily("aforo_camera_behind_seconds", "What is not known yet", labels=["camera", "name"])
-        for camera in picture.cameras(self._board, now):
+        for camera in serializers.cameras(self._board, now):
             up.add_metric([camera.id, camera.name], float(camera.answers))
             behind.add_metric([camera.id, camera.name], camera.behind)
         yield up

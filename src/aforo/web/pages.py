@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 
-from aforo.web.assets import Asset, asset
-from aforo.web.gate import Refused
+from aforo.web.security import Refused
+from aforo.web.static_files import Asset, asset
 
 
 def add(app: FastAPI) -> None:

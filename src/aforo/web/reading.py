@@ -7,7 +7,7 @@ from binascii import Error as NotBase64
 from aforo.models import AccEvent
 from aforo.storage import Cursor
 from aforo.web import schemas
-from aforo.web.gate import Refused
+from aforo.web.security import Refused
 
 
 def cursor(text: str) -> Cursor | None:

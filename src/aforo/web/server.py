@@ -10,10 +10,10 @@ from collections.abc import Generator
 import uvicorn
 
 from aforo.web.app import make_app
-from aforo.web.guard import guarded
-from aforo.web.limits import Limits
-from aforo.web.rooms import Rooms
-from aforo.web.stream import Hub
+from aforo.web.connection_guard import guarded
+from aforo.web.dependencies import Rooms
+from aforo.web.rate_limits import Limits
+from aforo.web.sse import Hub
 
 _GOODBYE = 2  # seconds that answers under way may take at the end
 _KEEP_ALIVE = 15  # seconds

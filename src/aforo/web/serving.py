@@ -18,8 +18,8 @@ from urllib.parse import quote
 from aforo.clock import SystemClock, wait_until_set
 from aforo.errors import BadSetting, os_reason
 from aforo.settings import WebSettings
+from aforo.web.dependencies import Rooms
 from aforo.web.loopback import is_loopback
-from aforo.web.rooms import Rooms
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib import dates as mdates
 from matplotlib.figure import Figure
 
-from aforo.report.act import Act, DoorFigures, Flow, ZoneFigures
+from aforo.reporting.data import Act, DoorFigures, Flow, ZoneFigures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from aforo.alerts import Condition, Kind, Level, Levels, silent_doors
+from aforo.alerting.engine import Condition, Kind, Level, Levels, silent_doors
 from aforo.ingestion.cycle_stats import grouped
 from aforo.live.state import Board, Phase
 from aforo.models import to_ms

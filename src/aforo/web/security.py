@@ -6,8 +6,8 @@ from typing import Any
 
 from aforo.clock import SystemClock
 from aforo.settings import WebSettings
-from aforo.web.limits import Limits
 from aforo.web.loopback import is_loopback
+from aforo.web.rate_limits import Limits
 from aforo.web.sessions import Sessions, Visitor, cookie_in
 
 Scope = MutableMapping[str, Any]

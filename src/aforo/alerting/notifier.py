@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from aforo.alerts import Alert, Condition, Kind, Levels, Notice, Watch
+from aforo.alerting.engine import Alert, Condition, Kind, Levels, Notice, Watch
+from aforo.alerting.rules import RUNNING, conditions
+from aforo.alerting.webhook import Webhook
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.conditions import RUNNING, conditions
 from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.live.state import Board
 from aforo.settings import AlertsSettings
 from aforo.storage import Note, Store, Writer
-from aforo.webhook import Webhook
 
 _log = logging.getLogger(__name__)
 

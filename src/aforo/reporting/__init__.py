@@ -7,10 +7,10 @@ from pathlib import Path
 from aforo.clock import SystemClock
 from aforo.counting.rules import zones_from
 from aforo.errors import BadCommand
-from aforo.report.act import Act
-from aforo.report.files import file_name, write
-from aforo.report.gather import gather
-from aforo.report.making import make
+from aforo.reporting.collect import gather
+from aforo.reporting.data import Act
+from aforo.reporting.renderer_process import make
+from aforo.reporting.writers import file_name, write
 from aforo.settings import Settings
 from aforo.storage import Show, Store
 

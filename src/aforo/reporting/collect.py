@@ -12,7 +12,16 @@ from aforo.counting.rules import Rules, zones_from
 from aforo.counting.zone_series import Passed, passed
 from aforo.live.state import undone_by
 from aforo.models import Matcher, Window, Zone, from_ms
-from aforo.report.act import Act, CameraFigures, CorrectionFigures, DoorFigures, Flow, Incident, Lateness, ZoneFigures
+from aforo.reporting.data import (
+    Act,
+    CameraFigures,
+    CorrectionFigures,
+    DoorFigures,
+    Flow,
+    Incident,
+    Lateness,
+    ZoneFigures,
+)
 from aforo.settings import Settings
 from aforo.storage import Correction, Note, Show, Store
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED

@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aforo.clock import SystemClock
-from aforo.web.limits import Limits
+from aforo.web.rate_limits import Limits
 
 _LOOK = 5.0  # seconds between two looks at a connection
 _MOST_SILENCE = 20.0  # seconds in which a request must be there, whole

@@ -8,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from aforo.ingestion.cycle_stats import grouped
-from aforo.report.act import Act
-from aforo.report.pictures import doors_picture, zone_picture
+from aforo.reporting.charts import doors_picture, zone_picture
+from aforo.reporting.data import Act
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (
@@ -21,10 +21,10 @@ _MONTHS = (
 def html(act: Act) -> str:
     """The whole page. Every name from outside is escaped; the pictures are ours."""
     environment = Environment(
-        loader=PackageLoader("aforo.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("aforo.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(_filters(ZoneInfo(act.timezone)))
-    return environment.get_template("act.html").render(
+    return environment.get_template("report.html").render(
         act=act,
         zones=[(zone, Markup(zone_picture(act, zone))) for zone in act.zones],  # noqa: S704 -- made by us
         doors=Markup(doors_picture(act, act.doors)) if act.doors else "",  # noqa: S704

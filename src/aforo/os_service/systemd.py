@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aforo.errors import BadCommand, os_reason
-from aforo.service.account import Account
+from aforo.os_service.os_account import Account
 from aforo.settings.table import rows
 
 _UNITS = Path("/etc/systemd/system")

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from aforo.errors import AforoError, BadSetting
-from aforo.report.act import Act
+from aforo.reporting.data import Act
 
 _PATIENCE = 180.0  # seconds: a slow machine that has just been through a match
 
@@ -31,7 +31,7 @@ async def make(act: Act, folder: Path, suffix: str = "") -> Path:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "aforo.report",
+            "aforo.reporting",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

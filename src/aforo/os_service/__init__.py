@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from aforo.errors import BadCommand
-from aforo.service import systemd, windows
+from aforo.os_service import systemd, windows
 from aforo.settings import Settings, load
 
 __all__ = ["Wish", "main"]

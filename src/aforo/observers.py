@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from aforo import web
-from aforo.chronicle import chronicling
+from aforo.alerting.heartbeat import beating
+from aforo.alerting.incidents import chronicling
+from aforo.alerting.notifier import watching
 from aforo.clock import Clock
 from aforo.counting.rules import zones_from
-from aforo.heartbeat import beating
 from aforo.live.state import Board
-from aforo.notices import watching
 from aforo.settings import Settings
 from aforo.storage import Store, Writer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from aforo.alerts import Notice
+from aforo.alerting.engine import Notice
 from aforo.clock import SystemClock
 from aforo.settings import AlertsSettings
 

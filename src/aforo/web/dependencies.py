@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from aforo.clock import Clock
     from aforo.live.state import Board
     from aforo.settings import WebSettings
-    from aforo.web.desk import Desk
+    from aforo.web.corrections import Desk
 
 
 @dataclass(frozen=True, slots=True)

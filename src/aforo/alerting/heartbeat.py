@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
+from aforo.alerting.rules import stale_seconds
 from aforo.clock import Clock
-from aforo.conditions import stale_seconds
 from aforo.live.state import Board, Phase
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import msgspec
 
 from aforo.errors import BadSetting, os_reason
 from aforo.inputs.watched_file import write_whole
-from aforo.report.act import Act
+from aforo.reporting.data import Act
 
 _LONGEST_NAME = 80  # characters of a file's name that come from the event's
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for itself
@@ -19,7 +19,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windo
 
 def write(act: Act, folder: Path, *, suffix: str = "") -> Path:
     """Write the three files beside each other; returns the page's path. Raises BadSetting where that cannot be done."""
-    from aforo.report.page import html  # noqa: PLC0415 -- matplotlib takes a second
+    from aforo.reporting.page import html  # noqa: PLC0415 -- matplotlib takes a second
 
     page = folder / f"{file_name(act.day.isoformat(), act.name)}{suffix}.html"
     try:

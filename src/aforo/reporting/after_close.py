@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aforo.errors import AforoError, StoreUnavailable
 from aforo.ingestion.context import Rooms
 from aforo.ingestion.reconciliation import Reconciliation
-from aforo.report import gather, make, suffix_of
+from aforo.reporting import gather, make, suffix_of
 from aforo.settings import Settings
 from aforo.storage import Show
 from aforo.storage.account import RECONCILIATION

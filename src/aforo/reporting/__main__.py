@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from aforo.errors import AforoError
-from aforo.report.files import write
-from aforo.report.making import Order
+from aforo.reporting.renderer_process import Order
+from aforo.reporting.writers import write
 
 if hasattr(os, "nice"):
     os.nice(10)  # the counting goes first

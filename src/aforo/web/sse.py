@@ -12,7 +12,7 @@ from typing import Any
 
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.live.state import Board
-from aforo.web import picture
+from aforo.web import serializers
 
 _HEARTBEAT = 1.0  # real seconds between two frames when nothing changes
 _PACE = 0.25  # real seconds between two frames at least
@@ -136,12 +136,12 @@ class Hub:
         """The curves as JSON; made anew at most twice a second, and only when something moved."""
         version = (self._board.evening, self._board.changes)
         if self._series[0] != version and self._pace.monotonic() >= self._series_until:
-            self._series = (version, picture.series(self._board).model_dump_json().encode())
+            self._series = (version, serializers.series(self._board).model_dump_json().encode())
             self._series_until = self._pace.monotonic() + 2 * _PACE
         return self._series[1]
 
     def _look(self) -> Any:
-        return picture.state(self._board, self._clock.now(), self._timezone, self._stale_after)
+        return serializers.state(self._board, self._clock.now(), self._timezone, self._stale_after)
 
     def _send(self) -> None:
         """What changed since the last frame; always the time, so that a client knows that the line is alive."""
@@ -153,7 +153,7 @@ class Hub:
                 self._told[name] = text
                 changed[name] = value
         if self._told_evening == self._board.evening and self._board.changes > self._told_series:
-            changed["patch"] = picture.patch(self._board, self._told_series)
+            changed["patch"] = serializers.patch(self._board, self._told_series)
         self._told_series, self._told_evening = self._board.changes, self._board.evening
         frame = _frame("change", json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
         for client in self._clients:

@@ -1,0 +1,1 @@
+"""Alerts, their notification channels, the incident journal and the heartbeat."""
