@@ -24,7 +24,7 @@ from aforo.models import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, S
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
 from aforo.settings.models import STADIUM_ZONES
 from aforo.simulator import Crowd, Plan
-from aforo.simulator.recording import instant_of, milliseconds
+from aforo.simulator.event_log import instant_of, milliseconds
 from aforo.storage import Store, Writer
 from aforo.web.auth import hashed
 

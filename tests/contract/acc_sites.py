@@ -15,7 +15,7 @@ from aforo.models import Window
 from aforo.settings import AccSettings
 from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
 from aforo.simulator.certificate import self_signed
-from aforo.simulator.recording import instant_of, milliseconds
+from aforo.simulator.event_log import instant_of, milliseconds
 
 DATA = Path(__file__).parent.parent / "data" / "acc"
 API = "/mt/api/rest/v1"

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 
-from aforo.monitor import Monitor
+from aforo.app import Monitor
 from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, ReportSettings, Settings, WebSettings
 from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
 

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
-from aforo.check import Line, State, checkup
-from aforo.check.ground import space_line
-from aforo.check.lines import as_json, count
 from aforo.cli.cameras import _lines, _rows
+from aforo.cli.check import Line, State, checkup
+from aforo.cli.check.local import space_line
+from aforo.cli.check.results import as_json, count
 from aforo.counting.rules import zones_from
 from aforo.errors import BadSetting
 from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
@@ -217,7 +217,7 @@ async def test_a_database_that_another_holds_or_that_is_none(place: Place) -> No
 def test_a_disk_where_no_event_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, state in ((10, State.FAILURE), (100, State.WARNING), (1000, State.OK)):
         usage = shutil.disk_usage(tmp_path)._replace(free=free * 1024 * 1024)
-        monkeypatch.setattr("aforo.check.ground.shutil.disk_usage", lambda _, usage=usage: usage)
+        monkeypatch.setattr("aforo.cli.check.local.shutil.disk_usage", lambda _, usage=usage: usage)
         assert space_line("database.space", tmp_path, 500 * 1024 * 1024).state is state
 
 

@@ -14,10 +14,10 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.evening import BOGOTA, DOORS, Evening, arranged, hours
 
-from aforo import monitor as monitor_module
-from aforo.monitor import Monitor
+from aforo import app as monitor_module
+from aforo.app import Monitor
 from aforo.simulator import Credentials, Crowd, Fault, Faults, Plan, Simulator
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.serialization import AnswerError
 
 PLAN = Plan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
 

@@ -14,7 +14,7 @@ from tests.flow.evening import DOORS, END, SHORT, arranged, hours
 
 from aforo.avigilon import pagination
 from aforo.simulator import Crowd, Fault, Faults, Simulator
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.serialization import AnswerError
 
 
 class _Counting(Simulator):

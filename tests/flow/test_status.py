@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from tests.flow.evening import DOORS, PLAN, evening, hours
 
+from aforo.cli.status import Service, ServiceSilent, Told, _view, lines, main
 from aforo.errors import BadCommand
 from aforo.settings import Settings, WebSettings
-from aforo.status import Service, ServiceSilent, Told, _view, lines, main
 
 
 def free_port() -> int:

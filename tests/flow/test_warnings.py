@@ -15,7 +15,7 @@ from tests.flow.evening import DOORS, Evening, hours
 
 from aforo.alerting import notifier
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
-from aforo.simulator.login import Credentials
+from aforo.simulator.auth import Credentials
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 
 PLAN = Plan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)

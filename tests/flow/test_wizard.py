@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from aforo.cli.init import SECRETS, Nobody, Wish, Wizard
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand, BadSchedule, BadSetting
 from aforo.settings import load
 from aforo.simulator import Credentials, Crowd, Plan, Simulator
-from aforo.wizard import SECRETS, Nobody, Wish, Wizard
 
 NASTY = Credentials(password="c'l\\a$ve \"ñ#=", user_nonce="n o n c e", user_key="llave'", integration_id="int-7")
 

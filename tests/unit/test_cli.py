@@ -13,7 +13,7 @@ import pytest
 import aforo
 from aforo import cli
 from aforo.cli import commands
-from aforo.cli.logged import logged
+from aforo.cli.run_logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
 from aforo.storage.schema import migrate

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.simulator import Crowd, Passage, Plan
-from aforo.simulator.recording import milliseconds
+from aforo.simulator.event_log import milliseconds
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)

@@ -4,7 +4,7 @@ import pytest
 
 from aforo.errors import BadCommand
 from aforo.simulator import EVERY, Behaviour, Fault, Faults, Options, Order, Plan
-from aforo.simulator.process import behaviour_from, faults_from
+from aforo.simulator.runner import behaviour_from, faults_from
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -4,8 +4,8 @@ from hashlib import sha256
 import pytest
 
 from aforo.simulator import Behaviour, Credentials, TokenHash
-from aforo.simulator.login import Doorman
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.auth import Doorman
+from aforo.simulator.serialization import AnswerError
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 WHO = Credentials("ana", "secreta", "nonce", "llave", "integracion")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aforo.simulator import Behaviour, Crowd, DeviceIds, Fault, Faults, Order, Plan, Tokens
-from aforo.simulator.search import SearchDesk
-from aforo.simulator.wire import AnswerError, iso
+from aforo.simulator.search_endpoint import SearchDesk
+from aforo.simulator.serialization import AnswerError, iso
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)

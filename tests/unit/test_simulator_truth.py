@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.simulator import HistoryRow, Kind, RuleTexts, Server, Truth, ZoneTexts, ZoneTruth
-from aforo.simulator.recording import Recording, milliseconds
+from aforo.simulator.event_log import Recording, milliseconds
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)

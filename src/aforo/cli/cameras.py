@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from aforo.avigilon import Acc, Camera, Server
-from aforo.check.site import homes, names_sent
+from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCameras

@@ -7,8 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
-from aforo.cli import flags
-from aforo.cli.spanish import Parser, did_you_mean
+from aforo.cli import arguments
+from aforo.cli.argparse_es import Parser, did_you_mean
 from aforo.errors import BadCommand
 
 if TYPE_CHECKING:
@@ -46,20 +46,20 @@ def _backfill(arguments: Arguments) -> int:
 
 def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None, continuous: bool = False) -> int:
     settings = _settings(arguments, acc=True)
-    from aforo.cli.logged import logged  # noqa: PLC0415
-    from aforo.monitor import main  # noqa: PLC0415
+    from aforo.app import main  # noqa: PLC0415
+    from aforo.cli.run_logged import logged  # noqa: PLC0415
 
     return logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous))
 
 
 def _demo(arguments: Arguments) -> int:
-    from aforo.demo import main  # noqa: PLC0415
+    from aforo.cli.demo import main  # noqa: PLC0415
 
     return main(seconds=arguments.seconds, port=arguments.port, seed=arguments.seed)
 
 
 def _check(arguments: Arguments) -> int:
-    from aforo.check import main  # noqa: PLC0415
+    from aforo.cli.check import main  # noqa: PLC0415
 
     return main(lambda: _settings(arguments), as_program=arguments.json, days=arguments.days)
 
@@ -79,7 +79,7 @@ def _report(arguments: Arguments) -> int:
 
 
 def _init(arguments: Arguments) -> int:
-    from aforo.wizard import SECRETS, Wish, main  # noqa: PLC0415
+    from aforo.cli.init import SECRETS, Wish, main  # noqa: PLC0415
 
     variables = {name: f"AFORO_{name.replace('.', '__').upper()}" for name in SECRETS}
     wish = Wish(
@@ -96,7 +96,7 @@ def _init(arguments: Arguments) -> int:
 
 def _status(arguments: Arguments) -> int:
     settings = _settings(arguments)
-    from aforo.status import main  # noqa: PLC0415
+    from aforo.cli.status import main  # noqa: PLC0415
 
     return main(settings, once=arguments.once)
 
@@ -138,18 +138,20 @@ def _simulate(arguments: Arguments) -> int:
 
 
 COMMANDS = (
-    Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, flags.run),
-    Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, flags.demo),
-    Command("init", "Pregunta lo justo y escribe los archivos de ajustes.", _init, flags.init),
-    Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, flags.check),
-    Command("cameras", "Las cámaras que el servidor conoce.", _cameras, flags.cameras),
-    Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, flags.backfill),
-    Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, flags.status),
-    Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, flags.service),
-    Command("report", "Hace de nuevo el acta de un evento pasado.", _report, flags.report),
-    Command("schema", "El T-SQL de las tablas y los permisos, para quien administra la base.", _schema, flags.schema),
-    Command("password", "La huella de la contraseña de un operador de la página.", _password, flags.password),
-    Command("simulate", "El simulador solo, para probar un cliente.", _simulate, flags.simulate),
+    Command("run", "El trabajo: vigila el evento de hoy hasta que acaba.", _run, arguments.run),
+    Command("demo", "Un partido entero en un minuto, contra el simulador; no necesita nada.", _demo, arguments.demo),
+    Command("init", "Pregunta lo justo y escribe los archivos de ajustes.", _init, arguments.init),
+    Command("check", "Comprueba ajustes, archivos, servidor, cámaras y base de datos.", _check, arguments.check),
+    Command("cameras", "Las cámaras que el servidor conoce.", _cameras, arguments.cameras),
+    Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, arguments.backfill),
+    Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, arguments.status),
+    Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, arguments.service),
+    Command("report", "Hace de nuevo el acta de un evento pasado.", _report, arguments.report),
+    Command(
+        "schema", "El T-SQL de las tablas y los permisos, para quien administra la base.", _schema, arguments.schema
+    ),
+    Command("password", "La huella de la contraseña de un operador de la página.", _password, arguments.password),
+    Command("simulate", "El simulador solo, para probar un cliente.", _simulate, arguments.simulate),
 )
 
 

@@ -14,9 +14,9 @@ import servicemanager
 import win32service
 import win32serviceutil
 
-from aforo.cli.logged import logged
+from aforo.app import main as job
+from aforo.cli.run_logged import logged
 from aforo.errors import AforoError
-from aforo.monitor import main as job
 from aforo.os_service.shutdown import Stopper
 from aforo.settings import load
 

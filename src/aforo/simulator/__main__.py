@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from aforo.errors import AforoError
-from aforo.simulator.process import Options, add_arguments, options_from, serve
+from aforo.simulator.runner import Options, add_arguments, options_from, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:

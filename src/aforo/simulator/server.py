@@ -11,16 +11,16 @@ from aiohttp import web
 
 from aforo.clock import Clock, SystemClock
 from aforo.errors import BadCommand
-from aforo.simulator import wire
-from aforo.simulator.behaviour import Behaviour
+from aforo.simulator import serialization
+from aforo.simulator.auth import Credentials, Doorman
 from aforo.simulator.certificate import Certificate, self_signed
-from aforo.simulator.control import add_control
-from aforo.simulator.crowd import Crowd
+from aforo.simulator.control_api import add_control
+from aforo.simulator.fault_middleware import Asked, Trouble
 from aforo.simulator.faults import Faults
-from aforo.simulator.login import Credentials, Doorman
-from aforo.simulator.search import SearchDesk
-from aforo.simulator.trouble import Asked, Trouble
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.scenario import Crowd
+from aforo.simulator.search_endpoint import SearchDesk
+from aforo.simulator.serialization import AnswerError
+from aforo.simulator.server_profile import Behaviour
 
 BASE = "/mt/api/rest/v1/"
 _BACKLOG = 1024
@@ -190,31 +190,33 @@ class Simulator:
 
     async def _login(self, request: web.Request) -> web.Response:
         session = self._doorman.login(await _body(request), self.clock.now())
-        return _json(wire.success({"session": session, "externalUserId": "4xIx1DMwMLSwMDUA", "domainId": "4xIx1DMw"}))
+        return _json(
+            serialization.success({"session": session, "externalUserId": "4xIx1DMwMLSwMDUA", "domainId": "4xIx1DMw"})
+        )
 
     async def _logout(self, request: web.Request) -> web.Response:
         session = (await _body(request)).get("session", _session(request))
         self._doorman.check(session if isinstance(session, str) else None, self.clock.now())
         self._doorman.forget(str(session))
-        return _json(wire.success({}))
+        return _json(serialization.success({}))
 
     async def _health(self, _: web.Request) -> web.Response:
-        return _json(wire.success({"state": "RUNNING", "version": "8.7.0.12"}))
+        return _json(serialization.success({"state": "RUNNING", "version": "8.7.0.12"}))
 
     async def _sites(self, request: web.Request) -> web.Response:
         self._check(request)
-        return _json(wire.success({"sites": [{"id": "4xIx1DMwMLSwMDU-sitio", "name": "Estadio"}]}))
+        return _json(serialization.success({"sites": [{"id": "4xIx1DMwMLSwMDU-sitio", "name": "Estadio"}]}))
 
     async def _server_ids(self, request: web.Request) -> web.Response:
         self._check(request)
-        return _json(wire.success({"servers": [server._asdict() for server in self.crowd.servers]}))
+        return _json(serialization.success({"servers": [server._asdict() for server in self.crowd.servers]}))
 
     async def _cameras(self, request: web.Request) -> web.Response:
         self._check(request)
         verbosity = request.query.get("verbosity", "LOW")
         if verbosity not in {"LOW", "HIGH"}:
             raise AnswerError(400, "invalid argument: verbosity.", "BAD_REQUEST")
-        return _json(wire.cameras(self.crowd.cameras, verbosity))
+        return _json(serialization.cameras(self.crowd.cameras, verbosity))
 
     async def _search(self, request: web.Request) -> web.Response:
         self._check(request)

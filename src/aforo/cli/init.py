@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aforo.avigilon import Acc, fingerprint
-from aforo.check.site import homes, names_sent
+from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from aforo.simulator.behaviour import Behaviour, TokenHash
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.serialization import AnswerError
+from aforo.simulator.server_profile import Behaviour, TokenHash
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from aforo.avigilon import Acc, Camera, Server, fingerprint
 from aforo.avigilon.connectivity import spanish
-from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
+from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
 from aforo.models import Window

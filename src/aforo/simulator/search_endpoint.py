@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from aforo.simulator.behaviour import Behaviour, DeviceIds, Order, Tokens
-from aforo.simulator.crowd import Crowd
+from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, milliseconds, place_of
 from aforo.simulator.faults import Faults
-from aforo.simulator.recording import MARK_MASK, NOISE, SHIFT, STOP, milliseconds, place_of
-from aforo.simulator.wire import AnswerError, Pages
+from aforo.simulator.scenario import Crowd
+from aforo.simulator.serialization import AnswerError, Pages
+from aforo.simulator.server_profile import Behaviour, DeviceIds, Order, Tokens
 
 Arguments = Mapping[str, Sequence[str]]
 

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.live import Live
 
+from aforo.cli.tui import LastNews, View
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
-from aforo.terminal import LastNews, View
 
 _TIMEOUT = 5.0  # seconds for one answer
 _PAUSE = 1.0  # seconds between two looks

@@ -12,8 +12,8 @@ from itertools import accumulate
 from math import exp
 from typing import NamedTuple
 
-from aforo.simulator.recording import Camera, Kind, Passage, Recording, Server, milliseconds
-from aforo.simulator.truth import STADIUM, RuleTexts, Truth
+from aforo.simulator.event_log import Camera, Kind, Passage, Recording, Server, milliseconds
+from aforo.simulator.oracle import STADIUM, RuleTexts, Truth
 
 _SLOTS = 400  # the evening's curves are drawn in so many steps
 _FAILOVER = (0.30, 0.36)  # the part of the evening in which the second server records what the first should have

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aforo.cli.spanish import (
+from aforo.cli.argparse_es import (
     Parser,
     day,
     existing_file,

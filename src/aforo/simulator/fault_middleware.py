@@ -8,7 +8,7 @@ from aiohttp import web
 
 from aforo.clock import Clock, SystemClock
 from aforo.simulator.faults import Fault, Faults
-from aforo.simulator.wire import AnswerError
+from aforo.simulator.serialization import AnswerError
 
 _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1><hr>proxy</body></html>"
 _REASONS = {500: "INTERNAL_SERVER_ERROR", 503: "SERVICE_UNAVAILABLE", 504: "GATEWAY_TIMEOUT"}

@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import web
 
 from aforo.clock import Clock
-from aforo.simulator.crowd import Crowd
 from aforo.simulator.faults import Fault, Faults
+from aforo.simulator.scenario import Crowd
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from aforo.check.lines import Line, failed, failure, many, ok, warning
+from aforo.cli.check.results import Line, failed, failure, many, ok, warning
 from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aforo.simulator.recording import MARK_MASK, PLACE_MASK, SHIFT, START, STOP, Camera, Kind, Recording, place_of
+from aforo.simulator.event_log import MARK_MASK, PLACE_MASK, SHIFT, START, STOP, Camera, Kind, Recording, place_of
 
 _MARK_BITS = MARK_MASK.bit_length()
 _MILLIS = tuple(f"{milli:03}Z" for milli in range(1000))

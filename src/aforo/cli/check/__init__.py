@@ -8,11 +8,18 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from aforo.check.database import database_lines
-from aforo.check.ground import broken_settings, camera_file_lines, log_lines, schedule_lines, settings_lines, web_lines
-from aforo.check.lines import Line, Printer, State, as_json, count
-from aforo.check.names import name_lines
-from aforo.check.site import Visit
+from aforo.cli.check.avigilon import Visit
+from aforo.cli.check.database import database_lines
+from aforo.cli.check.local import (
+    broken_settings,
+    camera_file_lines,
+    log_lines,
+    schedule_lines,
+    settings_lines,
+    web_lines,
+)
+from aforo.cli.check.results import Line, Printer, State, as_json, count
+from aforo.cli.check.rule_coverage import name_lines
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AforoError

@@ -11,10 +11,10 @@ import msgspec
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
-from aforo.simulator.behaviour import Behaviour
-from aforo.simulator.crowd import Crowd, Plan
 from aforo.simulator.faults import EVERY, Fault, Faults
+from aforo.simulator.scenario import Crowd, Plan
 from aforo.simulator.server import Simulator
+from aforo.simulator.server_profile import Behaviour
 
 _BEGAN_BEFORE = timedelta(hours=1)
 _LASTS = timedelta(hours=3)

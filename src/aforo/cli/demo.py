@@ -18,11 +18,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from aforo.app import Monitor
+from aforo.cli.tui import LastNews, View
 from aforo.clock import Clock, SystemClock
 from aforo.ingestion.cycle_stats import grouped
 from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
-from aforo.monitor import Monitor
 from aforo.settings import (
     AccSettings,
     DatabaseSettings,
@@ -34,7 +35,6 @@ from aforo.settings import (
     WebSettings,
 )
 from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
-from aforo.terminal import LastNews, View
 from aforo.web.auth import hashed
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from aforo.check.lines import Line, many, ok, warning
+from aforo.cli.check.results import Line, many, ok, warning
 from aforo.counting.rules import Rules
 from aforo.models import Matcher, Refusal, Zone
 

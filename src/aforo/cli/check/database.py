@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from aforo.check.ground import space_line, try_to_write
-from aforo.check.lines import Line, State, failed, failure, ok, skipped, warning
+from aforo.cli.check.local import space_line, try_to_write
+from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.counting.rules import zones_from
 from aforo.errors import (
     AforoError,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from aforo.simulator.recording import Passage, Recording, instant_of, milliseconds
+from aforo.simulator.event_log import Passage, Recording, instant_of, milliseconds
 
 BOGOTA = ZoneInfo("America/Bogota")
 
