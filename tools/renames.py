@@ -1,14 +1,17 @@
 """Bring a branch from before the new layout to today's modules and names: ``python3 tools/renames.py FOLDER...``.
 
-Two tables: ``MODULES`` maps each module of release 1.0 to its place, ``NAMES`` each public name to the field's word.
-Run it on a branch that was begun at 1.0, after merging the commits that move the files. It rewrites imports, module
-names in string literals, and identifiers, in the Python files of the folders given; it is safe to run twice. It goes
-with the next release.
+Three tables: ``MODULES`` maps each module of release 1.0 to its place, ``CLASSES`` each class, by the module that
+defines it, and ``MEMBERS`` methods, attributes and arguments whose old name meant one thing only. Run it, with Python
+3.12 or later, on a branch that was begun at 1.0, after merging the commits that move the files. It rewrites imports,
+module names in string literals, and identifiers, in the Python files of the folders given; it is safe to run twice.
+It goes with the next release.
 """
 
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,7 +35,7 @@ MODULES: dict[str, str] = {
     "morning": "reporting.after_close",
     "notices": "alerting.notifier",
     "occupancy": "counting.occupancy",
-    "outlook": "observers",
+    "outlook": "app",
     "pending": "live.uncommitted",
     "rooms": "ingestion.context",
     "rules": "counting.rules",
@@ -153,18 +156,126 @@ MODULES: dict[str, str] = {
     "simulator.wire": "simulator.serialization",
 }
 
-# Identifiers of 1.0 and today's, in all Python files.
-NAMES: dict[str, str] = {}
+# Classes and functions of 1.0, by the module that defines them today.
+CLASSES: dict[str, str] = {
+    "models.AccEvent": "CameraEvent",
+    "models.Refusal": "ExclusionReason",
+    "models.Verdict": "Classification",
+    "models.Stored": "CommitResult",
+    "errors.AccEndless": "AccWindowTooLarge",
+    "counting.occupancy.Stretch": "OccupancyDelta",
+    "avigilon.client.Acc": "AvigilonClient",
+    "avigilon.client._Question": "_Request",
+    "avigilon.server_quirks.Habits": "ServerQuirks",
+    "avigilon.connectivity.Link": "ConnectionMonitor",
+    "avigilon.errors.Refusal": "ApiError",
+    "avigilon.errors.told": "to_acc_error",
+    "avigilon.pagination._Hunt": "_WindowFetch",
+    "avigilon.pagination._Chain": "_TokenChain",
+    "avigilon.transport.Reply": "Response",
+    "avigilon.transport.Wire": "Transport",
+    "avigilon.query_batching.Together": "QueryBatching",
+    "avigilon.batching_proof.Together": "BatchingProof",
+    "storage.store.Store": "Store",
+    "storage.writer.Writer": "Database",
+    "storage.records.Show": "EventRecord",
+    "storage.records.Shows": "EventRecords",
+    "storage.record_cache.Book": "CachedRecord",
+    "storage.record_cache.Books": "RecordCache",
+    "storage.account.Account": "PastEvents",
+    "storage.event_ledger.Ledger": "EventLedger",
+    "storage.lookup_tables.Directory": "LookupTables",
+    "storage.minute_totals.Minutes": "MinuteTotals",
+    "storage.quarantine.Owed": "Quarantine",
+    "storage.quarantine.RefusedEvents": "QuarantinedEvents",
+    "storage.journal.Note": "JournalEntry",
+    "storage.site_tables.tables.Legacy": "SiteTables",
+    "storage.site_tables.reflection.Found": "ReflectedTable",
+    "storage.backends.errors.Allows": "Recovery",
+    "storage.backends.backend.Dialect": "Backend",
+    "storage.backends.backend.dialect_for": "backend_for",
+    "storage.backends.connection.Link": "DatabaseConnection",
+    "storage.backends.drivers.Way": "DriverChoice",
+    "storage.backends.drivers.way": "choose_driver",
+    "storage.schema.preflight.Rehearsal": "Preflight",
+    "storage.schema.preflight.rehearse": "dry_run",
+    "ingestion.schedule_queue.Agenda": "ScheduleQueue",
+    "ingestion.census.Heard": "WindowCount",
+    "ingestion.census.Census": "SourceCount",
+    "ingestion.reconciliation.Closing": "Reconciler",
+    "ingestion.fetch_planner.Ask": "PlannedFetch",
+    "ingestion.fetch_planner.Coverage": "FetchPlanner",
+    "ingestion.event_runner.Evening": "EventRunner",
+    "ingestion.context.Rooms": "RunContext",
+    "ingestion.cycle_stats.CameraTally": "CameraStats",
+    "ingestion.cycle_stats.Tally": "CycleStats",
+    "ingestion.poller.Errand": "PollCycle",
+    "ingestion.poller.Turns": "Poller",
+    "live.state.Phase": "EventPhase",
+    "live.state.Signs": "HealthProbes",
+    "live.state.Past": "StoredHistory",
+    "live.state.Board": "LiveState",
+    "live.uncommitted.Pending": "UncommittedEvents",
+    "alerting.engine.Kind": "AlertKind",
+    "alerting.engine.Level": "ZoneLevel",
+    "alerting.engine.Levels": "ZoneLevels",
+    "alerting.engine.Notice": "AlertTransition",
+    "alerting.engine.Watch": "AlertTracker",
+    "alerting.notifier.Watchman": "AlertNotifier",
+    "alerting.incidents.Chronicle": "IncidentRecorder",
+    "reporting.data.Act": "EventReport",
+    "reporting.collect.gather": "collect",
+    "web.corrections.Desk": "CorrectionService",
+    "web.dependencies.Rooms": "WebContext",
+    "web.schemas.Told": "ApiModel",
+    "web.sse.Hub": "Broadcaster",
+    "web.serializers.trust": "data_quality",
+    "web.serializers.patch": "series_delta",
+    "web.security.Gate": "SecurityMiddleware",
+    "os_service.shutdown.Stopper": "ShutdownRequest",
+    "cli.check.avigilon.Visit": "AvigilonCheck",
+    "simulator.server_profile.Behaviour": "ServerProfile",
+    "simulator.scenario.Crowd": "Scenario",
+    "simulator.scenario.Plan": "ScenarioPlan",
+    "simulator.auth.Doorman": "SessionStore",
+    "simulator.event_log.Recording": "EventLog",
+    "simulator.event_log.Passage": "Crossing",
+    "simulator.fault_middleware.Trouble": "FaultMiddleware",
+    "simulator.search_endpoint.SearchDesk": "SearchEndpoint",
+    "simulator.oracle.Truth": "Oracle",
+    "app.Monitor": "Monitor",
+}
+
+# Methods, attributes and arguments whose name meant one thing only.
+MEMBERS: dict[str, str] = {
+    "open_show": "open_record",
+    "close_show": "close_record",
+    "last_open_show": "last_open_event",
+    "shows_on": "records_on",
+    "turn_page": "bump_revision",
+    "begin_note": "begin_entry",
+    "end_note": "end_entry",
+    "sift": "classify_page",
+    "begin_turn": "begin_cycle",
+    "forget_together": "forget_batching",
+    "prove_together": "prove_batching",
+    "swallowed": "unmatched_exits",
+    "verdict_of": "classify",
+    "verdicts": "classifications",
+}
+# Files in which these names are what others read: fields of the API, of the report and of the simulator's answers.
+KEPT = {"swallowed": ("web/schemas.py", "web/serializers.py", "web/metrics.py", "reporting/data.py")}
 
 
 def main(folders: list[str]) -> int:
     """Rewrite the Python files of those folders; returns 0."""
+    exports = exported(Path("src/aforo"))
     files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
     for path in files:
         if path.resolve() == Path(__file__).resolve():
             continue
         before = path.read_text(encoding="utf-8")
-        after = renamed(with_new_imports(before))
+        after = renamed(with_new_imports(before), path, exports)
         if after != before:
             path.write_text(after, encoding="utf-8")
             print(path)
@@ -218,12 +329,65 @@ def _import(node: ast.Import | ast.ImportFrom, aliases: dict[str, str]) -> list[
     return [f"from {target} import {', '.join(names)}" for target, names in found.items()]
 
 
-def renamed(source: str) -> str:
+def renamed(source: str, path: Path, exports: dict[str, str]) -> str:
     """The source with today's identifiers."""
-    if not NAMES:
-        return source
-    pattern = re.compile(r"\b(" + "|".join(map(re.escape, NAMES)) + r")\b")
-    return pattern.sub(lambda found: NAMES[found[1]], source)
+    words = {old: new for old, new in MEMBERS.items() if not path.as_posix().endswith(KEPT.get(old, ()) or ("\0",))}
+    qualified: dict[tuple[str, str], str] = {}
+    module = ".".join(path.with_suffix("").parts).partition("aforo.")[2].removesuffix(".__init__")
+    for name, new in CLASSES.items():
+        home, _, old = name.rpartition(".")
+        if home == module:
+            words[old] = new
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "aforo":
+            home = (node.module or "").removeprefix("aforo").removeprefix(".")
+            for alias in node.names:
+                full = f"{home}.{alias.name}".removeprefix(".")
+                origin = exports.get(full, full)
+                if origin in CLASSES:
+                    words[alias.name] = CLASSES[origin]
+                for name, new in CLASSES.items():
+                    if exports.get(f"{full}.{name.rpartition('.')[2]}", "") == name or name.rpartition(".")[0] == full:
+                        qualified[alias.asname or alias.name, name.rpartition(".")[2]] = new
+    return _with_words(source, words, qualified)
+
+
+def _with_words(source: str, words: dict[str, str], qualified: dict[tuple[str, str], str]) -> str:
+    lines = source.splitlines(keepends=True)
+    changes: list[tuple[int, int, int, str]] = []
+    before: list[str] = ["", ""]
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        (row, column), text = token.start, token.string
+        if token.type == tokenize.NAME:
+            if before[1] == "." and (before[0], text) in qualified:
+                changes.append((row, column, len(text), qualified[before[0], text]))
+            elif text in words and (before[1] != "." or text in MEMBERS):
+                changes.append((row, column, len(text), words[text]))
+        elif token.type == tokenize.STRING and text.strip("\"'") in words and text[0] in "\"'":
+            inner = text.strip("\"'")
+            if inner not in MEMBERS:
+                changes.append((row, column + 1, len(inner), words[inner]))
+        if token.type not in {tokenize.NL, tokenize.COMMENT}:
+            before = [before[1], text]
+    for row, column, length, new in reversed(changes):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + new + line[column + length :]
+    text = "".join(lines)
+    for old, new in words.items():
+        text = text.replace(f"``{old}``", f"``{new}``")
+    return text
+
+
+def exported(source: Path) -> dict[str, str]:
+    """Each name that a package's ``__init__`` offers, with the module that defines it."""
+    found = {}
+    for path in source.rglob("__init__.py"):
+        package = ".".join(path.parent.parts).partition("aforo.")[2]
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aforo."):
+                for alias in node.names:
+                    found[f"{package}.{alias.name}"] = f"{(node.module or '').removeprefix('aforo.')}.{alias.name}"
+    return found
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 
+from aforo import web
+from aforo.alerting.heartbeat import beating
+from aforo.alerting.incidents import chronicling
+from aforo.alerting.notifier import watching
 from aforo.avigilon import Acc
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules, zones_from
@@ -20,7 +24,6 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.live.state import Board, Phase, Signs
 from aforo.models import Matcher, ScheduledEvent
-from aforo.observers import looking
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
 from aforo.reporting.after_close import Morning
@@ -185,7 +188,7 @@ class Monitor:
             )
             await writer.call(self._store.open)
             interrupted = await writer.call(self._store.last_open_show)
-            eyes = looking(self._settings, self.board, self._clock, writer, self._store, self.ready)
+            eyes = observers(self._settings, self.board, self._clock, writer, self._store, self.ready)
             async with eyes if seen else nullcontext():
                 await self._first_login(acc, patient=interrupted is not None)
                 yield rooms, interrupted
@@ -276,3 +279,31 @@ class Monitor:
             if left <= 0:
                 return
             await wait_until_set(self._stopping, self._clock, min(left, _LOOK_AT_FILES))
+
+
+@asynccontextmanager
+async def observers(  # noqa: PLR0913, PLR0917 -- each that looks needs another part
+    settings: Settings, board: Board, clock: Clock, writer: Writer, store: Store, ready: asyncio.Event
+) -> AsyncIterator[web.Page | None]:
+    """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
+
+    ``ready`` is set once the cameras' server has let us in. Raises BadSetting for a page that would be open to the
+    network without a password.
+    """
+    timezone = settings.monitor.timezone
+    zones = zones_from(settings.zones)
+
+    def another() -> Store:
+        return Store(settings.database.address(), zones, timezone)
+
+    desk = web.Desk(board, writer, store, another, clock)
+    rooms = web.Rooms(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
+    interval = settings.monitor.interval
+    heartbeat = settings.monitor.heartbeat_url.get_secret_value()
+    async with (
+        watching(settings.alerts, board, clock, writer, store),
+        chronicling(board, clock, writer, store, timedelta(seconds=interval)),
+        beating(heartbeat, interval, board, clock, ready),
+        web.serving(rooms) as page,
+    ):
+        yield page
