@@ -6,7 +6,7 @@
 import asyncio
 import os
 
-from aforo.avigilon import Acc
+from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
@@ -17,7 +17,7 @@ from aforo.settings import Settings, load
 async def read(settings: Settings, window: Window) -> tuple[int, int]:
     """Read the window of every camera of every server; returns how many events came, and in how many requests."""
     cameras = sorted(CamerasFile(settings.monitor.cameras_file).cameras)
-    async with Acc(settings.acc, SystemClock()) as acc:
+    async with AvigilonClient(settings.acc, SystemClock()) as acc:
         await acc.login()
         servers = await acc.servers()
         await acc.cameras()

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-from aforo.models import AccEvent, Batch, Movement, ScheduledEvent, Verdict, Window, Zone
+from aforo.models import Batch, CameraEvent, Classification, Movement, ScheduledEvent, Window, Zone
 from aforo.storage import Store
-from aforo.storage.backends.drivers import way
+from aforo.storage.backends.drivers import choose_driver
 from bench.results import Figure, spread, table
 
 START = datetime(2026, 1, 17, 21, tzinfo=UTC)
@@ -36,20 +36,20 @@ SQL = (
 _day = count()
 
 
-def verdict(name: str) -> Verdict:
+def verdict(name: str) -> Classification:
     """Half of the events are people at doors, half are cars."""
     if name.startswith("PUERTA"):
-        return Verdict(True, ())
-    return Verdict(False, (Movement(ZONE.name, 1 if "INGRESO" in name else -1),))
+        return Classification(True, ())
+    return Classification(False, (Movement(ZONE.name, 1 if "INGRESO" in name else -1),))
 
 
-def crowd(start: datetime, size: int) -> list[AccEvent]:
+def crowd(start: datetime, size: int) -> list[CameraEvent]:
     """Events of 17 cameras over ten minutes."""
     chance = random.Random(1)
     names = ["PUERTA 1", "PUERTA 2", "INGRESO PARQUEADERO SUR", "SALIDA PARQUEADERO SUR"]
     instants = sorted(chance.randrange(600_000) for _ in range(size))
     return [
-        AccEvent(
+        CameraEvent(
             "UMooServer", str(number), start + timedelta(milliseconds=instant), f"4xIx1DMwMLSwMDW1TE{number % 17:02d}",
             names[number % 4], "", "OBJECT_COUNTING_ENTER",
         )
@@ -63,7 +63,7 @@ def ours(url: str) -> float:
     store.open()
     start = START + timedelta(days=next(_day))
     event = ScheduledEvent(date(2026, 1, 17), f"Concierto {start:%j}", Window(start, start + timedelta(hours=7)))
-    show = store.open_show(event, verdict, "", START)
+    show = store.open_record(event, verdict, "", START)
     events = crowd(start, EVENTS)
     store.add(show, Batch(events[:50]), START)  # the server has seen each statement once
     started = time.perf_counter()
@@ -78,7 +78,7 @@ def ours(url: str) -> float:
 
 def row_by_row(url: str, *, commit: bool) -> float:
     """Seconds per event."""
-    connection: Any = way(make_url(url)).connect()
+    connection: Any = choose_driver(make_url(url)).connect()
     cursor = connection.cursor()
     started = time.perf_counter()
     for event in crowd(START, ROWS):
@@ -94,7 +94,7 @@ def row_by_row(url: str, *, commit: bool) -> float:
 
 def measure(url: str) -> list[Figure]:
     """The rows for one driver."""
-    to_server = way(make_url(url))
+    to_server = choose_driver(make_url(url))
     engine = create_engine(f"{to_server.dialect}://", creator=to_server.connect, poolclass=NullPool)
     with engine.begin() as connection:
         for name in inspect(connection).get_table_names():

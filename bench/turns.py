@@ -13,18 +13,18 @@ import time
 from datetime import timedelta
 from typing import NamedTuple
 
-from aforo.avigilon import Acc
+from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
-from aforo.ingestion.context import Rooms
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.ingestion.poller import Errand
+from aforo.ingestion.context import RunContext
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.poller import PollCycle
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import Board
+from aforo.live.state import LiveState
 from aforo.models import Matcher
 from aforo.settings import Settings, load
-from aforo.storage import Store, Writer
+from aforo.storage import Database, Store
 
 _BEHIND = timedelta(seconds=60)  # a turn's worth of events
 
@@ -37,8 +37,8 @@ class Timed(NamedTuple):
     requests: int
 
 
-def _rooms(settings: Settings, acc: Acc, store: Store, writer: Writer) -> Rooms:
-    return Rooms(
+def _rooms(settings: Settings, acc: AvigilonClient, store: Store, writer: Database) -> RunContext:
+    return RunContext(
         settings=settings.monitor,
         clock=SystemClock(),
         stopping=asyncio.Event(),
@@ -49,7 +49,7 @@ def _rooms(settings: Settings, acc: Acc, store: Store, writer: Writer) -> Rooms:
         rules=Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)),
         store=store,
         writer=writer,
-        board=Board(settings.zones),
+        board=LiveState(settings.zones),
         seen=True,
     )
 
@@ -58,7 +58,7 @@ async def timed_turns(settings: Settings, turns: int, pause: float) -> list[Time
     """Log in, open the event, turn so often."""
     clock = SystemClock()
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
-    async with Acc(settings.acc, clock) as acc, Writer(store, clock) as writer:
+    async with AvigilonClient(settings.acc, clock) as acc, Database(store, clock) as writer:
         rooms = _rooms(settings, acc, store, writer)
         writer.on_stored = rooms.stored
         await writer.call(store.open)
@@ -67,15 +67,15 @@ async def timed_turns(settings: Settings, turns: int, pause: float) -> list[Time
         show = await rooms.show(event)
         await rooms.discover()
         feeds = rooms.feeds()
-        coverage = Coverage(event.window, timedelta(seconds=settings.monitor.overlap))
+        coverage = FetchPlanner(event.window, timedelta(seconds=settings.monitor.overlap))
         coverage.follow(feeds, dict.fromkeys(feeds, clock.now() - _BEHIND))
         rooms.board.open(show, coverage, clock.now())
         timed = []
         async with rooms.turns() as asker:
             for _ in range(turns):
                 before = time.perf_counter(), time.process_time(), acc.requests
-                coverage.begin_turn()
-                errand = Errand(event, rooms.allowed, coverage, clock.now())
+                coverage.begin_cycle()
+                errand = PollCycle(event, rooms.allowed, coverage, clock.now())
                 if not await asker.turn(errand, clock.monotonic() + settings.monitor.interval):
                     raise RuntimeError("a turn was not answered in time")
                 await writer.drain()

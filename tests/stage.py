@@ -18,14 +18,14 @@ from aforo import web
 from aforo.alerting.notifier import watching
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.state import Board, Past, Signs
-from aforo.models import AccEvent, Batch, Feed, Matcher, Page, ScheduledEvent, Stored, Window
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.state import HealthProbes, LiveState, StoredHistory
+from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Page, ScheduledEvent, Window
 from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
 from aforo.settings.models import STADIUM_ZONES
-from aforo.simulator import Crowd, Plan
+from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
-from aforo.storage import Store, Writer
+from aforo.storage import Database, Store
 from aforo.web.auth import hashed
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá
@@ -64,30 +64,32 @@ class Stage:
     """Everything that a test may touch."""
 
     clock: StageClock
-    crowd: Crowd
+    crowd: Scenario
     event: ScheduledEvent
-    board: Board
-    coverage: Coverage
+    board: LiveState
+    coverage: FetchPlanner
     rules: Rules
     store: Store
-    writer: Writer
+    writer: Database
     database: Path
     url: str = ""
     played: datetime = field(default=START)
 
     async def play(self, until: datetime, *, stored: bool = True, silent: Sequence[str] = ()) -> None:
         """Let the evening go on until then; cameras in ``silent`` are not asked. ``stored``: wait for the database."""
-        fresh: defaultdict[str, list[AccEvent]] = defaultdict(list)
+        fresh: defaultdict[str, list[CameraEvent]] = defaultdict(list)
         cameras = [camera for camera in self.crowd.allowed if camera not in silent]
         for passage in self.crowd.recording.passages(milliseconds(self.played), milliseconds(until), cameras):
             kind = passage.kind
             instant, area = instant_of(passage.at), kind.area or ""
             fresh[kind.camera_id].append(
-                AccEvent(kind.server_id, str(passage.number), instant, kind.camera_id, kind.name, area, kind.activity)
+                CameraEvent(
+                    kind.server_id, str(passage.number), instant, kind.camera_id, kind.name, area, kind.activity
+                )
             )
         self.clock.instant = self.played = until
         for camera in cameras:
-            batch = self.rules.sift(Page(fresh[camera]), self.event, frozenset(self.crowd.allowed))
+            batch = self.rules.classify_page(Page(fresh[camera]), self.event, frozenset(self.crowd.allowed))
             for feed, state in self.coverage.feeds.items():
                 if feed.camera_id == camera:
                     state.answered_until = until
@@ -110,12 +112,12 @@ async def staged(
     settings: WebSettings | None = None,
     alerts: AlertsSettings | None = None,
     zones: Sequence[ZoneSettings] | None = None,
-    crowd: Crowd | None = None,
+    crowd: Scenario | None = None,
     port: int = 0,
     shown: bool = True,
 ) -> AsyncIterator[Stage]:
     """A stage with the page open."""
-    crowd = crowd or Crowd(Plan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1))
+    crowd = crowd or Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1))
     zones = list(zones or capped_zones())
     event = ScheduledEvent(date(2026, 11, 24), "Millonarios – Santa Fe", Window(START, START + timedelta(hours=7)))
     clock = StageClock(START)
@@ -126,29 +128,31 @@ async def staged(
     def make_store() -> Store:
         return Store(address, zones_from(zones), BOGOTA)
 
-    store, board = make_store(), Board(zones)
-    async with Writer(store, clock) as writer:
+    store, board = make_store(), LiveState(zones)
+    async with Database(store, clock) as writer:
 
-        def on_stored(batch: Batch, stored: Stored) -> None:
+        def on_stored(batch: Batch, stored: CommitResult) -> None:
             board.apply(stored, clock.now(), batch)
 
         writer.on_stored = on_stored
-        board.signs = Signs(
+        board.signs = HealthProbes(
             database_down_since=lambda: writer.down_since,
             waiting=lambda: writer.waiting,
             pending=lambda: writer.pending,
         )
         await writer.call(store.open)
         show = await writer.show(event, rules.verdict, rules.fingerprint)
-        coverage = Coverage(event.window, timedelta(seconds=120))
+        coverage = FetchPlanner(event.window, timedelta(seconds=120))
         coverage.follow([Feed(crowd.servers[0].id, camera) for camera in crowd.allowed], show.checkpoints)
         board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})
         board.open(show, coverage, clock.now())
-        board.recall(await writer.call(lambda: Past(store.minutes(show), store.doors(show), store.corrections(show))))
+        board.recall(
+            await writer.call(lambda: StoredHistory(store.minutes(show), store.doors(show), store.corrections(show)))
+        )
         stage = Stage(clock, crowd, event, board, coverage, rules, store, writer, database)
-        desk = web.Desk(board, writer, store, make_store, clock)
+        desk = web.CorrectionService(board, writer, store, make_store, clock)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
-        rooms = web.Rooms(settings, board, clock, "America/Bogota", (alerts or AlertsSettings()).stale, desk)
+        rooms = web.WebContext(settings, board, clock, "America/Bogota", (alerts or AlertsSettings()).stale, desk)
         async with (
             watching(alerts or AlertsSettings(), board, clock, writer, store),
             web.serving(rooms, free_port=not port) as page,

@@ -176,7 +176,6 @@ CLASSES: dict[str, str] = {
     "avigilon.transport.Wire": "Transport",
     "avigilon.query_batching.Together": "QueryBatching",
     "avigilon.batching_proof.Together": "BatchingProof",
-    "storage.store.Store": "Store",
     "storage.writer.Writer": "Database",
     "storage.records.Show": "EventRecord",
     "storage.records.Shows": "EventRecords",
@@ -229,8 +228,6 @@ CLASSES: dict[str, str] = {
     "web.dependencies.Rooms": "WebContext",
     "web.schemas.Told": "ApiModel",
     "web.sse.Hub": "Broadcaster",
-    "web.serializers.trust": "data_quality",
-    "web.serializers.patch": "series_delta",
     "web.security.Gate": "SecurityMiddleware",
     "os_service.shutdown.Stopper": "ShutdownRequest",
     "cli.check.avigilon.Visit": "AvigilonCheck",
@@ -243,7 +240,6 @@ CLASSES: dict[str, str] = {
     "simulator.fault_middleware.Trouble": "FaultMiddleware",
     "simulator.search_endpoint.SearchDesk": "SearchEndpoint",
     "simulator.oracle.Truth": "Oracle",
-    "app.Monitor": "Monitor",
 }
 
 # Methods, attributes and arguments whose name meant one thing only.
@@ -259,12 +255,10 @@ MEMBERS: dict[str, str] = {
     "begin_turn": "begin_cycle",
     "forget_together": "forget_batching",
     "prove_together": "prove_batching",
-    "swallowed": "unmatched_exits",
+    "rehearse": "dry_run",
     "verdict_of": "classify",
     "verdicts": "classifications",
 }
-# Files in which these names are what others read: fields of the API, of the report and of the simulator's answers.
-KEPT = {"swallowed": ("web/schemas.py", "web/serializers.py", "web/metrics.py", "reporting/data.py")}
 
 
 def main(folders: list[str]) -> int:
@@ -303,6 +297,8 @@ def with_new_imports(source: str) -> str:
 
 def _in_text(name: str) -> str:
     """A dotted name in a string: the longest part of it that is a module of 1.0 is replaced."""
+    if name == "service":  # the unit's file, aforo.service
+        return name
     parts = name.split(".")
     for end in range(len(parts), 0, -1):
         old = ".".join(parts[:end])
@@ -312,7 +308,7 @@ def _in_text(name: str) -> str:
 
 
 def _import(node: ast.Import | ast.ImportFrom, aliases: dict[str, str]) -> list[str] | None:
-    if isinstance(node, ast.Import) or node.level or not (node.module or "").split(".")[0] == "aforo":
+    if isinstance(node, ast.Import) or node.level or (node.module or "").split(".")[0] != "aforo":
         return None
     module = (node.module or "").removeprefix("aforo").removeprefix(".")
     found: defaultdict[str, list[str]] = defaultdict(list)
@@ -331,7 +327,7 @@ def _import(node: ast.Import | ast.ImportFrom, aliases: dict[str, str]) -> list[
 
 def renamed(source: str, path: Path, exports: dict[str, str]) -> str:
     """The source with today's identifiers."""
-    words = {old: new for old, new in MEMBERS.items() if not path.as_posix().endswith(KEPT.get(old, ()) or ("\0",))}
+    words = dict(MEMBERS)
     qualified: dict[tuple[str, str], str] = {}
     module = ".".join(path.with_suffix("").parts).partition("aforo.")[2].removesuffix(".__init__")
     for name, new in CLASSES.items():
@@ -375,6 +371,8 @@ def _with_words(source: str, words: dict[str, str], qualified: dict[tuple[str, s
     text = "".join(lines)
     for old, new in words.items():
         text = text.replace(f"``{old}``", f"``{new}``")
+        if re.fullmatch(r"[A-Z][a-z]+[A-Z]\w+", old):  # two capitals: no word of a sentence
+            text = re.sub(rf"\b{old}\b", new, text)
     return text
 
 

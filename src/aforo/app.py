@@ -13,22 +13,22 @@ from aforo import web
 from aforo.alerting.heartbeat import beating
 from aforo.alerting.incidents import chronicling
 from aforo.alerting.notifier import watching
-from aforo.avigilon import Acc
+from aforo.avigilon import AvigilonClient
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import AccError, AccUnreachable, BadCommand
-from aforo.ingestion.context import Rooms
-from aforo.ingestion.event_runner import Evening
-from aforo.ingestion.schedule_queue import Agenda
+from aforo.ingestion.context import RunContext
+from aforo.ingestion.event_runner import EventRunner
+from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import Board, Phase, Signs
+from aforo.live.state import EventPhase, HealthProbes, LiveState
 from aforo.models import Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
-from aforo.os_service.shutdown import STOP_PATIENCE, Stopper, stop_on_signals, until_stopped
+from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.reporting.after_close import Morning
 from aforo.settings import Settings
-from aforo.storage import Store, Writer
+from aforo.storage import Database, Store
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def main(
     no_wait: bool = False,
     backfill: date | None = None,
     continuous: bool = False,
-    stopper: Stopper | None = None,
+    stopper: ShutdownRequest | None = None,
 ) -> int:
     """Run the job with the machine's clock until its event is over or it is stopped; returns the exit code.
 
@@ -84,13 +84,13 @@ class Monitor:
         zones = zones_from(settings.zones)
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.address(), zones, self._timezone)
-        self._agenda = Agenda(self._schedule, self._timezone)
+        self._agenda = ScheduleQueue(self._schedule, self._timezone)
         self._patient = False
         self._refused = ""
         self.ready = asyncio.Event()
-        self.board = Board(settings.zones)
+        self.board = LiveState(settings.zones)
         self._morning = Morning(settings)
-        self._open: Rooms | None = None
+        self._open: RunContext | None = None
 
     async def run(self, *, no_wait: bool = False, continuous: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code.
@@ -121,7 +121,7 @@ class Monitor:
         if not self.ready.is_set():
             return self._refused or "Conectando con la base de datos y con el servidor de cámaras"
         event, zones = self.board.event, self.board.occupancies.values()
-        if event is None or self.board.phase in {Phase.WAITING, Phase.OVER}:
+        if event is None or self.board.phase in {EventPhase.WAITING, EventPhase.OVER}:
             return "Esperando el próximo evento"
         counts = ", ".join(f"{occupancy.zone} {occupancy.count}" for occupancy in zones)
         return f"«{event.name}» {self.board.phase}: {counts}. {' '.join(self.troubles()[:2])}".strip()
@@ -155,14 +155,14 @@ class Monitor:
         async with self._rooms(seen=False) as (rooms, _):
             for event in events:
                 show = await rooms.show(event)
-                complete &= await self._close(rooms, Evening(rooms, show))
+                complete &= await self._close(rooms, EventRunner(rooms, show))
         return 0 if complete or self._stopping.is_set() else _INCOMPLETE
 
     @asynccontextmanager
-    async def _rooms(self, *, seen: bool) -> AsyncIterator[tuple[Rooms, ScheduledEvent | None]]:
+    async def _rooms(self, *, seen: bool) -> AsyncIterator[tuple[RunContext, ScheduledEvent | None]]:
         """The rooms, open: the database is there, the session too; and the event that a kill left open, if any."""
-        async with Acc(self._settings.acc, self._clock) as acc, Writer(self._store, self._clock) as writer:
-            rooms = Rooms(
+        async with AvigilonClient(self._settings.acc, self._clock) as acc, Database(self._store, self._clock) as writer:
+            rooms = RunContext(
                 settings=self._settings.monitor,
                 clock=self._clock,
                 stopping=self._stopping,
@@ -179,7 +179,7 @@ class Monitor:
             )
             self._open = rooms
             writer.on_stored = rooms.stored
-            self.board.signs = Signs(
+            self.board.signs = HealthProbes(
                 database_down_since=lambda: writer.down_since,
                 link_down_since=lambda: acc.link_down_since,
                 waiting=lambda: writer.waiting,
@@ -187,7 +187,7 @@ class Monitor:
                 upcoming=lambda: self._agenda.next(self._clock.now()),
             )
             await writer.call(self._store.open)
-            interrupted = await writer.call(self._store.last_open_show)
+            interrupted = await writer.call(self._store.last_open_event)
             eyes = observers(self._settings, self.board, self._clock, writer, self._store, self.ready)
             async with eyes if seen else nullcontext():
                 await self._first_login(acc, patient=interrupted is not None)
@@ -195,7 +195,7 @@ class Monitor:
                 await self._leave(writer)
             await acc.logout()
 
-    async def _leave(self, writer: Writer) -> None:
+    async def _leave(self, writer: Database) -> None:
         """Store what still waits. A database that stays away does not hold the end up: it is asked again next time."""
         try:
             async with self._clock.timeout(STOP_PATIENCE):
@@ -203,7 +203,7 @@ class Monitor:
         except TimeoutError:
             _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir la próxima vez.")
 
-    async def _first_login(self, acc: Acc, *, patient: bool) -> None:
+    async def _first_login(self, acc: AvigilonClient, *, patient: bool) -> None:
         """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event.
 
         A service has nobody to mend a refused login and start it anew: it is told, and tried again after a while.
@@ -221,7 +221,7 @@ class Monitor:
                 if await wait_until_set(self._stopping, self._clock, _LOGIN_AGAIN):
                     return None
 
-    async def _login(self, acc: Acc, *, patient: bool) -> None:
+    async def _login(self, acc: AvigilonClient, *, patient: bool) -> None:
         started = self._clock.monotonic()
         while True:
             try:
@@ -234,13 +234,13 @@ class Monitor:
             else:
                 return
 
-    async def _evening(self, rooms: Rooms, event: ScheduledEvent) -> bool:
+    async def _evening(self, rooms: RunContext, event: ScheduledEvent) -> bool:
         show = await rooms.show(event)
         now = self._clock.now()
         if show.closed and (event.day < self._agenda.day_of(now) or self._agenda.another_is_on(event, now)):
             self._agenda.done(event)  # complete: yesterday's, past midnight, or one that must not hold up the next
             return True
-        evening = Evening(rooms, show)
+        evening = EventRunner(rooms, show)
         _log.info("Evento «%s»: %d cámaras.", event.name, len(self._cameras.cameras))
         await evening.watch()
         if evening.cancelled:
@@ -254,7 +254,7 @@ class Monitor:
             _log.warning("El cierre de «%s» se repite en %d minutos.", event.name, _CLOSE_AGAIN.total_seconds() // 60)
         return complete
 
-    async def _close(self, rooms: Rooms, evening: Evening) -> bool:
+    async def _close(self, rooms: RunContext, evening: EventRunner) -> bool:
         """Close an evening and leave its act; False when the server or the database was away to the last."""
         told = await evening.close()
         if not self._stopping.is_set():
@@ -283,7 +283,7 @@ class Monitor:
 
 @asynccontextmanager
 async def observers(  # noqa: PLR0913, PLR0917 -- each that looks needs another part
-    settings: Settings, board: Board, clock: Clock, writer: Writer, store: Store, ready: asyncio.Event
+    settings: Settings, board: LiveState, clock: Clock, writer: Database, store: Store, ready: asyncio.Event
 ) -> AsyncIterator[web.Page | None]:
     """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
 
@@ -296,8 +296,8 @@ async def observers(  # noqa: PLR0913, PLR0917 -- each that looks needs another 
     def another() -> Store:
         return Store(settings.database.address(), zones, timezone)
 
-    desk = web.Desk(board, writer, store, another, clock)
-    rooms = web.Rooms(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
+    desk = web.CorrectionService(board, writer, store, another, clock)
+    rooms = web.WebContext(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (

@@ -9,7 +9,7 @@
     │   └── LogUnwritable
     ├── AccError               the cameras' server
     │   ├── AccUnreachable     wait: it is retried while the event lasts
-    │   │   └── AccEndless     tell ACC's administrator: it is retried in shorter pieces, and ever less often
+    │   │   └── AccWindowTooLarge  tell ACC's administrator: it is retried in shorter pieces, and ever less often
     │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
     │   │   └── AccDenied      give the user the right to what was asked
     │   ├── AccUntrusted       mend the certificate settings
@@ -80,7 +80,7 @@ class AccUnreachable(AccError):
     """No answer, a cut or garbled answer, or 5xx: the server's trouble, which passes."""
 
 
-class AccEndless(AccUnreachable):
+class AccWindowTooLarge(AccUnreachable):
     """A window takes more requests than any honest one: the server does not keep to it, or its pages never end."""
 
 

@@ -1,7 +1,7 @@
-"""The words of the house. Every instant is an aware UTC ``datetime``; every window is half open, ``[since, until)``.
+"""The domain types. Every instant is an aware UTC ``datetime``; every window is half open, ``[since, until)``.
 
-An *evento* is the show (``ScheduledEvent``); what ACC returns is an ``AccEvent``; a passage that counts for a zone is a
-``Movement``; the aforo of a zone is an ``Occupancy``.
+A match or a concert is a ``ScheduledEvent``; what ACC returns is a ``CameraEvent``; a camera event that counts for a
+zone is a ``Movement``; the aforo of a zone is an ``Occupancy``.
 """
 
 from collections import Counter
@@ -50,7 +50,7 @@ class ScheduledEvent:
     window: Window
 
 
-class AccEvent(NamedTuple):
+class CameraEvent(NamedTuple):
     """One DEVICE_ANALYTICS_STOP event, checked and typed.
 
     ``server_id`` and ``this_id`` identify it for ever. Where ACC gave no ``thisId``, ``this_id`` starts with ``~``
@@ -71,7 +71,7 @@ class AccEvent(NamedTuple):
 class Page:
     """One answer of ACC: the good events, and why each bad one (``malformed``) could not be read."""
 
-    events: Sequence[AccEvent]
+    events: Sequence[CameraEvent]
     malformed: Sequence[str] = ()
 
 
@@ -118,7 +118,7 @@ class Movement(NamedTuple):
     delta: int
 
 
-class Refusal(StrEnum):
+class ExclusionReason(StrEnum):
     """Why a well-formed event is not stored."""
 
     OUTSIDE = "fuera del horario"
@@ -128,7 +128,7 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Classification:
     """What an ``analyticEventName`` means: kept in the history, counted in zones, or refused with a reason.
 
     ``ambiguous``: in some zone it would be an entry and an exit at once, and is neither.
@@ -136,7 +136,7 @@ class Verdict:
 
     history: bool
     movements: tuple[Movement, ...]
-    refusal: Refusal | None = None
+    refusal: ExclusionReason | None = None
     ambiguous: bool = False
 
 
@@ -148,8 +148,8 @@ class Batch:
     the events left out, by camera ("" where it is not known) and reason, for the log.
     """
 
-    events: list[AccEvent] = field(default_factory=list)
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    events: list[CameraEvent] = field(default_factory=list)
+    classifications: Mapping[str, Classification] = field(default_factory=dict)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -166,14 +166,14 @@ class Occupancy:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CommitResult:
     """What one transaction changed: the new events in time order, how many were there already, the zones' aforo.
 
     ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as an
     ``occupancy.Stretch``.
     """
 
-    new: Sequence[AccEvent]
+    new: Sequence[CameraEvent]
     already: int
     occupancies: Mapping[str, Occupancy]
     minutes: Mapping[str, Mapping[int, tuple[int, int, int, int, int, int]]] = field(default_factory=dict)

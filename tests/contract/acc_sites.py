@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from aforo.clock import Clock, SystemClock
 from aforo.models import Window
 from aforo.settings import AccSettings
-from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
+from aforo.simulator import Faults, Scenario, ScenarioPlan, ServerProfile, Simulator
 from aforo.simulator.certificate import self_signed
 from aforo.simulator.event_log import instant_of, milliseconds
 
@@ -222,10 +222,10 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 class Simulated:
     """The simulator, over an evening that is past."""
 
-    def __init__(self, behaviour: Behaviour | None = None, faults: Faults | None = None) -> None:
+    def __init__(self, behaviour: ServerProfile | None = None, faults: Faults | None = None) -> None:
         start = datetime(2026, 1, 17, 21, tzinfo=UTC)
         self.window = Window(start, start + timedelta(hours=1))
-        self.crowd = Crowd(Plan(*self.window, cameras=3, events=6_000, burst=600))
+        self.crowd = Scenario(ScenarioPlan(*self.window, cameras=3, events=6_000, burst=600))
         self.site = Simulator(self.crowd, behaviour=behaviour, faults=faults)
         self.server_id = self.crowd.servers[0].id
         self.camera = self.crowd.allowed[0]

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from tests.contract.acc_sites import SESSION, Recorded, Reply
 
-from aforo.avigilon import Acc, RetryPolicy
+from aforo.avigilon import AvigilonClient, RetryPolicy
 from aforo.clock import SystemClock
-from aforo.models import AccEvent, Page
+from aforo.models import CameraEvent, Page
 
 SEARCH = "/events/search"
 QUICK = RetryPolicy(attempts=3, first=0.001)
@@ -21,18 +21,18 @@ def error(status: int, message: str = "no.", http: int | None = None) -> Reply:
     return Reply(http or status, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
 
-async def pages(acc: Acc, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
+async def pages(acc: AvigilonClient, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
     found = acc.events(site.server_id, cameras or [site.camera], site.window, suspect=suspect)
     return [page async for page in found]
 
 
-async def events(acc: Acc, site: Recorded) -> list[AccEvent]:
+async def events(acc: AvigilonClient, site: Recorded) -> list[CameraEvent]:
     return [event for page in await pages(acc, site) for event in page.events]
 
 
 @asynccontextmanager
-async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[Acc]:
-    async with Acc(site.settings(**settings), SystemClock(), retry) as acc:
+async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[AvigilonClient]:
+    async with AvigilonClient(site.settings(**settings), SystemClock(), retry) as acc:
         await acc.login()
         yield acc
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.acc_sites import Recorded, Simulated, Site
-from tests.contract.stores import Database, names, urls
+from tests.contract.stores import DatabaseUnderTest, names, urls
 
 from aforo.storage import Store
 
@@ -30,14 +30,14 @@ async def simulated() -> AsyncIterator[Simulated]:
 
 
 @pytest.fixture(params=names())
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseUnderTest]:
     """Each database in turn, empty."""
-    made = Database(urls(tmp_path)[request.param])
+    made = DatabaseUnderTest(urls(tmp_path)[request.param])
     made.clear()
     yield made
     made.close()
 
 
 @pytest.fixture
-def store(database: Database) -> Store:
+def store(database: DatabaseUnderTest) -> Store:
     return database.store()

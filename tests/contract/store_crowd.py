@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from tests.contract.stores import ENTRADA, INGRESO, MINUTE_MS, PUERTA, SALIDA, at
 
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 
 
-def crowd(size: int = 400, seed: int = 1) -> list[AccEvent]:
+def crowd(size: int = 400, seed: int = 1) -> list[CameraEvent]:
     """Four minutes of people and cars, over four cameras."""
     chance = random.Random(seed)
     names = [ENTRADA, SALIDA, SALIDA, INGRESO, PUERTA]
@@ -18,7 +18,7 @@ def crowd(size: int = 400, seed: int = 1) -> list[AccEvent]:
     ]
 
 
-def pages(chance: random.Random, events: list[AccEvent]) -> Iterator[list[AccEvent]]:
+def pages(chance: random.Random, events: list[CameraEvent]) -> Iterator[list[CameraEvent]]:
     """All events in some order, in pages, a few of them twice."""
     left = chance.sample(events, len(events)) + chance.sample(events, len(events) // 5)
     while left:

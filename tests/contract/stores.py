@@ -17,20 +17,20 @@ from sqlalchemy.pool import NullPool
 
 from aforo.counting.rules import Rules
 from aforo.models import (
-    AccEvent,
     Batch,
+    CameraEvent,
+    Classification,
+    CommitResult,
     Feed,
     Matcher,
     Movement,
     Occupancy,
     ScheduledEvent,
-    Stored,
-    Verdict,
     Window,
     Zone,
 )
-from aforo.storage import Show, Store
-from aforo.storage.backends.drivers import way
+from aforo.storage import EventRecord, Store
+from aforo.storage.backends.drivers import choose_driver
 
 BOGOTA = ZoneInfo("America/Bogota")
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)  # 16:00 in Bogotá
@@ -85,25 +85,25 @@ def show_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, 
 
 def at(
     milliseconds: int, this_id: str, name: str = ENTRADA, *, camera: str = "CAM1", server: str = "S1", day: int = 0
-) -> AccEvent:
+) -> CameraEvent:
     """An event so many milliseconds after the start of that day's show."""
     occurred_at = START + timedelta(days=day, milliseconds=milliseconds)
-    return AccEvent(server, this_id, occurred_at, camera, name, "", "OBJECT_COUNTING_ENTER")
+    return CameraEvent(server, this_id, occurred_at, camera, name, "", "OBJECT_COUNTING_ENTER")
 
 
-def batch(*events: AccEvent, until: Mapping[Feed, datetime] | None = None) -> Batch:
+def batch(*events: CameraEvent, until: Mapping[Feed, datetime] | None = None) -> Batch:
     """A batch as the rules would make it."""
     made = rules()
-    verdicts = {event.name: made.verdict(event.name) for event in events}
-    return Batch(list(events), verdicts, dict(until or {}))
+    classifications = {event.name: made.verdict(event.name) for event in events}
+    return Batch(list(events), classifications, dict(until or {}))
 
 
-def naive(events: Iterable[AccEvent], zone: str, initial: int = 0, judge: Rules | None = None) -> Occupancy:
+def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, judge: Rules | None = None) -> Occupancy:
     """The aforo as the mission defines it: one event after the other, never below zero."""
     judge = judge or rules()
     once = {(event.server_id, event.this_id, event.occurred_at): event for event in events}.values()
 
-    def order(event: AccEvent) -> tuple[datetime, int, str, str]:
+    def order(event: CameraEvent) -> tuple[datetime, int, str, str]:
         return (
             event.occurred_at,
             int(event.this_id) if event.this_id.isdigit() else 0,
@@ -125,7 +125,7 @@ def naive(events: Iterable[AccEvent], zone: str, initial: int = 0, judge: Rules 
 
 
 @dataclass
-class Database:
+class DatabaseUnderTest:
     """One database that a store is held to, with a way of its own to look into it."""
 
     url: str
@@ -135,7 +135,7 @@ class Database:
         if self.sqlite:
             self._engine: Engine = create_engine(self.url, poolclass=NullPool)
         else:
-            to_server = way(make_url(self.url))
+            to_server = choose_driver(make_url(self.url))
             self._engine = create_engine(f"{to_server.dialect}://", creator=to_server.connect, poolclass=NullPool)
 
     @property
@@ -211,13 +211,15 @@ def names() -> Sequence[str]:
     return list(urls(Path()))
 
 
-def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | None = None) -> Show:
+def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | None = None) -> EventRecord:
     """The show of that event, by the rules of these tests."""
     judge = judge or rules()
-    return store.open_show(event or show_at(), judge.verdict, judge.fingerprint, START)
+    return store.open_record(event or show_at(), judge.verdict, judge.fingerprint, START)
 
 
-def add(store: Store, show: Show, *events: AccEvent, until: Mapping[Feed, datetime] | None = None) -> Stored:
+def add(
+    store: Store, show: EventRecord, *events: CameraEvent, until: Mapping[Feed, datetime] | None = None
+) -> CommitResult:
     """Store some events."""
     return store.add(show, batch(*events, until=until), START + timedelta(minutes=5))
 
@@ -237,7 +239,7 @@ def statements() -> Iterator[list[str]]:
         listening.remove(Engine, "before_cursor_execute", sent)
 
 
-def verdict_of(name: str) -> Verdict:
+def classify(name: str) -> Classification:
     """What the tests' rules make of a name."""
     return rules().verdict(name)
 

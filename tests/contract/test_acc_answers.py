@@ -12,10 +12,10 @@ from tests.contract.acc_sites import API, SESSION, Recorded, Reply, Simulated, r
 from tests.contract.acc_talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import NO_RETRY, Acc
+from aforo.avigilon import NO_RETRY, AvigilonClient
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
-from aforo.simulator import Behaviour, DeviceIds, Faults, Order, Tokens
+from aforo.simulator import DeviceIds, Faults, Order, ServerProfile, Tokens
 
 EMPTY = Reply(headers={"Content-Type": "application/json"})
 CUT_JSON = Reply(body=recording("events_first")[:500], headers={"Content-Type": "application/json"})
@@ -86,7 +86,7 @@ class TestTrouble:
 
     async def test_at_a_login(self, recorded: Recorded, reply: Reply) -> None:
         recorded.script["/login"] = [reply] * 3
-        async with Acc(recorded.settings(), SystemClock(), QUICK) as acc:
+        async with AvigilonClient(recorded.settings(), SystemClock(), QUICK) as acc:
             with pytest.raises(AccUnreachable) as raised:
                 await acc.login()
             await acc.login()
@@ -133,7 +133,7 @@ async def test_a_redirect_is_not_followed(recorded: Recorded) -> None:
     target = f"https://elsewhere.example:8443/x?session={SESSION}"
     recorded.script[SEARCH] = [Reply(302, headers={"Location": target})]
     recorded.script["/login"] = [Reply(307, headers={"Location": f"{recorded.url}{API}/otra"})]
-    async with Acc(recorded.settings(), SystemClock(), QUICK) as acc:
+    async with AvigilonClient(recorded.settings(), SystemClock(), QUICK) as acc:
         with pytest.raises(AccBadRequest, match=r"307, hacia 127\.0\.0\.1"):
             await acc.login()
         await acc.login()
@@ -200,7 +200,7 @@ async def test_hanging_suspects_do_not_hold_up_the_healthy(recorded: Recorded) -
 
 
 async def test_time_is_the_clocks(recorded: Recorded, fake_clock: FakeClock) -> None:
-    async with Acc(recorded.settings(timeout=300), fake_clock) as acc:
+    async with AvigilonClient(recorded.settings(timeout=300), fake_clock) as acc:
         await acc.login()
         recorded.script[SEARCH] = [Reply(hang=True)]
         with pytest.raises(AccUnreachable, match="no contestó en 300 s"):
@@ -215,7 +215,7 @@ async def test_time_is_the_clocks(recorded: Recorded, fake_clock: FakeClock) -> 
 async def test_a_lost_server_is_told_once_and_its_return_too(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, fake_clock: FakeClock
 ) -> None:
-    async with Acc(recorded.settings(), fake_clock) as acc:
+    async with AvigilonClient(recorded.settings(), fake_clock) as acc:
         await acc.login()
         lost_at = fake_clock.now()
         await recorded.unplug()
@@ -255,7 +255,7 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
     recorded.clock = fake_clock
     slow = Reply(body=b'{"status": "success", "result": {}}', seconds=25)
     recorded.script[SEARCH] = [slow, error(500), error(500), error(500), slow if living else Reply(hang=True)]
-    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
         assert await pages(acc, recorded, ["otra"]) == []
         for _ in range(3):
             with pytest.raises(AccUnreachable):
@@ -268,8 +268,8 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
 @pytest.mark.parametrize("tokens", list(Tokens))
 @pytest.mark.parametrize("inclusive", [False, True])
 async def test_every_way_of_paging(order: Order, tokens: Tokens, inclusive: bool) -> None:
-    behaviour = Behaviour(order=order, tokens=tokens, to_inclusive=inclusive, this_id=inclusive)
-    async with Simulated(behaviour) as site, Acc(site.settings(), SystemClock()) as acc:
+    behaviour = ServerProfile(order=order, tokens=tokens, to_inclusive=inclusive, this_id=inclusive)
+    async with Simulated(behaviour) as site, AvigilonClient(site.settings(), SystemClock()) as acc:
         for camera in site.crowd.allowed:
             found = acc.events(site.server_id, [camera], site.window)
             seen = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
@@ -278,21 +278,24 @@ async def test_every_way_of_paging(order: Order, tokens: Tokens, inclusive: bool
 
 @pytest.mark.parametrize("device_ids", list(DeviceIds))
 async def test_only_answers_prove_that_cameras_can_be_asked_together(device_ids: DeviceIds) -> None:
-    async with Simulated(Behaviour(device_ids=device_ids)) as site, Acc(site.settings(), SystemClock()) as acc:
+    async with (
+        Simulated(ServerProfile(device_ids=device_ids)) as site,
+        AvigilonClient(site.settings(), SystemClock()) as acc,
+    ):
         answers = {}
         for camera in site.crowd.allowed:
             found = acc.events(site.server_id, [camera], site.window)
             answers[camera] = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
             assert sorted(instant for _, instant in answers[camera]) == site.instants_of(camera)
-        proven = await acc.prove_together(site.server_id, answers, site.window)
+        proven = await acc.prove_batching(site.server_id, answers, site.window)
         assert proven is (device_ids in {DeviceIds.HONOURED, DeviceIds.IGNORED})
         assert acc.together(site.server_id) == (40 if proven else 1)
 
 
 async def test_one_camera_alone_proves_nothing(simulated: Simulated) -> None:
-    async with Acc(simulated.settings(), SystemClock()) as acc:
+    async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         alone: dict[str, set[tuple[str, datetime]]] = {simulated.camera: {("1", simulated.window.since)}, "otra": set()}
-        assert not await acc.prove_together(simulated.server_id, alone, simulated.window)
+        assert not await acc.prove_batching(simulated.server_id, alone, simulated.window)
         assert acc.requests == 0
 
 
@@ -300,13 +303,13 @@ async def test_all_faults_at_once_lose_nothing() -> None:
     async with Simulated(faults=Faults.all(7)) as site:
         for name in ("hang", "late", "malformed"):
             site.site.faults.clear(name)
-        async with Acc(site.settings(timeout=2), SystemClock(), QUICK) as acc:
+        async with AvigilonClient(site.settings(timeout=2), SystemClock(), QUICK) as acc:
             for camera in site.crowd.allowed:
                 seen = await patiently(acc, site, camera)
                 assert sorted(instant for _, instant in seen) == site.instants_of(camera)
 
 
-async def patiently(acc: Acc, site: Simulated, camera: str) -> set[tuple[str, datetime]]:
+async def patiently(acc: AvigilonClient, site: Simulated, camera: str) -> set[tuple[str, datetime]]:
     for _ in range(50):
         found = acc.events(site.server_id, [camera], site.window)
         try:
@@ -327,5 +330,5 @@ async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) ->
 
 
 def test_nothing_shows_a_secret_of_itself(recorded: Recorded) -> None:
-    acc = Acc(recorded.settings(password=SecretStr("clave-inventada")), SystemClock())
+    acc = AvigilonClient(recorded.settings(password=SecretStr("clave-inventada")), SystemClock())
     assert repr(acc) == f"<Acc {recorded.url.removeprefix('https://')}>"

@@ -8,7 +8,7 @@ from tests.contract.acc_sites import SESSION, Recorded, Reply
 from tests.contract.acc_talk import HTML, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import NO_RETRY, Acc
+from aforo.avigilon import NO_RETRY, AvigilonClient
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccDenied, AccRejectedLogin, AccUnreachable
 
@@ -29,7 +29,7 @@ async def test_what_is_refused_for_good_costs_no_login_each_time(
     recorded: Recorded, fake_clock: FakeClock, status: int
 ) -> None:
     recorded.script[SEARCH] = [error(status)] * 1000
-    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
         for _ in range(20):
             with pytest.raises(AccRejectedLogin):
                 await pages(acc, recorded)
@@ -53,7 +53,7 @@ async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded:
         assert recorded.logins == 3
 
 
-async def read_all(acc: Acc, site: Recorded, cameras: Sequence[str]) -> list[type[object]]:
+async def read_all(acc: AvigilonClient, site: Recorded, cameras: Sequence[str]) -> list[type[object]]:
     """Ask for each camera alone, all at once: of what kind each answer is."""
     answers = await asyncio.gather(*(pages(acc, site, [camera]) for camera in cameras), return_exceptions=True)
     return [type(answer) for answer in answers]
@@ -65,7 +65,7 @@ DOORS = [f"puerta-{number}" for number in range(40)]
 async def test_cameras_that_may_not_be_read_cost_few_logins_however_many_they_are(
     recorded: Recorded, fake_clock: FakeClock
 ) -> None:
-    async with Acc(recorded.settings(concurrency=2), fake_clock, NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(concurrency=2), fake_clock, NO_RETRY) as acc:
         recorded.denied.update(DOORS)
         for _ in range(20):
             assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
@@ -86,7 +86,7 @@ async def test_rights_that_are_taken_from_all_at_once_cost_one_login(recorded: R
 async def test_a_session_that_expires_is_renewed_at_once_though_others_may_not_be_read(
     recorded: Recorded, fake_clock: FakeClock
 ) -> None:
-    async with Acc(recorded.settings(concurrency=4), fake_clock, NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(concurrency=4), fake_clock, NO_RETRY) as acc:
         recorded.denied.update(DOORS[:20])
         expected = [AccDenied] * 20 + [list] * 20
         assert await read_all(acc, recorded, DOORS) == expected
@@ -105,7 +105,7 @@ async def test_a_session_that_expires_is_renewed_at_once_though_others_may_not_b
 async def test_a_server_that_forgets_sessions_while_it_starts_up_is_soon_read_again(
     recorded: Recorded, fake_clock: FakeClock
 ) -> None:
-    async with Acc(recorded.settings(), fake_clock, NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
         assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
         recorded.expire()
         recorded.script[SEARCH] = [error(401)] * 2 * len(DOORS)
@@ -122,7 +122,7 @@ async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from
         alone = {camera: {(camera, recorded.window.since)} for camera in DOORS[:2]}
         recorded.script[SEARCH] = [error(403)] * 99
         for _ in range(5):
-            assert not await acc.prove_together(recorded.server_id, alone, recorded.window)
+            assert not await acc.prove_batching(recorded.server_id, alone, recorded.window)
         assert recorded.logins == 2
 
 
@@ -158,7 +158,7 @@ async def test_who_gives_up_waiting_for_a_renewal_does_not_spoil_it_for_others(r
 
 async def test_a_login_that_is_refused_as_such(recorded: Recorded) -> None:
     recorded.script["/login"] = [error(403), error(400), Reply(body=b'{"status":"success","result":{"session":""}}')]
-    async with Acc(recorded.settings(), SystemClock(), NO_RETRY) as acc:
+    async with AvigilonClient(recorded.settings(), SystemClock(), NO_RETRY) as acc:
         with pytest.raises(AccRejectedLogin, match="Los relojes van bien"):
             await acc.login()
         with pytest.raises(AccBadRequest):

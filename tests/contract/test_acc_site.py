@@ -9,26 +9,26 @@ import pytest
 from pydantic import SecretStr
 from tests.contract.acc_sites import Recorded, Simulated, Site
 
-from aforo.avigilon import Acc, RetryPolicy, fingerprint
+from aforo.avigilon import AvigilonClient, RetryPolicy, fingerprint
 from aforo.clock import SystemClock
 from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
-from aforo.models import AccEvent, Window
+from aforo.models import CameraEvent, Window
 from aforo.simulator import Fault, Faults
 
 AT_ONCE = RetryPolicy(attempts=1)
 
 
-async def read(acc: Acc, site: Site, window: Window | None = None) -> list[AccEvent]:
+async def read(acc: AvigilonClient, site: Site, window: Window | None = None) -> list[CameraEvent]:
     pages = acc.events(site.server_id, [site.camera], window or site.window)
     return [event async for page in pages for event in page.events]
 
 
-def identities(events: list[AccEvent]) -> set[tuple[str, str, datetime]]:
+def identities(events: list[CameraEvent]) -> set[tuple[str, str, datetime]]:
     return {(one.server_id, one.this_id, one.occurred_at) for one in events}
 
 
 async def test_login_and_reads(site: Site) -> None:
-    async with Acc(site.settings(), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
         await acc.login()
         servers = await acc.servers()
         cameras = await acc.cameras()
@@ -42,13 +42,13 @@ async def test_login_and_reads(site: Site) -> None:
 
 
 async def test_a_single_server_needs_no_question(site: Site) -> None:
-    async with Acc(site.settings(server_id="solo"), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(server_id="solo"), SystemClock()) as acc:
         assert [server.id for server in await acc.servers()] == ["solo"]
         assert acc.requests == 0
 
 
 async def test_every_event_of_the_window(site: Site) -> None:
-    async with Acc(site.settings(), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
         events = await read(acc, site)
         assert sorted(one.occurred_at for one in events) == site.instants
         assert {one.camera_id for one in events} == {site.camera}
@@ -57,7 +57,7 @@ async def test_every_event_of_the_window(site: Site) -> None:
 
 async def test_halves_give_the_same_identities(site: Site) -> None:
     middle = site.window.since + (site.window.until - site.window.since) / 2
-    async with Acc(site.settings(), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
         whole = await read(acc, site)
         first = await read(acc, site, Window(site.window.since, middle))
         second = await read(acc, site, Window(middle, site.window.until))
@@ -66,7 +66,7 @@ async def test_halves_give_the_same_identities(site: Site) -> None:
 
 
 async def test_an_expired_session_costs_one_login_for_all_who_wait(site: Site) -> None:
-    async with Acc(site.settings(), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
         await acc.login()
         site.expire()
         answers = await asyncio.gather(*(acc.cameras() for _ in range(20)))
@@ -76,8 +76,8 @@ async def test_an_expired_session_costs_one_login_for_all_who_wait(site: Site) -
 
 
 async def test_a_session_that_expires_between_two_pages(site: Site) -> None:
-    async with Acc(site.settings(), SystemClock()) as acc:
-        events: list[AccEvent] = []
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
+        events: list[CameraEvent] = []
         async for page in acc.events(site.server_id, [site.camera], site.window):
             if not events:
                 site.expire()
@@ -86,13 +86,13 @@ async def test_a_session_that_expires_between_two_pages(site: Site) -> None:
 
 
 async def test_no_login_is_needed_first(site: Site) -> None:
-    async with Acc(site.settings(), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(), SystemClock()) as acc:
         await asyncio.gather(acc.cameras(), acc.servers())
     assert site.logins == 1
 
 
 async def test_a_certificate_that_nobody_knows_is_refused_with_its_fingerprint(site: Site) -> None:
-    async with Acc(site.settings(fingerprint=""), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(fingerprint=""), SystemClock()) as acc:
         with pytest.raises(AccUntrusted) as raised:
             await acc.login()
     colons = ":".join(site.fingerprint[i : i + 2] for i in range(0, 64, 2)).upper()
@@ -103,7 +103,7 @@ async def test_a_certificate_that_nobody_knows_is_refused_with_its_fingerprint(s
 
 
 async def test_another_certificate_than_the_pinned_one_sends_nothing(site: Site) -> None:
-    async with Acc(site.settings(fingerprint="ab" * 32), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(fingerprint="ab" * 32), SystemClock()) as acc:
         with pytest.raises(AccUntrusted, match=r"no es el de acc\.fingerprint") as raised:
             await acc.login()
         with pytest.raises(AccUntrusted):
@@ -114,7 +114,7 @@ async def test_another_certificate_than_the_pinned_one_sends_nothing(site: Site)
 
 @pytest.mark.parametrize("write", [str, str.upper, lambda text: ":".join(text[i : i + 2] for i in range(0, 64, 2))])
 async def test_a_pinned_certificate(site: Site, write: "type[str]") -> None:
-    async with Acc(site.settings(fingerprint=write(site.fingerprint)), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(fingerprint=write(site.fingerprint)), SystemClock()) as acc:
         await acc.login()
     assert site.logins == 1
 
@@ -122,7 +122,7 @@ async def test_a_pinned_certificate(site: Site, write: "type[str]") -> None:
 async def test_a_ca_file(site: Site, tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     ca_file.write_text(site.ca_pem)
-    async with Acc(site.settings(fingerprint="", ca_file=ca_file), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(fingerprint="", ca_file=ca_file), SystemClock()) as acc:
         await acc.login()
     assert site.logins == 1
 
@@ -131,14 +131,14 @@ async def test_a_certificate_for_another_host(tmp_path: Path) -> None:
     async with Recorded(host="127.0.0.2") as site:
         ca_file = tmp_path / "ca.pem"
         ca_file.write_text(site.ca_pem)
-        async with Acc(site.settings(fingerprint="", ca_file=ca_file), SystemClock()) as acc:
+        async with AvigilonClient(site.settings(fingerprint="", ca_file=ca_file), SystemClock()) as acc:
             with pytest.raises(AccUntrusted, match="IP address mismatch"):
                 await acc.login()
         assert site.logins == 0
 
 
 async def test_unchecked_only_with_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    async with Acc(site.settings(fingerprint="", verify=False), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(fingerprint="", verify=False), SystemClock()) as acc:
         await acc.login()
     assert ["acc.verify" in one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == [True]
 
@@ -149,12 +149,12 @@ async def test_a_ca_file_that_is_none(site: Site, tmp_path: Path, content: bytes
     if content is not None:
         ca_file.write_bytes(content)
     with pytest.raises(AccUntrusted, match=r"ca\.pem"):
-        async with Acc(site.settings(fingerprint="", ca_file=ca_file), SystemClock()):
+        async with AvigilonClient(site.settings(fingerprint="", ca_file=ca_file), SystemClock()):
             pass
 
 
 async def test_missing_credentials_are_named(site: Site) -> None:
-    async with Acc(site.settings(user_key=SecretStr(""), username=""), SystemClock()) as acc:
+    async with AvigilonClient(site.settings(user_key=SecretStr(""), username=""), SystemClock()) as acc:
         with pytest.raises(BadSetting, match=r"acc\.username, acc\.user_key"):
             await acc.login()
     assert site.logins == 0
@@ -162,22 +162,25 @@ async def test_missing_credentials_are_named(site: Site) -> None:
 
 async def test_together_once_it_is_proven(simulated: Simulated) -> None:
     cameras = simulated.crowd.allowed
-    async with Acc(simulated.settings(), SystemClock()) as acc:
+    async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         answers: dict[str, set[tuple[str, datetime]]] = {}
         for camera in cameras:
             pages = acc.events(simulated.server_id, [camera], simulated.window)
             answers[camera] = {(one.this_id, one.occurred_at) async for page in pages for one in page.events}
         assert acc.together(simulated.server_id) == 1
-        assert await acc.prove_together(simulated.server_id, answers, simulated.window)
+        assert await acc.prove_batching(simulated.server_id, answers, simulated.window)
         assert acc.together(simulated.server_id) == 40
-        acc.forget_together(simulated.server_id)
+        acc.forget_batching(simulated.server_id)
         assert acc.together(simulated.server_id) == 1
-        assert not await acc.prove_together(simulated.server_id, answers, simulated.window)
+        assert not await acc.prove_batching(simulated.server_id, answers, simulated.window)
 
 
 async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_asked() -> None:
     faults = Faults()
-    async with Simulated(faults=faults) as simulated, Acc(simulated.settings(), SystemClock(), AT_ONCE) as acc:
+    async with (
+        Simulated(faults=faults) as simulated,
+        AvigilonClient(simulated.settings(), SystemClock(), AT_ONCE) as acc,
+    ):
         bad, *others = simulated.crowd.allowed
 
         async def ask(camera: str) -> None:
@@ -206,21 +209,24 @@ async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_
 
 async def test_the_only_camera_fails_and_the_server_with_it() -> None:
     faults = Faults()
-    async with Simulated(faults=faults) as simulated, Acc(simulated.settings(), SystemClock(), AT_ONCE) as acc:
+    async with (
+        Simulated(faults=faults) as simulated,
+        AvigilonClient(simulated.settings(), SystemClock(), AT_ONCE) as acc,
+    ):
         await acc.servers()
         faults.set("error_503", Fault())
         await ask_in_vain(acc, simulated, [simulated.camera] * 3)
         assert acc.link_down_since is not None
 
 
-async def ask_in_vain(acc: Acc, simulated: Simulated, cameras: list[str]) -> None:
+async def ask_in_vain(acc: AvigilonClient, simulated: Simulated, cameras: list[str]) -> None:
     for camera in cameras:
         with pytest.raises(AccUnreachable):
             await anext(acc.events(simulated.server_id, [camera], simulated.window))
 
 
 async def test_a_wrong_password_is_told_and_not_tried_again_at_once(simulated: Simulated) -> None:
-    async with Acc(simulated.settings(password=SecretStr("otra")), SystemClock()) as acc:
+    async with AvigilonClient(simulated.settings(password=SecretStr("otra")), SystemClock()) as acc:
         with pytest.raises(AccRejectedLogin, match=r"acc\.password"):
             await acc.login()
         results = await asyncio.gather(*(acc.cameras() for _ in range(10)), return_exceptions=True)
@@ -230,7 +236,7 @@ async def test_a_wrong_password_is_told_and_not_tried_again_at_once(simulated: S
 
 async def test_clocks_that_are_apart_are_told(simulated: Simulated) -> None:
     clock = SystemClock(starts_at=SystemClock().now() + timedelta(minutes=20))
-    async with Acc(simulated.settings(), clock) as acc:
+    async with AvigilonClient(simulated.settings(), clock) as acc:
         with pytest.raises(AccRejectedLogin, match="atrasado 20 min") as raised:
             await acc.login()
         assert acc.clock_skew is not None
@@ -240,10 +246,10 @@ async def test_clocks_that_are_apart_are_told(simulated: Simulated) -> None:
 
 
 async def test_the_session_ends_with_the_client(recorded: Recorded) -> None:
-    async with Acc(recorded.settings(), SystemClock()) as acc:
+    async with AvigilonClient(recorded.settings(), SystemClock()) as acc:
         await acc.login()
         await acc.logout()
     assert [one.path for one in recorded.got] == ["/login", "/logout"]
-    async with Acc(recorded.settings(), SystemClock()) as acc:
+    async with AvigilonClient(recorded.settings(), SystemClock()) as acc:
         await acc.login()
     assert [one.path for one in recorded.got][2:] == ["/login", "/logout"]

@@ -8,7 +8,7 @@ import pytest
 import requests
 from accapi.client import AccClientFactory
 
-from aforo.simulator import Behaviour, Credentials, Crowd, Plan, Simulator, TokenHash
+from aforo.simulator import Credentials, Scenario, ScenarioPlan, ServerProfile, Simulator, TokenHash
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 WHO = Credentials()
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequ
 
 @pytest.fixture
 async def site() -> AsyncIterator[Simulator]:
-    async with Simulator(Crowd(Plan(START, START + timedelta(hours=4), events=500))) as simulator:
+    async with Simulator(Scenario(ScenarioPlan(START, START + timedelta(hours=4), events=500))) as simulator:
         yield simulator
 
 
@@ -52,8 +52,8 @@ async def test_accapi_is_refused_with_wrong_credentials(
 
 
 async def test_accapi_s_hash_is_the_default_one_and_not_the_other() -> None:
-    crowd = Crowd(Plan(START, START + timedelta(hours=4), events=0))
-    async with Simulator(crowd, behaviour=Behaviour(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
+    crowd = Scenario(ScenarioPlan(START, START + timedelta(hours=4), events=0))
+    async with Simulator(crowd, behaviour=ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
         factory = AccClientFactory(WHO.user_nonce, WHO.user_key)
         with pytest.raises(requests.HTTPError, match="403"):
             await asyncio.to_thread(factory.create, other.url, WHO.username, WHO.password)

@@ -15,12 +15,12 @@ import pytest
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
-from aforo.simulator import Behaviour, Crowd, Fault, Plan, Simulator
+from aforo.simulator import Fault, Scenario, ScenarioPlan, ServerProfile, Simulator
 from aforo.simulator.server import BASE
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)
-CROWD = Crowd(Plan(START, END, events=2_000))
+CROWD = Scenario(ScenarioPlan(START, END, events=2_000))
 CAMERA = CROWD.allowed[0]
 
 
@@ -80,7 +80,7 @@ def trusting(pem: str) -> aiohttp.TCPConnector:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     async with (
-        Simulator(CROWD, clock=HeldClock(), behaviour=Behaviour(session_seconds=60)) as site,
+        Simulator(CROWD, clock=HeldClock(), behaviour=ServerProfile(session_seconds=60)) as site,
         aiohttp.ClientSession(connector=trusting(site.ca_pem)) as http,
     ):
         client = Client(site, http)
@@ -269,7 +269,7 @@ async def test_the_control_door_tells_the_truth_and_switches_faults(client: Clie
 
 
 async def test_passages_added_through_the_control_door_are_served() -> None:
-    crowd = Crowd(Plan(START, END, events=0, edges=False))
+    crowd = Scenario(ScenarioPlan(START, END, events=0, edges=False))
     camera = crowd.allowed[0]
     async with (
         Simulator(crowd, clock=HeldClock()) as site,

@@ -27,7 +27,7 @@ from tests.contract.stores import (
     SALIDA,
     START,
     SUR,
-    Database,
+    DatabaseUnderTest,
     add,
     at,
     batch,
@@ -40,7 +40,7 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
-from aforo.models import AccEvent, Batch, Feed, Occupancy
+from aforo.models import Batch, CameraEvent, Feed, Occupancy
 from aforo.storage import Correction, Store, record_cache
 
 _T = TypeVar("_T")
@@ -50,7 +50,7 @@ _KILLED = 8  # processes, two at a time
 # The stadium's tables.
 
 
-def test_makes_the_documents_tables_with_its_columns_and_no_others(database: Database, store: Store) -> None:
+def test_makes_the_documents_tables_with_its_columns_and_no_others(database: DatabaseUnderTest, store: Store) -> None:
     assert database.columns(HISTORY) == [
         "analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento",
     ]  # fmt: skip
@@ -59,9 +59,11 @@ def test_makes_the_documents_tables_with_its_columns_and_no_others(database: Dat
     assert others == {HISTORY}
 
 
-def test_writes_history_in_bogota_time_to_the_millisecond_with_every_letter(database: Database, store: Store) -> None:
+def test_writes_history_in_bogota_time_to_the_millisecond_with_every_letter(
+    database: DatabaseUnderTest, store: Store
+) -> None:
     show = opened(store)
-    odd = AccEvent(
+    odd = CameraEvent(
         "S1", "7", START + timedelta(milliseconds=1), "CAM1", "Puerta 3 – Ñoño 🎸", "Área «A»", "OBJECT_ENTERS"
     )
     add(store, show, odd, at(999, "8", PUERTA, camera="CAM2"), at(1_500, "9", ENTRADA))
@@ -71,21 +73,21 @@ def test_writes_history_in_bogota_time_to_the_millisecond_with_every_letter(data
     ]
 
 
-def test_each_zone_has_its_row_as_soon_as_the_show_opens(database: Database) -> None:
+def test_each_zone_has_its_row_as_soon_as_the_show_opens(database: DatabaseUnderTest) -> None:
     store = database.store(initial=40)
     opened(store, judge=rules(40))
     assert database.aforo() == {"Concierto Ñandú": 40}
     assert database.aforo("Aforo_parqueadero_SUR") == {"Concierto Ñandú": 0}
 
 
-def test_a_zones_row_follows_its_aforo_and_rows_of_other_shows_stay(database: Database, store: Store) -> None:
+def test_a_zones_row_follows_its_aforo_and_rows_of_other_shows_stay(database: DatabaseUnderTest, store: Store) -> None:
     database.run("INSERT INTO Aforo_parqueadero (evento, aforo) VALUES ('Concierto de 2019', 77)")
     show = opened(store)
     add(store, show, at(10, "1"), at(20, "2"), at(30, "3", SALIDA))
     assert database.aforo() == {"Concierto de 2019": 77, "Concierto Ñandú": 1}
 
 
-def test_uses_tables_as_they_are_found(database: Database) -> None:
+def test_uses_tables_as_they_are_found(database: DatabaseUnderTest) -> None:
     time = "TEXT" if database.sqlite else "datetime2(3)"
     database.run(
         f"CREATE TABLE EVENTOS_ANALISIS (nombre_evento varchar(80), remark varchar(20) DEFAULT 'sin nota',"
@@ -104,7 +106,7 @@ def test_uses_tables_as_they_are_found(database: Database) -> None:
     assert store.history_count(show) == 1
 
 
-def test_says_which_columns_a_table_lacks_and_touches_nothing(database: Database) -> None:
+def test_says_which_columns_a_table_lacks_and_touches_nothing(database: DatabaseUnderTest) -> None:
     database.run("CREATE TABLE Aforo_parqueadero (evento varchar(50), personas int)")
     with pytest.raises(StoreNotReady, match=r"Aforo_parqueadero.*faltan columnas: aforo"):
         database.store()
@@ -114,7 +116,7 @@ def test_says_which_columns_a_table_lacks_and_touches_nothing(database: Database
 # Exactly once.
 
 
-def test_repeats_change_nothing(database: Database, store: Store) -> None:
+def test_repeats_change_nothing(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     events = [at(10, "1"), at(20, "2"), at(20, "3", PUERTA), at(30, "4", SALIDA)]
     first = add(store, show, *events, *events)
@@ -133,7 +135,7 @@ def test_the_same_thisid_is_another_event_on_another_server_or_at_another_time(s
     assert stored.occupancies[NORTE].count == 5
 
 
-def test_a_store_started_anew_knows_all_of_it(database: Database, store: Store) -> None:
+def test_a_store_started_anew_knows_all_of_it(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     feed = Feed("S1", "CAM1")
     stored = add(store, show, at(10, "1"), at(70_000, "2"), until={feed: START + timedelta(minutes=2)})
@@ -144,7 +146,7 @@ def test_a_store_started_anew_knows_all_of_it(database: Database, store: Store) 
     assert not again.closed
 
 
-def test_checkpoints_never_go_back(database: Database, store: Store) -> None:
+def test_checkpoints_never_go_back(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     feed, other = Feed("S1", "CAM1"), Feed("S2", "CAM1")
     late, early = START + timedelta(minutes=9), START + timedelta(minutes=3)
@@ -153,7 +155,7 @@ def test_checkpoints_never_go_back(database: Database, store: Store) -> None:
     assert opened(database.store()).checkpoints == {feed: late, other: early}
 
 
-def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Database, store: Store) -> None:
+def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     feeds = [Feed("S" * 300, "CAM1"), Feed("S" * 299 + "T", "CAM1"), Feed("S1", "ñ" * 200), Feed("S1", "CAM1")]
     add(store, show, until=dict.fromkeys(feeds, START))
@@ -165,7 +167,7 @@ def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Databa
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_two_stores_at_once_store_each_event_once(database: Database, seed: int) -> None:
+def test_two_stores_at_once_store_each_event_once(database: DatabaseUnderTest, seed: int) -> None:
     events = crowd(400, seed)
     judge = rules()
     failures: list[BaseException] = []
@@ -175,7 +177,7 @@ def test_two_stores_at_once_store_each_event_once(database: Database, seed: int)
         store = Store(database.url, zones(), BOGOTA)
         try:
             _insisting(store.open)
-            show = _insisting(lambda: store.open_show(show_at(), judge.verdict, judge.fingerprint, START))
+            show = _insisting(lambda: store.open_record(show_at(), judge.verdict, judge.fingerprint, START))
             for page in pages(mine, events):
                 _insisting(partial(store.add, show, batch(*page), START))
         except BaseException as error:  # noqa: BLE001 -- told in the test's own thread
@@ -193,7 +195,7 @@ def test_two_stores_at_once_store_each_event_once(database: Database, seed: int)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_killed_at_any_point_nothing_is_lost_or_doubled(database: Database, store: Store) -> None:
+def test_killed_at_any_point_nothing_is_lost_or_doubled(database: DatabaseUnderTest, store: Store) -> None:
     root = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
     for pair in range(_KILLED // 2):
@@ -232,7 +234,7 @@ _passages = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(passages=_passages, data=st.data())
 def test_any_split_any_order_and_any_repeats_give_the_naive_count(
-    database: Database, passages: list[tuple[int, str, str, str]], data: st.DataObject
+    database: DatabaseUnderTest, passages: list[tuple[int, str, str, str]], data: st.DataObject
 ) -> None:
     day = next(_days)
     events = [at(when, this_id, name, server=server, day=day) for when, this_id, name, server in passages]
@@ -241,7 +243,7 @@ def test_any_split_any_order_and_any_repeats_give_the_naive_count(
     shuffled = data.draw(st.permutations(events + events[: len(events) // 2]))
     store = database.stores[0] if database.stores else database.store()
     show = opened(store, show_at(day))
-    seen: list[AccEvent] = []
+    seen: list[CameraEvent] = []
     while shuffled:
         size = data.draw(st.integers(1, len(shuffled)))
         page, shuffled = shuffled[:size], shuffled[size:]
@@ -269,7 +271,7 @@ def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late
 
 
 def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseUnderTest, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record_cache, "_MOST_STEPS", 5)
     chance = random.Random(5)
@@ -280,7 +282,7 @@ def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
     _assert_right(database, events)
 
 
-def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Database, store: Store) -> None:
+def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     minutes = [minute for minute in range(300) if minute % 7]
     punctual = [
@@ -299,7 +301,7 @@ def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Da
     assert restarted.rebuild(show) == stored.occupancies
 
 
-def test_another_process_never_makes_the_count_wrong(database: Database, store: Store) -> None:
+def test_another_process_never_makes_the_count_wrong(database: DatabaseUnderTest, store: Store) -> None:
     other = database.store()
     show, same = opened(store), opened(other)
     seen = []
@@ -312,7 +314,7 @@ def test_another_process_never_makes_the_count_wrong(database: Database, store: 
 # What an edited schedule and edited rules do.
 
 
-def test_a_renamed_show_is_the_same_show(database: Database, store: Store) -> None:
+def test_a_renamed_show_is_the_same_show(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     add(store, show, at(10, "1"), at(20, "2", PUERTA), until={Feed("S1", "CAM1"): START})
     renamed = opened(store, show_at(name="Concierto Guadalupe"))
@@ -324,13 +326,13 @@ def test_a_renamed_show_is_the_same_show(database: Database, store: Store) -> No
 
 @pytest.mark.parametrize("name", ["Ñ" * 5_000, "Concierto \ud83c"])
 def test_a_name_that_no_column_holds_keeps_no_evening_from_its_start(
-    database: Database, store: Store, name: str
+    database: DatabaseUnderTest, store: Store, name: str
 ) -> None:
     show = opened(store, show_at(name=name))
     assert add(store, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
     assert store.history_count(opened(store, show_at(name=name))) == 1
     assert len(database.aforo()) == 1
-    assert store.rehearse([name]).refused == {}
+    assert store.dry_run([name]).refused == {}
 
 
 def test_a_show_of_another_day_with_the_same_name_is_another_show(store: Store) -> None:
@@ -364,7 +366,7 @@ def test_an_end_within_a_minute_cuts_that_minute(store: Store) -> None:
     assert add(store, shorter, at(62_700, "5")).occupancies[NORTE].count == 3
 
 
-def test_changed_rules_judge_the_whole_evening_anew(database: Database) -> None:
+def test_changed_rules_judge_the_whole_evening_anew(database: DatabaseUnderTest) -> None:
     store = database.store(sur=False)
     before = rules(sur=False)
     show = opened(store, judge=before)
@@ -387,7 +389,7 @@ def test_changed_rules_judge_the_whole_evening_anew(database: Database) -> None:
     assert store.history_count(judged) == 4
 
 
-def test_a_process_with_older_rules_stops_storing(database: Database, store: Store) -> None:
+def test_a_process_with_older_rules_stops_storing(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     newer = database.store(initial=3)
     opened(newer, judge=rules(3))
@@ -396,7 +398,7 @@ def test_a_process_with_older_rules_stops_storing(database: Database, store: Sto
     assert newer.counts(show) == {}
 
 
-def test_a_show_that_takes_anothers_time_takes_the_events_in_it(database: Database, store: Store) -> None:
+def test_a_show_that_takes_anothers_time_takes_the_events_in_it(database: DatabaseUnderTest, store: Store) -> None:
     first = opened(store, show_at(name="Partido 1", hours=3))
     add(store, first, at(10, "1"), at(9_000_000, "2"), at(9_000_001, "3", PUERTA))
     second = opened(store, show_at(name="Partido 2", shift=2, hours=3))
@@ -416,7 +418,7 @@ def _correction(number: int, delta: int, minutes: float = 1) -> Correction:
     return Correction(f"c{number}", NORTE, delta, "segundo conteo", "Ana Gómez", START + timedelta(minutes=minutes))
 
 
-def test_a_correction_counts_once_and_at_its_own_time(database: Database, store: Store) -> None:
+def test_a_correction_counts_once_and_at_its_own_time(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     add(store, show, at(10, "1"), at(200_000, "2", SALIDA), at(200_001, "3", SALIDA), at(200_002, "4", SALIDA))
     assert store.occupancies(show)[NORTE].count == 0
@@ -431,7 +433,9 @@ def test_a_correction_counts_once_and_at_its_own_time(database: Database, store:
     assert undone[NORTE].count == 0
 
 
-def test_late_events_and_other_rules_leave_corrections_where_they_are(database: Database, store: Store) -> None:
+def test_late_events_and_other_rules_leave_corrections_where_they_are(
+    database: DatabaseUnderTest, store: Store
+) -> None:
     show = opened(store)
     store.correct(show, _correction(1, 4, 1))
     store.correct(show, _correction(2, 3, 60 * 24))  # after the end: counts at the very end
@@ -468,7 +472,7 @@ def test_reads_counts_doors_and_the_ledger_page_by_page(store: Store) -> None:
         (PUERTA, 0, 2), (PUERTA, MINUTE_MS, 2), (PUERTA, 2 * MINUTE_MS, 1),
     ]  # fmt: skip
     assert store.doors(show, START + timedelta(seconds=130)) == doors[2:]
-    read: list[AccEvent] = []
+    read: list[CameraEvent] = []
     after = None
     for _ in range(10):
         page, after = store.events(show, after, limit=3)
@@ -509,23 +513,23 @@ def test_stored_tells_the_minutes_that_changed(store: Store) -> None:
     }
 
 
-def test_the_last_open_show_is_known_until_it_is_closed(database: Database, store: Store) -> None:
-    assert store.last_open_show() is None
+def test_the_last_open_show_is_known_until_it_is_closed(database: DatabaseUnderTest, store: Store) -> None:
+    assert store.last_open_event() is None
     show = opened(store)
-    assert database.store().last_open_show() == show_at()
-    store.close_show(show, START + timedelta(hours=8))
-    assert store.last_open_show() is None
+    assert database.store().last_open_event() == show_at()
+    store.close_record(show, START + timedelta(hours=8))
+    assert store.last_open_event() is None
     assert opened(store).closed
     assert not opened(store, show_at(hours=9)).closed
-    assert store.last_open_show() == show_at(hours=9)
+    assert store.last_open_event() == show_at(hours=9)
 
 
-def test_the_journal_keeps_beginnings_and_ends(database: Database, store: Store) -> None:
+def test_the_journal_keeps_beginnings_and_ends(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
-    first = store.begin_note("camera", "CAM1", START, detail="no contesta", show=show)
-    store.begin_note("database", "SQLite", START, ended=START + timedelta(minutes=3))
-    store.end_note(first, START + timedelta(minutes=1))
-    store.end_note(first, START + timedelta(minutes=9))
+    first = store.begin_entry("camera", "CAM1", START, detail="no contesta", show=show)
+    store.begin_entry("database", "SQLite", START, ended=START + timedelta(minutes=3))
+    store.end_entry(first, START + timedelta(minutes=1))
+    store.end_entry(first, START + timedelta(minutes=9))
     notes = database.store().notes()
     assert [(note.kind, note.subject, note.detail, note.show_id) for note in notes] == [
         ("camera", "CAM1", "no contesta", show.id), ("database", "SQLite", "", None),
@@ -537,7 +541,7 @@ def test_the_journal_keeps_beginnings_and_ends(database: Database, store: Store)
 # What the stadium's tables refuse.
 
 
-def test_a_refused_history_row_leaves_nothing_behind(database: Database, store: Store) -> None:
+def test_a_refused_history_row_leaves_nothing_behind(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     add(store, show, at(10, "1"))
     _refuse(database, HISTORY, "cameraId <> 'CAM9'")
@@ -557,7 +561,7 @@ def test_a_refused_history_row_leaves_nothing_behind(database: Database, store: 
 
 
 def test_a_zones_table_that_refuses_its_row_holds_up_nothing(
-    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     show = opened(store)
     _refuse(database, "Aforo_parqueadero", "aforo < 2")
@@ -593,7 +597,7 @@ def _insisting(work: Callable[[], _T]) -> _T:
             continue
 
 
-def _assert_right(database: Database, events: list[AccEvent]) -> None:
+def _assert_right(database: DatabaseUnderTest, events: list[CameraEvent]) -> None:
     store = database.store()
     show = opened(store)
     right = {zone: naive(events, zone) for zone in (NORTE, SUR)}
@@ -606,7 +610,7 @@ def _assert_right(database: Database, events: list[AccEvent]) -> None:
     assert database.aforo("Aforo_parqueadero_SUR") == {"Concierto Ñandú": right[SUR].count}
 
 
-def _refuse(database: Database, table: str, unless: str) -> None:
+def _refuse(database: DatabaseUnderTest, table: str, unless: str) -> None:
     """Let a table of the stadium's refuse the rows that do not fit."""
     if database.sqlite:
         condition = " ".join(f"NEW.{word}" if word in {"cameraId", "aforo"} else word for word in unless.split())
@@ -619,7 +623,7 @@ def _refuse(database: Database, table: str, unless: str) -> None:
         database.run(f"ALTER TABLE {table} ADD CONSTRAINT refuse_{table} CHECK ({unless})")
 
 
-def _allow(database: Database, table: str) -> None:
+def _allow(database: DatabaseUnderTest, table: str) -> None:
     if database.sqlite:
         database.run("DROP TRIGGER refuse_INSERT", "DROP TRIGGER refuse_UPDATE")
     else:

@@ -20,7 +20,7 @@ from tests.contract.stores import (
     SALIDA,
     START,
     SUR,
-    Database,
+    DatabaseUnderTest,
     add,
     at,
     naive,
@@ -30,9 +30,9 @@ from tests.contract.stores import (
     statements,
 )
 
-from aforo.counting.occupancy import Stretch
-from aforo.models import AccEvent, Feed, ScheduledEvent
-from aforo.storage import Correction, Show, Store
+from aforo.counting.occupancy import OccupancyDelta
+from aforo.models import CameraEvent, Feed, ScheduledEvent
+from aforo.storage import Correction, EventRecord, Store
 
 _FEED = Feed("S1", "CAM1")
 _HOUR = 60  # minutes that the edited evening has
@@ -44,11 +44,11 @@ def event(name: str, since: float, until: float, day: int = 0) -> ScheduledEvent
     return show_at(day, name=name, shift=since / 60, hours=(until - since) / 60)
 
 
-def door(minute: float, this_id: str, name: str = PUERTA) -> AccEvent:
+def door(minute: float, this_id: str, name: str = PUERTA) -> CameraEvent:
     return at(round(minute * MINUTE_MS), this_id, name)
 
 
-def named(database: Database) -> list[tuple[str, str]]:
+def named(database: DatabaseUnderTest) -> list[tuple[str, str]]:
     """The history's rows: time of day, and whose they are."""
     return [(row[4][11:16], row[5]) for row in sorted(database.history(), key=lambda row: row[4])]
 
@@ -56,7 +56,7 @@ def named(database: Database) -> list[tuple[str, str]]:
 # Cut, split, renamed.
 
 
-def test_one_event_is_made_two_after_its_events_were_stored(database: Database, store: Store) -> None:
+def test_one_event_is_made_two_after_its_events_were_stored(database: DatabaseUnderTest, store: Store) -> None:
     whole = opened(store, event("Festival", 0, 120))
     events = [door(10, "1", ENTRADA), door(20, "2"), door(65, "3", ENTRADA), door(66, "4", ENTRADA), door(70, "5")]
     add(store, whole, *events, until={_FEED: START + timedelta(minutes=80)})
@@ -70,7 +70,7 @@ def test_one_event_is_made_two_after_its_events_were_stored(database: Database, 
     assert add(store, second, *events[2:]).already == 3
 
 
-def test_rows_lose_their_name_with_the_time_and_get_it_back(database: Database, store: Store) -> None:
+def test_rows_lose_their_name_with_the_time_and_get_it_back(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store, event("Final", 0, 120))
     add(store, show, door(10, "1"), door(50, "2"), door(90, "3"))
     shorter = opened(store, event("Final", 30, 60))
@@ -80,7 +80,7 @@ def test_rows_lose_their_name_with_the_time_and_get_it_back(database: Database, 
     assert [name for _, name in named(database)] == ["Final"] * 3
 
 
-def test_a_renamed_and_shortened_event_keeps_what_is_left(database: Database, store: Store) -> None:
+def test_a_renamed_and_shortened_event_keeps_what_is_left(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store, event("Ensayo", 0, 120))
     add(store, show, door(10, "1", ENTRADA), door(10, "2"), door(90, "3", ENTRADA), door(90, "4"))
     renamed = opened(store, event("Concierto", 0, 60))
@@ -91,7 +91,7 @@ def test_a_renamed_and_shortened_event_keeps_what_is_left(database: Database, st
 
 @pytest.mark.parametrize(("since", "until", "renamings"), [(0, 180, 0), (0, 60, 0), (5, 60, 0), (0, 45, 2)])
 def test_the_history_is_not_gone_through_for_a_time_of_which_nothing_is_stored(
-    database: Database, store: Store, since: float, until: float, renamings: int
+    database: DatabaseUnderTest, store: Store, since: float, until: float, renamings: int
 ) -> None:
     add(store, opened(store, event("Final", 0, 120)), door(10, "1"), door(50, "2"))
     with statements() as said:
@@ -100,7 +100,7 @@ def test_the_history_is_not_gone_through_for_a_time_of_which_nothing_is_stored(
     assert named(database) == [("16:10", "Final"), ("16:50", "" if renamings else "Final")]
 
 
-def test_two_events_of_a_date_swap_their_names(database: Database, store: Store) -> None:
+def test_two_events_of_a_date_swap_their_names(database: DatabaseUnderTest, store: Store) -> None:
     early, late = opened(store, event("Uno", 0, 60)), opened(store, event("Dos", 90, 150))
     add(store, early, door(10, "1", ENTRADA), door(11, "2"))
     add(store, late, door(100, "3", ENTRADA), door(101, "4", ENTRADA), door(102, "5"))
@@ -109,7 +109,7 @@ def test_two_events_of_a_date_swap_their_names(database: Database, store: Store)
     assert named(database) == [("16:11", "Dos"), ("17:42", "Uno")]
 
 
-def test_an_event_is_put_off_and_another_takes_its_place(database: Database, store: Store) -> None:
+def test_an_event_is_put_off_and_another_takes_its_place(database: DatabaseUnderTest, store: Store) -> None:
     before = opened(store, event("Partido", 0, 60))
     add(store, before, door(10, "1", ENTRADA), door(11, "2"))
     put_off = opened(store, event("Partido", 90, 150))
@@ -121,7 +121,9 @@ def test_an_event_is_put_off_and_another_takes_its_place(database: Database, sto
     assert database.aforo("Aforo_parqueadero_SUR") == {"Partido": 0, "Telonero": 0}
 
 
-def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(database: Database, store: Store) -> None:
+def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(
+    database: DatabaseUnderTest, store: Store
+) -> None:
     opened(store, event("Partido", 0, 60))
     put_off = opened(store, event("Partido", 90, 150))
     add(store, put_off, door(100, "3", ENTRADA))
@@ -129,7 +131,7 @@ def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(datab
     assert database.aforo() == {"Partido": 1, "Telonero": 0}
 
 
-def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: Database, store: Store) -> None:
+def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: DatabaseUnderTest, store: Store) -> None:
     opened(store, event("Partido", 60, 120))
     brought_forward = opened(store, event("Partido", 0, 30))
     add(store, brought_forward, door(10, "1", ENTRADA))
@@ -137,7 +139,7 @@ def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: Databas
     assert database.aforo() == {"Partido": 1, "Telonero": 0}
 
 
-def test_a_correction_follows_the_show_that_has_its_time(database: Database, store: Store) -> None:
+def test_a_correction_follows_the_show_that_has_its_time(database: DatabaseUnderTest, store: Store) -> None:
     whole = opened(store, event("Festival", 0, 120))
     add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA))
     for number, minute in enumerate((5, 80)):
@@ -152,7 +154,7 @@ def test_a_correction_follows_the_show_that_has_its_time(database: Database, sto
 
 @pytest.mark.parametrize("cut_first", [False, True])
 def test_events_taken_from_a_show_of_other_rules_are_judged_anew(
-    database: Database, store: Store, cut_first: bool
+    database: DatabaseUnderTest, store: Store, cut_first: bool
 ) -> None:
     whole = opened(store, event("Festival", 0, 120))
     add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA), door(91, "3"))
@@ -166,7 +168,7 @@ def test_events_taken_from_a_show_of_other_rules_are_judged_anew(
 
 
 def test_another_process_with_the_schedule_of_before_takes_nothing_from_the_next_event(
-    database: Database, store: Store
+    database: DatabaseUnderTest, store: Store
 ) -> None:
     other = database.store()
     stale = opened(other, event("Festival", 0, 120))
@@ -188,8 +190,8 @@ class _Evening:
     """One stadium's evening: what really happened in it, and a monitor that asks for it as checkpoints tell it to."""
 
     store: Store
-    crowd: Sequence[AccEvent]
-    shows: list[Show] = field(default_factory=list)
+    crowd: Sequence[CameraEvent]
+    shows: list[EventRecord] = field(default_factory=list)
 
     def open(self, scheduled: ScheduledEvent) -> None:
         self.shows.append(opened(self.store, scheduled))
@@ -241,7 +243,7 @@ _days = iter(range(1, 100_000))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(happened=_happened, steps=_steps, last=_schedules, shared=st.booleans(), data=st.data())
 def test_whatever_was_edited_the_last_schedule_holds(
-    database: Database,
+    database: DatabaseUnderTest,
     happened: list[tuple[int, str]],
     steps: list[tuple[object, ...]],
     last: list[tuple[str, float, float]],
@@ -272,7 +274,7 @@ def test_whatever_was_edited_the_last_schedule_holds(
         _assert_holds(database, evening, scheduled)
 
 
-def _assert_holds(database: Database, evening: _Evening, scheduled: ScheduledEvent) -> None:
+def _assert_holds(database: DatabaseUnderTest, evening: _Evening, scheduled: ScheduledEvent) -> None:
     store = evening.store
     (show,) = [one for one in evening.shows[-3:] if one.event == scheduled][-1:]
     inside = [one for one in evening.crowd if scheduled.window.since <= one.occurred_at < scheduled.window.until]
@@ -292,7 +294,7 @@ def _assert_holds(database: Database, evening: _Evening, scheduled: ScheduledEve
     assert (store.rebuild(show), store.minutes(show)) == (right, curves)
 
 
-def _curve(inside: Sequence[AccEvent], zone: str) -> dict[int, Stretch]:
+def _curve(inside: Sequence[CameraEvent], zone: str) -> dict[int, OccupancyDelta]:
     moving = [
         (int(one.occurred_at.timestamp() * 1000 + 0.5), movement.delta)
         for one in sorted(inside, key=lambda one: one.occurred_at)
@@ -300,7 +302,7 @@ def _curve(inside: Sequence[AccEvent], zone: str) -> dict[int, Stretch]:
         if movement.zone == zone
     ]
     return {
-        minute * MINUTE_MS: Stretch.of([delta for _, delta in run])
+        minute * MINUTE_MS: OccupancyDelta.of([delta for _, delta in run])
         for minute, run in groupby(moving, key=lambda one: one[0] // MINUTE_MS)
     }
 

@@ -8,7 +8,7 @@ from tests.contract.stores import (
     NORTE,
     PUERTA,
     START,
-    Database,
+    DatabaseUnderTest,
     add,
     answers_lost,
     at,
@@ -20,7 +20,7 @@ from aforo.errors import StoreUnavailable
 from aforo.storage import Store
 
 
-def test_what_a_commit_stored_is_told_though_its_answer_was_lost(database: Database, store: Store) -> None:
+def test_what_a_commit_stored_is_told_though_its_answer_was_lost(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
     add(store, show, at(10, "1"))
     made = batch(at(10, "1"), at(20, "2"), at(MINUTE_MS, "3", PUERTA), at(MINUTE_MS, "4"))
@@ -47,13 +47,13 @@ def test_a_note_is_there_once_though_the_answer_to_its_commit_was_lost(store: St
     show = opened(store)
 
     def noted() -> int:
-        return store.begin_note("acc", "S1", START, detail="se cayó", show=show, ended=ended)
+        return store.begin_entry("acc", "S1", START, detail="se cayó", show=show, ended=ended)
 
     with answers_lost(), pytest.raises(StoreUnavailable):
         noted()
     note = noted()
-    store.begin_note("acc", "S2", START, detail="se cayó", show=show, ended=ended)
-    store.end_note(note, START + timedelta(minutes=1))
+    store.begin_entry("acc", "S2", START, detail="se cayó", show=show, ended=ended)
+    store.end_entry(note, START + timedelta(minutes=1))
     assert [(one.subject, one.ended) for one in store.notes(show)] == [
         ("S1", START + timedelta(minutes=1)),
         ("S2", ended),

@@ -16,7 +16,7 @@ from tests.contract.stores import (
     NORTE,
     PUERTA,
     START,
-    Database,
+    DatabaseUnderTest,
     add,
     at,
     batch,
@@ -25,11 +25,11 @@ from tests.contract.stores import (
 )
 
 from aforo.errors import StoreUnavailable
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 from aforo.storage import Store
 
 
-def refuse(database: Database, table: str, column: str, which: str, *verbs: str) -> None:
+def refuse(database: DatabaseUnderTest, table: str, column: str, which: str, *verbs: str) -> None:
     """Let a table refuse the rows whose column is so, as it is inserted or updated."""
     for verb in verbs or ("INSERT", "UPDATE"):
         name = f"refuse_{table}_{verb}"
@@ -46,7 +46,7 @@ def refuse(database: Database, table: str, column: str, which: str, *verbs: str)
             )
 
 
-def allow(database: Database, table: str, *verbs: str) -> None:
+def allow(database: DatabaseUnderTest, table: str, *verbs: str) -> None:
     """Let it take them again."""
     for verb in verbs or ("INSERT", "UPDATE"):
         database.run(f"DROP TRIGGER refuse_{table}_{verb}")
@@ -72,7 +72,7 @@ def transactions() -> Iterator[list[str]]:
         listening.remove(Engine, "rollback", rollback)
 
 
-def doors(number: int, sources: int) -> list[AccEvent]:
+def doors(number: int, sources: int) -> list[CameraEvent]:
     """So many people at so many doors, one of them a second."""
     return [at(1_000 * i, str(i), f"PUERTA {i % sources}") for i in range(1, number + 1)]
 
@@ -81,7 +81,7 @@ def _lost(_connection: object) -> None:
     raise SQLAlchemyError("the connection is lost before the commit")
 
 
-def wanted(database: Database) -> list[str]:
+def wanted(database: DatabaseUnderTest) -> list[str]:
     return [row[-1] for row in database.history()]
 
 
@@ -89,7 +89,7 @@ def wanted(database: Database) -> list[str]:
 
 
 def test_a_history_that_refuses_a_name_keeps_the_old_one_and_holds_up_nothing(
-    database: Database, store: Store, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     show = opened(store)
     add(store, show, at(10, "1"), at(20, "2", PUERTA))
@@ -104,7 +104,7 @@ def test_a_history_that_refuses_a_name_keeps_the_old_one_and_holds_up_nothing(
 
 
 def test_a_zones_table_that_is_mended_before_the_other_gets_its_row_all_the_same(
-    database: Database, store: Store
+    database: DatabaseUnderTest, store: Store
 ) -> None:
     show = opened(store)
     for table in ("Aforo_parqueadero", "Aforo_parqueadero_SUR"):
@@ -117,7 +117,7 @@ def test_a_zones_table_that_is_mended_before_the_other_gets_its_row_all_the_same
 
 
 def test_a_zones_row_that_was_written_and_undone_is_still_owed(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseUnderTest, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show = opened(store)
     refuse(database, "Aforo_parqueadero", "aforo", "> 0")
@@ -133,7 +133,7 @@ def test_a_zones_row_that_was_written_and_undone_is_still_owed(
 
 
 def test_a_zones_table_that_refuses_a_name_holds_up_neither_history_nor_the_other_zone(
-    database: Database, store: Store
+    database: DatabaseUnderTest, store: Store
 ) -> None:
     show = opened(store)
     add(store, show, at(10, "1"), at(20, "2", PUERTA))
@@ -149,7 +149,7 @@ def test_a_zones_table_that_refuses_a_name_holds_up_neither_history_nor_the_othe
 
 
 def test_a_history_that_lets_nothing_be_changed_still_follows_a_split_in_what_is_counted(
-    database: Database, store: Store
+    database: DatabaseUnderTest, store: Store
 ) -> None:
     show = opened(store, show_at(name="Festival", hours=2))
     add(store, show, at(10, "1"), at(90 * MINUTE_MS, "2"), at(91 * MINUTE_MS, "3", PUERTA))
@@ -170,7 +170,7 @@ def test_a_history_that_lets_nothing_be_changed_still_follows_a_split_in_what_is
 
 @pytest.mark.parametrize("sources", [1, 100])
 def test_a_history_that_refuses_every_row_costs_no_transaction_per_event(
-    database: Database, store: Store, sources: int
+    database: DatabaseUnderTest, store: Store, sources: int
 ) -> None:
     events = doors(200, sources)
     show = opened(store)
@@ -191,7 +191,9 @@ def test_a_history_that_refuses_every_row_costs_no_transaction_per_event(
     assert store.history_count(show) == 200
 
 
-def test_what_a_history_refuses_is_told_by_reason_and_all_else_is_written(database: Database, store: Store) -> None:
+def test_what_a_history_refuses_is_told_by_reason_and_all_else_is_written(
+    database: DatabaseUnderTest, store: Store
+) -> None:
     events = doors(60, 20)
     bad = [event for event in events if event.name == "PUERTA 7"]
     show = opened(store)
@@ -211,13 +213,13 @@ def test_what_a_history_refuses_is_told_by_reason_and_all_else_is_written(databa
 
 
 def test_a_rehearsal_tells_of_the_names_that_a_table_refuses_and_leaves_nothing_behind(
-    database: Database, store: Store
+    database: DatabaseUnderTest, store: Store
 ) -> None:
     opened(store)
     refuse(database, HISTORY, "nombre_evento", "= 'Malo'")
     refuse(database, "Aforo_parqueadero", "evento", "= 'Peor'")
     before = (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR"))
-    found = database.store(opened=False).rehearse(["Bueno", "Malo", "Concierto Ñandú", "Peor", "Malo"])
+    found = database.store(opened=False).dry_run(["Bueno", "Malo", "Concierto Ñandú", "Peor", "Malo"])
     assert set(found.refused) == {"Malo", "Peor"}
     assert HISTORY in found.refused["Malo"]
     assert "Aforo_parqueadero" in found.refused["Peor"]
@@ -226,9 +228,9 @@ def test_a_rehearsal_tells_of_the_names_that_a_table_refuses_and_leaves_nothing_
     assert store.notes() == []
 
 
-def test_a_rehearsal_tells_of_a_history_whose_rows_cannot_be_renamed(database: Database, store: Store) -> None:
+def test_a_rehearsal_tells_of_a_history_whose_rows_cannot_be_renamed(database: DatabaseUnderTest, store: Store) -> None:
     refuse(database, HISTORY, "cameraId", "IS NOT NULL", "UPDATE")
-    found = database.store(opened=False).rehearse(["Bueno"])
+    found = database.store(opened=False).dry_run(["Bueno"])
     assert HISTORY in found.keeps_names
     assert found.refused == {}
     assert database.history() == []

@@ -28,7 +28,7 @@ from tests.contract.stores import (
     SALIDA,
     START,
     SUR,
-    Database,
+    DatabaseUnderTest,
     add,
     at,
     batch,
@@ -44,7 +44,7 @@ from tests.contract.stores import (
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
 from aforo.storage import Store, schema_sql
 from aforo.storage.backends import drivers, sqlserver, tsql
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 
 _SERVERS = [name for name in names() if name != "sqlite"]
 _T = TypeVar("_T")
@@ -52,15 +52,15 @@ _LAST_MS = 7 * 3_600_000 - 1  # of the show
 
 
 @pytest.fixture(params=_SERVERS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    made = Database(urls(tmp_path)[request.param])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseUnderTest]:
+    made = DatabaseUnderTest(urls(tmp_path)[request.param])
     made.clear()
     yield made
     made.close()
 
 
 def _history_table(
-    database: Database, *, timestamp: str = "datetime2(3)", text: str = "nvarchar(255)", more: str = ""
+    database: DatabaseUnderTest, *, timestamp: str = "datetime2(3)", text: str = "nvarchar(255)", more: str = ""
 ) -> None:
     database.run(
         f"CREATE TABLE {HISTORY} ({more} analyticEventName {text}, area {text}, activity {text}, cameraId {text},"
@@ -83,7 +83,7 @@ def _history_table(
     ],
 )
 def test_a_timestamp_is_rounded_by_its_column_and_still_counted(
-    database: Database, kind: str, kept: list[str], told: bool
+    database: DatabaseUnderTest, kind: str, kept: list[str], told: bool
 ) -> None:
     _history_table(database, timestamp=kind)
     store = database.store()
@@ -98,7 +98,7 @@ def test_a_timestamp_is_rounded_by_its_column_and_still_counted(
     ]  # fmt: skip
 
 
-def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(database: Database) -> None:
+def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(database: DatabaseUnderTest) -> None:
     _history_table(database, text="varchar(20) COLLATE Modern_Spanish_CI_AS")
     database.run("CREATE TABLE Aforo_parqueadero (evento varchar(12) COLLATE Modern_Spanish_CI_AS, aforo smallint)")
     store = database.store()
@@ -123,7 +123,7 @@ def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(dat
 
 
 @pytest.mark.parametrize("kind", ["nvarchar(max)", "varchar(8000)"])
-def test_a_long_text_is_kept_whole_where_its_column_takes_it(database: Database, kind: str) -> None:
+def test_a_long_text_is_kept_whole_where_its_column_takes_it(database: DatabaseUnderTest, kind: str) -> None:
     _history_table(database, text=kind)
     store = database.store()
     long = at(10, "1", PUERTA)._replace(area="larga " * 1_000)
@@ -131,7 +131,7 @@ def test_a_long_text_is_kept_whole_where_its_column_takes_it(database: Database,
     assert [row[1] for row in database.history()] == [long.area]
 
 
-def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(database: Database) -> None:
+def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(database: DatabaseUnderTest) -> None:
     _history_table(database, more="id int IDENTITY(1,1) PRIMARY KEY, stored datetime NOT NULL DEFAULT GETDATE(),")
     database.run(
         f"INSERT INTO {HISTORY} (analyticEventName, timestamp, nombre_evento)"
@@ -149,7 +149,7 @@ def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(databa
     assert database.rows("SELECT id, evento, aforo, doble FROM Aforo_parqueadero") == [(1, "Concierto Ñandú", 1, 2)]
 
 
-def test_a_column_that_nobody_fills_is_told_before_the_evening(database: Database) -> None:
+def test_a_column_that_nobody_fills_is_told_before_the_evening(database: DatabaseUnderTest) -> None:
     _history_table(database, more="turno int NOT NULL,")
     with pytest.raises(StoreNotReady, match="exige columnas que nadie llena: turno"):
         database.store()
@@ -158,7 +158,7 @@ def test_a_column_that_nobody_fills_is_told_before_the_evening(database: Databas
 # Triggers.
 
 
-def test_a_trigger_that_answers_is_heard_to_its_end(database: Database) -> None:
+def test_a_trigger_that_answers_is_heard_to_its_end(database: DatabaseUnderTest) -> None:
     _history_table(database)
     database.run(
         "CREATE TABLE Aforo_parqueadero (evento nvarchar(50), aforo int)",
@@ -175,7 +175,7 @@ def test_a_trigger_that_answers_is_heard_to_its_end(database: Database) -> None:
 
 
 @pytest.mark.parametrize("how", ["THROW 50001, 'no se admite', 1", "RAISERROR('no se admite', 16, 1); ROLLBACK"])
-def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: Database, how: str) -> None:
+def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: DatabaseUnderTest, how: str) -> None:
     _history_table(database)
     database.run(
         f"CREATE TRIGGER refuse ON {HISTORY} AFTER INSERT AS BEGIN"
@@ -193,7 +193,7 @@ def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: Databas
     assert store.history_count(show) == 1
 
 
-def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: Database) -> None:
+def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: DatabaseUnderTest) -> None:
     _history_table(database)
     database.run(
         f"CREATE TRIGGER silent ON {HISTORY} AFTER INSERT AS BEGIN"
@@ -210,7 +210,7 @@ def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: Database) -> 
 # Writers, isolation, older servers.
 
 
-def test_without_openjson_it_writes_row_by_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_openjson_it_writes_row_by_row(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsql, "PROBE", "SELECT * FROM no_such_table_of_ours")
     store = database.store()
     show = opened(store)
@@ -223,7 +223,7 @@ def test_without_openjson_it_writes_row_by_row(database: Database, monkeypatch: 
 
 @pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE"])
 def test_two_writers_are_safe_under_other_isolation_levels(
-    database: Database, monkeypatch: pytest.MonkeyPatch, level: str
+    database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     monkeypatch.setattr(tsql, "SET_UP", tsql.SET_UP.replace("READ COMMITTED", level))
     judge, events, failures = rules(), crowd(60), list[BaseException]()
@@ -233,7 +233,7 @@ def test_two_writers_are_safe_under_other_isolation_levels(
         store = Store(database.url, zones(), BOGOTA)
         try:
             _insisting(store.open)
-            show = _insisting(lambda: store.open_show(show_at(), judge.verdict, judge.fingerprint, START))
+            show = _insisting(lambda: store.open_record(show_at(), judge.verdict, judge.fingerprint, START))
             for page in pages(random.Random(seed), events):
                 made = batch(*page)
                 _insisting(partial(store.add, show, made, START))
@@ -256,7 +256,7 @@ def test_two_writers_are_safe_under_other_isolation_levels(
 @pytest.mark.parametrize(
     "text", ['PUERTA "A"', "PUERTA \\1\\", "PUERTA\t2\n", "PUERTA 'x' [y] {z} %s ? :p", "PUERTA \u2028\x7f"]
 )
-def test_every_letter_arrives_as_it_was_sent(database: Database, text: str) -> None:
+def test_every_letter_arrives_as_it_was_sent(database: DatabaseUnderTest, text: str) -> None:
     store = database.store()
     show = opened(store, show_at(name=f"«{text}»"))
     add(
@@ -275,7 +275,7 @@ def test_every_letter_arrives_as_it_was_sent(database: Database, text: str) -> N
 # Accounts and restarts.
 
 
-def test_a_wrong_password_is_told_without_repeating_it(database: Database) -> None:
+def test_a_wrong_password_is_told_without_repeating_it(database: DatabaseUnderTest) -> None:
     url = make_url(database.url)
     if "odbc_connect" in url.query:
         pytest.skip("the string holds the password")
@@ -285,7 +285,7 @@ def test_a_wrong_password_is_told_without_repeating_it(database: Database) -> No
     assert "secreto-equivocado" not in f"{raised.value}{raised.value.__cause__}"
 
 
-def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: Database) -> None:
+def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: DatabaseUnderTest) -> None:
     url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
     if not url:
         pytest.skip("AFORO_TEST_MSSQL_LIMITED_URL names no account")
@@ -313,7 +313,7 @@ def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: D
 
 
 def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_names_as_they_are(
-    database: Database, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
     if not url:
@@ -326,7 +326,7 @@ def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_
     limited = Store(url, zones(), BOGOTA)
     database.stores.append(limited)
     with _without_update_on_all_tables(database, url):
-        found = limited.rehearse(["Uno"])
+        found = limited.dry_run(["Uno"])
         assert (HISTORY in found.keeps_names, found.refused) == (True, {})
         limited.open()
         show = opened(limited, show_at(name="Uno"))
@@ -343,10 +343,10 @@ def _grants(script: str) -> list[str]:
 
 
 @contextmanager
-def _without_update_on_all_tables(database: Database, url: str) -> Iterator[None]:
+def _without_update_on_all_tables(database: DatabaseUnderTest, url: str) -> Iterator[None]:
     """Where the account may update every table by a right on the schema: not meanwhile."""
     account = str(make_url(url).username)
-    theirs = Database(url)
+    theirs = DatabaseUnderTest(url)
     try:
         theirs.run(f"UPDATE {HISTORY} SET area = area WHERE 1 = 0")
     except DBAPIError:
@@ -362,11 +362,11 @@ def _without_update_on_all_tables(database: Database, url: str) -> Iterator[None
 
 
 def test_only_what_goes_through_a_whole_table_may_take_long(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (drivers, sqlserver):
         monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 1)
-    link = Link(database.url)
+    link = DatabaseConnection(database.url)
     try:
         with link.read() as connection, link.dialect.patient(connection):
             connection.exec_driver_sql("WAITFOR DELAY '00:00:03'")
@@ -377,7 +377,7 @@ def test_only_what_goes_through_a_whole_table_may_take_long(
     link.close()
 
 
-def test_a_restarted_server_loses_and_doubles_nothing(database: Database) -> None:
+def test_a_restarted_server_loses_and_doubles_nothing(database: DatabaseUnderTest) -> None:
     command = os.environ.get("AFORO_TEST_MSSQL_RESTART")
     if not command:
         pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")

@@ -21,7 +21,7 @@ from tests.contract.stores import (
     NORTE,
     PUERTA,
     START,
-    Database,
+    DatabaseUnderTest,
     add,
     at,
     opened,
@@ -39,13 +39,13 @@ from aforo.storage.schema import migrate, rights, tables
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path / 'aforo.db'}")
+def database(tmp_path: Path) -> Iterator[DatabaseUnderTest]:
+    made = DatabaseUnderTest(f"sqlite:///{tmp_path / 'aforo.db'}")
     yield made
     made.close()
 
 
-def test_another_writer_is_waited_for_not_fatal(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_writer_is_waited_for_not_fatal(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
     store = database.store()
     show = opened(store)
@@ -57,7 +57,7 @@ def test_another_writer_is_waited_for_not_fatal(database: Database, monkeypatch:
     assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
 
 
-def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
+def test_readers_do_not_wait_for_the_writer(database: DatabaseUnderTest) -> None:
     store = database.store()
     show = opened(store)
     add(store, show, at(10, "1"))
@@ -68,7 +68,7 @@ def test_readers_do_not_wait_for_the_writer(database: Database) -> None:
         other.execute("ROLLBACK")
 
 
-def test_the_file_is_kept_in_wal_and_commits_whole(database: Database) -> None:
+def test_the_file_is_kept_in_wal_and_commits_whole(database: DatabaseUnderTest) -> None:
     database.store()
     assert database.rows("PRAGMA journal_mode") == [("wal",)]
 
@@ -89,7 +89,7 @@ def test_says_what_is_wrong_with_the_place(url: str, error: type[AforoError], sa
     assert "secreto" not in str(raised.value)
 
 
-def test_an_older_sqlite_takes_all_of_a_batch(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_sqlite_takes_all_of_a_batch(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare = sqlite.Sqlite.prepare
 
     def as_before_3_32(self: sqlite.Sqlite, connection: Connection) -> bool:
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_database_is_not_ready(tmp_path: Path) -> None:
 # The versions of our own tables.
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
+def test_the_migrations_make_the_tables_that_the_code_knows(database: DatabaseUnderTest) -> None:
     database.store()
 
     def ours(item: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
@@ -128,7 +128,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) 
         assert compare_metadata(context, tables.metadata) == []
 
 
-def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Database) -> None:
+def test_the_rights_that_are_asked_for_are_those_that_are_used(database: DatabaseUnderTest) -> None:
     store = database.store()
     store.close()
     used = defaultdict(set)
@@ -141,8 +141,8 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
         store.correct(show, Correction("c2", NORTE, 1, "conteo", "Ana", moment + timedelta(hours=3)))
         opened(store, show_at(name="Festival", hours=2), rules(stored="ENTRADA"))
         opened(store, show_at(name="Cierre", shift=2, hours=3))
-        store.end_note(store.begin_note("acc", "S1", START), moment)
-        store.rehearse(["Otro"])
+        store.end_entry(store.begin_entry("acc", "S1", START), moment)
+        store.dry_run(["Otro"])
     for sql in said:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
@@ -158,17 +158,17 @@ def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:
     assert {script.revision for script in scripts.walk_revisions()} == migrate.KNOWN
 
 
-def test_the_tables_of_a_newer_program_are_left_alone(database: Database) -> None:
+def test_the_tables_of_a_newer_program_are_left_alone(database: DatabaseUnderTest) -> None:
     database.store().close()
     database.run("UPDATE aforo_version SET version_num = '9999'")
     with pytest.raises(StoreNotReady, match=r"programa más nuevo \(versión 9999"):
         database.store()
 
 
-def test_alembic_is_not_imported_where_there_is_nothing_to_do(database: Database) -> None:
+def test_alembic_is_not_imported_where_there_is_nothing_to_do(database: DatabaseUnderTest) -> None:
     database.store().close()
     script = (
-        "import sys; from aforo.store import Store; from zoneinfo import ZoneInfo\n"
+        "import sys; from aforo.storage import Store; from zoneinfo import ZoneInfo\n"
         f"Store({database.url!r}, (), ZoneInfo('America/Bogota')).open()\n"
         "print('alembic' in sys.modules)"
     )

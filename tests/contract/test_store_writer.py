@@ -15,7 +15,7 @@ from tests.contract.stores import (
     NORTE,
     PUERTA,
     START,
-    Database,
+    DatabaseUnderTest,
     answers_lost,
     at,
     batch,
@@ -26,23 +26,23 @@ from tests.contract.stores import (
 
 from aforo.clock import SystemClock
 from aforo.errors import StoreNotReady, StoreRejectedLogin, StoreUnavailable
-from aforo.models import Batch, Feed, Stored, Verdict
-from aforo.storage import Store, Writer
+from aforo.models import Batch, Classification, CommitResult, Feed
+from aforo.storage import Database, Store
 from aforo.storage.backends import sqlite
 
 
 @pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseUnderTest]:
     monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
-    made = Database(f"sqlite:///{tmp_path / 'aforo.db'}")
+    made = DatabaseUnderTest(f"sqlite:///{tmp_path / 'aforo.db'}")
     yield made
     made.close()
 
 
 @pytest.fixture
-async def writer(database: Database) -> AsyncIterator[Writer]:
+async def writer(database: DatabaseUnderTest) -> AsyncIterator[Database]:
     store = await asyncio.to_thread(database.store)
-    async with Writer(store, _Clock(), most_waiting=50, most_together=20) as made:
+    async with Database(store, _Clock(), most_waiting=50, most_together=20) as made:
         await made.show(show_at(), rules().verdict, rules().fingerprint)
         yield made
 
@@ -62,15 +62,17 @@ class _Clock(SystemClock):
 
 
 @contextmanager
-def _locked(database: Database) -> Iterator[None]:
+def _locked(database: DatabaseUnderTest) -> Iterator[None]:
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
 
 
-async def test_stores_in_order_in_few_transactions_and_tells_of_each(database: Database, writer: Writer) -> None:
-    told: list[tuple[Batch, Stored]] = []
+async def test_stores_in_order_in_few_transactions_and_tells_of_each(
+    database: DatabaseUnderTest, writer: Database
+) -> None:
+    told: list[tuple[Batch, CommitResult]] = []
     writer.on_stored = lambda *what: told.append(what)
     events = [at(10 * i, str(i)) for i in range(1, 31)]
     for event in events:
@@ -86,7 +88,7 @@ async def test_stores_in_order_in_few_transactions_and_tells_of_each(database: D
 
 
 async def test_waits_while_the_database_is_locked_and_says_so_once(
-    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     clock: Any = writer._clock
@@ -111,7 +113,7 @@ async def test_waits_while_the_database_is_locked_and_says_so_once(
 
 
 async def test_reads_that_work_do_not_end_an_outage_of_the_writes(
-    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock: Any = writer._clock
     store = database.stores[0]
@@ -131,13 +133,13 @@ async def test_reads_that_work_do_not_end_an_outage_of_the_writes(
 
 
 async def test_a_table_that_refuses_all_is_told_of_once_and_costs_neither_count_nor_checkpoint(
-    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(
         database.run,
         f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} BEGIN SELECT RAISE(ABORT, 'no'); END",
     )
-    told: list[Stored] = []
+    told: list[CommitResult] = []
     writer.on_stored = lambda _, stored: told.append(stored)
     events = [at(10 * i, str(i), f"PUERTA {i}" if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 101)]
     feed = Feed("S1", "CAM1")
@@ -156,7 +158,9 @@ async def test_a_table_that_refuses_all_is_told_of_once_and_costs_neither_count_
     assert await writer.call(database.stores[0].history_count, show) == 50
 
 
-async def test_a_short_lock_is_no_outage(database: Database, writer: Writer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_short_lock_is_no_outage(
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     clock: Any = writer._clock
     with _locked(database):
         await writer.put(batch(at(10, "1")))
@@ -165,7 +169,7 @@ async def test_a_short_lock_is_no_outage(database: Database, writer: Writer, cap
     assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
 
 
-async def test_holds_back_whoever_reads_faster_than_it_stores(database: Database, writer: Writer) -> None:
+async def test_holds_back_whoever_reads_faster_than_it_stores(database: DatabaseUnderTest, writer: Database) -> None:
     with _locked(database):
         for i in range(5):
             await writer.put(batch(*(at(10, f"{i}-{j}") for j in range(10))))
@@ -178,17 +182,19 @@ async def test_holds_back_whoever_reads_faster_than_it_stores(database: Database
     assert await writer.call(database.stores[0].counts, writer._show) == {"CAM1": 51}  # type: ignore[arg-type]
 
 
-async def test_a_batch_larger_than_all_room_is_taken_when_nothing_waits(database: Database, writer: Writer) -> None:
+async def test_a_batch_larger_than_all_room_is_taken_when_nothing_waits(
+    database: DatabaseUnderTest, writer: Database
+) -> None:
     await writer.put(batch(*(at(i, str(i)) for i in range(1, 200))))
     await writer.drain()
     assert database.aforo() == {"Concierto Ñandú": 199}
 
 
 async def test_one_bad_row_does_not_stop_the_others(
-    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(_refuse_bad_cameras, database)
-    told: list[Stored] = []
+    told: list[CommitResult] = []
     writer.on_stored = lambda _, stored: told.append(stored)
     good = [at(10 * i, str(i), PUERTA if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 20)]
     bad = at(105, "99", PUERTA, camera="MALA")
@@ -208,7 +214,7 @@ async def test_one_bad_row_does_not_stop_the_others(
 
 
 async def test_rows_that_wait_for_a_bad_one_are_written_though_the_answer_to_the_commit_is_lost(
-    database: Database, writer: Writer
+    database: DatabaseUnderTest, writer: Database
 ) -> None:
     await asyncio.to_thread(_refuse_bad_cameras, database)
     with answers_lost() as lost:
@@ -218,7 +224,7 @@ async def test_rows_that_wait_for_a_bad_one_are_written_though_the_answer_to_the
     assert len(await asyncio.to_thread(database.history)) == 2
 
 
-async def test_half_a_character_is_mended_not_lost(database: Database, writer: Writer) -> None:
+async def test_half_a_character_is_mended_not_lost(database: DatabaseUnderTest, writer: Database) -> None:
     odd = [at(10, "1\udce9"), at(20, "2", "PUERTA \ud83c"), at(30, "3", camera="CAM\udc00"), at(40, "4")]
     for _ in range(2):
         await writer.put(batch(*odd))
@@ -230,9 +236,9 @@ async def test_half_a_character_is_mended_not_lost(database: Database, writer: W
 
 
 async def test_a_listener_that_fails_does_not_stop_the_counting(
-    database: Database, writer: Writer, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, writer: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_batch: Batch, _stored: Stored) -> None:
+    def fail(_batch: Batch, _stored: CommitResult) -> None:
         raise ZeroDivisionError
 
     writer.on_stored = fail
@@ -242,17 +248,17 @@ async def test_a_listener_that_fails_does_not_stop_the_counting(
     assert "Error interno" in caplog.text
 
 
-async def test_at_the_start_a_refused_login_or_missing_tables_are_told_at_once(database: Database) -> None:
+async def test_at_the_start_a_refused_login_or_missing_tables_are_told_at_once(database: DatabaseUnderTest) -> None:
     def refuse() -> None:
         raise StoreRejectedLogin("no")
 
-    async with Writer(database.store(opened=False), _Clock()) as writer:
+    async with Database(database.store(opened=False), _Clock()) as writer:
         with pytest.raises(StoreRejectedLogin):
             await writer.call(refuse)
         assert writer.down_since is None
 
 
-async def test_in_mid_event_they_are_waited_out(database: Database, writer: Writer) -> None:
+async def test_in_mid_event_they_are_waited_out(database: DatabaseUnderTest, writer: Database) -> None:
     errors = [StoreRejectedLogin("clave cambiada"), StoreNotReady("sin permiso"), StoreUnavailable("reinicio")]
 
     def work() -> str:
@@ -264,11 +270,11 @@ async def test_in_mid_event_they_are_waited_out(database: Database, writer: Writ
 
 
 async def test_stopping_does_not_wait_for_a_database_that_is_away(
-    database: Database, caplog: pytest.LogCaptureFixture
+    database: DatabaseUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await asyncio.to_thread(database.store)
     clock = _Clock()
-    async with Writer(store, clock) as writer:
+    async with Database(store, clock) as writer:
         await writer.show(show_at(), rules().verdict, rules().fingerprint)
         with _locked(database):
             await writer.put(batch(at(10, "1")))
@@ -278,7 +284,9 @@ async def test_stopping_does_not_wait_for_a_database_that_is_away(
     assert "Quedan 1 eventos leídos sin guardar" in caplog.text
 
 
-async def test_a_cancelled_caller_leaves_no_transaction_in_the_air(database: Database, writer: Writer) -> None:
+async def test_a_cancelled_caller_leaves_no_transaction_in_the_air(
+    database: DatabaseUnderTest, writer: Database
+) -> None:
     show = writer._show
     assert show is not None
     store = database.stores[0]
@@ -292,12 +300,12 @@ async def test_a_cancelled_caller_leaves_no_transaction_in_the_air(database: Dat
     assert database.aforo() == {"Concierto Ñandú": 2}
 
 
-async def test_a_writer_that_died_is_heard_of(database: Database) -> None:
-    def judge_badly(_name: str) -> Verdict:
+async def test_a_writer_that_died_is_heard_of(database: DatabaseUnderTest) -> None:
+    def judge_badly(_name: str) -> Classification:
         raise ZeroDivisionError
 
     async def evening() -> None:
-        async with Writer(store, _Clock(), most_waiting=1) as writer:
+        async with Database(store, _Clock(), most_waiting=1) as writer:
             await writer.show(show_at(), judge_badly, "")
             await writer.put(batch(at(10, "1")))
             await writer.put(batch(at(20, "2")))
@@ -308,7 +316,7 @@ async def test_a_writer_that_died_is_heard_of(database: Database) -> None:
         await evening()
 
 
-async def test_the_loop_goes_on_while_a_transaction_runs(database: Database, writer: Writer) -> None:
+async def test_the_loop_goes_on_while_a_transaction_runs(database: DatabaseUnderTest, writer: Database) -> None:
     store: Store = database.stores[0]
     turns = 0
 
@@ -324,7 +332,7 @@ async def test_the_loop_goes_on_while_a_transaction_runs(database: Database, wri
     assert turns > 1
 
 
-def _refuse_bad_cameras(database: Database) -> None:
+def _refuse_bad_cameras(database: DatabaseUnderTest) -> None:
     database.run(
         f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
         " BEGIN SELECT RAISE(ABORT, 'no'); END"

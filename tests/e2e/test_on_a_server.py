@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import Database
+from tests.contract.stores import DatabaseUnderTest
 from tests.e2e.stadium import EVENT, TABLES, Stadium, stadium
 from tests.e2e.test_killed import FAST, LATE, end, kill_after
 
@@ -25,7 +25,7 @@ pytestmark = [
 class _OnServer(Stadium):
     """The same evening, with its tables on a server."""
 
-    tables: Database
+    tables: DatabaseUnderTest
 
     @property
     def environment(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ def _on_server(url: str, folder: Path, after: timedelta, *options: str) -> Itera
     before = timedelta(minutes=3)
     with stadium(folder, before=before, after=after, options=options, **FAST, AFORO_DATABASE__URL=url) as made:
         evening = _OnServer(**{field.name: getattr(made, field.name) for field in fields(made)})
-        evening.tables = Database(url)
+        evening.tables = DatabaseUnderTest(url)
         evening.tables.clear()
         try:
             yield evening

@@ -14,9 +14,9 @@ import pytest
 from pydantic import SecretStr
 from tests.stage import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
-from aforo.live.state import Phase
+from aforo.live.state import EventPhase
 from aforo.settings import WebSettings
-from aforo.simulator import Crowd, Plan
+from aforo.simulator import Scenario, ScenarioPlan
 
 if TYPE_CHECKING:
     from playwright import async_api as playwright
@@ -100,7 +100,7 @@ async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> N
     async with chromium() as browser, staged(tmp_path) as stage:
         board, event = stage.board, stage.event
         board.signs = replace(board.signs, upcoming=lambda: event)
-        board.event, board.coverage, board.occupancies, board.phase = None, None, {}, Phase.WAITING
+        board.event, board.coverage, board.occupancies, board.phase = None, None, {}, EventPhase.WAITING
         stage.clock.instant = stage.at(-95)
         board.notify()
         async with page_of(stage, browser) as page:
@@ -123,7 +123,7 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
             await shows(page, "#freshness-text", "Al día, sin 1 cámara · hace")
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
             assert await page.get_attribute("body", "data-fresh") == "pending"
-            stage.clock.instant, stage.board.phase = stage.at(430), Phase.OVER
+            stage.clock.instant, stage.board.phase = stage.at(430), EventPhase.OVER
             stage.board.notify()
             await shows(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 
@@ -265,7 +265,7 @@ async def tab_to(page: "playwright.Page", selector: str) -> None:
 
 
 async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
-    crowd = Crowd(Plan(START, START + timedelta(hours=7), cameras=24, events=3_000))
+    crowd = Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=3_000))
     evil = '<img src=x onerror="document.body.dataset.evil=1"><b>PUERTA 99</b>'
     for second in range(40):
         crowd.add(crowd.allowed[0], evil, START.replace(minute=second))

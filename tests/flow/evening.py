@@ -17,7 +17,7 @@ from tests.fake_clock import FakeClock
 
 from aforo.app import Monitor
 from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, ReportSettings, Settings, WebSettings
-from aforo.simulator import Behaviour, Crowd, Faults, Plan, Simulator
+from aforo.simulator import Faults, Scenario, ScenarioPlan, ServerProfile, Simulator
 
 BOGOTA = ZoneInfo("America/Bogota")
 DOORS = datetime(2026, 1, 27, 21, tzinfo=UTC)  # 16:00 in Bogotá
@@ -29,7 +29,7 @@ def hours(count: float) -> timedelta:
 
 
 END = DOORS + hours(7)
-PLAN = Plan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
+PLAN = ScenarioPlan(DOORS, END, seed=11, cameras=13, events=2_500, burst=400)
 SHORT = replace(PLAN, end=DOORS + hours(0.7), events=1_000)
 
 
@@ -87,7 +87,7 @@ class Evening:
         monitor = await asyncio.to_thread(self.monitor)
         return await monitor.run(**arguments)
 
-    def check(self, crowd: Crowd, since: datetime, until: datetime) -> None:
+    def check(self, crowd: Scenario, since: datetime, until: datetime) -> None:
         """The tables, read with SQLite itself, say what the crowd knows: 0 lost, 0 doubled, the right aforo."""
         truth = crowd.truth().tell(since, until, crowd.allowed)
         expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds"), self.name) for row in truth.history)
@@ -110,7 +110,7 @@ class Evening:
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: Plan, **settings: float) -> Evening:
+def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan, **settings: float) -> Evening:
     """An evening whose two files say what the plan says."""
     night = Evening(folder, site, clock, settings)
     night.schedule(plan.start, plan.end)
@@ -121,14 +121,14 @@ def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: Plan, **sett
 @asynccontextmanager
 async def evening(
     folder: Path,
-    plan: Plan = PLAN,
+    plan: ScenarioPlan = PLAN,
     *,
     starts: datetime = DOORS - timedelta(minutes=3),
-    behaviour: Behaviour | None = None,
+    behaviour: ServerProfile | None = None,
     faults: Faults | None = None,
     **settings: float,
-) -> AsyncIterator[tuple[Evening, Crowd]]:
-    crowd = Crowd(plan)
+) -> AsyncIterator[tuple[Evening, Scenario]]:
+    crowd = Scenario(plan)
     async with (
         FakeClock(starts) as clock,
         Simulator(crowd, clock=clock, behaviour=behaviour, faults=faults) as site,

@@ -21,14 +21,14 @@ from tests.flow.evening import DOORS, Evening, evening, hours
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCommand
 from aforo.models import Matcher
-from aforo.reporting import Act, acts
+from aforo.reporting import EventReport, acts
 from aforo.reporting.page import html
 from aforo.settings import DatabaseSettings, Settings
-from aforo.simulator import STADIUM, Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator import STADIUM, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.storage import Correction, Store
 
 END = DOORS + hours(3)
-PLAN = Plan(DOORS, END, seed=21, cameras=13, events=1_500, burst=200)
+PLAN = ScenarioPlan(DOORS, END, seed=21, cameras=13, events=1_500, burst=200)
 BOGOTA = ZoneInfo("America/Bogota")
 
 
@@ -38,7 +38,7 @@ def figures(folder: Path) -> dict[str, Any]:
     return told
 
 
-def peaks(crowd: Crowd) -> dict[str, tuple[int, datetime | None]]:
+def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
     """Each zone's highest count and the minute of it, counted passage by passage."""
     since, until = (int(instant.timestamp() * 1000) for instant in (crowd.plan.start, crowd.plan.end))
     passages = sorted(crowd.recording.passages(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
@@ -58,7 +58,7 @@ def peaks(crowd: Crowd) -> dict[str, tuple[int, datetime | None]]:
     return found
 
 
-def check_figures(act: dict[str, Any], crowd: Crowd) -> None:
+def check_figures(act: dict[str, Any], crowd: Scenario) -> None:
     truth = crowd.truth().tell(crowd.plan.start, crowd.plan.end, crowd.allowed)
     highest = peaks(crowd)
     for zone in act["zones"]:
@@ -81,7 +81,7 @@ def check_figures(act: dict[str, Any], crowd: Crowd) -> None:
 
 
 async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
-    camera = Crowd(PLAN).cameras[10]
+    camera = Scenario(PLAN).cameras[10]
     minute = timedelta(minutes=1)
     faults = Faults(3, {
         "camera_500": Fault(since=DOORS + 20 * minute, until=DOORS + 40 * minute, cameras=frozenset({camera.id})),
@@ -114,7 +114,7 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
         assert outside not in page.replace("http://www.w3.org/", ""), outside
     assert "lo de ese rato se recuperó después" in page
     (whole,) = (tmp_path / "informes").glob("*.json")
-    incomplete = replace(msgspec.json.decode(whole.read_bytes(), type=Act), complete=False)
+    incomplete = replace(msgspec.json.decode(whole.read_bytes(), type=EventReport), complete=False)
     assert "lo de ese rato puede faltar" in await asyncio.to_thread(html, incomplete), (
         "an act promises nothing that was not compared"
     )
@@ -180,7 +180,7 @@ async def test_made_again_with_corrections_it_tells_them(tmp_path: Path) -> None
     assert check_truth_unchanged(again, crowd)
 
 
-def check_truth_unchanged(act: dict[str, Any], crowd: Crowd) -> bool:
+def check_truth_unchanged(act: dict[str, Any], crowd: Scenario) -> bool:
     truth = crowd.truth().tell(DOORS, END, crowd.allowed)
     return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in act["zones"])
 
@@ -188,7 +188,7 @@ def check_truth_unchanged(act: dict[str, Any], crowd: Crowd) -> bool:
 def correct(settings: Settings, zone: str, delta: int) -> None:
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     store.open()
-    (show,) = store.account.shows_on(DOORS.astimezone(BOGOTA).date())
+    (show,) = store.account.records_on(DOORS.astimezone(BOGOTA).date())
     at = DOORS + hours(2)
     one = Correction("3f0e8a5e-1111-4a4b-9d3f-0123456789ab", zone, delta, "se rompió el contador", "Marta", at)
     rules_of = replace(show, verdict=rules(settings))
@@ -202,7 +202,7 @@ def rules(settings: Settings) -> Any:
 
 async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:
     async with FakeClock(DOORS + hours(1)) as clock:
-        crowd = Crowd(PLAN)
+        crowd = Scenario(PLAN)
         async with Simulator(crowd, clock=clock) as site:
             night = Evening(tmp_path, site, clock)
             night.schedule(DOORS, END)

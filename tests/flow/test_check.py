@@ -24,14 +24,14 @@ from aforo.cli.check.results import as_json, count
 from aforo.counting.rules import zones_from
 from aforo.errors import BadSetting
 from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
-from aforo.simulator import Crowd, Plan, Simulator
+from aforo.simulator import Scenario, ScenarioPlan, Simulator
 from aforo.storage import Store
 
 
 @dataclass
 class Place:
     evening: Evening
-    crowd: Crowd
+    crowd: Scenario
 
     def settings(self, **sections: Any) -> Settings:
         log = LogSettings(file=self.evening.folder / "aforo.log")
@@ -57,7 +57,7 @@ class Place:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """Three hours into an event of two servers; two files as they should be."""
     async with FakeClock(DOORS + hours(3)) as clock:
-        crowd = Crowd(Plan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
+        crowd = Scenario(ScenarioPlan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
         async with Simulator(crowd, clock=clock) as site:
             evening = Evening(tmp_path, site, clock)
             evening.schedule(DOORS, DOORS + hours(7))

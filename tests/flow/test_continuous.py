@@ -16,10 +16,10 @@ from tests.flow.evening import BOGOTA, DOORS, Evening, arranged, hours
 
 from aforo import app as monitor_module
 from aforo.app import Monitor
-from aforo.simulator import Credentials, Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator import Credentials, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.serialization import AnswerError
 
-PLAN = Plan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
+PLAN = ScenarioPlan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Service:
     """A service that runs in the background of a test."""
 
     evening: Evening
-    crowd: Crowd
+    crowd: Scenario
     monitor: Monitor
     task: asyncio.Task[int]
 
@@ -91,7 +91,7 @@ def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 async def service(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
     """Started ten minutes before the doors open; one event is scheduled, and the crowd goes on after it."""
     faults, credentials = getattr(request, "param", (None, None))
-    crowd = Crowd(replace(PLAN, end=DOORS + hours(30), events=4000))
+    crowd = Scenario(replace(PLAN, end=DOORS + hours(30), events=4000))
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
         Simulator(crowd, clock=clock, faults=faults) as site,
@@ -133,7 +133,7 @@ class _Unlisted(Simulator):
 
 async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(tmp_path: Path) -> None:
     """When the second event begins nobody answers: which servers the site has is only known when it is back."""
-    crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    crowd = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
     faults = Faults(5, {"away": Fault(since=DOORS + hours(1.9), until=DOORS + hours(2.1))})
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
@@ -152,7 +152,7 @@ async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(t
 async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, back: datetime | None
 ) -> None:
-    crowd = Crowd(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    crowd = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
     async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock) as site:
         site.back = back or site.back
         async with serving(tmp_path, site, clock) as service:
@@ -183,7 +183,7 @@ async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It never answered, so nothing of it is stored: it is told at the second close, and the event stays open."""
-    crowd = Crowd(replace(PLAN, end=DOORS + hours(1), servers=2))
+    crowd = Scenario(replace(PLAN, end=DOORS + hours(1), servers=2))
     faults = Faults(3, {"away": Fault(since=DOORS + hours(0.98), until=DOORS + hours(1.1))})
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,

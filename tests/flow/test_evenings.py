@@ -15,8 +15,8 @@ from tests.flow.evening import BOGOTA, DOORS, END, PLAN, SHORT, evening, hours
 
 from aforo.alerting import incidents, notifier
 from aforo.errors import AccRejectedLogin, AccUnreachable
-from aforo.simulator import Behaviour, Credentials, Crowd, DeviceIds, Fault, Faults, Order, Tokens
-from aforo.storage import Show
+from aforo.simulator import Credentials, DeviceIds, Fault, Faults, Order, Scenario, ServerProfile, Tokens
+from aforo.storage import EventRecord
 from aforo.storage.backends import sqlite
 
 
@@ -25,14 +25,14 @@ def local(instant: datetime) -> datetime:
 
 
 BEHAVIOURS = {
-    "as the guide says": Behaviour(),
-    "no tokens": Behaviour(tokens=Tokens.NEVER),
-    "no tokens, shuffled, to inclusive": Behaviour(tokens=Tokens.NEVER, order=Order.SHUFFLED, to_inclusive=True),
-    "tokens on full pages, newest first": Behaviour(tokens=Tokens.FULL_PAGES, order=Order.NEWEST),
-    "only the first deviceId": Behaviour(device_ids=DeviceIds.FIRST_ONLY),
-    "deviceIds ignored": Behaviour(device_ids=DeviceIds.IGNORED, to_inclusive=True),
-    "several deviceIds refused": Behaviour(device_ids=DeviceIds.REFUSED),
-    "cameras of other servers unknown": Behaviour(away_cameras_known=False),
+    "as the guide says": ServerProfile(),
+    "no tokens": ServerProfile(tokens=Tokens.NEVER),
+    "no tokens, shuffled, to inclusive": ServerProfile(tokens=Tokens.NEVER, order=Order.SHUFFLED, to_inclusive=True),
+    "tokens on full pages, newest first": ServerProfile(tokens=Tokens.FULL_PAGES, order=Order.NEWEST),
+    "only the first deviceId": ServerProfile(device_ids=DeviceIds.FIRST_ONLY),
+    "deviceIds ignored": ServerProfile(device_ids=DeviceIds.IGNORED, to_inclusive=True),
+    "several deviceIds refused": ServerProfile(device_ids=DeviceIds.REFUSED),
+    "cameras of other servers unknown": ServerProfile(away_cameras_known=False),
 }
 
 
@@ -47,7 +47,7 @@ async def test_each_way_a_server_may_behave(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("tokens", list(Tokens))
 async def test_events_without_this_id(tmp_path: Path, tokens: Tokens) -> None:
     plan = replace(PLAN, opposite_ties=False)
-    behaviour = Behaviour(this_id=False, tokens=tokens, order=Order.SHUFFLED)
+    behaviour = ServerProfile(this_id=False, tokens=tokens, order=Order.SHUFFLED)
     async with evening(tmp_path, plan, behaviour=behaviour) as (night, crowd):
         assert await night.run() == 0
         night.check(crowd, DOORS, END)
@@ -61,7 +61,7 @@ async def test_every_fault_at_once(tmp_path: Path) -> None:
 
 async def test_cameras_that_never_answer_do_not_hold_up_the_others(tmp_path: Path) -> None:
     plan = replace(SHORT, quiet=5)
-    quiet = Crowd(plan).quiet
+    quiet = Scenario(plan).quiet
     async with evening(tmp_path, plan, faults=Faults.all(4, broken=quiet)) as (night, crowd):
         assert await night.run() == 0
         night.check(crowd, plan.start, plan.end)
@@ -145,10 +145,10 @@ async def test_a_backfill_tells_no_zones_figures_of_another_event(
         (night.folder / "eventos_programados.json").write_text(json.dumps(scheduled), encoding="utf-8")
         monitor = await asyncio.to_thread(night.monitor)
         with closing(sqlite3.connect(night.database, isolation_level=None, check_same_thread=False)) as other:
-            open_show = monitor._store.open_show
+            open_record = monitor._store.open_record
 
-            def locked_from_the_second_on(*arguments: Any) -> Show:
-                show = open_show(*arguments)
+            def locked_from_the_second_on(*arguments: Any) -> EventRecord:
+                show = open_record(*arguments)
                 if show.event.name == "B":
                     other.execute("BEGIN IMMEDIATE")
                 return show
@@ -200,7 +200,7 @@ async def test_past_midnight_started_after_its_end(tmp_path: Path) -> None:
 
 async def test_a_camera_that_fails_for_ever_is_not_a_lost_server(tmp_path: Path) -> None:
     plan = replace(SHORT, quiet=1)
-    faults = Faults(8, {"camera_500": Fault(cameras=frozenset(Crowd(plan).quiet))})
+    faults = Faults(8, {"camera_500": Fault(cameras=frozenset(Scenario(plan).quiet))})
     async with evening(tmp_path, plan, faults=faults) as (night, crowd):
         assert await night.run() == 0
         assert night.clock.now() < plan.end + timedelta(minutes=4)

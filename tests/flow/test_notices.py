@@ -17,13 +17,13 @@ from aiohttp import web
 from pydantic import SecretStr
 from tests.stage import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
-from aforo.alerting.engine import Alert, Kind, Notice
-from aforo.alerting.notifier import Watchman
+from aforo.alerting.engine import Alert, AlertKind, AlertTransition
+from aforo.alerting.notifier import AlertNotifier
 from aforo.alerting.webhook import Webhook
 from aforo.counting.rules import zones_from
-from aforo.live.state import Board
+from aforo.live.state import LiveState
 from aforo.settings import AlertsSettings
-from aforo.storage import Store, Writer
+from aforo.storage import Database, Store
 
 FULL_SOON = capped_zones((100_000, 100_000, 50))  # Zona Sur fills up within the first hours
 BOTH = [("begin", "zone_warning"), ("begin", "zone_full")]
@@ -73,7 +73,7 @@ async def until(what: Any, seconds: float = 20.0) -> None:
             await asyncio.sleep(0.05)
 
 
-def active(stage: Stage) -> list[tuple[Kind, str]]:
+def active(stage: Stage) -> list[tuple[AlertKind, str]]:
     return [(alert.kind, alert.subject) for alert in stage.board.alerts if alert.ended is None]
 
 
@@ -98,7 +98,7 @@ async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice
         await stage.play(stage.at(101))
         await until(lambda: len(receiver.told) == 4)
         await stage.play(stage.at(110))
-        await until(lambda: (Kind.DATABASE_DOWN, "") not in active(stage))
+        await until(lambda: (AlertKind.DATABASE_DOWN, "") not in active(stage))
     assert receiver.told[3:] == [("end", "database_down")]
     with closing(sqlite3.connect(stage.database)) as database:
         query = "SELECT began_ms, ended_ms FROM aforo_journal WHERE kind = 'alert' AND detail LIKE '%database_down%'"
@@ -114,7 +114,7 @@ async def test_a_webhook_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
             await until(lambda: receiver.got)
-            assert set(active(stage)) == {(Kind.ZONE_WARNING, "Zona Sur"), (Kind.ZONE_FULL, "Zona Sur")}
+            assert set(active(stage)) == {(AlertKind.ZONE_WARNING, "Zona Sur"), (AlertKind.ZONE_FULL, "Zona Sur")}
             await stage.play(stage.at(110))
             truth = stage.crowd.truth().tell(stage.at(0), stage.at(110), stage.crowd.allowed)
             assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
@@ -128,7 +128,7 @@ async def test_a_notice_is_tried_some_times_and_given_up(
     status: int, tries: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver = Receiver(status)
-    notice = Notice(Alert("x", Kind.STALE, "", "viejo", START))
+    notice = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
     async with receiver.listening() as url, aiohttp.ClientSession() as session:
         assert not await Webhook(url, "json", session, pause=0.01).send(notice, "A")
     assert receiver.keys == ["x-begin"] * tries
@@ -138,7 +138,7 @@ async def test_a_notice_is_tried_some_times_and_given_up(
 
 
 async def test_nobody_listens_and_it_is_given_up() -> None:
-    notice = Notice(Alert("x", Kind.STALE, "", "viejo", START))
+    notice = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
     async with Receiver().listening() as url:
         pass
     async with aiohttp.ClientSession() as session:
@@ -148,14 +148,14 @@ async def test_nobody_listens_and_it_is_given_up() -> None:
 @asynccontextmanager
 async def restarted(
     folder: Path, alerts: AlertsSettings, webhook: Webhook | None, minutes: float = 110
-) -> AsyncIterator[Watchman]:
+) -> AsyncIterator[AlertNotifier]:
     """The program as it starts anew: the store is open, and no evening yet."""
     zones = zones_from(FULL_SOON)
     clock = StageClock(START + timedelta(minutes=minutes))
     store = Store(f"sqlite:///{folder / 'stage.db'}", zones, BOGOTA)
-    async with Writer(store, clock) as writer:
+    async with Database(store, clock) as writer:
         await writer.call(store.open)
-        watchman = Watchman(alerts, Board(FULL_SOON), clock, writer, store, webhook)
+        watchman = AlertNotifier(alerts, LiveState(FULL_SOON), clock, writer, store, webhook)
         running = asyncio.create_task(watchman.run())
         try:
             yield watchman
@@ -193,7 +193,7 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
             await stage.play(stage.at(100))
             await until(lambda: receiver.told == BOTH)
             assert stage.board.show is not None
-            await stage.writer.call(stage.store.close_show, stage.board.show, stage.clock.now())
+            await stage.writer.call(stage.store.close_record, stage.board.show, stage.clock.now())
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, pause=0.01)
             async with restarted(tmp_path, settings(url), webhook):

@@ -13,7 +13,7 @@ from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, END, SHORT, arranged, hours
 
 from aforo.avigilon import pagination
-from aforo.simulator import Crowd, Fault, Faults, Simulator
+from aforo.simulator import Fault, Faults, Scenario, Simulator
 from aforo.simulator.serialization import AnswerError
 
 
@@ -30,7 +30,7 @@ class _Counting(Simulator):
 async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Path) -> None:
     """Some common questions that fail at once, or one probe after the other, are no sign that it takes none."""
     away, back = DOORS + hours(0.3), DOORS + hours(0.5)
-    crowd = Crowd(replace(SHORT, cameras=200))
+    crowd = Scenario(replace(SHORT, cameras=200))
     faults = Faults(9, {"away": Fault(since=away, until=back)})
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Counting(crowd, clock=clock, faults=faults) as site:
         site.searches = Counter()
@@ -57,7 +57,7 @@ class _Slow(Simulator):
 async def test_that_the_server_hangs_is_told_soon_however_many_cameras_wait_to_be_asked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    crowd = Crowd(replace(SHORT, cameras=800))
+    crowd = Scenario(replace(SHORT, cameras=800))
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(crowd, clock=clock) as site:
         site.hangs_at = clock.now() + timedelta(seconds=150)
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
@@ -91,7 +91,7 @@ async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pagination, "_MOST_REQUESTS", 40)
-    crowd = Crowd(SHORT)
+    crowd = Scenario(SHORT)
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         monitor = await asyncio.to_thread(night.monitor)
@@ -136,7 +136,7 @@ class _Beyond(Simulator):
 
 
 async def test_pages_without_end_of_another_time_cost_no_event(tmp_path: Path) -> None:
-    crowd = Crowd(SHORT)
+    crowd = Scenario(SHORT)
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Beyond(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         assert await night.run() == 0
@@ -150,7 +150,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
 ) -> None:
     """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
     monkeypatch.setattr(pagination, "_MOST_REQUESTS", 40)
-    crowd = Crowd(SHORT)
+    crowd = Scenario(SHORT)
     given = crowd.truth().tell(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
         site.latency, site.at = latency, ""
@@ -176,7 +176,7 @@ class _NoTokens(Simulator):
 
 
 async def test_tokens_that_may_not_be_followed_cost_no_event_and_few_sessions(tmp_path: Path) -> None:
-    crowd = Crowd(SHORT)
+    crowd = Scenario(SHORT)
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _NoTokens(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         assert await night.run() == 0
@@ -193,7 +193,7 @@ class _HalfUp(Simulator):
 
 
 async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_path: Path) -> None:
-    crowd = Crowd(replace(SHORT, servers=2))
+    crowd = Scenario(replace(SHORT, servers=2))
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         monitor = await asyncio.to_thread(night.monitor)
@@ -229,7 +229,7 @@ class _Twin(Simulator):
 async def test_what_two_servers_give_is_stored_once_and_compared_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    crowd = Crowd(SHORT)
+    crowd = Scenario(SHORT)
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Twin(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT)
         with caplog.at_level("INFO"):

@@ -14,11 +14,11 @@ from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, hours
 
 from aforo.alerting import notifier
-from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.auth import Credentials
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 
-PLAN = Plan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
+PLAN = ScenarioPlan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
 AWAY = DOORS + timedelta(minutes=15)
 BACK = AWAY + timedelta(minutes=12)
 STALE = "El aforo no es de ahora: más de 5 min de atraso."
@@ -28,7 +28,7 @@ NO_DATABASE = "Sin base de datos: se cuenta en memoria."
 class Night:
     """An evening under way, and the warnings of it."""
 
-    def __init__(self, evening: Evening, crowd: Crowd, faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
+    def __init__(self, evening: Evening, crowd: Scenario, faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
         self.evening = evening
         self.crowd = crowd
         self.faults = faults
@@ -65,7 +65,7 @@ async def night(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Night]:
     caplog.set_level("INFO", "aforo")
-    faults, crowd = Faults(17), Crowd(replace(PLAN, quiet=1))
+    faults, crowd = Faults(17), Scenario(replace(PLAN, quiet=1))
     async with (
         FakeClock(DOORS - timedelta(minutes=1)) as clock,
         Simulator(crowd, clock=clock, faults=faults) as site,

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo.errors import AccUnreachable
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.state import Phase
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.state import EventPhase
 from aforo.models import ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 
@@ -94,9 +94,9 @@ async def test_the_next_event_is_told_and_the_close_takes_nothing_back(tmp_path:
         await stage.play(stage.at(420))
         late = ScheduledEvent(stage.event.day, "Concierto", Window(stage.at(450), stage.at(600)))
         stage.board.signs = replace(stage.board.signs, upcoming=lambda: late)
-        closing = Coverage(stage.event.window, timedelta(0))
+        closing = FetchPlanner(stage.event.window, timedelta(0))
         closing.follow(stage.coverage.feeds, {})
-        stage.board.coverage, stage.board.phase = closing, Phase.CLOSING
+        stage.board.coverage, stage.board.phase = closing, EventPhase.CLOSING
         stage.board.notify()
         await asyncio.sleep(0.3)  # a state is made anew four times a second
         state = await get(client, "/api/v1/state")

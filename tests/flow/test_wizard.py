@@ -14,7 +14,7 @@ from aforo.cli.init import SECRETS, Nobody, Wish, Wizard
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand, BadSchedule, BadSetting
 from aforo.settings import load
-from aforo.simulator import Credentials, Crowd, Plan, Simulator
+from aforo.simulator import Credentials, Scenario, ScenarioPlan, Simulator
 
 NASTY = Credentials(password="c'l\\a$ve \"ñ#=", user_nonce="n o n c e", user_key="llave'", integration_id="int-7")
 
@@ -45,7 +45,7 @@ class Person:
 @pytest.fixture
 async def site() -> AsyncIterator[Simulator]:
     now = SystemClock().now().replace(microsecond=0)
-    crowd = Crowd(Plan(now - timedelta(hours=2), now, seed=5, cameras=11, events=900))
+    crowd = Scenario(ScenarioPlan(now - timedelta(hours=2), now, seed=5, cameras=11, events=900))
     async with Simulator(crowd, credentials=NASTY) as one:
         yield one
 

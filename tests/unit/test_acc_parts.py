@@ -13,16 +13,16 @@ from tests.fake_clock import FakeClock
 
 from aforo.avigilon import NO_RETRY, RetryPolicy
 from aforo.avigilon.auth import authorization_token
-from aforo.avigilon.connectivity import Link, spanish
+from aforo.avigilon.connectivity import ConnectionMonitor, spanish
 from aforo.avigilon.errors import NoConnection
 from aforo.avigilon.identity import content_hash, numbered
 from aforo.avigilon.spans import Span
 from aforo.avigilon.transport import instant_text
 from aforo.errors import AccUnreachable
-from aforo.models import AccEvent, Window
+from aforo.models import CameraEvent, Window
 
 NOW = datetime(2026, 1, 27, 19, 0, 0, 999_999, tzinfo=UTC)
-EVENT = AccEvent("server", "", NOW.replace(microsecond=48_000), "camera", "PUERTA 12", "", "ENTER")
+EVENT = CameraEvent("server", "", NOW.replace(microsecond=48_000), "camera", "PUERTA 12", "", "ENTER")
 
 
 def test_the_token_of_the_guide() -> None:
@@ -91,7 +91,7 @@ def test_unnamed_events_are_numbered_among_their_equals() -> None:
         EVENT._replace(occurred_at=EVENT.occurred_at + timedelta(milliseconds=1)),
     ],
 )
-def test_every_part_of_the_content_counts(other: AccEvent) -> None:
+def test_every_part_of_the_content_counts(other: CameraEvent) -> None:
     assert content_hash(other) != content_hash(EVENT)
 
 
@@ -112,12 +112,12 @@ class TestLink:
 
     def test_nobody_listens(self) -> None:
         clock = FakeClock()
-        link = Link(clock, "host")
+        link = ConnectionMonitor(clock, "host")
         link.failed("camera", link.mark(), NoConnection("nadie."))
         assert link.down_since == clock.now()
 
     def test_one_camera_fails_while_others_are_answered(self) -> None:
-        link = Link(FakeClock(), "host")
+        link = ConnectionMonitor(FakeClock(), "host")
         for _ in range(9):
             mark = link.mark()
             link.answered("another")
@@ -126,7 +126,7 @@ class TestLink:
 
     def test_where_two_cameras_fail_and_nobody_is_answered_another_must_tell(self) -> None:
         clock = FakeClock()
-        link = Link(clock, "host")
+        link = ConnectionMonitor(clock, "host")
         began = clock.now()
         assert not link.failed("one", link.mark(), self.trouble)
         clock.advance(5)
@@ -137,7 +137,7 @@ class TestLink:
         assert link.down_since == began
 
     def test_a_list_says_nothing_of_events(self) -> None:
-        link = Link(FakeClock(), "host")
+        link = ConnectionMonitor(FakeClock(), "host")
         link.failed("servers", link.mark(), NoConnection("nadie."), events=False)
         link.answered("servers", events=False)
         assert link.down_since is None, "only lists were asked for"
@@ -148,7 +148,7 @@ class TestLink:
         assert link.down_since is None
 
     def test_where_one_alone_fails_again_and_again_another_must_tell(self) -> None:
-        link = Link(FakeClock(), "host")
+        link = ConnectionMonitor(FakeClock(), "host")
         for _ in range(2):
             assert not link.failed("camera", link.mark(), self.trouble)
         assert link.failed("camera", link.mark(), self.trouble)
@@ -163,7 +163,7 @@ class TestLink:
     def test_loss_and_return_are_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         clock = FakeClock()
-        link = Link(clock, "host")
+        link = ConnectionMonitor(clock, "host")
         for _ in range(5):
             link.failed("camera", link.mark(), NoConnection("Nadie."))
         clock.advance(200)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.avigilon.errors import Refusal
+from aforo.avigilon.errors import ApiError
 from aforo.avigilon.payloads import Answer, decode_cameras, decode_events, decode_servers, decode_session
 from aforo.errors import AccUnreachable
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 
 GOOD: dict[str, Any] = {
     "type": "DEVICE_ANALYTICS_STOP",
@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {
     "originatingServerId": "origin",
 }
 INSTANT = datetime(2026, 1, 17, 21, 35, 55, 48_000, tzinfo=UTC)
-EVENT = AccEvent("origin", "32732", INSTANT, "camera", "PUERTA 12", "ZONA", "OBJECT_COUNTING_ENTER")
+EVENT = CameraEvent("origin", "32732", INSTANT, "camera", "PUERTA 12", "ZONA", "OBJECT_COUNTING_ENTER")
 MISSING = object()
 
 
@@ -38,7 +38,7 @@ def decoded(*events: object, **result: object) -> Answer:
     return decode_events(json.dumps(body).encode(), "asked")
 
 
-def only(**fields: object) -> AccEvent:
+def only(**fields: object) -> CameraEvent:
     answer = decoded(changed(**fields))
     assert answer.malformed == []
     return answer.events[0]
@@ -215,7 +215,7 @@ def test_an_answer_without_events_is_empty() -> None:
 @pytest.mark.parametrize("result", [{}, {"events": [GOOD]}, None])
 def test_an_error_in_a_success(result: object) -> None:
     body = {"status": "error", "statusCode": 404, "message": "camera not found.", "result": result}
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(ApiError) as raised:
         decode_events(json.dumps(body).encode(), "asked")
     assert (raised.value.status, raised.value.message) == (404, "camera not found.")
 

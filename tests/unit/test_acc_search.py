@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from aforo.avigilon.pagination import Search
 from aforo.avigilon.payloads import Answer, decode_events
 from aforo.avigilon.transport import Query
-from aforo.errors import AccBadRequest, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.models import AccEvent, Window
+from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable, AccWindowTooLarge
+from aforo.models import CameraEvent, Window
 
 START = datetime(2026, 1, 17, 21, 0, tzinfo=UTC)
 LIMIT = 20
@@ -137,15 +137,15 @@ class Server:
         return self._page(page, following, more)
 
 
-def found(search: Search, server: Server, window: Window, cameras: tuple[str, ...] = (A,)) -> list[AccEvent]:
-    async def collect() -> list[AccEvent]:
+def found(search: Search, server: Server, window: Window, cameras: tuple[str, ...] = (A,)) -> list[CameraEvent]:
+    async def collect() -> list[CameraEvent]:
         pages = search.events(server.ask, "server", cameras, window)
         return [event for page in [page async for page in pages] for event in page.events]
 
     return asyncio.run(collect())
 
 
-def patiently(search: Search, server: Server, window: Window, cameras: tuple[str, ...]) -> list[AccEvent]:
+def patiently(search: Search, server: Server, window: Window, cameras: tuple[str, ...]) -> list[CameraEvent]:
     """As the monitor does: a window that was not answered is asked again."""
     while True:
         try:
@@ -166,7 +166,7 @@ def expected(events: list[Wire], window: Window, cameras: tuple[str, ...]) -> Co
     return Counter({content: len(members) for content, members in inside.items()})
 
 
-def told(events: list[AccEvent]) -> Counter[tuple[object, ...]]:
+def told(events: list[CameraEvent]) -> Counter[tuple[object, ...]]:
     distinct = {(one.server_id, one.this_id, one.occurred_at): one for one in events}
     return Counter(
         (
@@ -284,7 +284,7 @@ def test_neighbouring_milliseconds_that_fill_half_a_page_each(inclusive: bool) -
 def test_a_millisecond_that_cannot_be_shown_whole_is_told_after_all_the_rest(inclusive: bool) -> None:
     events = [*dense(5, 3), *(wire(2, f"too-many-{number}") for number in range(30))]
     server = Server(events, inclusive=inclusive, tokens="never")
-    seen: list[AccEvent] = []
+    seen: list[CameraEvent] = []
 
     async def collect() -> None:
         async for page in Search(LIMIT, LEAST).events(server.ask, "server", (A,), Window(at(0), at(5))):
@@ -363,7 +363,7 @@ def test_a_server_that_does_not_keep_to_the_window_does_not_go_on_for_ever() -> 
             return decode_events(json.dumps(body).encode(), "server")
 
     server = Endless([])
-    with pytest.raises(AccEndless, match="no termina"):
+    with pytest.raises(AccWindowTooLarge, match="no termina"):
         found(Search(), server, Window(at(0), at(10)))
     assert server.requests == 20_000
 

@@ -2,13 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.alerting.engine import Alert, Condition, Kind, Level, Levels, Watch, silent_doors
+from aforo.alerting.engine import Alert, AlertKind, AlertTracker, Condition, ZoneLevel, ZoneLevels, silent_doors
 from aforo.alerting.rules import conditions
 from aforo.counting.zone_series import Counted, Doors
 from aforo.errors import AccUnreachable
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.state import Board, Phase, Signs
-from aforo.models import MINUTE_MS, Feed, Movement, ScheduledEvent, Verdict, Window
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.state import EventPhase, HealthProbes, LiveState
+from aforo.models import MINUTE_MS, Classification, Feed, Movement, ScheduledEvent, Window
 from aforo.settings import AlertsSettings
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)
@@ -16,7 +16,7 @@ MINIMUM = timedelta(minutes=2)
 
 
 def condition(holds: bool | None, subject: str = "Norte") -> Condition:
-    return Condition(Kind.ZONE_FULL, subject, holds, "llena")
+    return Condition(AlertKind.ZONE_FULL, subject, holds, "llena")
 
 
 def after(minutes: float) -> datetime:
@@ -24,7 +24,7 @@ def after(minutes: float) -> datetime:
 
 
 def test_an_alert_begins_once_and_ends_once() -> None:
-    watch = Watch(MINIMUM)
+    watch = AlertTracker(MINIMUM)
     steps = [
         watch.step([condition(holds)], after(number)) for number, holds in enumerate([True, True, True, False, False])
     ]
@@ -34,14 +34,14 @@ def test_an_alert_begins_once_and_ends_once() -> None:
 
 
 def test_what_flaps_is_told_at_most_once_in_the_minimum_time() -> None:
-    watch = Watch(MINIMUM)
+    watch = AlertTracker(MINIMUM)
     told = [notice for number in range(60) for notice in watch.step([condition(number % 2 == 0)], after(number / 10))]
     assert len(told) <= 1 + 6 / 2
     assert [notice.begins for notice in told] == [True, False, True][: len(told)]
 
 
 def test_what_cannot_be_told_changes_nothing() -> None:
-    watch = Watch(MINIMUM)
+    watch = AlertTracker(MINIMUM)
     assert watch.step([condition(None)], NOW) == []
     watch.step([condition(True)], NOW)
     assert watch.step([condition(None)], after(30)) == []
@@ -49,14 +49,14 @@ def test_what_cannot_be_told_changes_nothing() -> None:
 
 
 def test_what_is_not_looked_at_any_more_is_over() -> None:
-    watch = Watch(MINIMUM)
+    watch = AlertTracker(MINIMUM)
     watch.step([condition(True)], NOW)
     assert [notice.begins for notice in watch.step([], after(5))] == [False]
 
 
 def test_a_restored_alert_is_not_begun_again_and_ends_with_its_id() -> None:
-    watch = Watch(MINIMUM)
-    watch.restore([Alert("x", Kind.ZONE_FULL, "Norte", "llena", after(-60))])
+    watch = AlertTracker(MINIMUM)
+    watch.restore([Alert("x", AlertKind.ZONE_FULL, "Norte", "llena", after(-60))])
     assert watch.step([condition(True)], NOW) == []
     assert [notice.alert.id for notice in watch.step([condition(False)], after(1))] == ["x"]
 
@@ -70,29 +70,29 @@ def test_a_restored_alert_is_not_begun_again_and_ends_with_its_id() -> None:
     ],
 )
 def test_a_level_rises_at_once_and_falls_some_points_below(percents: list[float | None], levels: list[str]) -> None:
-    seen = Levels(3.0)
-    assert [seen.level("Norte", percent, 80, 100) for percent in percents] == [Level(level) for level in levels]
+    seen = ZoneLevels(3.0)
+    assert [seen.level("Norte", percent, 80, 100) for percent in percents] == [ZoneLevel(level) for level in levels]
 
 
 def test_after_a_restart_a_level_comes_down_from_where_it_was() -> None:
-    seen = Levels(3.0)
-    for kind in (Kind.ZONE_FULL, Kind.ZONE_WARNING):
+    seen = ZoneLevels(3.0)
+    for kind in (AlertKind.ZONE_FULL, AlertKind.ZONE_WARNING):
         seen.restore(Alert("x", kind, "Norte", "llena", NOW))
-    assert seen.level("Norte", 98, 80, 100) is Level.FULL
-    assert seen.level("Norte", 78, 80, 100) is Level.WARNING
+    assert seen.level("Norte", 98, 80, 100) is ZoneLevel.FULL
+    assert seen.level("Norte", 78, 80, 100) is ZoneLevel.WARNING
 
 
 def test_nothing_is_told_of_a_camera_before_it_was_asked_nor_while_the_server_is_away() -> None:
     feed, away = Feed("srv", "A"), None
-    board, coverage = Board(), Coverage(Window(NOW, after(60)), timedelta(0))
+    board, coverage = LiveState(), FetchPlanner(Window(NOW, after(60)), timedelta(0))
     coverage.follow([feed], {})
-    board.phase, board.coverage = Phase.WATCHING, coverage
+    board.phase, board.coverage = EventPhase.WATCHING, coverage
     board.event = ScheduledEvent(NOW.date(), "Concierto A", coverage.window)
-    board.signs = Signs(link_down_since=lambda: away)
+    board.signs = HealthProbes(link_down_since=lambda: away)
 
     def gone(minutes: float) -> bool | None:
         found = conditions(board, AlertsSettings(), board.levels, after(minutes))
-        return next(one.holds for one in found if one.kind is Kind.CAMERA_GONE)
+        return next(one.holds for one in found if one.kind is AlertKind.CAMERA_GONE)
 
     assert gone(1) is None, "after a restart an alert that is on must not end before the camera was asked"
     (ask,) = coverage.asks(after(1), after(1), lambda _: 1)
@@ -105,10 +105,10 @@ def test_nothing_is_told_of_a_camera_before_it_was_asked_nor_while_the_server_is
     assert gone(7) is None
 
 
-HISTORY = Verdict(True, ())
+HISTORY = Classification(True, ())
 
 
-def doors(*rates: tuple[str, int, int], verdict: Verdict = HISTORY) -> Doors:
+def doors(*rates: tuple[str, int, int], verdict: Classification = HISTORY) -> Doors:
     """Doors with so many a minute for an hour, then so many a minute for a quarter."""
     found = Doors()
     for name, before, now in rates:
@@ -140,7 +140,9 @@ def test_a_door_that_seldom_counts_is_not_called_silent() -> None:
 
 
 def test_exits_are_not_expected_of_an_entrance() -> None:
-    found = doors(("ENTRADA 1", 3, 0), ("ENTRADA 2", 3, 0), verdict=Verdict(False, (Movement("Norte", 1),)))
+    found = doors(("ENTRADA 1", 3, 0), ("ENTRADA 2", 3, 0), verdict=Classification(False, (Movement("Norte", 1),)))
     for minute in range(60, 75):
-        found.count(Counted("SALIDA 1", "", "c", minute * MINUTE_MS), Verdict(False, (Movement("Norte", -1),)), 20)
+        found.count(
+            Counted("SALIDA 1", "", "c", minute * MINUTE_MS), Classification(False, (Movement("Norte", -1),)), 20
+        )
     assert silent_doors(found, *QUARTER)["ENTRADA 1"] is None

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.occupancy import OccupancyDelta, whole
 from aforo.counting.rules import Rules, zones_from
 from aforo.counting.zone_series import minute_of, step_of
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.state import Board, Signs
-from aforo.models import AccEvent, Batch, Feed, Matcher, Occupancy, ScheduledEvent, Stored, Window
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.state import HealthProbes, LiveState
+from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Occupancy, ScheduledEvent, Window
 from aforo.settings import ZoneSettings
-from aforo.storage import Show
+from aforo.storage import EventRecord
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)
 ZONES = [ZoneSettings(name="Norte", table="T", entries=["contains:ENTRA"], exits=["contains:SALE"], initial=2)]
@@ -22,24 +22,24 @@ EVENT = ScheduledEvent(date(2026, 11, 24), "Partido", Window(START, START + time
 FEED = Feed("s", "c")
 
 
-def event(number: int, seconds: float, name: str = "ENTRA") -> AccEvent:
-    return AccEvent("s", str(number), START + timedelta(seconds=seconds), "c", name, "", "OBJECT_COUNTING_ENTER")
+def event(number: int, seconds: float, name: str = "ENTRA") -> CameraEvent:
+    return CameraEvent("s", str(number), START + timedelta(seconds=seconds), "c", name, "", "OBJECT_COUNTING_ENTER")
 
 
 class Fake:
     """A board, and a database that is what the test says; it counts as the store does."""
 
     def __init__(self) -> None:
-        self.board = Board(ZONES)
+        self.board = LiveState(ZONES)
         self.down: datetime | None = None
         self.waiting: list[Batch] = []
-        self.ledger: dict[tuple[str, str], AccEvent] = {}
-        self.board.signs = Signs(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
-        coverage = Coverage(EVENT.window, timedelta(seconds=120))
+        self.ledger: dict[tuple[str, str], CameraEvent] = {}
+        self.board.signs = HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
+        coverage = FetchPlanner(EVENT.window, timedelta(seconds=120))
         coverage.follow([FEED], {})
-        self.board.open(Show(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.verdict, ""), coverage, START)
+        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.verdict, ""), coverage, START)
 
-    def read(self, *events: AccEvent) -> None:
+    def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
         self.board.read(batch)
         self.waiting.append(batch)
@@ -53,23 +53,23 @@ class Fake:
             self.ledger.update({(one.server_id, one.this_id): one for one in new})
             touched = {minute_of(one) for one in new}
             minutes = {"Norte": {minute: self.stretch(minute) for minute in touched}}
-            stored = Stored(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
+            stored = CommitResult(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
             self.board.apply(stored, START + timedelta(hours=1), batch)
         self.waiting.clear()
 
-    def stretch(self, minute: int) -> Stretch:
+    def stretch(self, minute: int) -> OccupancyDelta:
         return counted([one for one in self.ledger.values() if minute_of(one) == minute])
 
-    def truth(self, extra: Sequence[AccEvent] = ()) -> Occupancy:
+    def truth(self, extra: Sequence[CameraEvent] = ()) -> Occupancy:
         known = {(one.server_id, one.this_id): one for one in (*self.ledger.values(), *extra)}
         minutes = {minute_of(one) for one in known.values()}
         stretches = {minute: counted([one for one in known.values() if minute_of(one) == minute]) for minute in minutes}
         return whole(stretches).occupancy("Norte", 2)
 
 
-def counted(events: Sequence[AccEvent]) -> Stretch:
+def counted(events: Sequence[CameraEvent]) -> OccupancyDelta:
     steps = [step_of(one, delta) for one in events for _, delta in RULES.verdict(one.name).movements]
-    return Stretch.of(step.delta for step in sorted(steps))
+    return OccupancyDelta.of(step.delta for step in sorted(steps))
 
 
 def test_the_count_follows_only_what_was_stored_while_the_database_is_there() -> None:
@@ -144,7 +144,7 @@ def test_whatever_is_read_again_and_whenever_the_database_goes(
         assert fake.board.occupancy("Norte").count == approximate(fake, waiting)
 
 
-def approximate(fake: Fake, waiting: Sequence[AccEvent]) -> int:
+def approximate(fake: Fake, waiting: Sequence[CameraEvent]) -> int:
     """What the store will say, what is not stored counted at the end of its minute."""
     stored = {(one.server_id, one.this_id) for one in fake.ledger.values()}
     fresh = {one for one in waiting if (one.server_id, one.this_id) not in stored}

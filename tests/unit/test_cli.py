@@ -281,7 +281,7 @@ def test_who_reads_our_output_may_stop_reading() -> None:
 
 
 def test_nothing_is_set_up_at_import() -> None:
-    code = "import logging, aforo.cli, aforo.settings, aforo.logs; print(logging.getLogger().handlers)"
+    code = "import logging, aforo.cli, aforo.settings, aforo.logging_setup; print(logging.getLogger().handlers)"
     assert run("-c", code) == "[]\n"
 
 

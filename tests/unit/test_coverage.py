@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.errors import AccEndless, AccUnknownCamera, AccUnreachable
-from aforo.ingestion.fetch_planner import Coverage
+from aforo.errors import AccUnknownCamera, AccUnreachable, AccWindowTooLarge
+from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.models import Feed, Window
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
@@ -21,8 +21,8 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def coverage(*feeds: Feed, checkpoints: dict[Feed, datetime] | None = None) -> Coverage:
-    made = Coverage(Window(START, END), OVERLAP, random.Random(1))
+def coverage(*feeds: Feed, checkpoints: dict[Feed, datetime] | None = None) -> FetchPlanner:
+    made = FetchPlanner(Window(START, END), OVERLAP, random.Random(1))
     made.follow(feeds, checkpoints or {})
     return made
 
@@ -37,7 +37,7 @@ def many(_server: str) -> int:
 
 def test_a_late_start_catches_up_from_the_beginning_in_stretches() -> None:
     cover = coverage(A)
-    cover.begin_turn()
+    cover.begin_cycle()
     (ask,) = cover.asks(at(150), at(150), one)
     windows = [ask.window]
     following = ask
@@ -55,32 +55,32 @@ def test_a_late_start_catches_up_from_the_beginning_in_stretches() -> None:
 
 def test_each_turn_looks_back_the_overlap() -> None:
     cover = coverage(A, checkpoints={A: at(60)})
-    cover.begin_turn()
+    cover.begin_cycle()
     (ask,) = cover.asks(at(61), at(61), one)
     assert ask.window == Window(at(58), at(61))
     cover.answered(ask, 3)
-    cover.begin_turn()
+    cover.begin_cycle()
     (ask,) = cover.asks(at(62), at(62), one)
     assert ask.window == Window(at(59), at(62))
 
 
 def test_a_feed_that_is_being_asked_is_not_asked_again() -> None:
     cover = coverage(A)
-    cover.begin_turn()
+    cover.begin_cycle()
     assert len(cover.asks(at(1), at(1), one)) == 1
-    cover.begin_turn()
+    cover.begin_cycle()
     assert cover.asks(at(2), at(2), one) == []
 
 
 def test_cameras_with_the_same_window_are_asked_together_up_to_what_the_server_takes() -> None:
     cover = coverage(A, B, C)
-    cover.begin_turn()
+    cover.begin_cycle()
     assert [len(ask.cameras) for ask in cover.asks(at(1), at(1), lambda _: 2)] == [2, 1]
 
 
 def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
     cover = coverage(A, B)
-    cover.begin_turn()
+    cover.begin_cycle()
     ask_a, ask_b = cover.asks(at(1), at(1), one)
     assert cover.failed(ask_a, AccUnreachable("cortado"), at(1)) == [A]
     assert cover.answered(ask_b, 1) == []
@@ -98,7 +98,7 @@ def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
 def test_repeated_failures_do_not_move_the_window_back() -> None:
     cover = coverage(A, checkpoints={A: at(30)})
     for turn in range(31, 40):
-        cover.begin_turn()
+        cover.begin_cycle()
         for ask in cover.asks(at(turn), at(turn), one):
             assert ask.window.since == at(28)
             cover.failed(ask, AccUnreachable("cortado"), at(turn))
@@ -110,7 +110,7 @@ def test_an_endless_window_is_asked_in_pieces_and_ever_less_often_until_it_ends(
     while now < END:
         for ask in cover.asks(now, now, one):
             tries.append(ask.window)
-            cover.failed(ask, AccEndless("sin fin"), now)
+            cover.failed(ask, AccWindowTooLarge("sin fin"), now)
         now += timedelta(seconds=10)
     assert [window.since for window in tries] == [START] * len(tries), "it stays open"
     minutes = [(window.until - window.since).total_seconds() / 60 for window in tries]
@@ -123,21 +123,21 @@ def test_an_endless_window_is_asked_in_pieces_and_ever_less_often_until_it_ends(
 
 def test_a_failed_group_is_asked_again_at_once_each_camera_alone() -> None:
     cover = coverage(A, B)
-    cover.begin_turn()
+    cover.begin_cycle()
     (ask,) = cover.asks(at(1), at(1), many)
     assert cover.failed(ask, AccUnreachable("cortado"), at(1)) == []
     alone = cover.asks(at(1), at(1), many)
     assert [(ask.cameras, ask.suspect) for ask in alone] == [(("A",), False), (("B",), False)]
     cover.failed(alone[0], AccUnreachable("cortado"), at(1))
     cover.answered(alone[1], 1)
-    cover.begin_turn()
+    cover.begin_cycle()
     assert [ask.cameras for ask in cover.asks(at(2), at(2), many)] == [("A",), ("B",)]
 
 
 def test_a_camera_that_no_server_knows_is_told_and_does_not_hold_up_the_turn() -> None:
     elsewhere = Feed("srv2", "A")
     cover = coverage(A, elsewhere)
-    cover.begin_turn()
+    cover.begin_cycle()
     first, second = cover.asks(at(1), at(1), one)
     cover.failed(first, AccUnknownCamera("no está"), at(1))
     assert cover.unknown_cameras() == set()
@@ -148,31 +148,31 @@ def test_a_camera_that_no_server_knows_is_told_and_does_not_hold_up_the_turn() -
 
 def test_an_answer_from_before_a_reopening_moves_nothing() -> None:
     cover = coverage(A, B)
-    cover.begin_turn()
+    cover.begin_cycle()
     ask_a, ask_b = cover.asks(at(30), at(30), one)
     cover.answered(ask_a, 1)
     cover.reopen("srv")
     assert cover.checkpoints(ask_b) == {}
     assert cover.answered(ask_b, 1) == []
     assert {state.answered_until for state in cover.feeds.values()} == {START}
-    cover.begin_turn()
+    cover.begin_cycle()
     assert {ask.window.since for ask in cover.asks(at(31), at(31), one)} == {START}
 
 
 def test_while_the_grace_lasts_each_turn_looks_back() -> None:
     cover = coverage(A, checkpoints={A: END})
-    cover.begin_turn()
+    cover.begin_cycle()
     (ask,) = cover.asks(END, END + timedelta(seconds=30), one)
     assert ask.window == Window(END - OVERLAP, END)
     cover.answered(ask, 0)
     assert cover.asks(END, END + timedelta(seconds=31), one) == []
 
 
-def turn(cover: Coverage, now: datetime, failing: str) -> None:
+def turn(cover: FetchPlanner, now: datetime, failing: str) -> None:
     """A turn in which these cameras fail and the others answer; nobody rests."""
     for state in cover.feeds.values():
         state.resting_until = None
-    cover.begin_turn()
+    cover.begin_cycle()
     for ask in cover.asks(now, now, one):
         if ask.cameras[0] in failing:
             cover.failed(ask, AccUnreachable("cortado"), now)
@@ -216,7 +216,7 @@ def test_cameras_that_time_out_one_after_the_other_are_the_servers_trouble_from_
     feeds = [Feed("srv", camera) for camera in cameras]
     cover = coverage(*feeds, checkpoints=dict.fromkeys(feeds, at(1)))
     turn(cover, at(2), "L")
-    cover.begin_turn()
+    cover.begin_cycle()
     for number, ask in enumerate(cover.asks(at(10), at(10), one)[:9]):
         cover.failed(ask, AccUnreachable("sin respuesta"), at(10.5 + number / 2))
     cover.asks(at(15), at(15), one)
@@ -242,13 +242,13 @@ def test_whatever_fails_every_instant_is_answered_before_it_is_left(
     outcomes: list[tuple[bool, int]], chance: random.Random
 ) -> None:
     """Answered stretches, joined, leave no hole: what ``answered_until`` claims has really been answered."""
-    cover = Coverage(Window(START, END), OVERLAP, chance)
+    cover = FetchPlanner(Window(START, END), OVERLAP, chance)
     cover.follow([A], {})
     answered: list[Window] = []
     now = START
     for fine, events in outcomes:
         now = min(END, now + timedelta(seconds=chance.choice([1, 20, 60, 900])))
-        cover.begin_turn()
+        cover.begin_cycle()
         for ask in cover.asks(now, now, one):
             if fine:
                 cover.answered(ask, events)

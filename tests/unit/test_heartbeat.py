@@ -9,10 +9,10 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 
 from aforo.alerting.heartbeat import Heartbeat, beating
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.state import Board, Phase, Signs
-from aforo.models import Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, Window
-from aforo.storage import Show
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.state import EventPhase, HealthProbes, LiveState
+from aforo.models import Batch, Classification, CommitResult, Feed, Occupancy, ScheduledEvent, Window
+from aforo.storage import EventRecord
 
 READY = asyncio.Event()
 READY.set()
@@ -45,14 +45,16 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
     await runner.cleanup()
 
 
-def watching(clock: FakeClock) -> tuple[Board, Feed]:
+def watching(clock: FakeClock) -> tuple[LiveState, Feed]:
     """A board in mid-event, with one camera."""
     window = Window(clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=3))
     event = ScheduledEvent(window.since.date(), "A", window)
-    coverage, feed = Coverage(window, timedelta(0)), Feed("s", "c")
+    coverage, feed = FetchPlanner(window, timedelta(0)), Feed("s", "c")
     coverage.follow([feed], {feed: clock.now()})
-    board = Board()
-    show = Show(1, event, {}, {"Norte": Occupancy("Norte", 0, 0, 0, 0)}, False, lambda _: Verdict(False, ()), "")
+    board = LiveState()
+    show = EventRecord(
+        1, event, {}, {"Norte": Occupancy("Norte", 0, 0, 0, 0)}, False, lambda _: Classification(False, ()), ""
+    )
     board.open(show, coverage, clock.now())
     return board, feed
 
@@ -66,31 +68,31 @@ async def test_it_calls_while_turns_are_good_and_is_silent_when_they_are_not(
         assert elsewhere.calls == 2
         await fake_clock.sleep(600)
         assert elsewhere.calls == 2, "the number has grown old: silence"
-        board.apply(Stored([], 0, {}), fake_clock.now(), Batch(checkpoints={feed: fake_clock.now()}))
+        board.apply(CommitResult([], 0, {}), fake_clock.now(), Batch(checkpoints={feed: fake_clock.now()}))
         await fake_clock.sleep(61)
         assert elsewhere.calls == 3
-        board.signs = Signs(database_down_since=fake_clock.now)
+        board.signs = HealthProbes(database_down_since=fake_clock.now)
         await fake_clock.sleep(300)
         assert elsewhere.calls == 3, "the database is away: silence"
 
 
 async def test_between_two_events_it_calls_as_well(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
-    board = Board()
-    assert board.phase is Phase.WAITING
+    board = LiveState()
+    assert board.phase is EventPhase.WAITING
     async with beating(elsewhere.url, 60.0, board, fake_clock, READY):
         await fake_clock.sleep(200)
     assert elsewhere.calls == 3
 
 
 async def test_a_job_that_was_never_let_in_is_silent(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
-    board, ready = Board(), asyncio.Event()
+    board, ready = LiveState(), asyncio.Event()
     async with beating(elsewhere.url, 60.0, board, fake_clock, ready):
         await fake_clock.sleep(400)
         assert elsewhere.calls == 0, "a refused login may last all night: somebody must hear of it"
         ready.set()
         await fake_clock.sleep(61)
         assert elsewhere.calls == 1
-        board.signs = Signs(link_down_since=fake_clock.now)
+        board.signs = HealthProbes(link_down_since=fake_clock.now)
         await fake_clock.sleep(200)
         assert elsewhere.calls == 1
 
@@ -100,7 +102,7 @@ async def test_a_refusal_is_told_once_and_its_end_too(
 ) -> None:
     caplog.set_level("INFO", "aforo")
     elsewhere.status = 500
-    async with beating(elsewhere.url, 60.0, Board(), fake_clock, READY):
+    async with beating(elsewhere.url, 60.0, LiveState(), fake_clock, READY):
         await fake_clock.sleep(200)
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         elsewhere.status = 200
@@ -110,7 +112,7 @@ async def test_a_refusal_is_told_once_and_its_end_too(
 
 
 async def test_nobody_listens(fake_clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    task = asyncio.create_task(Heartbeat("http://127.0.0.1:9/x", 60.0, Board(), fake_clock, READY).run())
+    task = asyncio.create_task(Heartbeat("http://127.0.0.1:9/x", 60.0, LiveState(), fake_clock, READY).run())
     await fake_clock.sleep(200)
     task.cancel()
     assert len(caplog.records) == 1

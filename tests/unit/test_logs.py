@@ -247,7 +247,7 @@ WRITER = """
 import logging, sys
 from pathlib import Path
 from zoneinfo import ZoneInfo
-from aforo.logs import logging_to
+from aforo.logging_setup import logging_to
 from aforo.settings import LogSettings
 settings = LogSettings(file=Path(sys.argv[1]), max_bytes=20_000, backups=50)
 with logging_to(settings, ZoneInfo("America/Bogota"), console=sys.stderr):

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.occupancy import OccupancyDelta, whole
 
 deltas = st.lists(st.sampled_from([1, -1]), max_size=60)
 
@@ -25,7 +25,7 @@ def plain_count(passages: list[int], initial: int) -> tuple[int, int, int]:
 
 @given(deltas, st.integers(0, 5))
 def test_one_stretch_says_what_the_loop_says(passages: list[int], initial: int) -> None:
-    stretch = Stretch.of(passages)
+    stretch = OccupancyDelta.of(passages)
     count, swallowed, peak = plain_count(passages, initial)
     occupancy = stretch.occupancy("Norte", initial)
     assert (occupancy.count, occupancy.swallowed, stretch.peak(initial)) == (count, swallowed, peak)
@@ -35,30 +35,32 @@ def test_one_stretch_says_what_the_loop_says(passages: list[int], initial: int) 
 @given(deltas, st.lists(st.integers(0, 60), max_size=8), st.integers(0, 5))
 def test_any_cut_into_minutes_gives_the_same(passages: list[int], cuts: list[int], initial: int) -> None:
     edges = [0, *sorted(min(cut, len(passages)) for cut in cuts), len(passages)]
-    pieces = {minute: Stretch.of(passages[start:end]) for minute, (start, end) in enumerate(itertools.pairwise(edges))}
+    pieces = {
+        minute: OccupancyDelta.of(passages[start:end]) for minute, (start, end) in enumerate(itertools.pairwise(edges))
+    }
     shuffled = dict(random.Random(len(passages)).sample(sorted(pieces.items()), len(pieces)))
-    assert whole(shuffled) == Stretch.of(passages)
-    assert whole(shuffled).occupancy("Norte", initial) == Stretch.of(passages).occupancy("Norte", initial)
+    assert whole(shuffled) == OccupancyDelta.of(passages)
+    assert whole(shuffled).occupancy("Norte", initial) == OccupancyDelta.of(passages).occupancy("Norte", initial)
 
 
 @given(st.lists(deltas, min_size=3, max_size=3))
 def test_joining_does_not_depend_on_the_grouping(parts: list[list[int]]) -> None:
-    a, b, c = map(Stretch.of, parts)
+    a, b, c = map(OccupancyDelta.of, parts)
     assert a.then(b).then(c) == a.then(b.then(c))
-    assert Stretch().then(a) == a.then(Stretch()) == a
+    assert OccupancyDelta().then(a) == a.then(OccupancyDelta()) == a
 
 
 def test_an_exit_at_zero_leaves_it_at_zero_and_is_counted() -> None:
-    occupancy = Stretch.of([-1, -1, 1]).occupancy("Norte")
+    occupancy = OccupancyDelta.of([-1, -1, 1]).occupancy("Norte")
     assert (occupancy.count, occupancy.swallowed) == (1, 2)
 
 
 def test_a_correction_moves_the_count_and_is_neither_entry_nor_exit() -> None:
-    stretch = Stretch.of([1, 1]).then(Stretch.correction(12)).then(Stretch.of([-1]))
+    stretch = OccupancyDelta.of([1, 1]).then(OccupancyDelta.correction(12)).then(OccupancyDelta.of([-1]))
     occupancy = stretch.occupancy("Norte", initial=3)
     assert (occupancy.entries, occupancy.exits, occupancy.count, occupancy.swallowed) == (2, 1, 16, 0)
     assert stretch.peak(3) == 17
 
 
 def test_a_correction_below_zero_stops_at_zero() -> None:
-    assert Stretch.of([1]).then(Stretch.correction(-5)).occupancy("Norte").count == 0
+    assert OccupancyDelta.of([1]).then(OccupancyDelta.correction(-5)).occupancy("Norte").count == 0

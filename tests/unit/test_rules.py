@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from aforo.counting.rules import Rules, zones_from
-from aforo.models import AccEvent, Matcher, Movement, Page, Refusal, ScheduledEvent, Window
+from aforo.models import CameraEvent, ExclusionReason, Matcher, Movement, Page, ScheduledEvent, Window
 from aforo.settings import Settings
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
@@ -19,8 +19,8 @@ def rules() -> Rules:
     return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
 
 
-def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> AccEvent:
-    return AccEvent("srv", "1", at, camera, name, "", "OBJECT_ENTERS")
+def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> CameraEvent:
+    return CameraEvent("srv", "1", at, camera, name, "", "OBJECT_ENTERS")
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tu
 @pytest.mark.parametrize(
     ("name", "refusal"),
     [
-        ("INGRESO PERSONAS ENTRADA MARATON 2", Refusal.NO_RULE),
-        ("PASILLO", Refusal.NO_RULE),
-        ("", Refusal.NO_RULE),
-        ("INGRESO PARQUEADERO SUR / SALIDA PARQUEADERO SUR", Refusal.AMBIGUOUS),
+        ("INGRESO PERSONAS ENTRADA MARATON 2", ExclusionReason.NO_RULE),
+        ("PASILLO", ExclusionReason.NO_RULE),
+        ("", ExclusionReason.NO_RULE),
+        ("INGRESO PARQUEADERO SUR / SALIDA PARQUEADERO SUR", ExclusionReason.AMBIGUOUS),
     ],
 )
-def test_what_a_name_does_not_mean(rules: Rules, name: str, refusal: Refusal) -> None:
+def test_what_a_name_does_not_mean(rules: Rules, name: str, refusal: ExclusionReason) -> None:
     assert rules.verdict(name).refusal is refusal
 
 
@@ -75,20 +75,20 @@ def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
         ],
         malformed=["sin timestamp"],
     )
-    batch = rules.sift(page, SHOW, CAMERAS)
+    batch = rules.classify_page(page, SHOW, CAMERAS)
     assert [event.occurred_at for event in batch.events] == [START, until - timedelta(milliseconds=1)]
     assert batch.refused == {
-        ("CAM000", Refusal.CAMERA): 1,
-        ("CAM123", Refusal.OUTSIDE): 2,
-        ("CAM123", Refusal.NO_RULE): 1,
+        ("CAM000", ExclusionReason.CAMERA): 1,
+        ("CAM123", ExclusionReason.OUTSIDE): 2,
+        ("CAM123", ExclusionReason.NO_RULE): 1,
         ("", "sin timestamp"): 1,
     }
 
 
 def test_each_name_is_news_once(rules: Rules) -> None:
-    rules.sift(Page([passage("PASILLO"), passage("PASILLO"), passage("PUERTA 1")]), SHOW, CAMERAS)
+    rules.classify_page(Page([passage("PASILLO"), passage("PASILLO"), passage("PUERTA 1")]), SHOW, CAMERAS)
     assert [name for name, _ in rules.news()] == ["PASILLO", "PUERTA 1"]
-    rules.sift(Page([passage("PASILLO")]), SHOW, CAMERAS)
+    rules.classify_page(Page([passage("PASILLO")]), SHOW, CAMERAS)
     assert rules.news() == []
 
 

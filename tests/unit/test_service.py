@@ -93,7 +93,7 @@ def test_systemd_reads_each_path_as_it_is(plan: systemd.Plan, tmp_path: Path) ->
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")
 def test_the_unit_is_hardened(plan: systemd.Plan, tmp_path: Path) -> None:
-    unit = tmp_path / "aforo.os_service"
+    unit = tmp_path / "aforo.service"
     unit.write_text(systemd.unit_text(replace(plan, user="nobody")), encoding="utf-8")
     command = [str(ANALYZE), "security", "--offline=true", "--threshold=35", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -142,11 +142,11 @@ def test_install_status_and_uninstall(
     assert not asked.exists(), "nothing was begun"
     assert os_service.main(Wish("install", user=getpass.getuser())) == 0
     assert "Atención" not in capsys.readouterr().out
-    assert (tmp_path / "aforo.os_service").read_text(encoding="utf-8").startswith("[Unit]")
+    assert (tmp_path / "aforo.service").read_text(encoding="utf-8").startswith("[Unit]")
     assert os_service.main(Wish("status")) == 0
     assert "aforo: en marcha. Esperando el próximo evento. reinicios: 2." in capsys.readouterr().out
     assert os_service.main(Wish("uninstall")) == 0
-    assert not (tmp_path / "aforo.os_service").exists()
+    assert not (tmp_path / "aforo.service").exists()
     assert asked.read_text().splitlines()[:4] == [
         "daemon-reload",
         "enable aforo.service",
@@ -164,7 +164,7 @@ def test_where_systemd_does_not_run_nothing_is_written(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadCommand, match="no corre systemd"):
         os_service.main(Wish("install", user=getpass.getuser()))
-    assert not (tmp_path / "aforo.os_service").exists()
+    assert not (tmp_path / "aforo.service").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.simulator import Crowd, Passage, Plan
+from aforo.simulator import Crossing, Scenario, ScenarioPlan
 from aforo.simulator.event_log import milliseconds
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -11,28 +11,28 @@ END = START + timedelta(hours=4)
 ZONES = ("Parqueadero Norte", "Campinsito", "Zona Sur")
 
 
-def plan(**changes: object) -> Plan:
-    return Plan(START, END, **changes)  # type: ignore[arg-type]
+def plan(**changes: object) -> ScenarioPlan:
+    return ScenarioPlan(START, END, **changes)  # type: ignore[arg-type]
 
 
-def everything(crowd: Crowd) -> list[Passage]:
+def everything(crowd: Scenario) -> list[Crossing]:
     cameras = [camera.id for camera in crowd.cameras]
     day = timedelta(days=1)
     return list(crowd.recording.passages(milliseconds(START - day), milliseconds(END + day), cameras))
 
 
-def inside(passage: Passage) -> bool:
+def inside(passage: Crossing) -> bool:
     return milliseconds(START) <= passage.at < milliseconds(END)
 
 
 def test_the_same_seed_makes_the_same_evening() -> None:
-    first, again, other = (everything(Crowd(plan(seed=seed))) for seed in (5, 5, 6))
+    first, again, other = (everything(Scenario(plan(seed=seed))) for seed in (5, 5, 6))
     assert first == again
     assert first != other
 
 
 def test_an_evening_holds_what_spoils_a_naive_count() -> None:
-    crowd = Crowd(plan(events=5_000))
+    crowd = Scenario(plan(events=5_000))
     passages = everything(crowd)
     answer = crowd.truth().tell(START, END, crowd.allowed)
     seen = {passage.kind.name for passage in passages}
@@ -46,7 +46,7 @@ def test_an_evening_holds_what_spoils_a_naive_count() -> None:
 
 
 def test_people_come_before_the_match_and_go_after_it() -> None:
-    crowd = Crowd(plan(events=5_000))
+    crowd = Scenario(plan(events=5_000))
     middle = milliseconds(START + (END - START) / 2)
     doors = [passage for passage in everything(crowd) if passage.kind.name.startswith("PUERTA") and inside(passage)]
     early = Counter(passage.kind.activity for passage in doors if passage.at < middle)
@@ -57,7 +57,7 @@ def test_people_come_before_the_match_and_go_after_it() -> None:
 
 @pytest.mark.parametrize("cameras", [1, 3, 17, 300])
 def test_any_number_of_cameras_sees_the_whole_stadium(cameras: int) -> None:
-    crowd = Crowd(plan(cameras=cameras, events=3_000, quiet=2))
+    crowd = Scenario(plan(cameras=cameras, events=3_000, quiet=2))
     assert len(crowd.allowed) == len(set(crowd.allowed)) == cameras + 2
     assert all(55 <= len(camera.id) <= 80 for camera in crowd.cameras)
     zones = crowd.truth().tell(START, END, crowd.allowed).zones
@@ -66,7 +66,7 @@ def test_any_number_of_cameras_sees_the_whole_stadium(cameras: int) -> None:
 
 
 def test_this_id_grows_with_time_on_each_server_and_is_not_unique_across_them() -> None:
-    crowd = Crowd(plan(servers=2))
+    crowd = Scenario(plan(servers=2))
     numbers: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for passage in everything(crowd):
         numbers[passage.kind.server_id].append((passage.number, passage.at))
@@ -79,7 +79,7 @@ def test_this_id_grows_with_time_on_each_server_and_is_not_unique_across_them() 
 
 
 def test_while_the_first_server_is_down_the_second_records_its_cameras() -> None:
-    crowd = Crowd(plan(servers=2))
+    crowd = Scenario(plan(servers=2))
     homes = {camera.id: camera.server_id for camera in crowd.cameras}
     away = [passage for passage in everything(crowd) if passage.kind.server_id != homes[passage.kind.camera_id]]
     assert away
@@ -87,7 +87,7 @@ def test_while_the_first_server_is_down_the_second_records_its_cameras() -> None
 
 
 def test_a_burst_is_dense_but_fits_a_page_each_millisecond() -> None:
-    crowd = Crowd(plan(burst=3_000))
+    crowd = Scenario(plan(burst=3_000))
     per_millisecond = Counter(passage.at for passage in everything(crowd))
     per_second = Counter(passage.at // 1000 for passage in everything(crowd))
     assert max(per_second.values()) >= 3_000
@@ -96,7 +96,7 @@ def test_a_burst_is_dense_but_fits_a_page_each_millisecond() -> None:
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_entries_and_exits_share_a_millisecond_only_where_the_plan_lets_them(allowed: bool) -> None:
-    crowd = Crowd(plan(events=20_000, burst=500, opposite_ties=allowed))
+    crowd = Scenario(plan(events=20_000, burst=500, opposite_ties=allowed))
     signs: defaultdict[tuple[str, int], set[bool]] = defaultdict(set)
     for passage in everything(crowd):
         for zone in ("PARQUEADERO NORTE", "VEHICULAR CAMPINSITO", "PARQUEADERO SUR"):
@@ -107,7 +107,7 @@ def test_entries_and_exits_share_a_millisecond_only_where_the_plan_lets_them(all
 
 
 def test_what_is_added_later_is_part_of_the_truth() -> None:
-    crowd = Crowd(plan())
+    crowd = Scenario(plan())
     before = crowd.truth().tell(START, END, crowd.allowed)
     crowd.add(crowd.allowed[0], "AFORO ENTRADA PARQUEADERO NORTE", END - timedelta(milliseconds=1))
     crowd.add(crowd.allowed[0], "PUERTA 99", START)

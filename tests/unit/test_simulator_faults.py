@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.errors import BadCommand
-from aforo.simulator import EVERY, Behaviour, Fault, Faults, Options, Order, Plan
+from aforo.simulator import EVERY, Fault, Faults, Options, Order, ScenarioPlan, ServerProfile
 from aforo.simulator.runner import behaviour_from, faults_from
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -11,7 +11,7 @@ SECOND = timedelta(seconds=1)
 
 
 def options(faults: str, latency_ms: float = 0) -> Options:
-    return Options(Plan(NOW, NOW + SECOND), faults=faults, latency_ms=latency_ms)
+    return Options(ScenarioPlan(NOW, NOW + SECOND), faults=faults, latency_ms=latency_ms)
 
 
 def test_a_fault_strikes_in_its_span_only() -> None:
@@ -86,8 +86,8 @@ def test_a_fault_that_is_none_is_told_with_those_that_are(wrong: str) -> None:
 
 
 def test_options_name_the_behaviour() -> None:
-    assert behaviour_from("") == Behaviour()
-    assert behaviour_from("order=newest,this_id=false") == Behaviour(order=Order.NEWEST, this_id=False)
+    assert behaviour_from("") == ServerProfile()
+    assert behaviour_from("order=newest,this_id=false") == ServerProfile(order=Order.NEWEST, this_id=False)
     for wrong in ("order=sideways", "nothing=1", "order"):
         with pytest.raises(BadCommand, match="to_inclusive"):
             behaviour_from(wrong)

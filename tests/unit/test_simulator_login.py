@@ -3,8 +3,8 @@ from hashlib import sha256
 
 import pytest
 
-from aforo.simulator import Behaviour, Credentials, TokenHash
-from aforo.simulator.auth import Doorman
+from aforo.simulator import Credentials, ServerProfile, TokenHash
+from aforo.simulator.auth import SessionStore
 from aforo.simulator.serialization import AnswerError
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -21,8 +21,8 @@ def body(**changes: object) -> dict[str, object]:
     return {name: value for name, value in (usual | changes).items() if value is not None}
 
 
-def doorman(behaviour: Behaviour | None = None, who: Credentials = WHO) -> Doorman:
-    return Doorman(who, behaviour or Behaviour(), seed=1)
+def doorman(behaviour: ServerProfile | None = None, who: Credentials = WHO) -> SessionStore:
+    return SessionStore(who, behaviour or ServerProfile(), seed=1)
 
 
 def test_a_right_login_opens_a_session() -> None:
@@ -65,7 +65,7 @@ def test_clocks_may_be_five_minutes_apart(seconds: int) -> None:
 
 
 def test_the_other_form_of_the_hash() -> None:
-    door = doorman(Behaviour(token_hash=TokenHash.NONCE_TIMESTAMP_KEY))
+    door = doorman(ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY))
     assert door.login(body(authorizationToken=token(before="nonce")), NOW)
     with pytest.raises(AnswerError):
         door.login(body(), NOW)

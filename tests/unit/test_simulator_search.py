@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from aforo.simulator import Behaviour, Crowd, DeviceIds, Fault, Faults, Order, Plan, Tokens
-from aforo.simulator.search_endpoint import SearchDesk
+from aforo.simulator import DeviceIds, Fault, Faults, Order, Scenario, ScenarioPlan, ServerProfile, Tokens
+from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError, iso
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)
 LATER = END + timedelta(hours=1)
-CROWD = Crowd(Plan(START, END, events=6_000, burst=1_500, servers=2))
+CROWD = Scenario(ScenarioPlan(START, END, events=6_000, burst=1_500, servers=2))
 SERVER = CROWD.servers[0].id
 CAMERAS = [camera.id for camera in CROWD.cameras]
 STOP = "DEVICE_ANALYTICS_STOP"
@@ -22,9 +22,11 @@ STOP = "DEVICE_ANALYTICS_STOP"
 class Asker:
     """Asks a desk as a client does, and reads its answers as any JSON reader."""
 
-    def __init__(self, behaviour: Behaviour | None = None, faults: Faults | None = None, crowd: Crowd = CROWD) -> None:
+    def __init__(
+        self, behaviour: ServerProfile | None = None, faults: Faults | None = None, crowd: Scenario = CROWD
+    ) -> None:
         self.faults = faults or Faults()
-        self.desk = SearchDesk(crowd, behaviour or Behaviour(), self.faults, seed=1)
+        self.desk = SearchEndpoint(crowd, behaviour or ServerProfile(), self.faults, seed=1)
 
     def page(self, now: datetime = LATER, /, **arguments: str | list[str]) -> dict[str, Any]:
         listed = {name: [value] if isinstance(value, str) else value for name, value in arguments.items() if value}
@@ -84,7 +86,7 @@ def told(events: list[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("tokens", [Tokens.ALWAYS, Tokens.FULL_PAGES])
 def test_tokens_lead_through_every_event_once(order: Order, tokens: Tokens) -> None:
-    pages = Asker(Behaviour(order=order, tokens=tokens)).all()
+    pages = Asker(ServerProfile(order=order, tokens=tokens)).all()
     assert told(flat(pages)) == recorded()
     assert [len(page) for page in pages[:3]] == [1000] * 3
     instants = [event["timestamp"] for event in flat(pages)]
@@ -97,14 +99,14 @@ def test_tokens_lead_through_every_event_once(order: Order, tokens: Tokens) -> N
     [(Tokens.ALWAYS, True, True), (Tokens.FULL_PAGES, True, False), (Tokens.NEVER, False, False)],
 )
 def test_when_a_page_carries_a_token(tokens: Tokens, on_full: bool, on_short: bool) -> None:
-    asker = Asker(Behaviour(tokens=tokens))
+    asker = Asker(ServerProfile(tokens=tokens))
     assert ("token" in asker.first(limit="10")) == on_full
     assert ("token" in asker.first(to=text(START))) == on_short
 
 
 @pytest.mark.parametrize("order", Order)
 def test_halving_the_window_finds_every_event_without_a_token(order: Order) -> None:
-    asker = Asker(Behaviour(tokens=Tokens.NEVER, order=order))
+    asker = Asker(ServerProfile(tokens=Tokens.NEVER, order=order))
 
     def within(since: datetime, until: datetime) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = asker.first(**{"from": text(since), "to": text(until)})["events"]
@@ -118,7 +120,7 @@ def test_halving_the_window_finds_every_event_without_a_token(order: Order) -> N
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_whether_the_end_belongs_to_the_window(inclusive: bool) -> None:
-    asker = Asker(Behaviour(to_inclusive=inclusive))
+    asker = Asker(ServerProfile(to_inclusive=inclusive))
     at_start = asker.first(to=text(START))["events"]
     assert [event["timestamp"] for event in at_start] == (["2026-11-20T23:00:00.000Z"] if inclusive else [])
 
@@ -134,12 +136,12 @@ def test_the_other_server_tells_what_it_recorded() -> None:
     [(DeviceIds.HONOURED, CAMERAS[:3]), (DeviceIds.FIRST_ONLY, CAMERAS[:1]), (DeviceIds.IGNORED, CAMERAS)],
 )
 def test_what_becomes_of_several_device_ids(device_ids: DeviceIds, answered: list[str]) -> None:
-    events = flat(Asker(Behaviour(device_ids=device_ids)).all(deviceIds=CAMERAS[:3]))
+    events = flat(Asker(ServerProfile(device_ids=device_ids)).all(deviceIds=CAMERAS[:3]))
     assert told(events) == recorded(cameras=answered)
 
 
 def test_several_device_ids_can_be_refused_and_one_is_not() -> None:
-    asker = Asker(Behaviour(device_ids=DeviceIds.REFUSED))
+    asker = Asker(ServerProfile(device_ids=DeviceIds.REFUSED))
     assert asker.status(lambda: asker.first(deviceIds=CAMERAS[:2])) == 400
     assert told(flat(asker.all(deviceIds=CAMERAS[0]))) == recorded(cameras=CAMERAS[:1])
 
@@ -177,7 +179,7 @@ def test_unknown_servers_and_cameras_are_404() -> None:
 def test_a_camera_of_another_server_may_be_unknown() -> None:
     elsewhere = next(camera.id for camera in CROWD.cameras if camera.server_id != SERVER)
     assert Asker().first(deviceIds=elsewhere)["events"] == []
-    strict = Asker(Behaviour(away_cameras_known=False))
+    strict = Asker(ServerProfile(away_cameras_known=False))
     assert strict.status(lambda: strict.first(deviceIds=elsewhere)) == 404
 
 
@@ -190,7 +192,7 @@ def test_continue_takes_a_token_and_nothing_else(more: str) -> None:
 
 
 def test_a_token_dies_of_age_of_a_fault_and_of_a_restart() -> None:
-    asker = Asker(Behaviour(page_token_seconds=60))
+    asker = Asker(ServerProfile(page_token_seconds=60))
     token = asker.first()["token"]
     at = LATER + timedelta(seconds=60)
     assert asker.status(lambda: asker.page(at, queryType="CONTINUE", token=token)) == 400
@@ -263,7 +265,7 @@ def test_an_event_has_the_fields_of_the_guide() -> None:
 
 
 def test_this_id_can_be_missing() -> None:
-    events = flat(Asker(Behaviour(this_id=False)).all())
+    events = flat(Asker(ServerProfile(this_id=False)).all())
     assert len(events) == recorded().total()
     assert not any("thisId" in event for event in events)
 
@@ -280,7 +282,7 @@ def test_each_crossing_has_a_start_for_those_who_ask_all_topics() -> None:
 
 
 def test_active_tells_what_goes_on_and_no_stop() -> None:
-    crowd = Crowd(Plan(START, END, events=0))
+    crowd = Scenario(ScenarioPlan(START, END, events=0))
     crowd.add(crowd.allowed[0], "PUERTA 1", START + timedelta(seconds=10.5))
     asker = Asker(crowd=crowd)
     usual = {"queryType": "ACTIVE", "serverId": crowd.servers[0].id}

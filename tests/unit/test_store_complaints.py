@@ -6,11 +6,11 @@ import pytest
 from tests.contract.stores import PUERTA, START, at
 
 from aforo.storage.complaints import Complaints
-from aforo.storage.quarantine import RefusedEvents
+from aforo.storage.quarantine import QuarantinedEvents
 
 
-def _refused(reason: str, number: int = 1) -> RefusedEvents:
-    return RefusedEvents(reason, number, at(10, "7", PUERTA, camera="MALA"))
+def _refused(reason: str, number: int = 1) -> QuarantinedEvents:
+    return QuarantinedEvents(reason, number, at(10, "7", PUERTA, camera="MALA"))
 
 
 def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import make_url
 
 from aforo.errors import BadSetting, StoreNotReady
 from aforo.storage.backends import drivers, odbc
-from aforo.storage.backends.drivers import Way, way
+from aforo.storage.backends.drivers import DriverChoice, choose_driver
 
 PLAIN = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=bd01;DATABASE=AVIGILON;UID=aforo;PWD={se;cr}}eto=}"
 _17, _18 = "ODBC Driver 17 for SQL Server", "ODBC Driver 18 for SQL Server"
@@ -53,8 +53,8 @@ def test_the_password_is_masked() -> None:
     assert odbc.masked(PLAIN) == "driver=ODBC Driver 17 for SQL Server;server=bd01;database=AVIGILON;uid=aforo;pwd=***"
 
 
-def _way(string: str, *installed: str) -> Way:
-    return way(make_url(f"mssql+pyodbc:///?odbc_connect={quote_plus(string)}"), lambda: list(installed))
+def _way(string: str, *installed: str) -> DriverChoice:
+    return choose_driver(make_url(f"mssql+pyodbc:///?odbc_connect={quote_plus(string)}"), lambda: list(installed))
 
 
 def test_the_documents_string_goes_to_its_driver_as_it_stands() -> None:
@@ -117,7 +117,7 @@ def test_a_driver_may_be_named_by_its_file(tmp_path: Path) -> None:
 
 
 def test_urls_say_the_same_as_strings() -> None:
-    asked = way(make_url("mssql+mssqlpython://u:p%40ss@bd01:1444/d?Encrypt=no"), lambda: [_17])
+    asked = choose_driver(make_url("mssql+mssqlpython://u:p%40ss@bd01:1444/d?Encrypt=no"), lambda: [_17])
     assert odbc.parse(asked.string) == {
         "server": "bd01,1444",
         "database": "d",
@@ -126,7 +126,7 @@ def test_urls_say_the_same_as_strings() -> None:
         "encrypt": "no",
     }
     assert asked.why == "mssql-python: así lo pide database.url"
-    given_ = way(make_url("mssql+pyodbc://u:p@bd01/d?driver=ODBC+Driver+17+for+SQL+Server"), lambda: [_17])
+    given_ = choose_driver(make_url("mssql+pyodbc://u:p@bd01/d?driver=ODBC+Driver+17+for+SQL+Server"), lambda: [_17])
     assert odbc.parse(given_.string) | {"driver": ""} == {
         "driver": "", "server": "bd01", "database": "d", "uid": "u", "pwd": "p",
     }  # fmt: skip
@@ -135,9 +135,9 @@ def test_urls_say_the_same_as_strings() -> None:
 
 def test_a_url_that_names_no_driver_gets_the_newest_there_is() -> None:
     url = make_url("mssql+pyodbc://u:p@bd01/d")
-    assert odbc.parse(way(url, lambda: ["FreeTDS", _17]).string)["driver"] == _17
-    assert way(url, lambda: []).dialect == "mssql+mssqlpython"
-    assert odbc.parse(way(make_url("mssql+pyodbc://u:p@estadio"), lambda: [_17]).string)["dsn"] == "estadio"
+    assert odbc.parse(choose_driver(url, lambda: ["FreeTDS", _17]).string)["driver"] == _17
+    assert choose_driver(url, lambda: []).dialect == "mssql+mssqlpython"
+    assert odbc.parse(choose_driver(make_url("mssql+pyodbc://u:p@estadio"), lambda: [_17]).string)["dsn"] == "estadio"
 
 
 def test_a_server_has_to_be_named() -> None:

@@ -6,7 +6,7 @@ import pytest
 from mssql_python.exceptions import sqlstate_to_exception
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from aforo.storage.backends.errors import Allows, sentence
+from aforo.storage.backends.errors import Recovery, sentence
 from aforo.storage.backends.refusals import classify
 
 MS = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
@@ -35,59 +35,64 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
 @pytest.mark.parametrize(
     ("state", "words", "number", "allows"),
     [
-        ("40001", "Transaction (Process ID 52) was deadlocked on lock resources", 1205, Allows.RETRY),
-        ("HYT00", "Lock request time out period exceeded.", 1222, Allows.RETRY),
-        ("HYT00", "Query timeout expired", 0, Allows.RETRY),
-        ("08S01", "Communication link failure", 0, Allows.RETRY),
-        ("01000", "The server was restarted", 64, Allows.RETRY),
-        ("HY000", "Snapshot isolation transaction aborted due to update conflict.", 3960, Allows.RETRY),
-        ("42000", "The service is currently busy.", 40501, Allows.RETRY),
-        ("42000", "Database 'AVIGILON' is being recovered. shutting down", 922, Allows.RETRY),
-        ("28000", "Login failed for user 'aforo'.", 18456, Allows.LOGIN),
-        ("42000", 'Cannot open database "X" requested by the login.', 4060, Allows.LOGIN),
-        ("42S02", "Invalid object name 'eventos_Analisis'.", 208, Allows.READY),
-        ("42S22", "Invalid column name 'aforo'.", 207, Allows.READY),
-        ("42000", "The INSERT permission was denied on the object 'aforo_events'", 229, Allows.READY),
-        ("42000", "Se denegó el permiso INSERT en el objeto 'aforo_events'", 229, Allows.READY),
-        ("42000", "CREATE TABLE permission denied in database 'AVIGILON'.", 262, Allows.READY),
-        ("08001", "SSL Provider: certificate verify failed:self-signed certificate", 0, Allows.READY),
-        ("22001", "String or binary data would be truncated in table 'x'", 2628, Allows.ROW),
-        ("22001", "String or binary data would be truncated. Truncated value: 'Acceso (1205)'.", 2628, Allows.ROW),
-        ("22001", "String or binary data would be truncated. Truncated value: 'Sur (1205); norte'.", 2628, Allows.ROW),
-        ("22003", "Arithmetic overflow error converting expression to data type tinyint.", 220, Allows.ROW),
-        ("22007", "Conversion failed when converting date and/or time from character string.", 241, Allows.ROW),
-        ("42000", "no se admite", 50001, Allows.ROW),
-        ("42000", "The transaction ended in the trigger. The batch has been aborted.", 3609, Allows.ROW),
-        ("42000", "algo que nadie conoce", 12345, Allows.STATEMENT),
-        ("HY000", "algo que nadie conoce", 12345, Allows.RETRY),
+        ("40001", "Transaction (Process ID 52) was deadlocked on lock resources", 1205, Recovery.RETRY),
+        ("HYT00", "Lock request time out period exceeded.", 1222, Recovery.RETRY),
+        ("HYT00", "Query timeout expired", 0, Recovery.RETRY),
+        ("08S01", "Communication link failure", 0, Recovery.RETRY),
+        ("01000", "The server was restarted", 64, Recovery.RETRY),
+        ("HY000", "Snapshot isolation transaction aborted due to update conflict.", 3960, Recovery.RETRY),
+        ("42000", "The service is currently busy.", 40501, Recovery.RETRY),
+        ("42000", "Database 'AVIGILON' is being recovered. shutting down", 922, Recovery.RETRY),
+        ("28000", "Login failed for user 'aforo'.", 18456, Recovery.LOGIN),
+        ("42000", 'Cannot open database "X" requested by the login.', 4060, Recovery.LOGIN),
+        ("42S02", "Invalid object name 'eventos_Analisis'.", 208, Recovery.READY),
+        ("42S22", "Invalid column name 'aforo'.", 207, Recovery.READY),
+        ("42000", "The INSERT permission was denied on the object 'aforo_events'", 229, Recovery.READY),
+        ("42000", "Se denegó el permiso INSERT en el objeto 'aforo_events'", 229, Recovery.READY),
+        ("42000", "CREATE TABLE permission denied in database 'AVIGILON'.", 262, Recovery.READY),
+        ("08001", "SSL Provider: certificate verify failed:self-signed certificate", 0, Recovery.READY),
+        ("22001", "String or binary data would be truncated in table 'x'", 2628, Recovery.ROW),
+        ("22001", "String or binary data would be truncated. Truncated value: 'Acceso (1205)'.", 2628, Recovery.ROW),
+        (
+            "22001",
+            "String or binary data would be truncated. Truncated value: 'Sur (1205); norte'.",
+            2628,
+            Recovery.ROW,
+        ),
+        ("22003", "Arithmetic overflow error converting expression to data type tinyint.", 220, Recovery.ROW),
+        ("22007", "Conversion failed when converting date and/or time from character string.", 241, Recovery.ROW),
+        ("42000", "no se admite", 50001, Recovery.ROW),
+        ("42000", "The transaction ended in the trigger. The batch has been aborted.", 3609, Recovery.ROW),
+        ("42000", "algo que nadie conoce", 12345, Recovery.STATEMENT),
+        ("HY000", "algo que nadie conoce", 12345, Recovery.RETRY),
     ],
 )
-def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Allows) -> None:
+def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Recovery) -> None:
     assert classify(_pyodbc(state, words, number)) is allows
 
 
 def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
     words = f"[01000] {MS}Cambia 'Puerta' (0) (SQLExecDirectW); [23000] {MS}conflicted with 'ck'. (547)"
-    assert classify(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Allows.ROW
+    assert classify(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Recovery.ROW
 
 
 @pytest.mark.parametrize(
     ("state", "words", "allows"),
     [
-        ("40001", "Transaction was deadlocked", Allows.RETRY),
-        ("HYT00", "Query timeout expired", Allows.RETRY),
-        ("08S01", "Communication link failure", Allows.RETRY),
-        ("08001", "TCP Provider: Error code 0x2749", Allows.RETRY),
-        ("42000", "Interbloqueo: se eligió esta transacción", Allows.RETRY),
-        ("42000", "canceling statement due to lock timeout", Allows.RETRY),
-        ("28000", "Error de inicio de sesión del usuario 'aforo'.", Allows.LOGIN),
-        ("42S02", "El nombre de objeto 'x' no es válido.", Allows.READY),
-        ("42000", "permission denied for table aforo_events", Allows.READY),
-        ("42000", "no se admite", Allows.STATEMENT),
-        ("22001", "String data, right truncation", Allows.ROW),
+        ("40001", "Transaction was deadlocked", Recovery.RETRY),
+        ("HYT00", "Query timeout expired", Recovery.RETRY),
+        ("08S01", "Communication link failure", Recovery.RETRY),
+        ("08001", "TCP Provider: Error code 0x2749", Recovery.RETRY),
+        ("42000", "Interbloqueo: se eligió esta transacción", Recovery.RETRY),
+        ("42000", "canceling statement due to lock timeout", Recovery.RETRY),
+        ("28000", "Error de inicio de sesión del usuario 'aforo'.", Recovery.LOGIN),
+        ("42S02", "El nombre de objeto 'x' no es válido.", Recovery.READY),
+        ("42000", "permission denied for table aforo_events", Recovery.READY),
+        ("42000", "no se admite", Recovery.STATEMENT),
+        ("22001", "String data, right truncation", Recovery.ROW),
     ],
 )
-def test_mssql_python_tells_by_its_own_words_for_the_state(state: str, words: str, allows: Allows) -> None:
+def test_mssql_python_tells_by_its_own_words_for_the_state(state: str, words: str, allows: Recovery) -> None:
     assert classify(_mssql_python(state, words)) is allows
 
 

@@ -17,7 +17,7 @@ _SURELY_SOME = 8.0  # passages expected by the others' count, and none came: by 
 _COUNTED_ALL_EVENING = 30  # passages after which a door is known to count
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What an alert is about."""
 
     ZONE_WARNING = "zone_warning"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     DATABASE_DOWN = "database_down"
 
 
-class Level(StrEnum):
+class ZoneLevel(StrEnum):
     """How full a zone is."""
 
     UNKNOWN = "unknown"
@@ -41,7 +41,7 @@ class Level(StrEnum):
 class Condition:
     """Something to look at. ``holds`` None: it cannot be told now. ``text`` is the Spanish sentence that begins it."""
 
-    kind: Kind
+    kind: AlertKind
     subject: str
     holds: bool | None
     text: str
@@ -52,14 +52,14 @@ class Alert:
     """A condition that held. ``ended`` is None while it does; instants are aware UTC."""
 
     id: str
-    kind: Kind
+    kind: AlertKind
     subject: str
     text: str
     began: datetime
     ended: datetime | None = None
 
 
-class Notice(NamedTuple):
+class AlertTransition(NamedTuple):
     """An alert that begins, or ends (then it has ``ended``)."""
 
     alert: Alert
@@ -70,13 +70,13 @@ class Notice(NamedTuple):
         return self.alert.ended is None
 
 
-class Watch:
+class AlertTracker:
     """The alerts that are on, and when each was last told of."""
 
     def __init__(self, minimum: timedelta) -> None:
         self._minimum = minimum
-        self._last: dict[tuple[Kind, str], datetime] = {}
-        self.active: dict[tuple[Kind, str], Alert] = {}
+        self._last: dict[tuple[AlertKind, str], datetime] = {}
+        self.active: dict[tuple[AlertKind, str], Alert] = {}
 
     def restore(self, alerts: Iterable[Alert]) -> None:
         """Alerts that were on when the program was last stopped: they are not begun again."""
@@ -84,7 +84,7 @@ class Watch:
             self.active[alert.kind, alert.subject] = alert
             self._last[alert.kind, alert.subject] = alert.began
 
-    def step(self, conditions: Iterable[Condition], now: datetime) -> list[Notice]:
+    def step(self, conditions: Iterable[Condition], now: datetime) -> list[AlertTransition]:
         """Look at all conditions; what is not among them any more is over."""
         found = {(condition.kind, condition.subject): condition for condition in conditions}
         notices = [
@@ -98,53 +98,53 @@ class Watch:
                 notices.append(self._end(key, now))
         return notices
 
-    def _may_tell(self, key: tuple[Kind, str], now: datetime) -> bool:
+    def _may_tell(self, key: tuple[AlertKind, str], now: datetime) -> bool:
         last = self._last.get(key)
         return last is None or now - last >= self._minimum
 
-    def _begin(self, key: tuple[Kind, str], condition: Condition, now: datetime) -> Notice:
+    def _begin(self, key: tuple[AlertKind, str], condition: Condition, now: datetime) -> AlertTransition:
         self._last[key] = now
         self.active[key] = Alert(str(uuid4()), condition.kind, condition.subject, condition.text, now)
-        return Notice(self.active[key])
+        return AlertTransition(self.active[key])
 
-    def _end(self, key: tuple[Kind, str], now: datetime) -> Notice:
+    def _end(self, key: tuple[AlertKind, str], now: datetime) -> AlertTransition:
         self._last[key] = now
         alert = self.active.pop(key)
-        return Notice(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began, now))
+        return AlertTransition(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began, now))
 
 
-class Levels:
+class ZoneLevels:
     """Each zone's level, with hysteresis: up at once, down only some points below."""
 
     def __init__(self, hysteresis: float) -> None:
         self._hysteresis = hysteresis
-        self._levels: dict[str, Level] = {}
+        self._levels: dict[str, ZoneLevel] = {}
 
-    def level(self, zone: str, percent: float | None, warning: float, full: float) -> Level:
+    def level(self, zone: str, percent: float | None, warning: float, full: float) -> ZoneLevel:
         """The level at that percentage of the capacity; None where the capacity is not known."""
         if percent is None:
-            return Level.UNKNOWN
-        before = self._levels.get(zone, Level.NORMAL)
+            return ZoneLevel.UNKNOWN
+        before = self._levels.get(zone, ZoneLevel.NORMAL)
         slack = self._hysteresis
-        if percent >= full or (before is Level.FULL and percent > full - slack):
-            level = Level.FULL
-        elif percent >= warning or (before in {Level.WARNING, Level.FULL} and percent > warning - slack):
-            level = Level.WARNING
+        if percent >= full or (before is ZoneLevel.FULL and percent > full - slack):
+            level = ZoneLevel.FULL
+        elif percent >= warning or (before in {ZoneLevel.WARNING, ZoneLevel.FULL} and percent > warning - slack):
+            level = ZoneLevel.WARNING
         else:
-            level = Level.NORMAL
+            level = ZoneLevel.NORMAL
         self._levels[zone] = level
         return level
 
     def restore(self, alert: Alert) -> None:
         """An alert that was on when the program was last stopped: its zone comes down from there, not from nothing."""
-        if alert.kind is Kind.ZONE_FULL:
-            self._levels[alert.subject] = Level.FULL
-        elif alert.kind is Kind.ZONE_WARNING:
-            self._levels.setdefault(alert.subject, Level.WARNING)
+        if alert.kind is AlertKind.ZONE_FULL:
+            self._levels[alert.subject] = ZoneLevel.FULL
+        elif alert.kind is AlertKind.ZONE_WARNING:
+            self._levels.setdefault(alert.subject, ZoneLevel.WARNING)
 
-    def known(self, zone: str) -> Level:
+    def known(self, zone: str) -> ZoneLevel:
         """The level as it was last seen."""
-        return self._levels.get(zone, Level.UNKNOWN)
+        return self._levels.get(zone, ZoneLevel.UNKNOWN)
 
 
 def silent_doors(doors: Doors, since_ms: int, until_ms: int) -> dict[str, bool | None]:

@@ -12,7 +12,7 @@ import aiohttp
 
 from aforo.alerting.rules import stale_seconds
 from aforo.clock import Clock
-from aforo.live.state import Board, Phase
+from aforo.live.state import EventPhase, LiveState
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _SLACK = 30.0  # seconds that a good turn may take beyond its interval
 class Heartbeat:
     """Calls ``url`` every ``interval`` seconds, as long as all is well; not before ``ready``: nobody has let us in."""
 
-    def __init__(self, url: str, interval: float, board: Board, clock: Clock, ready: asyncio.Event) -> None:
+    def __init__(self, url: str, interval: float, board: LiveState, clock: Clock, ready: asyncio.Event) -> None:
         self._url = url
         self._interval = interval
         self._board = board
@@ -45,7 +45,7 @@ class Heartbeat:
         board = self._board
         if not self._ready.is_set() or board.signs.database_down_since() is not None:
             return False
-        if board.phase not in {Phase.WATCHING, Phase.CLOSING}:
+        if board.phase not in {EventPhase.WATCHING, EventPhase.CLOSING}:
             return board.signs.link_down_since() is None
         age = stale_seconds(board, self._clock.now())
         return age is not None and age <= 2 * self._interval + _SLACK
@@ -68,7 +68,9 @@ class Heartbeat:
 
 
 @asynccontextmanager
-async def beating(url: str, interval: float, board: Board, clock: Clock, ready: asyncio.Event) -> AsyncIterator[None]:
+async def beating(
+    url: str, interval: float, board: LiveState, clock: Clock, ready: asyncio.Event
+) -> AsyncIterator[None]:
     """Call the address inside the ``with``, from ``ready`` on; an empty one: nothing is called."""
     if not url:
         yield

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from aforo.clock import Clock, wait_until_set
-from aforo.live.state import Board, Phase
-from aforo.storage import Show, Store, Writer
+from aforo.live.state import EventPhase, LiveState
+from aforo.storage import Database, EventRecord, Store
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 _GOODBYE = 3.0  # real seconds at the end in which the last notes may be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
 _PROCESS = ", proceso "
-_RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
+_RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
 Subject = tuple[str, str]  # the journal's kind, and the camera's id or ""
 
@@ -54,10 +54,10 @@ class _Outage:
     note: Awaitable[int]
 
 
-class Chronicle:
+class IncidentRecorder:
     """Looks at the board and keeps the journal of the show that is open."""
 
-    def __init__(self, board: Board, clock: Clock, writer: Writer, store: Store, every: timedelta) -> None:
+    def __init__(self, board: LiveState, clock: Clock, writer: Database, store: Store, every: timedelta) -> None:
         self._board = board
         self._clock = clock
         self._writer = writer
@@ -65,7 +65,7 @@ class Chronicle:
         self._every = max(every, _SHORTEST_BEAT)
         self._me = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
         self._changed = asyncio.Event()
-        self._show: Show | None = None
+        self._show: EventRecord | None = None
         self._began = clock.now()
         self._beat_at: datetime | None = None
         self._outages: dict[Subject, _Outage] = {}
@@ -136,7 +136,7 @@ class Chronicle:
                 detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
                 yield (CAMERA_AWAY, feed.camera_id), (since, detail)
 
-    async def _take_up(self, show: Show) -> None:
+    async def _take_up(self, show: EventRecord) -> None:
         """Another show: what was open before a restart goes on, or ends at the first look."""
         self._beat_at, self._others = None, set()
         self._outages.clear()
@@ -144,15 +144,15 @@ class Chronicle:
             if note.ended is None and note.kind in {ACC_AWAY, CAMERA_AWAY}:
                 self._outages[note.kind, note.subject] = _Outage(note.began, self._do(_known(note.id)))
 
-    def _begin(self, show: Show, subject: Subject, began: datetime, detail: str) -> None:
+    def _begin(self, show: EventRecord, subject: Subject, began: datetime, detail: str) -> None:
         kind, about = subject
-        call = self._writer.call(self._store.begin_note, kind, about, began, detail=detail, show=show)
+        call = self._writer.call(self._store.begin_entry, kind, about, began, detail=detail, show=show)
         self._outages[subject] = _Outage(began, self._do(call))
 
     async def _end(self, outage: _Outage, now: datetime) -> None:
-        await self._writer.call(self._store.end_note, await outage.note, now)
+        await self._writer.call(self._store.end_entry, await outage.note, now)
 
-    async def _beat(self, show: Show) -> None:
+    async def _beat(self, show: EventRecord) -> None:
         now = self._clock.now()
         others = await self._writer.call(self._store.account.beat, show, self._me, self._began, now, self._every)
         alive = {note.subject for note in others if not died(note.subject)}
@@ -190,10 +190,10 @@ async def _known(note: int) -> int:
 
 @asynccontextmanager
 async def chronicling(
-    board: Board, clock: Clock, writer: Writer, store: Store, every: timedelta
+    board: LiveState, clock: Clock, writer: Database, store: Store, every: timedelta
 ) -> AsyncIterator[None]:
     """Keep the journal inside the ``with``. Whatever happens here is told, and touches nothing else."""
-    chronicle = Chronicle(board, clock, writer, store, every)
+    chronicle = IncidentRecorder(board, clock, writer, store, every)
     task = asyncio.create_task(_guarded(chronicle), name="aforo-chronicle")
     try:
         yield
@@ -206,7 +206,7 @@ async def chronicling(
             await chronicle.finish()
 
 
-async def _guarded(chronicle: Chronicle) -> None:
+async def _guarded(chronicle: IncidentRecorder) -> None:
     try:
         await chronicle.run()
     except Exception:  # noqa: BLE001 -- a fault of the journal must not stop the counting

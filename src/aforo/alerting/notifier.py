@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from aforo.alerting.engine import Alert, Condition, Kind, Levels, Notice, Watch
+from aforo.alerting.engine import Alert, AlertKind, AlertTracker, AlertTransition, Condition, ZoneLevels
 from aforo.alerting.rules import RUNNING, conditions
 from aforo.alerting.webhook import Webhook
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
-from aforo.live.state import Board
+from aforo.live.state import LiveState
 from aforo.settings import AlertsSettings
-from aforo.storage import Note, Store, Writer
+from aforo.storage import Database, JournalEntry, Store
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +35,15 @@ _OLD_NEWS = timedelta(hours=6)  # a notice that was not sent before a kill is se
 _ALERT, _SENT = "alert", "alert sent"  # kinds of notes
 
 
-class Watchman:
+class AlertNotifier:
     """Looks at the board and warns."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the rooms that it warns of
         self,
         settings: AlertsSettings,
-        board: Board,
+        board: LiveState,
         clock: Clock,
-        writer: Writer,
+        writer: Database,
         store: Store,
         webhook: Webhook | None,
     ) -> None:
@@ -53,16 +53,16 @@ class Watchman:
         self._writer = writer
         self._store = store
         self._webhook = webhook
-        self._watch = Watch(timedelta(seconds=settings.minimum))
+        self._watch = AlertTracker(timedelta(seconds=settings.minimum))
         self._over: deque[Alert] = deque(maxlen=_MOST_OVER)
         self._changed = asyncio.Event()
-        self._notices: asyncio.Queue[Notice] = asyncio.Queue(_MOST_TO_SEND)
+        self._notices: asyncio.Queue[AlertTransition] = asyncio.Queue(_MOST_TO_SEND)
         self._notes: dict[str, int] = {}
         self._noting: set[asyncio.Task[None]] = set()
         self._note_turn = asyncio.Lock()
         self._opened_by: datetime | None = None  # an evening was left open, and will be opened again, by then or never
         self._pace = SystemClock()
-        board.levels = Levels(settings.hysteresis)
+        board.levels = ZoneLevels(settings.hysteresis)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -97,7 +97,7 @@ class Watchman:
         notices = self._watch.step(self._conditions(now), now)
         for notice in notices:
             self._tell(notice)
-        silent = {subject for kind, subject in self._watch.active if kind is Kind.SILENT_DOOR}
+        silent = {subject for kind, subject in self._watch.active if kind is AlertKind.SILENT_DOOR}
         if notices or board.silent_doors != silent:
             board.silent_doors = frozenset(silent)
             active = sorted(self._watch.active.values(), key=lambda alert: alert.began, reverse=True)
@@ -110,14 +110,14 @@ class Watchman:
         found = conditions(board, self._settings, board.levels, now)
         known = {(condition.kind, condition.subject) for condition in found}
         unopened = self._opened_by is not None and now < self._opened_by and board.event is None
-        unread = {Kind.SILENT_DOOR} if board.phase in RUNNING else set()
+        unread = {AlertKind.SILENT_DOOR} if board.phase in RUNNING else set()
         return found + [
             Condition(alert.kind, alert.subject, None, alert.text)
             for key, alert in self._watch.active.items()
             if key not in known and (unopened or alert.kind in unread)
         ]
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: AlertTransition) -> None:
         alert = notice.alert
         if notice.begins:
             _log.warning("Aviso: %s", alert.text)
@@ -133,7 +133,7 @@ class Watchman:
         """Take up the alerts that were on, and send what was not sent."""
         notes = await self._writer.call(self._store.notes, None, _ALERT)
         sent = {note.subject for note in await self._writer.call(self._store.notes, None, _SENT)}
-        left_open = await self._writer.call(self._store.last_open_show)
+        left_open = await self._writer.call(self._store.last_open_event)
         self._opened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
         recent = notes[-_MOST_TO_SEND:]
         for note in recent:
@@ -175,45 +175,45 @@ class Watchman:
         task.add_done_callback(self._noting.discard)
         return task
 
-    async def _journal_sent(self, notice: Notice) -> None:
+    async def _journal_sent(self, notice: AlertTransition) -> None:
         now = self._clock.now()
-        await self._writer.call(self._store.begin_note, _SENT, _subject(notice), now, ended=now)
+        await self._writer.call(self._store.begin_entry, _SENT, _subject(notice), now, ended=now)
 
-    async def _journal(self, notice: Notice) -> None:
+    async def _journal(self, notice: AlertTransition) -> None:
         alert = notice.alert
         if notice.begins and alert.id not in self._notes:
             detail = json.dumps({"id": alert.id, "kind": alert.kind, "text": alert.text}, ensure_ascii=False)
             self._notes[alert.id] = await self._writer.call(
-                self._store.begin_note, _ALERT, alert.subject, alert.began, detail=detail, show=self._board.show
+                self._store.begin_entry, _ALERT, alert.subject, alert.began, detail=detail, show=self._board.show
             )
         elif not notice.begins and alert.ended is not None and alert.id in self._notes:
-            await self._writer.call(self._store.end_note, self._notes.pop(alert.id), alert.ended)
+            await self._writer.call(self._store.end_entry, self._notes.pop(alert.id), alert.ended)
 
     def _event_name(self) -> str:
         return self._board.event.name if self._board.event else ""
 
 
-def _alert(note: Note) -> Alert:
+def _alert(note: JournalEntry) -> Alert:
     detail: dict[str, Any] = json.loads(note.detail)
-    return Alert(detail["id"], Kind(detail["kind"]), note.subject, detail["text"], note.began, note.ended)
+    return Alert(detail["id"], AlertKind(detail["kind"]), note.subject, detail["text"], note.began, note.ended)
 
 
-def _notices(alert: Alert) -> list[Notice]:
-    begin = Notice(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began))
-    return [begin] if alert.ended is None else [begin, Notice(alert)]
+def _notices(alert: Alert) -> list[AlertTransition]:
+    begin = AlertTransition(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began))
+    return [begin] if alert.ended is None else [begin, AlertTransition(alert)]
 
 
-def _subject(notice: Notice) -> str:
+def _subject(notice: AlertTransition) -> str:
     return f"{notice.alert.id} {'begin' if notice.begins else 'end'}"
 
 
 @asynccontextmanager
 async def watching(
-    settings: AlertsSettings, board: Board, clock: Clock, writer: Writer, store: Store
+    settings: AlertsSettings, board: LiveState, clock: Clock, writer: Database, store: Store
 ) -> AsyncIterator[None]:
     """Warn inside the ``with``. Whatever happens here is told, and touches nothing else."""
     async with Webhook.of(settings) as webhook:
-        watchman = Watchman(settings, board, clock, writer, store, webhook)
+        watchman = AlertNotifier(settings, board, clock, writer, store, webhook)
         task = asyncio.create_task(_guarded(watchman), name="aforo-watchman")
         try:
             yield
@@ -225,7 +225,7 @@ async def watching(
                 await task
 
 
-async def _guarded(watchman: Watchman) -> None:
+async def _guarded(watchman: AlertNotifier) -> None:
     try:
         await watchman.run()
     except Exception:  # noqa: BLE001 -- a fault of the alerts must not stop the counting

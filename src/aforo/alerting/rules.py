@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from aforo.alerting.engine import Condition, Kind, Level, Levels, silent_doors
+from aforo.alerting.engine import AlertKind, Condition, ZoneLevel, ZoneLevels, silent_doors
 from aforo.ingestion.cycle_stats import grouped
-from aforo.live.state import Board, Phase
+from aforo.live.state import EventPhase, LiveState
 from aforo.models import to_ms
 from aforo.settings import AlertsSettings
 
-RUNNING = frozenset({Phase.WATCHING, Phase.CLOSING})
+RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
 
-def stale_seconds(board: Board, now: datetime) -> float | None:
+def stale_seconds(board: LiveState, now: datetime) -> float | None:
     """How old the number is; None while there is none."""
     as_of = board.as_of()
     if as_of is None or board.event is None:
@@ -20,7 +20,7 @@ def stale_seconds(board: Board, now: datetime) -> float | None:
     return max(0.0, (min(now, board.event.window.until) - as_of).total_seconds())
 
 
-def conditions(board: Board, settings: AlertsSettings, levels: Levels, now: datetime) -> list[Condition]:
+def conditions(board: LiveState, settings: AlertsSettings, levels: ZoneLevels, now: datetime) -> list[Condition]:
     """All that there is to look at now; nothing between two evenings."""
     found = [_database(board, settings, now)]
     age = stale_seconds(board, now)
@@ -33,19 +33,19 @@ def conditions(board: Board, settings: AlertsSettings, levels: Levels, now: date
     return found
 
 
-def _database(board: Board, settings: AlertsSettings, now: datetime) -> Condition:
+def _database(board: LiveState, settings: AlertsSettings, now: datetime) -> Condition:
     since = board.signs.database_down_since()
     down = since is not None and settings.database_down > 0 and now - since >= timedelta(seconds=settings.database_down)
     text = "Sin base de datos: se cuenta en memoria."
-    return Condition(Kind.DATABASE_DOWN, "", down if since is None or down else None, text)
+    return Condition(AlertKind.DATABASE_DOWN, "", down if since is None or down else None, text)
 
 
 def _stale(age: float, settings: AlertsSettings) -> Condition:
     text = f"El aforo no es de ahora: más de {settings.stale / 60:.0f} min de atraso."
-    return Condition(Kind.STALE, "", age > settings.stale, text)
+    return Condition(AlertKind.STALE, "", age > settings.stale, text)
 
 
-def _zones(board: Board, levels: Levels, *, fresh: bool) -> Iterator[Condition]:
+def _zones(board: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Condition]:
     """Each zone's level. While the number is old nothing is begun or ended: it may be on its way up or down."""
     for zone in board.zones:
         if zone.name not in board.occupancies or not zone.capacity:
@@ -54,14 +54,14 @@ def _zones(board: Board, levels: Levels, *, fresh: bool) -> Iterator[Condition]:
         percent = 100 * count / zone.capacity
         level = levels.level(zone.name, percent, zone.warning, zone.full) if fresh else levels.known(zone.name)
         for kind, on, word in (
-            (Kind.ZONE_WARNING, {Level.WARNING, Level.FULL}, "casi llena"),
-            (Kind.ZONE_FULL, {Level.FULL}, "llena"),
+            (AlertKind.ZONE_WARNING, {ZoneLevel.WARNING, ZoneLevel.FULL}, "casi llena"),
+            (AlertKind.ZONE_FULL, {ZoneLevel.FULL}, "llena"),
         ):
             text = f"{zone.name} está {word}: {grouped(count)} de {grouped(zone.capacity)}."
             yield Condition(kind, zone.name, level in on if fresh else None, text)
 
 
-def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
+def _cameras(board: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
     """Each camera that does not answer though its server does. While that is away nothing is begun or ended."""
     if board.coverage is None or not settings.camera_gone:
         return
@@ -72,7 +72,7 @@ def _cameras(board: Board, settings: AlertsSettings, now: datetime) -> Iterator[
         name = board.camera_names.get(camera) or camera
         told = not away and (camera in silences or camera in heard)
         gone = _gone(camera, silences, settings, now) if told else None
-        yield Condition(Kind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
+        yield Condition(AlertKind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
 
 
 def _gone(camera: str, silences: Mapping[str, datetime | None], settings: AlertsSettings, now: datetime) -> bool | None:
@@ -82,7 +82,7 @@ def _gone(camera: str, silences: Mapping[str, datetime | None], settings: Alerts
     return True if since is not None and now - since >= timedelta(seconds=settings.camera_gone) else None
 
 
-def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
+def _doors(board: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
     as_of = board.as_of()
     if not settings.silent_door or as_of is None or board.coverage is None or board.event is None:
         return
@@ -93,4 +93,4 @@ def _doors(board: Board, settings: AlertsSettings, *, fresh: bool) -> Iterator[C
     minutes = f"{settings.silent_door / 60:.0f}"
     for door in board.doors:
         silent = None if door.camera_id in failing else told.get(door.name)
-        yield Condition(Kind.SILENT_DOOR, door.name, silent, f"{door.name}: {minutes} min sin contar a nadie.")
+        yield Condition(AlertKind.SILENT_DOOR, door.name, silent, f"{door.name}: {minutes} min sin contar a nadie.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from aforo.alerting.engine import Notice
+from aforo.alerting.engine import AlertTransition
 from aforo.clock import SystemClock
 from aforo.settings import AlertsSettings
 
@@ -42,7 +42,7 @@ class Webhook:
         async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield cls(url, settings.webhook_format, session)
 
-    async def send(self, notice: Notice, event_name: str) -> bool:
+    async def send(self, notice: AlertTransition, event_name: str) -> bool:
         """Send one notice, again a few times where that may help; False, told in the log, where it was given up."""
         body = _BODIES[self._shape](notice, event_name)
         headers = {"Idempotency-Key": f"{notice.alert.id}-{'begin' if notice.begins else 'end'}"}
@@ -67,7 +67,7 @@ class Webhook:
             return type(error).__name__, not isinstance(error, aiohttp.InvalidURL | ValueError)
 
 
-def _plain(notice: Notice, event_name: str) -> dict[str, Any]:
+def _plain(notice: AlertTransition, event_name: str) -> dict[str, Any]:
     alert = notice.alert
     return {
         "id": alert.id,
@@ -81,7 +81,7 @@ def _plain(notice: Notice, event_name: str) -> dict[str, Any]:
     }
 
 
-def _teams(notice: Notice, event_name: str) -> dict[str, Any]:
+def _teams(notice: AlertTransition, event_name: str) -> dict[str, Any]:
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -96,12 +96,12 @@ def _teams(notice: Notice, event_name: str) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _slack(notice: Notice, event_name: str) -> dict[str, Any]:
+def _slack(notice: AlertTransition, event_name: str) -> dict[str, Any]:
     text = f"{_text(notice)} ({event_name})" if event_name else _text(notice)
     return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
 
 
-def _text(notice: Notice) -> str:
+def _text(notice: AlertTransition) -> str:
     return notice.alert.text if notice.begins else f"Terminó: {notice.alert.text}"
 
 

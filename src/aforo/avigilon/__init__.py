@@ -1,8 +1,8 @@
 """The only code that speaks to Avigilon: sessions, searches, and JSON turned into typed events."""
 
-from aforo.avigilon.client import Acc
+from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.payloads import Camera, Server
 from aforo.avigilon.retry import NO_RETRY, RetryPolicy
 from aforo.avigilon.tls import fingerprint
 
-__all__ = ["NO_RETRY", "Acc", "Camera", "RetryPolicy", "Server", "fingerprint"]
+__all__ = ["NO_RETRY", "AvigilonClient", "Camera", "RetryPolicy", "Server", "fingerprint"]

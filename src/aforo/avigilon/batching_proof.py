@@ -18,7 +18,7 @@ Identity = tuple[str, datetime]
 Events = Callable[[str, Sequence[str], Window], AsyncIterator[Page]]
 
 
-class Together:
+class BatchingProof:
     """What is known of each server: 1 camera in a query until proven, and for ever once it was found wrong."""
 
     def __init__(self, host: str) -> None:

@@ -1,4 +1,4 @@
-"""The door of this room: ``Acc`` speaks to Avigilon's Web Endpoint and gives typed answers or AccErrors."""
+"""The door of this room: ``AvigilonClient`` speaks to Avigilon's Web Endpoint and gives typed answers or AccErrors."""
 
 import asyncio
 import logging
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from aforo.avigilon.batching_proof import Together
-from aforo.avigilon.connectivity import Link
-from aforo.avigilon.errors import NotTakenUp, Refusal, TimedOut, refusal, told
+from aforo.avigilon.batching_proof import BatchingProof
+from aforo.avigilon.connectivity import ConnectionMonitor
+from aforo.avigilon.errors import ApiError, NotTakenUp, TimedOut, refusal, to_acc_error
 from aforo.avigilon.pagination import Search
 from aforo.avigilon.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
 from aforo.avigilon.retry import RetryPolicy
 from aforo.avigilon.rights import Rights
 from aforo.avigilon.session import Session
-from aforo.avigilon.transport import Query, Reply, Wire
+from aforo.avigilon.transport import Query, Response, Transport
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable
 from aforo.models import Page, Window
@@ -32,7 +32,7 @@ _LOGIN_CONNECTIONS = 1  # a login never waits for a connection behind the reques
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Request:
     """A read. ``subjects`` says about what; ``once``: a lost answer may not be asked for again."""
 
     path: str
@@ -47,7 +47,7 @@ class _Question:
         return " ".join(self.subjects)
 
 
-class Acc:
+class AvigilonClient:
     """The cameras' server. An async context manager: it owns the connections, and logs out at the end.
 
     Counters for the status strip: ``requests`` sent, ``retries`` of failed ones, ``relogins`` after expired sessions.
@@ -58,20 +58,20 @@ class Acc:
         self._settings = settings
         self._clock = clock
         self._retry = retry or RetryPolicy()
-        self._wire = Wire(settings, clock, settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS)
+        self._wire = Transport(settings, clock, settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS)
         self._session = Session(settings, clock, self._wire)
-        self._link = Link(clock, self._wire.host)
+        self._link = ConnectionMonitor(clock, self._wire.host)
         self._lane = asyncio.Semaphore(settings.concurrency)
         self._suspects = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
         self._search = Search()
-        self._together = Together(self._wire.host)
+        self._together = BatchingProof(self._wire.host)
         self._rights = Rights(clock)
-        self._witnesses: dict[str, tuple[_Question, float]] = {}
+        self._witnesses: dict[str, tuple[_Request, float]] = {}
 
     def __repr__(self) -> str:
         return f"<Acc {self._wire.host}>"
 
-    async def __aenter__(self) -> "Acc":
+    async def __aenter__(self) -> "AvigilonClient":
         await self._wire.open()
         return self
 
@@ -103,7 +103,7 @@ class Acc:
 
     async def login(self) -> None:
         """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""
-        await self._tried(self._session.login, _Question("/login", ("login",)))
+        await self._tried(self._session.login, _Request("/login", ("login",)))
         self._link.answered("login", events=False)
 
     async def logout(self) -> None:
@@ -114,11 +114,11 @@ class Acc:
         """Every server of the site, or only the one that ``acc.server_id`` names. Raises AccError."""
         if self._settings.server_id:
             return [Server(self._settings.server_id, self._settings.server_id)]
-        return await self._ask(_Question("/server/ids", ("servidores",)), decode_servers)
+        return await self._ask(_Request("/server/ids", ("servidores",)), decode_servers)
 
     async def cameras(self) -> list[Camera]:
         """The cameras that this user may see. Raises AccError."""
-        return await self._ask(_Question("/cameras", ("cámaras",), [("verbosity", "HIGH")]), decode_cameras)
+        return await self._ask(_Request("/cameras", ("cámaras",), [("verbosity", "HIGH")]), decode_cameras)
 
     def events(
         self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
@@ -126,14 +126,14 @@ class Acc:
         """All events of these cameras in the window, page by page, whatever the server's paging; nothing outside it.
 
         An event may come twice, always with the same identity. ``suspect``: these cameras are in trouble, and are asked
-        in a small lane of their own. Raises AccError: AccEndless for a window that takes too many requests,
+        in a small lane of their own. Raises AccError: AccWindowTooLarge for a window that takes too many requests,
         AccIncomplete only after all that could be had was yielded.
         """
 
         subjects = tuple(f"{server_id} {camera_id}" for camera_id in camera_ids)
 
         async def ask(query: Query, *, once: bool) -> Answer:
-            question = _Question(_EVENTS, subjects, query, suspect, once)
+            question = _Request(_EVENTS, subjects, query, suspect, once)
             asked_at = self._clock.monotonic()
             answer = await self._ask(question, lambda body: decode_events(body, server_id))
             if not once:
@@ -146,7 +146,7 @@ class Acc:
         """How many cameras may be asked in one query on that server: 1 until it is proven."""
         return self._together.most(server_id)
 
-    async def prove_together(
+    async def prove_batching(
         self, server_id: str, answers: Mapping[str, Set[tuple[str, datetime]]], window: Window
     ) -> bool:
         """Ask for several cameras at once what each answered alone; only the same events prove that it can be done.
@@ -156,14 +156,14 @@ class Acc:
         """
         return await self._together.prove(self.events, server_id, answers, window)
 
-    def forget_together(self, server_id: str) -> None:
+    def forget_batching(self, server_id: str) -> None:
         """Ask each camera of that server alone from now on: an audit has found an event missing."""
         self._together.forget(server_id)
 
-    async def _ask(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+    async def _ask(self, question: _Request, decode: Callable[[bytes], _T]) -> _T:
         return await self._tried(lambda: self._with_session(question, decode), question)
 
-    async def _tried(self, attempt: Callable[[], Awaitable[_T]], question: _Question) -> _T:
+    async def _tried(self, attempt: Callable[[], Awaitable[_T]], question: _Request) -> _T:
         """Attempt, and repeat what the server's own trouble made fail. Everything else is raised at once."""
         mark = self._link.mark()
         failures = 0
@@ -181,7 +181,7 @@ class Acc:
             self.retries += 1
             await self._clock.sleep(self._retry.pause(failures))
 
-    def _keep_witness(self, question: _Question, took: float) -> None:
+    def _keep_witness(self, question: _Request, took: float) -> None:
         """Remember the last questions that were answered, each about another subject, and the seconds that it took."""
         self._witnesses.pop(question.subject, None)
         self._witnesses[question.subject] = question, took
@@ -203,44 +203,44 @@ class Acc:
                 _log.debug("El servidor tampoco contesta por %s: %r", witness.subject, error)
         return self._link.mark() != mark
 
-    async def _with_session(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+    async def _with_session(self, question: _Request, decode: Callable[[bytes], _T]) -> _T:
         """One attempt; a session that has expired is renewed, once."""
         if not self._session.generation:
             await self._session.renew(0)
         try:
             return await self._once(question, decode)
-        except Refusal as refused:
+        except ApiError as refused:
             if not refused.of_session or not self._rights.gives_up(question.subjects, refused.generation):
                 raise self._told(refused) from None
             stale = refused.generation
         await self._session.renew(stale)
         try:
             return await self._once(question, decode)
-        except Refusal as refused:
+        except ApiError as refused:
             raise self._told(refused) from None
 
-    def _told(self, refused: Refusal) -> AccError:
-        return self._session.denied(refused) if refused.of_session else told(refused, self._session.secrets)
+    def _told(self, refused: ApiError) -> AccError:
+        return self._session.denied(refused) if refused.of_session else to_acc_error(refused, self._session.secrets)
 
-    async def _once(self, question: _Question, decode: Callable[[bytes], _T]) -> _T:
+    async def _once(self, question: _Request, decode: Callable[[bytes], _T]) -> _T:
         async with self._suspects if question.suspect else self._lane:
             generation = self._session.generation  # read here: while it waited for its turn, others may have renewed
             reply = await self._wire.get(question.path, question.query, self._session.secret)
         try:
             decoded = self._decoded(question, reply, decode)
-        except Refusal as refused:
+        except ApiError as refused:
             refused.generation = generation
             raise
         self._rights.granted(question.subjects, generation)
         return decoded
 
-    def _decoded(self, question: _Question, reply: Reply, decode: Callable[[bytes], _T]) -> _T:
+    def _decoded(self, question: _Request, reply: Response, decode: Callable[[bytes], _T]) -> _T:
         subject, events = question.subject, question.path == _EVENTS
         try:
             if reply.status >= 400:
                 raise refusal(reply.status, reply.body)
             decoded = decode(reply.body)
-        except Refusal as refused:
+        except ApiError as refused:
             if refused.enveloped and refused.status < 500:
                 self._link.answered(subject, events=events)
             raise
@@ -248,5 +248,5 @@ class Acc:
         return decoded
 
 
-def _repeatable(error: AccUnreachable, question: _Question) -> bool:
+def _repeatable(error: AccUnreachable, question: _Request) -> bool:
     return isinstance(error, NotTakenUp) if question.once else not isinstance(error, TimedOut)

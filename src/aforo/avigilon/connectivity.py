@@ -16,7 +16,7 @@ _log = logging.getLogger("aforo.avigilon")
 _STUBBORN = 3  # a question fails so often alone, and nobody is answered in between: perhaps the server is lost
 
 
-class Link:
+class ConnectionMonitor:
     """``down_since``: aware UTC, the first failure of the outage that goes on; None while the server answers."""
 
     def __init__(self, clock: Clock, host: str) -> None:

@@ -1,7 +1,7 @@
 """What the server refuses, and what is lost on the way, as errors that a person understands.
 
-Inside this room a refusal travels as ``Refusal``; ``told`` turns it into an AccError once the secrets that the server's
-own words might repeat are known.
+Inside this package a refusal is an ``ApiError``; ``to_acc_error`` turns it into an AccError once the secrets that the
+server's own words might repeat are known.
 """
 
 import re
@@ -31,7 +31,7 @@ class TimedOut(AccUnreachable):
     """No answer in time; not repeated at once, since it has already held its place for the whole of the timeout."""
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer that is not a success. ``enveloped``: it is the Web Endpoint itself that speaks, and no proxy.
 
     ``generation``: of the session that the refused request carried.
@@ -64,18 +64,18 @@ class _ErrorEnvelope(msgspec.Struct):
 _error_envelope = msgspec.json.Decoder(_ErrorEnvelope)
 
 
-def refusal(status: int, body: bytes) -> Refusal:
+def refusal(status: int, body: bytes) -> ApiError:
     """Read an error answer; ``status`` is HTTP's, 200 where only the body tells of the error."""
     try:
         error = _error_envelope.decode(body)
     except UNREADABLE:
-        return Refusal(status, "", enveloped=False)
+        return ApiError(status, "", enveloped=False)
     name = error.meta.name if error.meta else ""
     real = status if status >= 400 else error.statusCode or 500
-    return Refusal(real, error.message or name, enveloped=True)
+    return ApiError(real, error.message or name, enveloped=True)
 
 
-def told(refused: Refusal, secrets: Iterable[str]) -> AccError:
+def to_acc_error(refused: ApiError, secrets: Iterable[str]) -> AccError:
     """The AccError for a refusal that has nothing to do with the session."""
     status, words = refused.status, quoted(refused.message, secrets)
     if status in _BAD_ARGUMENT or (refused.enveloped and 400 <= status < 500 and status not in {404, 408, 429}):

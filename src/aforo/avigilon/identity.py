@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aforo.avigilon.payloads import Answer
 from aforo.avigilon.transport import instant_text
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 
 
 def page_print(answer: Answer) -> int:
@@ -18,7 +18,7 @@ def page_print(answer: Answer) -> int:
     return hash(frozenset([event[1] for event in answer.events]))
 
 
-def numbered(events: Iterable[AccEvent], ordinals: Counter[str]) -> list[AccEvent]:
+def numbered(events: Iterable[CameraEvent], ordinals: Counter[str]) -> list[CameraEvent]:
     """Give each event without ``thisId`` one made of its content and of its number among equals, from 0."""
     named = []
     for event in events:
@@ -31,7 +31,7 @@ def numbered(events: Iterable[AccEvent], ordinals: Counter[str]) -> list[AccEven
     return named
 
 
-def content_hash(event: AccEvent) -> str:
+def content_hash(event: CameraEvent) -> str:
     """16 hexadecimal digits of server, camera, instant, name, activity and area."""
     instant = instant_text(event.occurred_at)
     parts = (event.server_id, event.camera_id, instant, event.name, event.activity, event.area)

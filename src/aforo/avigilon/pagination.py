@@ -18,11 +18,11 @@ from typing import NamedTuple, Protocol
 
 from aforo.avigilon.identity import numbered, page_print
 from aforo.avigilon.payloads import STOP, Answer
-from aforo.avigilon.server_quirks import DEAD_TOKENS, Habits
+from aforo.avigilon.server_quirks import DEAD_TOKENS, ServerQuirks
 from aforo.avigilon.spans import Span
 from aforo.avigilon.transport import Query, instant_text
-from aforo.errors import AccBadRequest, AccDenied, AccEndless, AccIncomplete, AccUnknownCamera, AccUnreachable
-from aforo.models import MILLISECOND, AccEvent, Page, Window, from_ms
+from aforo.errors import AccBadRequest, AccDenied, AccIncomplete, AccUnknownCamera, AccUnreachable, AccWindowTooLarge
+from aforo.models import MILLISECOND, CameraEvent, Page, Window, from_ms
 
 _log = logging.getLogger("aforo.avigilon")
 
@@ -56,14 +56,14 @@ class Search:
     def __init__(self, limit: int = LIMIT, least: int = _LEAST_CAP) -> None:
         self.limit = limit
         self.least = least
-        self._habits: dict[str, Habits] = {}
+        self._habits: dict[str, ServerQuirks] = {}
 
     async def events(
         self, ask: Ask, server_id: str, camera_ids: Sequence[str], window: Window
     ) -> AsyncGenerator[Page, None]:
         """See ``Acc.events``."""
-        habits = self._habits.setdefault(server_id, Habits())
-        hunt = _Hunt(self, habits, ask, Target(server_id, tuple(camera_ids)), Span.of(window))
+        habits = self._habits.setdefault(server_id, ServerQuirks())
+        hunt = _WindowFetch(self, habits, ask, Target(server_id, tuple(camera_ids)), Span.of(window))
         while hunt.goes_on:
             page = await hunt.step()
             if page is not None and (page.events or page.malformed):
@@ -72,7 +72,7 @@ class Search:
 
 
 @dataclass(slots=True)
-class _Chain:
+class _TokenChain:
     """A window that is being followed by tokens. ``short``: only one page so far, and it did not look cut.
 
     ``used``: tokens sent; ``seen``: prints of the pages that came; ``inside``: one of them told of the window;
@@ -93,10 +93,10 @@ class _Chain:
     edges: list[datetime] = field(default_factory=list)
 
 
-class _Hunt:
+class _WindowFetch:
     """One window being searched: each step is one request."""
 
-    def __init__(self, search: Search, habits: Habits, ask: Ask, target: Target, span: Span) -> None:
+    def __init__(self, search: Search, habits: ServerQuirks, ask: Ask, target: Target, span: Span) -> None:
         self._limit, self._least = search.limit, search.least
         self._ask = ask
         self._habits = habits
@@ -109,7 +109,7 @@ class _Hunt:
             ("limit", str(self._limit)),
         ]
         self._left = [span] if span.width > 0 and target.camera_ids else []
-        self._chain: _Chain | None = None
+        self._chain: _TokenChain | None = None
         self._unproven: list[Span] = []
         self._requests = 0
 
@@ -121,7 +121,7 @@ class _Hunt:
     async def step(self) -> Page | None:
         """One request; the page that it gave, None where it only showed how to go on. Raises AccError."""
         if self._requests >= _MOST_REQUESTS:
-            raise AccEndless(
+            raise AccWindowTooLarge(
                 f"El servidor {self._server_id} no termina de dar una ventana ({_MOST_REQUESTS} consultas).",
                 remedy="Se pide por partes más cortas y cada vez menos a menudo; avise al administrador de ACC.",
             )
@@ -142,7 +142,7 @@ class _Hunt:
         answer = await self._range(span.since, from_ms(span.until))
         cut = self._cut(answer.raw)
         if answer.token and answer.raw and (cut or not self._habits.dead):
-            self._chain = _Chain(span, short=not cut)
+            self._chain = _TokenChain(span, short=not cut)
             return self._take(self._chain, answer)
         if not cut:
             return self._page(span, answer, Counter())
@@ -151,7 +151,7 @@ class _Hunt:
         self._split(span, len(answer.events), _edges(answer))
         return None
 
-    async def _follow(self, chain: _Chain) -> Page | None:
+    async def _follow(self, chain: _TokenChain) -> Page | None:
         chain.used.add(chain.token)
         try:
             answer = await self._asked([("queryType", "CONTINUE"), ("token", chain.token)], once=True)
@@ -173,7 +173,7 @@ class _Hunt:
             self._ended(chain, answer)
         return page
 
-    def _take(self, chain: _Chain, answer: Answer) -> Page:
+    def _take(self, chain: _TokenChain, answer: Answer) -> Page:
         chain.token, chain.stale = answer.token, 0
         chain.seen.add(page_print(answer))
         chain.inside |= bool(answer.events) and _inside(chain.span, answer)
@@ -181,20 +181,20 @@ class _Hunt:
         chain.edges += _edges(answer)
         return self._page(chain.span, answer, chain.ordinals)
 
-    def _brings_nothing(self, chain: _Chain, answer: Answer) -> None:
+    def _brings_nothing(self, chain: _TokenChain, answer: Answer) -> None:
         """The server repeats its last page for ever, leaves the window, or is stuck before the end."""
         chain.token = answer.token
         chain.stale += 1
         if not chain.token or chain.token in chain.used or chain.stale >= _MOST_STALE:
             self._ended(chain, answer)
 
-    def _ended(self, chain: _Chain, answer: Answer) -> None:
+    def _ended(self, chain: _TokenChain, answer: Answer) -> None:
         """No way on. Where the last page was full, it need not be the end."""
         self._chain = None
         if chain.doubtful or self._cut(answer.raw):
             self._broken(chain, None)
 
-    def _broken(self, chain: _Chain, error: Exception | None) -> None:
+    def _broken(self, chain: _TokenChain, error: Exception | None) -> None:
         """The token leads no further, and it is not known whether all was seen: ask the window anew."""
         self._chain = None
         span = chain.span
@@ -271,7 +271,7 @@ class _Hunt:
             self._note_foreign(answer.events)
         return Page(numbered(kept, ordinals) if answer.unnamed else kept, answer.malformed)
 
-    def _note_foreign(self, events: Iterable[AccEvent]) -> None:
+    def _note_foreign(self, events: Iterable[CameraEvent]) -> None:
         if self._habits.told_foreign or all(event.camera_id in self._cameras for event in events):
             return
         self._habits.told_foreign = True

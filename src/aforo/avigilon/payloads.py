@@ -12,7 +12,7 @@ import msgspec
 
 from aforo.avigilon.errors import UNREADABLE, garbled, refusal
 from aforo.errors import AccUnreachable
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 
 STOP = "DEVICE_ANALYTICS_STOP"
 
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     An event without ``thisId`` has ``this_id`` "" here and makes ``unnamed`` true: the search numbers it.
     """
 
-    events: list[AccEvent]
+    events: list[CameraEvent]
     malformed: list[str]
     raw: int
     token: str
@@ -173,15 +173,15 @@ def _nothing(_: str) -> None:
     """No field that is read holds a fraction."""
 
 
-def _answer(read: list[AccEvent | str], token: str | int | None) -> Answer:
-    events = [event for event in read if event.__class__ is AccEvent]
+def _answer(read: list[CameraEvent | str], token: str | int | None) -> Answer:
+    events = [event for event in read if event.__class__ is CameraEvent]
     malformed = [event for event in read if event.__class__ is str] if len(events) < len(read) else []
     unnamed = not all([event[1] for event in events])  # noqa: C419 -- a third of the time of a generator
     text = "" if token is None else str(token)
     return Answer(events, malformed, len(read), text, unnamed)
 
 
-def typed(wire: _Event, asked_server: str) -> AccEvent | str:
+def typed(wire: _Event, asked_server: str) -> CameraEvent | str:
     """A checked event, or the short Spanish reason why it cannot be read."""
     if wire.type != STOP and wire.type is not None:
         return OTHER_TYPE
@@ -201,7 +201,7 @@ def typed(wire: _Event, asked_server: str) -> AccEvent | str:
     this_id = wire.thisId
     if this_id.__class__ is not str:
         this_id = "" if this_id is None else str(this_id)
-    return _make(AccEvent, (server_id, this_id, instant, camera_id, name, area, activity))
+    return _make(CameraEvent, (server_id, this_id, instant, camera_id, name, area, activity))
 
 
 def _know(said: _Texts) -> _Texts:
@@ -219,7 +219,7 @@ def _to_milliseconds(instant: datetime, text: str) -> datetime:
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _loose(wire: msgspec.Raw, asked_server: str) -> AccEvent | str:
+def _loose(wire: msgspec.Raw, asked_server: str) -> CameraEvent | str:
     try:
         loose = _read_loosely(wire)
     except AccUnreachable:

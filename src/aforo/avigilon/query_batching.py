@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from aforo.avigilon import Acc
+from aforo.avigilon import AvigilonClient
 from aforo.errors import AccError
-from aforo.ingestion.fetch_planner import Ask
-from aforo.models import AccEvent, Page
+from aforo.ingestion.fetch_planner import PlannedFetch
+from aforo.models import CameraEvent, Page
 
 _log = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ _SETTLED = timedelta(seconds=60)
 Identity = tuple[str, datetime]
 
 
-class Together:
+class QueryBatching:
     """What is known of each server. One object an evening."""
 
-    def __init__(self, acc: Acc) -> None:
+    def __init__(self, acc: AvigilonClient) -> None:
         self._acc = acc
-        self._answers: dict[Ask, set[Identity]] = {}
-        self._common: dict[Ask, set[Identity]] = {}
+        self._answers: dict[PlannedFetch, set[Identity]] = {}
+        self._common: dict[PlannedFetch, set[Identity]] = {}
         self._tried: set[str] = set()
         self._failures: dict[str, set[int]] = {}
         self._turns = 0
@@ -41,13 +41,13 @@ class Together:
         """How many cameras one question to that server may name."""
         return self._acc.together(server_id)
 
-    def begin_turn(self) -> None:
+    def begin_cycle(self) -> None:
         """Forget the last turn's answers; it is the next camera's turn to be witness."""
         self._answers.clear()
         self._common.clear()
         self._turns += 1
 
-    def remember(self, ask: Ask, page: Page) -> None:
+    def remember(self, ask: PlannedFetch, page: Page) -> None:
         """Keep what proves or contradicts: a camera's answer alone, and the witness's part of a common answer."""
         if len(ask.cameras) > 1:
             witness = self._witness(ask)
@@ -58,21 +58,21 @@ class Together:
             if len(answer) < _MOST_PROOF:
                 answer.update(map(_identity, page.events))
 
-    def _wanted(self, ask: Ask) -> bool:
+    def _wanted(self, ask: PlannedFetch) -> bool:
         return ask in self._answers or sum(known.server_id == ask.server_id for known in self._answers) < _ENOUGH
 
-    def worked(self, ask: Ask) -> None:
+    def worked(self, ask: PlannedFetch) -> None:
         """A question was answered."""
         if len(ask.cameras) > 1:
             self._failures.pop(ask.server_id, None)
 
-    def failed(self, ask: Ask) -> None:
+    def failed(self, ask: PlannedFetch) -> None:
         """A question was not answered; common ones that fail turn after turn end them. An outage tells nothing."""
         if len(ask.cameras) > 1 and self._acc.link_down_since is None:
             turns = self._failures.setdefault(ask.server_id, set())
             turns.add(self._turns)
             if len(turns) >= _FAILURES:
-                self._acc.forget_together(ask.server_id)
+                self._acc.forget_batching(ask.server_id)
 
     async def prove(self) -> None:
         """Two cameras have answered the same window alone: ask them together, once, and compare."""
@@ -84,18 +84,18 @@ class Together:
             }
             if len(alike) > 1 and first.server_id not in self._tried:
                 try:
-                    await self._acc.prove_together(first.server_id, alike, first.window)
+                    await self._acc.prove_batching(first.server_id, alike, first.window)
                 except AccError as error:
                     _log.debug("Sin prueba de varias cámaras por pregunta: %s", error)
                 else:
                     self._tried.add(first.server_id)
 
-    def to_check(self, asks: Sequence[Ask]) -> Ask | None:
+    def to_check(self, asks: Sequence[PlannedFetch]) -> PlannedFetch | None:
         """The common question whose witness is asked alone in this turn: another one each turn."""
         common = [ask for ask in asks if len(ask.cameras) > 1]
         return common[self._turns % len(common)] if common else None
 
-    async def witness(self, ask: Ask) -> list[AccEvent]:
+    async def witness(self, ask: PlannedFetch) -> list[CameraEvent]:
         """What the witness of a common question answers alone; nothing where it does not answer."""
         try:
             async with aclosing(self._acc.events(ask.server_id, (self._witness(ask),), ask.window)) as pages:
@@ -104,7 +104,7 @@ class Together:
             _log.debug("El testigo no contestó: %s", error)
             return []
 
-    def contradicted(self, ask: Ask, alone: Sequence[AccEvent], now: datetime) -> bool:
+    def contradicted(self, ask: PlannedFetch, alone: Sequence[CameraEvent], now: datetime) -> bool:
         """Whether the witness alone told of an event that the common answer lacked: no more common questions then."""
         common = self._common.get(ask)
         if common is None or all(event.occurred_at >= now - _SETTLED or _identity(event) in common for event in alone):
@@ -113,12 +113,12 @@ class Together:
             "El servidor %s no contesta bien por varias cámaras a la vez: desde ahora se le pregunta una a una.",
             ask.server_id,
         )
-        self._acc.forget_together(ask.server_id)
+        self._acc.forget_batching(ask.server_id)
         return True
 
-    def _witness(self, ask: Ask) -> str:
+    def _witness(self, ask: PlannedFetch) -> str:
         return ask.cameras[self._turns % len(ask.cameras)]
 
 
-def _identity(event: AccEvent) -> Identity:
+def _identity(event: CameraEvent) -> Identity:
     return event.this_id, event.occurred_at

@@ -6,7 +6,7 @@ DEAD_TOKENS = 3  # so many tokens of short pages were refused twice: they mean n
 
 
 @dataclass(slots=True)
-class Habits:
+class ServerQuirks:
     """What was learned of one server.
 
     ``largest``: the most events that it ever gave in a page. ``dead_tokens``: how often it refused, twice, the token of

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from aforo.avigilon.auth import authorization_token
 from aforo.avigilon.connectivity import spanish
-from aforo.avigilon.errors import Refusal, quoted, refusal, told
+from aforo.avigilon.errors import ApiError, quoted, refusal, to_acc_error
 from aforo.avigilon.payloads import decode_session
-from aforo.avigilon.transport import Wire
+from aforo.avigilon.transport import Transport
 from aforo.clock import Clock
 from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
 from aforo.settings import AccSettings
@@ -23,7 +23,7 @@ _LOGOUT_SECONDS = 5.0  # nobody waits longer for a goodbye
 class Session:
     """``generation`` grows with each login: who holds an older one waits for no new login, but takes what is there."""
 
-    def __init__(self, settings: AccSettings, clock: Clock, wire: Wire) -> None:
+    def __init__(self, settings: AccSettings, clock: Clock, wire: Transport) -> None:
         self.generation = 0
         self.secret = ""
         self._held: deque[str] = deque(maxlen=_REMEMBERED)
@@ -67,7 +67,7 @@ class Session:
             if reply.status >= 400:
                 raise refusal(reply.status, reply.body)
             self.secret = decode_session(reply.body)
-        except Refusal as refused:
+        except ApiError as refused:
             raise self._told(refused) from None
         self._held.append(self.secret)
         self.generation += 1
@@ -87,7 +87,7 @@ class Session:
         except AccError:
             return  # the session dies by itself after an hour
 
-    def denied(self, refused: Refusal) -> AccDenied:
+    def denied(self, refused: ApiError) -> AccDenied:
         """The error for a request that is refused even with a fresh session."""
         return AccDenied(
             f"El servidor de cámaras rechaza la consulta aun con una sesión recién iniciada"
@@ -111,9 +111,9 @@ class Session:
             "authorizationToken": token,
         }
 
-    def _told(self, refused: Refusal) -> AccError:
+    def _told(self, refused: ApiError) -> AccError:
         if not refused.of_session:
-            return told(refused, self.secrets)
+            return to_acc_error(refused, self.secrets)
         words = quoted(refused.message, self.secrets)
         error = self._wrong_password(words) if refused.status == 401 else self._wrong_token(words)
         self._refused = (self._clock.monotonic(), error)

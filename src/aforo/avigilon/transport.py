@@ -30,14 +30,14 @@ Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What came back, whole."""
 
     status: int
     body: bytes
 
 
-class Wire:
+class Transport:
     """The connections to one server. ``open`` before the first exchange, ``close`` at the end.
 
     ``skew``: the server's clock less ours, None until it is known; ``requests``: exchanges begun.
@@ -76,13 +76,13 @@ class Wire:
             await self._http.close()
             self._http = None
 
-    async def get(self, path: str, query: Query, session: str) -> Reply:
+    async def get(self, path: str, query: Query, session: str) -> Response:
         """Read; see ``exchange``."""
         return await self.exchange("GET", _pathed(path, query), session=session)
 
     async def exchange(
         self, method: str, path: str, *, body: Any = None, session: str = "", seconds: float = 0.0
-    ) -> Reply:
+    ) -> Response:
         """Send a request and read all of its answer within ``seconds`` (0: ``acc.timeout``).
 
         Raises AccUnreachable, AccUntrusted, or AccBadRequest for a redirect. Any other status is for the caller.
@@ -97,7 +97,7 @@ class Wire:
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise await self._told(exc) from exc
 
-    async def _sent(self, method: str, path: str, body: Any, session: str) -> Reply:
+    async def _sent(self, method: str, path: str, body: Any, session: str) -> Response:
         if self._http is None:
             raise RuntimeError("the wire is not open")
         url = f"{self._settings.url.rstrip('/')}{API}{path}"
@@ -109,7 +109,7 @@ class Wire:
                 raise redirected(response.status, urlsplit(response.headers.get("Location", "")).hostname)
             whole = await self._whole(response)
             self._measure_skew(response.headers.get("Date"))
-            return Reply(response.status, whole)
+            return Response(response.status, whole)
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from aforo.avigilon import Acc, Camera, Server
+from aforo.avigilon import AvigilonClient, Camera, Server
 from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules, zones_from
@@ -48,7 +48,7 @@ def main(settings: Settings, *, write: bool = False, counting: bool = False, as_
 
 
 async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row]:
-    async with Acc(settings.acc, clock) as acc:
+    async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()
         if counting:
@@ -60,7 +60,7 @@ async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row
 
 
 async def _those_that_count(
-    acc: Acc, settings: Settings, cameras: Sequence[Camera], servers: Sequence[Server], clock: Clock
+    acc: AvigilonClient, settings: Settings, cameras: Sequence[Camera], servers: Sequence[Server], clock: Clock
 ) -> list[Camera]:
     rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
     now = clock.now()

@@ -34,7 +34,7 @@ from aforo.settings import (
     Settings,
     WebSettings,
 )
-from aforo.simulator import Crowd, Fault, Faults, Plan, Simulator
+from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.web.auth import hashed
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class _Demo:
         doors = datetime.combine(today, _DOORS, timezone).astimezone(UTC)
         event = ScheduledEvent(today, _NAME, Window(doors, doors + _HOURS))
         clock = SystemClock((_EARLY + _HOURS + _AFTER) / timedelta(seconds=seconds), doors - _EARLY)
-        crowd = Crowd(Plan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
+        crowd = Scenario(ScenarioPlan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
         for stale in self._database.parent.glob(self._database.name + "*"):
             stale.unlink()
         async with Simulator(crowd, clock=clock, faults=self._faults(crowd, event)) as site:
@@ -103,7 +103,7 @@ class _Demo:
                     logging.getLogger().removeHandler(self._news)
         return self._prove(crowd, event, settings)
 
-    def _settings(self, site: Simulator, crowd: Crowd, event: ScheduledEvent) -> Settings:
+    def _settings(self, site: Simulator, crowd: Scenario, event: ScheduledEvent) -> Settings:
         """The settings that a stadium would have, and its two files, in a scratch folder."""
         schedule = {str(event.day): {"nombre": event.name, "hora_inicio": "16:00", "hora_fin": "23:00"}}
         schedule_file = self._scratch / "eventos_programados.json"
@@ -131,7 +131,7 @@ class _Demo:
             report=ReportSettings(folder=self._acts),
         )
 
-    def _faults(self, crowd: Crowd, event: ScheduledEvent) -> Faults:
+    def _faults(self, crowd: Scenario, event: ScheduledEvent) -> Faults:
         """What goes wrong this evening; times are the evening's."""
         start = event.window.since
         hung = Fault(
@@ -190,7 +190,7 @@ class _Demo:
         with Live(get_renderable=view, console=self._console, refresh_per_second=4, screen=True):
             yield
 
-    def _prove(self, crowd: Crowd, event: ScheduledEvent, settings: Settings) -> int:
+    def _prove(self, crowd: Scenario, event: ScheduledEvent, settings: Settings) -> int:
         """Compare the tables, read with SQLite itself, with the crowd's truth; 0 when they are equal."""
         truth = crowd.truth().tell(*event.window, crowd.allowed)
         with closing(sqlite3.connect(self._database)) as database:

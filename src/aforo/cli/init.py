@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aforo.avigilon import Acc, fingerprint
+from aforo.avigilon import AvigilonClient, fingerprint
 from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules, zones_from
@@ -211,7 +211,7 @@ def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:
 async def _cameras_that_count(settings: Settings) -> list[str]:
     rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
     clock = SystemClock()
-    async with Acc(settings.acc, clock) as acc:
+    async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()
         now = clock.now()

@@ -17,7 +17,7 @@ import win32serviceutil
 from aforo.app import main as job
 from aforo.cli.run_logged import logged
 from aforo.errors import AforoError
-from aforo.os_service.shutdown import Stopper
+from aforo.os_service.shutdown import ShutdownRequest
 from aforo.settings import load
 
 
@@ -29,7 +29,7 @@ class Host(win32serviceutil.ServiceFramework):  # type: ignore[misc]  # pywin32 
 
     def __init__(self, args: Sequence[str]) -> None:
         super().__init__(args)
-        self._stopper = Stopper()
+        self._stopper = ShutdownRequest()
 
     def SvcStop(self) -> None:  # noqa: N802 -- pywin32's name
         """Windows wants it to end: what was read is stored first."""

@@ -1,9 +1,9 @@
 """Movements → aforo, whatever the order in which they came to be known.
 
-The aforo of a zone is a running count in event-time order that never goes below zero. What a stretch of movements does
-to a count is always the same kind of step, ``count → max(floor, count + net)``, and two steps in a row are again such a
-step. So an evening is kept as one ``Stretch`` per minute: a late event changes its own minute alone, and the aforo is
-the minutes' steps, one after the other.
+The occupancy of a zone is a running count in event-time order that never goes below zero. What a run of movements does
+to a count is always ``count → max(floor, count + net)``, and two such functions one after the other are again one. So
+an event is kept as one ``OccupancyDelta`` per minute: a late camera event changes its own minute alone, and the
+occupancy is the composition of the minutes' deltas in order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from aforo.models import Occupancy
 _MOST_DIGITS = 18  # of a thisId that is surely a BIGINT
 
 
-class Stretch(NamedTuple):
+class OccupancyDelta(NamedTuple):
     """What a run of movements does to the count ``x`` it meets: it leaves ``max(floor, x + net)``.
 
     ``net`` is entries less exits plus corrections. ``peak_net`` and ``peak_floor`` give in the same way the highest
@@ -73,9 +73,9 @@ class Stretch(NamedTuple):
         return Occupancy(zone, self.entries, self.exits, count, swallowed=count - initial - self.net)
 
 
-def whole(stretches: Mapping[int, Stretch]) -> Stretch:
+def whole(stretches: Mapping[int, OccupancyDelta]) -> OccupancyDelta:
     """All of an evening: its stretches by minute, put in order and joined."""
-    joined = Stretch()
+    joined = OccupancyDelta()
     for minute in sorted(stretches):
         joined = joined.then(stretches[minute])
     return joined

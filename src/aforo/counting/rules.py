@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from typing import Protocol
 
-from aforo.models import AccEvent, Batch, Matcher, Movement, Page, Refusal, ScheduledEvent, Verdict, Zone
+from aforo.models import (
+    Batch,
+    CameraEvent,
+    Classification,
+    ExclusionReason,
+    Matcher,
+    Movement,
+    Page,
+    ScheduledEvent,
+    Zone,
+)
 
 # Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
 _MOST_NAMES = 20_000
@@ -48,8 +58,8 @@ class Rules:
     def __init__(self, history: Iterable[Matcher], zones: Sequence[Zone]) -> None:
         self._history = tuple(history)
         self._zones = tuple(zones)
-        self._verdicts: dict[str, Verdict] = {}
-        self._news: list[tuple[str, Verdict]] = []
+        self._verdicts: dict[str, Classification] = {}
+        self._news: list[tuple[str, Classification]] = []
 
     @property
     def fingerprint(self) -> str:
@@ -60,7 +70,7 @@ class Rules:
             lines += [f"  + {matcher}" for matcher in zone.entries] + [f"  - {matcher}" for matcher in zone.exits]
         return "\n".join(lines)
 
-    def verdict(self, name: str) -> Verdict:
+    def verdict(self, name: str) -> Classification:
         """What an ``analyticEventName`` means, whatever its case."""
         known = self._verdicts.get(name)
         if known is None:
@@ -70,7 +80,7 @@ class Rules:
             self._news.append((name, known))
         return known
 
-    def sift(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
+    def classify_page(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
         """Split a page into what is stored and what is refused, each refusal with its camera and its reason."""
         since, until = event.window
         # By position and a name at a time: this runs for every event that was ever asked for.
@@ -86,21 +96,21 @@ class Rules:
                     refused[acc_event.camera_id, refusal] += 1
         for reason in page.malformed:
             refused["", reason] += 1
-        return Batch(events=accepted, verdicts=meant, refused=refused)
+        return Batch(events=accepted, classifications=meant, refused=refused)
 
-    def _refusal(self, acc_event: AccEvent, event: ScheduledEvent, cameras: Set[str]) -> Refusal | None:
+    def _refusal(self, acc_event: CameraEvent, event: ScheduledEvent, cameras: Set[str]) -> ExclusionReason | None:
         if acc_event.camera_id not in cameras:
-            return Refusal.CAMERA
+            return ExclusionReason.CAMERA
         if not event.window.since <= acc_event.occurred_at < event.window.until:
-            return Refusal.OUTSIDE
+            return ExclusionReason.OUTSIDE
         return self.verdict(acc_event.name).refusal
 
-    def news(self) -> list[tuple[str, Verdict]]:
+    def news(self) -> list[tuple[str, Classification]]:
         """The names judged for the first time since the last call: what is odd about one is reported once."""
         news, self._news = self._news, []
         return news
 
-    def _judge(self, upper_name: str) -> Verdict:
+    def _judge(self, upper_name: str) -> Classification:
         history = any(matcher.matches(upper_name) for matcher in self._history)
         movements = []
         ambiguous = False
@@ -111,5 +121,5 @@ class Rules:
             if enters != leaves:
                 movements.append(Movement(zone.name, 1 if enters else -1))
         if history or movements:
-            return Verdict(history, tuple(movements), ambiguous=ambiguous)
-        return Verdict(False, (), Refusal.AMBIGUOUS if ambiguous else Refusal.NO_RULE)
+            return Classification(history, tuple(movements), ambiguous=ambiguous)
+        return Classification(False, (), ExclusionReason.AMBIGUOUS if ambiguous else ExclusionReason.NO_RULE)

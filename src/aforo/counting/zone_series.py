@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aforo.counting.occupancy import Stretch, seq
-from aforo.models import MINUTE_MS, AccEvent, Movement, Verdict, to_ms
+from aforo.counting.occupancy import OccupancyDelta, seq
+from aforo.models import MINUTE_MS, CameraEvent, Classification, Movement, to_ms
 
 _MOST_DOORS = 400  # names come from outside: the rest of them share one line
 OTHER_DOORS = "OTRAS"
@@ -27,29 +27,29 @@ class Step(NamedTuple):
 
 
 class ZoneSeries:
-    """One zone's evening: a ``Stretch`` for each minute in which something moved."""
+    """One zone's evening: a ``OccupancyDelta`` for each minute in which something moved."""
 
     def __init__(self, initial: int = 0) -> None:
         self.initial = initial
-        self._minutes: dict[int, Stretch] = {}
+        self._minutes: dict[int, OccupancyDelta] = {}
 
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(self._minutes))
 
-    def put(self, minute: int, stretch: Stretch) -> None:
+    def put(self, minute: int, stretch: OccupancyDelta) -> None:
         """Set what a minute lived."""
         self._minutes[minute] = stretch
 
-    def get(self, minute: int) -> Stretch:
+    def get(self, minute: int) -> OccupancyDelta:
         """What a minute lived; nothing, where nothing moved."""
-        return self._minutes.get(minute, Stretch())
+        return self._minutes.get(minute, OccupancyDelta())
 
-    def steps(self, pending: Mapping[int, Stretch]) -> Iterator[tuple[int, Stretch]]:
+    def steps(self, pending: Mapping[int, OccupancyDelta]) -> Iterator[tuple[int, OccupancyDelta]]:
         """Each minute in order with what it lived, what is not stored yet put at the minute's end."""
         for minute in sorted(self._minutes.keys() | pending.keys()):
-            yield minute, self.get(minute).then(pending.get(minute, Stretch()))
+            yield minute, self.get(minute).then(pending.get(minute, OccupancyDelta()))
 
-    def count(self, until_ms: int, pending: Mapping[int, Stretch]) -> int:
+    def count(self, until_ms: int, pending: Mapping[int, OccupancyDelta]) -> int:
         """The count that the minutes before an instant leave."""
         count = self.initial
         for minute, stretch in self.steps(pending):
@@ -58,7 +58,7 @@ class ZoneSeries:
             count = stretch.after(count)
         return count
 
-    def curve(self, pending: Mapping[int, Stretch]) -> list[tuple[int, int]]:
+    def curve(self, pending: Mapping[int, OccupancyDelta]) -> list[tuple[int, int]]:
         """The count at the end of each minute in which something moved."""
         count, curve = self.initial, []
         for minute, stretch in self.steps(pending):
@@ -132,7 +132,7 @@ class Doors:
     def __iter__(self) -> Iterator[Door]:
         return iter(self._doors.values())
 
-    def count(self, event: "Counted", verdict: Verdict, count: int = 1) -> str:
+    def count(self, event: "Counted", verdict: Classification, count: int = 1) -> str:
         """Count passages of a name; returns the door that they are counted at."""
         key = event.name.upper().strip()
         if key not in self._doors and len(self._doors) >= _MOST_DOORS:
@@ -159,17 +159,17 @@ def passed(activity: str, movements: Iterable[Movement], count: int) -> Passed:
     return Passed(count if inwards else 0, count if outwards else 0, count if not (inwards or outwards) else 0)
 
 
-def minute_of(event: AccEvent) -> int:
+def minute_of(event: CameraEvent) -> int:
     """The minute in which an event occurred, as the epoch millisecond of its start."""
     return to_ms(event.occurred_at) // MINUTE_MS * MINUTE_MS
 
 
-def counted(event: AccEvent) -> Counted:
+def counted(event: CameraEvent) -> Counted:
     """What of an event matters for its door."""
     return Counted(event.name, event.activity, event.camera_id, minute_of(event))
 
 
-def tallied(events: Sequence[AccEvent]) -> Iterator[tuple[Counted, int]]:
+def tallied(events: Sequence[CameraEvent]) -> Iterator[tuple[Counted, int]]:
     """How many there were of each kind and minute, of events in time order; a kind may be given in parts."""
     first = 0
     while first < len(events):
@@ -182,6 +182,6 @@ def tallied(events: Sequence[AccEvent]) -> Iterator[tuple[Counted, int]]:
         first = past
 
 
-def step_of(event: AccEvent, delta: int) -> Step:
+def step_of(event: CameraEvent, delta: int) -> Step:
     """A movement that is not stored yet."""
     return Step(to_ms(event.occurred_at), seq(event.this_id), event.server_id, event.this_id, delta)

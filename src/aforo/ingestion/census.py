@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from aforo.models import EPOCH, Batch, Verdict
+from aforo.models import EPOCH, Batch, Classification
 
 
 @dataclass(slots=True)
-class Heard:
+class WindowCount:
     """What ACC has of one camera in one window. ``names``: of each valid event, by what tells it from the others.
 
     ``elsewhere``: the servers that are asked themselves, and tell of their own events; what this one passes on of
@@ -17,7 +17,7 @@ class Heard:
 
     elsewhere: Set[str] = frozenset()
     names: dict[int, str] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    classifications: dict[str, Classification] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
 
     def page(self, batch: Batch) -> None:
@@ -25,13 +25,13 @@ class Heard:
         # By position: this runs for every event of the evening. A datetime's own hash would take most of the time.
         own = [one for one in batch.events if one[0] not in self.elsewhere] if self.elsewhere else batch.events
         self.names.update({hash((one[0], one[1], one[2] - EPOCH)): one[4] for one in own})
-        self.verdicts.update(batch.verdicts)
+        self.classifications.update(batch.classifications)
         for (_, reason), count in batch.refused.items():
             self.refused[reason] += count
 
 
 @dataclass(slots=True)
-class Census:
+class SourceCount:
     """All of the event: valid events per camera, history rows, refusals by reason. ``servers``: all that are asked."""
 
     servers: Set[str] = frozenset()
@@ -39,14 +39,14 @@ class Census:
     history: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
-    def window(self, server_id: str) -> Heard:
+    def window(self, server_id: str) -> WindowCount:
         """For what that server answers in one window."""
-        return Heard(self.servers - {server_id})
+        return WindowCount(self.servers - {server_id})
 
-    def add(self, camera_id: str, heard: Heard) -> None:
+    def add(self, camera_id: str, heard: WindowCount) -> None:
         """Add a window that was answered whole."""
         by_name = Counter(heard.names.values())
         if by_name:  # a camera that saw nothing is not named
             self.valid[camera_id] += by_name.total()
-        self.history += sum(count for name, count in by_name.items() if heard.verdicts[name].history)
+        self.history += sum(count for name, count in by_name.items() if heard.classifications[name].history)
         self.refused.update(heard.refused)

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from aforo.avigilon import Acc
+from aforo.avigilon import AvigilonClient
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
-from aforo.ingestion.cycle_stats import Tally
-from aforo.ingestion.poller import Turns
+from aforo.ingestion.cycle_stats import CycleStats
+from aforo.ingestion.poller import Poller
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import Board, Past
-from aforo.models import Batch, Feed, ScheduledEvent, Stored
+from aforo.live.state import LiveState, StoredHistory
+from aforo.models import Batch, CommitResult, Feed, ScheduledEvent
 from aforo.settings import MonitorSettings
-from aforo.storage import Show, Store, Writer
+from aforo.storage import Database, EventRecord, Store
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Rooms:
+class RunContext:
     """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site.
 
     ``listed_at``: when (aware UTC) the site last named each server.
@@ -38,18 +38,18 @@ class Rooms:
     timezone: ZoneInfo
     schedule: ScheduleFile
     cameras: CamerasFile
-    acc: Acc
+    acc: AvigilonClient
     rules: Rules
     store: Store
-    writer: Writer
-    board: Board
+    writer: Database
+    board: LiveState
     seen: bool
-    tally: Tally = field(default_factory=Tally)
+    tally: CycleStats = field(default_factory=CycleStats)
     servers: list[str] = field(default_factory=list)
     listed_at: dict[str, datetime] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
-    async def show(self, event: ScheduledEvent) -> Show:
+    async def show(self, event: ScheduledEvent) -> EventRecord:
         """Open that event's show: what is read from now on belongs to it."""
         return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
 
@@ -74,14 +74,14 @@ class Rooms:
         """These servers belong to the site, whatever a list of a moment says."""
         self.servers = list(dict.fromkeys([*self.servers, *servers]))
 
-    async def recall(self, show: Show) -> None:
+    async def recall(self, show: EventRecord) -> None:
         """Give the board what the store knows of the evening."""
         if not self.seen:
             return
         store = self.store
 
-        def past() -> Past:
-            return Past(store.minutes(show), store.doors(show), store.corrections(show))
+        def past() -> StoredHistory:
+            return StoredHistory(store.minutes(show), store.doors(show), store.corrections(show))
 
         known = await self.writer.call(past)
         self.picture(lambda: self.board.recall(known))
@@ -95,9 +95,9 @@ class Rooms:
         """Every allowed camera on every server: a camera's events may lie on another server than its own."""
         return [Feed(server, camera) for server in self.servers for camera in sorted(self.allowed)]
 
-    def turns(self) -> Turns:
+    def turns(self) -> Poller:
         """Turns that ask, sift and store through these rooms."""
-        return Turns(
+        return Poller(
             acc=self.acc,
             rules=self.rules,
             sink=self.writer,
@@ -127,7 +127,7 @@ class Rooms:
         if self.seen:
             self.picture(lambda: self.board.read(batch))
 
-    def stored(self, batch: Batch, stored: Stored) -> None:
+    def stored(self, batch: Batch, stored: CommitResult) -> None:
         """What the writer calls after each transaction."""
         self.tally.stored(batch, stored)
         if self.seen:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aforo.models import AccEvent, Batch, Occupancy, Stored
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy
 
 
 def grouped(number: int) -> str:
@@ -13,7 +13,7 @@ def grouped(number: int) -> str:
 
 
 @dataclass(slots=True)
-class CameraTally:
+class CameraStats:
     """One camera's events of a turn, by what became of them."""
 
     received: int = 0
@@ -30,11 +30,11 @@ class CameraTally:
         return f"{self.received} recibidos, {kept}{why}{pending}"
 
 
-class Tally:
+class CycleStats:
     """The turn's counts so far. ``cleared`` starts the next one."""
 
     def __init__(self) -> None:
-        self._cameras: defaultdict[str, CameraTally] = defaultdict(CameraTally)
+        self._cameras: defaultdict[str, CameraStats] = defaultdict(CameraStats)
 
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
@@ -45,7 +45,7 @@ class Tally:
             tally.received += count
             tally.refused[reason] += count
 
-    def stored(self, batch: Batch, stored: Stored) -> None:
+    def stored(self, batch: Batch, stored: CommitResult) -> None:
         """A batch was stored: what of it was new, and what was there already."""
         in_batch = _by_camera(batch.events)
         new = _by_camera(stored.new) if stored.already else in_batch
@@ -53,19 +53,19 @@ class Tally:
             self._cameras[camera].new += new[camera]
             self._cameras[camera].already += count - new[camera]
 
-    def cleared(self) -> Mapping[str, CameraTally]:
+    def cleared(self) -> Mapping[str, CameraStats]:
         """The counts by camera ("" for events that name none); the next turn starts from nothing."""
-        cameras, self._cameras = self._cameras, defaultdict(CameraTally)
+        cameras, self._cameras = self._cameras, defaultdict(CameraStats)
         return cameras
 
 
-def _by_camera(events: Sequence[AccEvent]) -> Counter[str]:
+def _by_camera(events: Sequence[CameraEvent]) -> Counter[str]:
     return Counter([event[3] for event in events])  # a list and a place: a third of the time of a generator and a name
 
 
-def total(cameras: Mapping[str, CameraTally]) -> CameraTally:
+def total(cameras: Mapping[str, CameraStats]) -> CameraStats:
     """All cameras' counts in one."""
-    whole = CameraTally()
+    whole = CameraStats()
     for tally in cameras.values():
         whole.received += tally.received
         whole.new += tally.new

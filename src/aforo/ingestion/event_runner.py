@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
 from aforo.errors import StoreRejectedRow
-from aforo.ingestion.context import Rooms
+from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_stats import occupancy_line, total
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.ingestion.poller import Errand
-from aforo.ingestion.reconciliation import Closing, Reconciliation
-from aforo.live.state import Phase
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.poller import PollCycle
+from aforo.ingestion.reconciliation import Reconciler, Reconciliation
+from aforo.live.state import EventPhase
 from aforo.models import Occupancy, ScheduledEvent
-from aforo.storage import Show
+from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
 
@@ -23,10 +23,10 @@ _DISCOVER_AGAIN = 300.0  # seconds
 _MOST_SKEW = timedelta(minutes=10)  # a server further away than that has no clock to follow
 
 
-class Evening:
+class EventRunner:
     """Watches one event and closes it."""
 
-    def __init__(self, rooms: Rooms, show: Show) -> None:
+    def __init__(self, rooms: RunContext, show: EventRecord) -> None:
         self._rooms = rooms
         self.cancelled = False
         self._told: dict[str, Occupancy] = {}
@@ -34,7 +34,7 @@ class Evening:
         self._open(show)
 
     @property
-    def show(self) -> Show:
+    def show(self) -> EventRecord:
         """The show that is watched."""
         return self._show
 
@@ -55,9 +55,9 @@ class Evening:
                 await self._refresh()
                 if self.cancelled:
                     return
-                self._coverage.begin_turn()
+                self._coverage.begin_cycle()
                 deadline = started + rooms.settings.interval
-                await turns.turn(Errand(self.event, rooms.allowed, self._coverage, self._horizon()), deadline)
+                await turns.turn(PollCycle(self.event, rooms.allowed, self._coverage, self._horizon()), deadline)
                 self._report()
                 wait = min(deadline - rooms.clock.monotonic(), left)
                 await wait_until_set(rooms.stopping, rooms.clock, wait)
@@ -66,17 +66,17 @@ class Evening:
         """Ask for the whole event once more, store what was missing, compare."""
         since = self.event.window.since
         seen = {feed for feed, state in self._coverage.feeds.items() if state.answered_until > since}
-        closing = Closing(self._rooms, self._show, seen)
+        closing = Reconciler(self._rooms, self._show, seen)
         told = await closing.run()
         if not self._rooms.stopping.is_set():
             self._report()
             closing.tell(told)
         return told
 
-    def _open(self, show: Show) -> None:
+    def _open(self, show: EventRecord) -> None:
         self._show = show
         self._rooms.know(feed.server_id for feed in show.checkpoints)
-        self._coverage = Coverage(show.event.window, timedelta(seconds=self._rooms.settings.overlap))
+        self._coverage = FetchPlanner(show.event.window, timedelta(seconds=self._rooms.settings.overlap))
         self._follow()
         self._rooms.picture(lambda: self._rooms.board.open(show, self._coverage, self._rooms.clock.now()))
 
@@ -115,7 +115,7 @@ class Evening:
     def _cancel(self) -> None:
         """The event is no longer scheduled. What was counted stays; should it come back, it goes on from there."""
         self.cancelled = True
-        self._rooms.board.phase = Phase.WAITING
+        self._rooms.board.phase = EventPhase.WAITING
         text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
         _log.warning(text, self.event.name, self._rooms.schedule.path)
 

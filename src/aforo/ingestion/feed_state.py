@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aforo.errors import AccEndless, AccError, AccUnknownCamera
+from aforo.errors import AccError, AccUnknownCamera, AccWindowTooLarge
 from aforo.models import Window
 
 _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
@@ -73,13 +73,13 @@ class FeedState:
         self.failed_at = now
         self.error = error
         self.resting_until = now + self._rest(chance)
-        if isinstance(error, AccEndless):
+        if isinstance(error, AccWindowTooLarge):
             self.stretch = max(_SHORTEST_STRETCH, (window.until - window.since) / 2)
 
     def _rest(self, chance: random.Random) -> timedelta:
         if self.absent:
             return _ABSENT_REST
-        endless = isinstance(self.error, AccEndless)
+        endless = isinstance(self.error, AccWindowTooLarge)
         first, most = (_FIRST_ENDLESS_REST, _LONGEST_ENDLESS_REST) if endless else (_FIRST_REST, _LONGEST_REST)
         longest = min(most, first * float(2 ** min(self.failures - 1, 10)))
         return longest * chance.uniform(0.5, 1.0)

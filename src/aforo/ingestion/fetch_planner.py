@@ -21,7 +21,7 @@ _FEW = 2  # cameras that may fail at once, each by itself, however few there are
 _GATHERS = timedelta(minutes=2)
 
 
-class Ask(NamedTuple):
+class PlannedFetch(NamedTuple):
     """One question to a server: these cameras, this window. ``suspect``: it failed lately and goes in a lane apart.
 
     ``epoch``: of which opening of the coverage; an answer to a question from before a reopening moves nothing.
@@ -39,7 +39,7 @@ class Ask(NamedTuple):
         return [Feed(self.server_id, camera) for camera in self.cameras]
 
 
-class Coverage:
+class FetchPlanner:
     """The feeds of one event: ``window`` is the whole of it; each turn looks back ``overlap`` for what came late.
 
     ``answers`` counts the questions that were answered.
@@ -67,7 +67,7 @@ class Coverage:
             answered = max(self.window.since, checkpoints.get(feed, self.window.since))
             self.feeds[feed] = FeedState(answered, max(self.window.since, answered - self._overlap))
 
-    def begin_turn(self) -> None:
+    def begin_cycle(self) -> None:
         """A new turn: every feed that is not being asked looks back for what came late."""
         for state in self.feeds.values():
             if not state.asking:
@@ -75,7 +75,7 @@ class Coverage:
 
     def asks(
         self, horizon: datetime, now: datetime, together: Callable[[str], int], most: float = math.inf
-    ) -> list[Ask]:
+    ) -> list[PlannedFetch]:
         """What to ask now, of ``most`` feeds, each marked as being asked; ``together``: how many a server takes.
         Where not all may be asked, those go first that have not failed, or not for the longest time.
         """
@@ -89,18 +89,18 @@ class Coverage:
             state.asking = True
             window = state.next_window(horizon)
             if state.alone:
-                asks.append(Ask(feed.server_id, (feed.camera_id,), window, state.failures > 0, self._epoch))
+                asks.append(PlannedFetch(feed.server_id, (feed.camera_id,), window, state.failures > 0, self._epoch))
             else:
                 alike[feed.server_id, window].append(feed.camera_id)
         for (server_id, window), cameras in alike.items():
             most = together(server_id)
             asks += [
-                Ask(server_id, tuple(cameras[first : first + most]), window, False, self._epoch)
+                PlannedFetch(server_id, tuple(cameras[first : first + most]), window, False, self._epoch)
                 for first in range(0, len(cameras), most)
             ]
         return asks
 
-    def answered(self, ask: Ask, events: int) -> list[Feed]:
+    def answered(self, ask: PlannedFetch, events: int) -> list[Feed]:
         """The ask was answered whole, with so many events; returns the feeds that are well again after a failure."""
         recovered = []
         self.answers += 1
@@ -112,11 +112,11 @@ class Coverage:
             state.answered(ask.window.until, events, self.window)
         return recovered
 
-    def checkpoints(self, ask: Ask) -> dict[Feed, datetime]:
+    def checkpoints(self, ask: PlannedFetch) -> dict[Feed, datetime]:
         """Until when the answer brings its feeds; nowhere when it is from before a reopening."""
         return dict.fromkeys(ask.feeds, ask.window.until) if ask.epoch == self._epoch else {}
 
-    def following(self, ask: Ask, horizon: datetime) -> Ask | None:
+    def following(self, ask: PlannedFetch, horizon: datetime) -> PlannedFetch | None:
         """The same cameras' next window up to ``horizon``, marked as being asked; None when they are there."""
         states = [state for _, state in self._asked(ask)]
         if len(states) < len(ask.cameras) or any(state.ask_from >= horizon for state in states):
@@ -125,7 +125,7 @@ class Coverage:
             state.asking = True
         return ask._replace(window=states[0].next_window(horizon), suspect=False, epoch=self._epoch)
 
-    def failed(self, ask: Ask, error: AccError, now: datetime) -> list[Feed]:
+    def failed(self, ask: PlannedFetch, error: AccError, now: datetime) -> list[Feed]:
         """The ask was not answered; returns the feeds that were well until now.
 
         Several cameras asked together are asked again at once, each alone: only then is it known whose trouble it is.
@@ -236,7 +236,7 @@ class Coverage:
                 break
             now, state.own_since = since, None
 
-    def _asked(self, ask: Ask) -> Iterable[tuple[Feed, FeedState]]:
+    def _asked(self, ask: PlannedFetch) -> Iterable[tuple[Feed, FeedState]]:
         for feed in ask.feeds:
             state = self.feeds.get(feed)
             if state is not None:

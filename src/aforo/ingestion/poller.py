@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from aforo.avigilon import Acc
-from aforo.avigilon.query_batching import Together
+from aforo.avigilon import AvigilonClient
+from aforo.avigilon.query_batching import QueryBatching
 from aforo.clock import Clock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
-from aforo.ingestion.census import Census
-from aforo.ingestion.fetch_planner import Ask, Coverage
+from aforo.ingestion.census import SourceCount
+from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
 from aforo.models import Batch, Feed, Page, ScheduledEvent
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True, frozen=True)
-class Errand:
+class PollCycle:
     """What a turn is for: the event, its cameras, the feeds, how far to go; with a census, ACC's events are counted.
 
     For a census each camera is asked alone: the last word must not lean on what a server does with several.
@@ -45,18 +45,18 @@ class Errand:
 
     event: ScheduledEvent
     cameras: Set[str]
-    coverage: Coverage
+    coverage: FetchPlanner
     horizon: datetime
-    census: Census | None = None
+    census: SourceCount | None = None
 
 
-class Turns:
+class Poller:
     """Asks what is due and stores the answers. Use as an async context manager: leaving it ends its asks."""
 
     def __init__(  # noqa: PLR0913 -- the rooms that an evening needs, handed in one by one
         self,
         *,
-        acc: Acc,
+        acc: AvigilonClient,
         rules: Rules,
         sink: Sink,
         clock: Clock,
@@ -75,14 +75,14 @@ class Turns:
         self._name = name
         self._progress = asyncio.Event()
         self._asks: set[asyncio.Task[None]] = set()
-        self._together = Together(acc)
+        self._together = QueryBatching(acc)
         self._told: set[Feed] = set()
         self._incomplete: set[str] = set()
         self._refused: set[str] = set()
         self._was_down = False
         self._probe_at = -math.inf
 
-    async def __aenter__(self) -> "Turns":
+    async def __aenter__(self) -> "Poller":
         self._stop = asyncio.create_task(self._wake_to_stop())
         return self
 
@@ -96,12 +96,12 @@ class Turns:
         await self._stopping.wait()
         self._progress.set()
 
-    async def turn(self, errand: Errand, deadline: float) -> bool:
+    async def turn(self, errand: PollCycle, deadline: float) -> bool:
         """Ask until all of the errand is answered, or until ``deadline`` (the clock's monotonic seconds) is past.
 
         A feed that hangs goes on being asked after the turn. True when all was answered.
         """
-        self._together.begin_turn()
+        self._together.begin_cycle()
         coverage, horizon = errand.coverage, errand.horizon
         most = self._together.most if errand.census is None else _alone
         while not self._stopping.is_set():
@@ -121,7 +121,7 @@ class Turns:
                 await self._clock.sleep(_TOGETHER)
         return False
 
-    def _most_now(self, coverage: Coverage) -> float:
+    def _most_now(self, coverage: FetchPlanner) -> float:
         """How many feeds may be asked now. A server that is away is only probed; once it is back, nobody rests."""
         down = self._acc.link_down_since is not None
         if down:
@@ -136,14 +136,14 @@ class Turns:
         self._probe_at = self._clock.monotonic() + random.uniform(0.5, 1.0) * _PROBE  # noqa: S311 -- jitter
         return 1
 
-    def _rest(self, coverage: Coverage, now: datetime) -> float:
+    def _rest(self, coverage: FetchPlanner, now: datetime) -> float:
         """Seconds until a resting feed is due again, or a server that is away is probed again: one probe at a time."""
         if self._was_down:
             return math.inf if self._asks else max(self._probe_at - self._clock.monotonic(), _TOGETHER)
         rest_ends = coverage.next_rest_ends()
         return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 
-    def _start(self, errand: Errand, asks: Sequence[Ask]) -> None:
+    def _start(self, errand: PollCycle, asks: Sequence[PlannedFetch]) -> None:
         to_check = self._together.to_check(asks)
         for ask in asks:
             task = asyncio.create_task(self._pursue(errand, ask, check=ask is to_check))
@@ -155,8 +155,8 @@ class Turns:
         if not self._asks:
             self._progress.set()
 
-    async def _pursue(self, errand: Errand, first: Ask, *, check: bool) -> None:
-        ask: Ask | None = first
+    async def _pursue(self, errand: PollCycle, first: PlannedFetch, *, check: bool) -> None:
+        ask: PlannedFetch | None = first
         while ask is not None and not self._stopping.is_set():
             try:
                 read = await (self._read_and_check(errand, ask) if check else self._read(errand, ask))
@@ -170,7 +170,7 @@ class Turns:
             self._answered(errand.coverage, ask, read)
             ask = errand.coverage.following(ask, errand.horizon)
 
-    async def _read_and_check(self, errand: Errand, ask: Ask) -> int:
+    async def _read_and_check(self, errand: PollCycle, ask: PlannedFetch) -> int:
         """Read a common answer while its witness is asked alone; a contradiction opens all of that server anew."""
         witness = asyncio.create_task(self._together.witness(ask))
         try:
@@ -183,7 +183,7 @@ class Turns:
             raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
         return read
 
-    async def _read(self, errand: Errand, ask: Ask) -> int:
+    async def _read(self, errand: PollCycle, ask: PlannedFetch) -> int:
         """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
         waiting: Batch | None = None
         read = 0
@@ -191,7 +191,7 @@ class Turns:
         try:
             async with aclosing(self._pages(ask)) as pages:
                 async for page in pages:
-                    batch = self._rules.sift(page, errand.event, errand.cameras)
+                    batch = self._rules.classify_page(page, errand.event, errand.cameras)
                     self._on_read(batch)
                     self._together.remember(ask, page)
                     if heard is not None:
@@ -213,12 +213,12 @@ class Turns:
         await self._sink.put(last)
         return read
 
-    def _note_incomplete(self, ask: Ask, error: AccIncomplete) -> None:
+    def _note_incomplete(self, ask: PlannedFetch, error: AccIncomplete) -> None:
         if error.what not in self._incomplete:
             self._incomplete.add(error.what)
             _log.error("%s: %s", self._name(next(iter(ask.feeds))) if len(ask.cameras) == 1 else _names(ask), error)
 
-    async def _pages(self, ask: Ask) -> AsyncGenerator[Page, None]:
+    async def _pages(self, ask: PlannedFetch) -> AsyncGenerator[Page, None]:
         patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
         async with aclosing(self._acc.events(ask.server_id, ask.cameras, ask.window, suspect=ask.suspect)) as pages:
             while True:
@@ -231,7 +231,7 @@ class Turns:
                     raise AccUnreachable(f"{len(ask.cameras)} cámaras juntas no contestan a tiempo.") from exc
                 yield page
 
-    def _answered(self, coverage: Coverage, ask: Ask, read: int) -> None:
+    def _answered(self, coverage: FetchPlanner, ask: PlannedFetch, read: int) -> None:
         self._together.worked(ask)
         if self._was_down:
             self._progress.set()
@@ -243,7 +243,7 @@ class Turns:
                 self._told.discard(feed)
                 _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", self._name(feed))
 
-    def _failed(self, coverage: Coverage, ask: Ask, error: AccError) -> None:
+    def _failed(self, coverage: FetchPlanner, ask: PlannedFetch, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
         self._together.failed(ask)
         self._progress.set()
@@ -268,5 +268,5 @@ def _alone(_server_id: str) -> int:
     return 1
 
 
-def _names(ask: Ask) -> str:
+def _names(ask: PlannedFetch) -> str:
     return f"{len(ask.cameras)} cámaras" if len(ask.cameras) > 1 else f"la cámara {ask.cameras[0]}"

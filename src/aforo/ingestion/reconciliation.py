@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
-from aforo.ingestion.census import Census
-from aforo.ingestion.context import Rooms
+from aforo.ingestion.census import SourceCount
+from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.ingestion.poller import Errand
-from aforo.live.state import Phase
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.poller import PollCycle
+from aforo.live.state import EventPhase
 from aforo.models import Feed
-from aforo.storage import Show
+from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Reconciliation:
     ``given_up``: not some cameras, but the server or the database was away for all of ``monitor.close_patience``.
     """
 
-    census: Census
+    census: SourceCount
     in_store: dict[str, int] = field(default_factory=dict)
     in_history: int = 0
     asked: bool = False
@@ -41,23 +41,23 @@ class Reconciliation:
     given_up: bool = False
 
 
-class Closing:
+class Reconciler:
     """Closes one show; ``seen``: the feeds that the evening has had an answer of."""
 
-    def __init__(self, rooms: Rooms, show: Show, seen: Set[Feed]) -> None:
+    def __init__(self, rooms: RunContext, show: EventRecord, seen: Set[Feed]) -> None:
         self._rooms = rooms
         self._show = show
         self._seen = seen
         self._event = show.event
-        self._coverage = Coverage(show.event.window, timedelta(0))
-        self._census = Census()
+        self._coverage = FetchPlanner(show.event.window, timedelta(0))
+        self._census = SourceCount()
 
     async def run(self) -> Reconciliation:
         """Do it; ``complete`` tells whether nothing stayed unanswered. A stop ends it early, and not complete."""
         rooms = self._rooms
         _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
         await rooms.discover()
-        rooms.board.phase, rooms.board.coverage = Phase.CLOSING, self._coverage
+        rooms.board.phase, rooms.board.coverage = EventPhase.CLOSING, self._coverage
         told = Reconciliation(self._census, complete=await self._sweep())
         told.given_up = not told.complete and not (self._server_answers() and rooms.writer.down_since is None)
         told.unanswered = self._unanswered()
@@ -75,7 +75,7 @@ class Closing:
                 "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
                 rooms.settings.close_patience, left, self._event.day,
             )  # fmt: skip
-        rooms.board.phase = Phase.OVER
+        rooms.board.phase = EventPhase.OVER
         return told
 
     async def _compare(self, told: Reconciliation) -> None:
@@ -87,7 +87,7 @@ class Closing:
         told.in_history = await rooms.writer.call(rooms.store.history_count, show)
         told.asked = True
         if told.complete:
-            await rooms.writer.call(rooms.store.close_show, show, rooms.clock.now())
+            await rooms.writer.call(rooms.store.close_record, show, rooms.clock.now())
 
     async def _sweep(self) -> bool:
         """Ask until all is answered, for as long as answers come; then give up as ``_patience`` says."""
@@ -102,7 +102,7 @@ class Closing:
                 for state in self._gone().values():
                     state.resting_until = None
                 self._census.servers = frozenset(rooms.servers)
-                errand = Errand(self._event, rooms.allowed, coverage, self._event.window.until, self._census)
+                errand = PollCycle(self._event, rooms.allowed, coverage, self._event.window.until, self._census)
                 whole = await turns.turn(errand, step) and bool(rooms.servers)
                 if whole and not self._gone():
                     return True
@@ -168,5 +168,5 @@ class Closing:
         )  # fmt: skip
 
 
-def _refused(census: Census) -> str:
+def _refused(census: SourceCount) -> str:
     return reasons(census.refused) or "ninguno"

@@ -7,7 +7,7 @@ from aforo.inputs.schedule import UNCLOSED_FOR, ScheduleFile
 from aforo.models import ScheduledEvent
 
 
-class Agenda:
+class ScheduleQueue:
     """The schedule as it is worked through. ``interrupted``: the event that a kill left open, if any."""
 
     def __init__(self, file: ScheduleFile, timezone: ZoneInfo) -> None:

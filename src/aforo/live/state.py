@@ -11,13 +11,23 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from aforo.alerting.engine import Alert, Levels
-from aforo.counting.occupancy import Stretch, whole
+from aforo.alerting.engine import Alert, ZoneLevels
+from aforo.counting.occupancy import OccupancyDelta, whole
 from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
-from aforo.ingestion.fetch_planner import Coverage
-from aforo.live.uncommitted import Pending
-from aforo.models import AccEvent, Batch, Feed, Occupancy, ScheduledEvent, Stored, Verdict, from_ms, to_ms
-from aforo.storage import Correction, DoorMinute, Show
+from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live.uncommitted import UncommittedEvents
+from aforo.models import (
+    Batch,
+    CameraEvent,
+    Classification,
+    CommitResult,
+    Feed,
+    Occupancy,
+    ScheduledEvent,
+    from_ms,
+    to_ms,
+)
+from aforo.storage import Correction, DoorMinute, EventRecord
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
@@ -27,7 +37,7 @@ _REMEMBER = timedelta(
 )  # beyond twice an interval and the overlap: what may be read again after it was stored
 
 
-class Phase(StrEnum):
+class EventPhase(StrEnum):
     """Where the evening stands."""
 
     WAITING = "en espera"
@@ -59,7 +69,7 @@ class Lateness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class HealthProbes:
     """How the world stands, asked whenever it is told: since when the database or the cameras' server does not answer.
 
     ``waiting``: batches read and not stored; ``pending``: how many events those are; ``upcoming``: the next to watch.
@@ -73,10 +83,10 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class StoredHistory:
     """What the store knows of an evening: each zone by minute, the history's names by minute, the corrections."""
 
-    minutes: Mapping[str, Mapping[int, Stretch]] = field(default_factory=dict)
+    minutes: Mapping[str, Mapping[int, OccupancyDelta]] = field(default_factory=dict)
     doors: Sequence[DoorMinute] = ()
     corrections: Sequence[Correction] = ()
 
@@ -86,7 +96,7 @@ def undone_by(correction: Correction) -> str:
     return correction.id.removeprefix(UNDO) if correction.id.startswith(UNDO) else ""
 
 
-class Board:
+class LiveState:
     """The picture. Instants are aware UTC; minutes are named by the epoch millisecond of their start.
 
     ``changes`` grows whenever anything does; ``touched`` tells which minutes of which zones and doors did.
@@ -94,9 +104,9 @@ class Board:
 
     def __init__(self, zones: Sequence[ZoneSettings] = ()) -> None:
         self.zones = tuple(zones)
-        self.phase = Phase.WAITING
+        self.phase = EventPhase.WAITING
         self.event: ScheduledEvent | None = None
-        self.coverage: Coverage | None = None
+        self.coverage: FetchPlanner | None = None
         self.occupancies: dict[str, Occupancy] = {}
         self.series: dict[str, ZoneSeries] = {}
         self.doors = Doors()
@@ -107,11 +117,11 @@ class Board:
         self.refused: Counter[str] = Counter()
         self.stored_at: datetime | None = None
         self.lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
-        self.pending = Pending()
-        self.signs = Signs()
-        self.show: Show | None = None
+        self.pending = UncommittedEvents()
+        self.signs = HealthProbes()
+        self.show: EventRecord | None = None
         self.alerts: Sequence[Alert] = ()  # those that are on, newest first, and the last that are over
-        self.levels = Levels(0.0)
+        self.levels = ZoneLevels(0.0)
         self.silent_doors: frozenset[str] = frozenset()
         self.changes = 0
         self.evening = 0  # grows with each evening: whoever follows the series starts anew
@@ -122,12 +132,12 @@ class Board:
         self._touched: dict[tuple[str, int], int] = {}
         self._touched_doors: dict[tuple[str, int], int] = {}
 
-    def open(self, show: Show, coverage: Coverage, now: datetime) -> None:
+    def open(self, show: EventRecord, coverage: FetchPlanner, now: datetime) -> None:
         """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it.
 
         ``coverage`` already follows its feeds, so that it is known until when all was stored before.
         """
-        self.phase, self.show, self.event, self.coverage = Phase.WATCHING, show, show.event, coverage
+        self.phase, self.show, self.event, self.coverage = EventPhase.WATCHING, show, show.event, coverage
         self.occupancies = dict(show.occupancies)
         self._opened_at = now
         self.pending.clear()
@@ -136,9 +146,9 @@ class Board:
         self._floors = {}
         for feed, until in self._answered.items():
             self._floors[feed.camera_id] = min(until, self._floors.get(feed.camera_id, until))
-        self.recall(Past())
+        self.recall(StoredHistory())
 
-    def recall(self, past: Past) -> None:
+    def recall(self, past: StoredHistory) -> None:
         """Take the evening's series, doors and corrections as the store has them, instead of what is here."""
         initial = {zone.name: zone.initial for zone in self.zones}
         self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
@@ -161,7 +171,7 @@ class Board:
         if self.signs.database_down_since() is not None:
             self.notify()
 
-    def apply(self, stored: Stored, now: datetime, batch: Batch | None = None) -> None:
+    def apply(self, stored: CommitResult, now: datetime, batch: Batch | None = None) -> None:
         """A transaction was committed."""
         self.stored += len(stored.new)
         self.repeated += stored.already
@@ -181,7 +191,7 @@ class Board:
         self.changes += 1
         for zone, stretches in minutes.items():
             for minute, stretch in stretches.items():
-                self._series(zone).put(minute, Stretch._make(stretch))
+                self._series(zone).put(minute, OccupancyDelta._make(stretch))
                 self._touched[zone, minute] = self.changes
         self.notify()
 
@@ -260,23 +270,25 @@ class Board:
         zones = [key for key, change in self._touched.items() if change > since]
         return zones, [key for key, change in self._touched_doors.items() if change > since]
 
-    def stretch(self, zone: str, minute: int) -> Stretch:
+    def stretch(self, zone: str, minute: int) -> OccupancyDelta:
         """What a minute of a zone lived, with what is not stored of it."""
         stored = self._series(zone).get(minute)
-        return stored.then(self.pending.stretches(zone).get(minute, Stretch())) if self.pending.active else stored
+        return (
+            stored.then(self.pending.stretches(zone).get(minute, OccupancyDelta())) if self.pending.active else stored
+        )
 
     def _touch_pending(self) -> None:
         self.notify()
         for key in self.pending.minutes():
             self._touched[key] = self.changes
 
-    def _verdict(self, name: str) -> Verdict:
-        return self.show.verdict(name) if self.show is not None else Verdict(False, ())
+    def _verdict(self, name: str) -> Classification:
+        return self.show.verdict(name) if self.show is not None else Classification(False, ())
 
     def _series(self, zone: str) -> ZoneSeries:
         return self.series.setdefault(zone, ZoneSeries())
 
-    def _may_be_new(self, event: AccEvent) -> bool:
+    def _may_be_new(self, event: CameraEvent) -> bool:
         floor = self._floors.get(event.camera_id)
         return floor is None or event.occurred_at >= floor
 
@@ -284,12 +296,12 @@ class Board:
         for feed, until in batch.checkpoints.items():
             self._answered[feed] = max(until, self._answered.get(feed, until))
 
-    def _count_doors(self, new: Sequence[AccEvent]) -> None:
+    def _count_doors(self, new: Sequence[CameraEvent]) -> None:
         for one, count in tallied(new):
             door = self.doors.count(one, self._verdict(one.name), count)
             self._touched_doors[door, one.minute] = self.changes + 1
 
-    def _sample_lateness(self, new: Sequence[AccEvent], now: datetime) -> None:
+    def _sample_lateness(self, new: Sequence[CameraEvent], now: datetime) -> None:
         step = max(1, len(new) // _SAMPLES_PER_BATCH)
         for event in new[::step]:
             if self._opened_at is None or event.occurred_at >= self._opened_at:

@@ -8,25 +8,25 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 from aforo.counting.zone_series import Counted, Step, counted, minute_of, step_of
-from aforo.models import AccEvent, Batch, Verdict
+from aforo.models import Batch, CameraEvent, Classification
 
 Identity = tuple[str, str, datetime]
 
 _MOST_RECENT = 30_000  # events remembered as stored: more than any look back reads again
 
 
-class Pending:
+class UncommittedEvents:
     """The events that are read and not stored, known while ``active``: while the database is away."""
 
     def __init__(self) -> None:
         self.active = False
-        self._recent: deque[tuple[datetime, list[AccEvent]]] = deque()
+        self._recent: deque[tuple[datetime, list[CameraEvent]]] = deque()
         self._recent_events = 0
         self._stored: set[Identity] = set()
         self._taken: dict[int, Batch] = {}
-        self._events: dict[Identity, tuple[Counted, Verdict]] = {}
+        self._events: dict[Identity, tuple[Counted, Classification]] = {}
         self._steps: defaultdict[str, defaultdict[int, dict[Identity, Step]]] = defaultdict(lambda: defaultdict(dict))
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Pending:
         self._recent_events = 0
 
     def follow(
-        self, waiting: Iterable[Batch], verdict: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]
+        self, waiting: Iterable[Batch], verdict: Callable[[str], Classification], counts: Callable[[CameraEvent], bool]
     ) -> bool:
         """Take the batches that wait; tells whether any is new.
 
@@ -75,10 +75,10 @@ class Pending:
         self._taken = batches
         return bool(new)
 
-    def stretches(self, zone: str) -> Mapping[int, Stretch]:
+    def stretches(self, zone: str) -> Mapping[int, OccupancyDelta]:
         """What is not stored of a zone, by minute."""
         return {
-            minute: Stretch.of(step.delta for step in sorted(steps.values()))
+            minute: OccupancyDelta.of(step.delta for step in sorted(steps.values()))
             for minute, steps in self._steps.get(zone, _NO_STEPS).items()
             if steps
         }
@@ -87,16 +87,18 @@ class Pending:
         """The zones and minutes that hold, or held, something that is not stored."""
         return [(zone, minute) for zone, minutes in self._steps.items() for minute in minutes]
 
-    def passages(self) -> Iterable[tuple[Counted, Verdict]]:
+    def passages(self) -> Iterable[tuple[Counted, Classification]]:
         """What is not stored, for the doors: each event with what its name means."""
         return self._events.values()
 
-    def _take(self, batch: Batch, verdict_of: Callable[[str], Verdict], counts: Callable[[AccEvent], bool]) -> None:
+    def _take(
+        self, batch: Batch, classify: Callable[[str], Classification], counts: Callable[[CameraEvent], bool]
+    ) -> None:
         for event in batch.events:
             identity = _identity(event)
             if identity in self._stored or identity in self._events or not counts(event):
                 continue
-            verdict = verdict_of(event.name)
+            verdict = classify(event.name)
             self._events[identity] = (counted(event), verdict)
             for zone, delta in verdict.movements:
                 self._steps[zone][minute_of(event)][identity] = step_of(event, delta)
@@ -111,5 +113,5 @@ class Pending:
 _NO_STEPS: Mapping[int, dict[Identity, Step]] = {}
 
 
-def _identity(event: AccEvent) -> Identity:
+def _identity(event: CameraEvent) -> Identity:
     return event.server_id, event.this_id, event.occurred_at

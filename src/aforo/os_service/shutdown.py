@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled: a service manager waits longer than that
 
 
-class Stopper:
+class ShutdownRequest:
     """Stops the job from another thread: a Windows service's."""
 
     def __init__(self) -> None:

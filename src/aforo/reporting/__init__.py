@@ -7,14 +7,14 @@ from pathlib import Path
 from aforo.clock import SystemClock
 from aforo.counting.rules import zones_from
 from aforo.errors import BadCommand
-from aforo.reporting.collect import gather
-from aforo.reporting.data import Act
+from aforo.reporting.collect import collect
+from aforo.reporting.data import EventReport
 from aforo.reporting.renderer_process import make
 from aforo.reporting.writers import file_name, write
 from aforo.settings import Settings
-from aforo.storage import Show, Store
+from aforo.storage import EventRecord, Store
 
-__all__ = ["Act", "acts", "gather", "make", "suffix_of", "write"]
+__all__ = ["EventReport", "acts", "collect", "make", "suffix_of", "write"]
 
 
 def acts(settings: Settings, day: date, folder: Path) -> list[Path]:
@@ -22,19 +22,19 @@ def acts(settings: Settings, day: date, folder: Path) -> list[Path]:
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     try:
         store.open()
-        shows = store.account.shows_on(day)
+        shows = store.account.records_on(day)
         if not shows:
             raise BadCommand(
                 f"La base de datos {store.name} no tiene ningún evento del {day}.",
                 remedy=f"Si lo hubo, «aforo backfill {day}» lo recupera de ACC y hace su acta.",
             )
         now = SystemClock().now()
-        return [write(gather(store, show, settings, now), folder, suffix=suffix_of(show, shows)) for show in shows]
+        return [write(collect(store, show, settings, now), folder, suffix=suffix_of(show, shows)) for show in shows]
     finally:
         store.close()
 
 
-def suffix_of(show: Show, shows: Sequence[Show]) -> str:
+def suffix_of(show: EventRecord, shows: Sequence[EventRecord]) -> str:
     """What tells two events of one date and name apart: "" for all but the second and later ones."""
     name = file_name(str(show.event.day), show.event.name).casefold()
     alike = [other.id for other in shows if file_name(str(other.event.day), other.event.name).casefold() == name]

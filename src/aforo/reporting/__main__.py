@@ -1,4 +1,4 @@
-"""``python -m aforo.report``: reads an order on stdin, writes the files, tells the page's path. For ``making`` only."""
+"""``python -m aforo.reporting``: reads an order on stdin, writes the files and prints the page's path."""
 
 import os
 import sys

@@ -5,11 +5,11 @@ import logging
 from dataclasses import dataclass
 
 from aforo.errors import AforoError, StoreUnavailable
-from aforo.ingestion.context import Rooms
+from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
-from aforo.reporting import gather, make, suffix_of
+from aforo.reporting import collect, make, suffix_of
 from aforo.settings import Settings
-from aforo.storage import Show
+from aforo.storage import EventRecord
 from aforo.storage.account import RECONCILIATION
 
 _log = logging.getLogger(__name__)
@@ -23,18 +23,18 @@ class Morning:
 
     settings: Settings
 
-    async def __call__(self, rooms: Rooms, show: Show, told: Reconciliation) -> None:
+    async def __call__(self, rooms: RunContext, show: EventRecord, told: Reconciliation) -> None:
         """Note what was compared, make the act. Failures are told, with what to do, and raise nothing."""
         try:
             async with rooms.clock.timeout(_PATIENCE):
                 now = rooms.clock.now()
                 await rooms.writer.call(
-                    rooms.store.begin_note, RECONCILIATION, "", now, detail=_detail(rooms, told), show=show, ended=now
+                    rooms.store.begin_entry, RECONCILIATION, "", now, detail=_detail(rooms, told), show=show, ended=now
                 )
                 if self.settings.report.folder is None:
                     return
-                shows = await rooms.writer.call(rooms.store.account.shows_on, show.event.day)
-                act = await rooms.writer.call(gather, rooms.store, show, self.settings, now)
+                shows = await rooms.writer.call(rooms.store.account.records_on, show.event.day)
+                act = await rooms.writer.call(collect, rooms.store, show, self.settings, now)
         except TimeoutError:
             error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
             _log.error("%s Cuando responda, ejecute «aforo report %s».", error, show.event.day)
@@ -45,7 +45,7 @@ class Morning:
             _log.error("%s", exc)
 
 
-def _detail(rooms: Rooms, told: Reconciliation) -> str:
+def _detail(rooms: RunContext, told: Reconciliation) -> str:
     """What ACC had, camera by camera, and what could not be asked."""
     unanswered = {
         feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {rooms.local(since)}."

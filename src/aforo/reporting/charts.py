@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib import dates as mdates
 from matplotlib.figure import Figure
 
-from aforo.reporting.data import Act, DoorFigures, Flow, ZoneFigures
+from aforo.reporting.data import DoorFigures, EventReport, Flow, ZoneFigures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ _STYLE: Any = {  # typed by matplotlib as a thousand literals
 }
 
 
-def zone_picture(act: Act, zone: ZoneFigures) -> str:
+def zone_picture(act: EventReport, zone: ZoneFigures) -> str:
     """The zone's count over the evening, with its peak, capacity, corrections and outages; below, who came and went."""
 
     def draw(figure: Figure) -> None:
@@ -51,7 +51,7 @@ def zone_picture(act: Act, zone: ZoneFigures) -> str:
     return _svg(draw, 3.5)
 
 
-def doors_picture(act: Act, doors: Sequence[DoorFigures]) -> str:
+def doors_picture(act: EventReport, doors: Sequence[DoorFigures]) -> str:
     """Every door in a row of its own, the darker the more passed there in five minutes."""
     shown = list(doors)[:_MOST_DOORS]
     slots = _slots(act)
@@ -80,7 +80,7 @@ def _usual_most(values: Sequence[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)] if values else 1.0
 
 
-def _curve(axes: "Axes", act: Act, zone: ZoneFigures) -> None:
+def _curve(axes: "Axes", act: EventReport, zone: ZoneFigures) -> None:
     instants = [_days(act.since), *(_days(at) + _MINUTE for at, _ in zone.curve), _days(act.until)]
     counts = [zone.initial, *(count for _, count in zone.curve)]
     counts.append(counts[-1])
@@ -121,7 +121,7 @@ def _bars(axes: "Axes", flows: Sequence[Flow]) -> None:
                 handlelength=1)  # fmt: skip  # above: a bar may reach the top wherever it stands
 
 
-def _clock_axis(axes: "Axes", act: Act) -> None:
+def _clock_axis(axes: "Axes", act: EventReport) -> None:
     timezone = ZoneInfo(act.timezone)
     axes.set_xlim(_days(act.since), _days(act.until))
     locator = mdates.AutoDateLocator(tz=timezone, minticks=5, maxticks=12)  # type: ignore[no-untyped-call]
@@ -138,7 +138,7 @@ def _by_slot(minutes: Sequence[Flow]) -> list[Flow]:
     return list(found.values())
 
 
-def _slots(act: Act) -> dict[datetime, int]:
+def _slots(act: EventReport) -> dict[datetime, int]:
     """Every five minutes of the event, by its place."""
     first = _slot(act.since)
     found: dict[datetime, int] = {}
@@ -152,7 +152,7 @@ def _slot(at: datetime) -> datetime:
     return at - timedelta(minutes=at.minute % 5, seconds=at.second, microseconds=at.microsecond)
 
 
-def _inside(act: Act, began: datetime, ended: datetime) -> tuple[float, float]:
+def _inside(act: EventReport, began: datetime, ended: datetime) -> tuple[float, float]:
     since, until = max(began, act.since), min(max(ended, began), act.until)
     return _days(since), _days(max(until, since + timedelta(seconds=30)))
 

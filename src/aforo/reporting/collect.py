@@ -7,23 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aforo import __version__
-from aforo.counting.occupancy import Stretch, whole
+from aforo.counting.occupancy import OccupancyDelta, whole
 from aforo.counting.rules import Rules, zones_from
 from aforo.counting.zone_series import Passed, passed
 from aforo.live.state import undone_by
 from aforo.models import Matcher, Window, Zone, from_ms
 from aforo.reporting.data import (
-    Act,
     CameraFigures,
     CorrectionFigures,
     DoorFigures,
+    EventReport,
     Flow,
     Incident,
     Lateness,
     ZoneFigures,
 )
 from aforo.settings import Settings
-from aforo.storage import Correction, Note, Show, Store
+from aforo.storage import Correction, EventRecord, JournalEntry, Store
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
 
 ALERT = "alert"  # the journal's kind of the alerts
@@ -35,7 +35,7 @@ _AFTER_ECHO = timedelta(minutes=10)  # …and answer again some turns after it d
 _ALIVE = timedelta(minutes=5)  # without a sign of life at the end
 
 
-def gather(store: Store, show: Show, settings: Settings, now: datetime) -> Act:
+def collect(store: Store, show: EventRecord, settings: Settings, now: datetime) -> EventReport:
     """Every figure of a show. Raises StoreError."""
     zones = zones_from(settings.zones)
     rules = Rules(map(Matcher.parse, settings.events.stored), zones)
@@ -43,7 +43,7 @@ def gather(store: Store, show: Show, settings: Settings, now: datetime) -> Act:
     everywhere = [note for note in store.notes(None, DATABASE_AWAY) if note.show_id is None]
     compared = _last(notes, RECONCILIATION)
     told: dict[str, Any] = json.loads(compared.detail) if compared else {}
-    return Act(
+    return EventReport(
         name=show.event.name,
         day=show.event.day,
         since=show.event.window.since,
@@ -68,11 +68,11 @@ def gather(store: Store, show: Show, settings: Settings, now: datetime) -> Act:
     )
 
 
-def _last(notes: Iterable[Note], kind: str) -> Note | None:
+def _last(notes: Iterable[JournalEntry], kind: str) -> JournalEntry | None:
     return next((note for note in sorted(notes, key=lambda note: -note.id) if note.kind == kind), None)
 
 
-def _zones(store: Store, show: Show, zones: Sequence[Zone]) -> list[ZoneFigures]:
+def _zones(store: Store, show: EventRecord, zones: Sequence[Zone]) -> list[ZoneFigures]:
     minutes = store.minutes(show)
     corrected: Counter[str] = Counter()
     for correction in store.corrections(show):
@@ -80,7 +80,7 @@ def _zones(store: Store, show: Show, zones: Sequence[Zone]) -> list[ZoneFigures]
     return [_zone(zone, minutes.get(zone.name, {}), corrected[zone.name]) for zone in zones]
 
 
-def _zone(zone: Zone, minutes: Mapping[int, Stretch], corrected: int) -> ZoneFigures:
+def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> ZoneFigures:
     occupancy = whole(minutes).occupancy(zone.name, zone.initial)
     count = peak = zone.initial
     peak_at: datetime | None = None
@@ -108,7 +108,7 @@ def _zone(zone: Zone, minutes: Mapping[int, Stretch], corrected: int) -> ZoneFig
     )
 
 
-def _doors(store: Store, show: Show, rules: Rules) -> list[DoorFigures]:
+def _doors(store: Store, show: EventRecord, rules: Rules) -> list[DoorFigures]:
     slots: defaultdict[str, defaultdict[int, Passed]] = defaultdict(lambda: defaultdict(Passed))
     names: dict[str, str] = {}
     for name, activity, minute_ms, events in store.doors(show):
@@ -148,7 +148,7 @@ def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
     ]
 
 
-def _incidents(store: Store, show: Show, notes: Sequence[Note], now: datetime) -> Iterator[Incident]:
+def _incidents(store: Store, show: EventRecord, notes: Sequence[JournalEntry], now: datetime) -> Iterator[Incident]:
     """What went wrong for a while, with what was caught up when it was over."""
     for note in _without_echoes(notes):
         lasted = (note.ended or now) - note.began
@@ -165,7 +165,7 @@ def _incidents(store: Store, show: Show, notes: Sequence[Note], now: datetime) -
         yield Incident(INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
 
 
-def _without_echoes(notes: Sequence[Note]) -> Iterator[Note]:
+def _without_echoes(notes: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
     """The notes without those of cameras that only fell silent because their server did."""
     away = [note for note in notes if note.kind == ACC_AWAY]
     for note in notes:
@@ -180,31 +180,31 @@ def _without_echoes(notes: Sequence[Note]) -> Iterator[Note]:
             yield note
 
 
-def _of_acc(note: Note) -> tuple[str, str, set[str] | None]:
+def _of_acc(note: JournalEntry) -> tuple[str, str, set[str] | None]:
     return "El servidor de cámaras no respondía", note.detail, None
 
 
-def _of_database(note: Note) -> tuple[str, str, set[str] | None]:
+def _of_database(note: JournalEntry) -> tuple[str, str, set[str] | None]:
     return "La base de datos no respondía", note.detail, None
 
 
-def _of_camera(note: Note) -> tuple[str, str, set[str] | None]:
+def _of_camera(note: JournalEntry) -> tuple[str, str, set[str] | None]:
     detail: dict[str, str] = json.loads(note.detail)
     return f"No contestaba {detail['name'] or note.subject}", detail["why"], {note.subject}
 
 
-def _of_row(note: Note) -> tuple[str, str, set[str] | None]:
+def _of_row(note: JournalEntry) -> tuple[str, str, set[str] | None]:
     return "Una tabla no admitió una fila", note.detail, None
 
 
 _TELLERS = {ACC_AWAY: _of_acc, DATABASE_AWAY: _of_database, CAMERA_AWAY: _of_camera, ROW_REFUSED: _of_row}
 
 
-def _touches(note: Note, window: Window, now: datetime) -> bool:
+def _touches(note: JournalEntry, window: Window, now: datetime) -> bool:
     return note.began < window.until and (note.ended or now) > window.since
 
 
-def _gaps(runs: Sequence[Note], window: Window) -> Iterator[Window]:
+def _gaps(runs: Sequence[JournalEntry], window: Window) -> Iterator[Window]:
     """When, inside the event, no program was running; nothing is known where none ever told that it was."""
     if not runs:
         return
@@ -217,7 +217,7 @@ def _gaps(runs: Sequence[Note], window: Window) -> Iterator[Window]:
         yield Window(alive_until, window.until)
 
 
-def _alerts(notes: Iterable[Note]) -> list[Incident]:
+def _alerts(notes: Iterable[JournalEntry]) -> list[Incident]:
     told = [(note, json.loads(note.detail)) for note in notes if note.kind == ALERT]
     return [Incident(detail["kind"], detail["text"], note.began, note.ended) for note, detail in told]
 

@@ -105,7 +105,7 @@ class CorrectionFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class EventReport:
     """The whole. ``compared_at`` None: the event was never closed. ``refused``: ACC's events left out, by reason."""
 
     name: str

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from aforo.ingestion.cycle_stats import grouped
 from aforo.reporting.charts import doors_picture, zone_picture
-from aforo.reporting.data import Act
+from aforo.reporting.data import EventReport
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (
@@ -18,7 +18,7 @@ _MONTHS = (
 )  # fmt: skip
 
 
-def html(act: Act) -> str:
+def html(act: EventReport) -> str:
     """The whole page. Every name from outside is escaped; the pictures are ours."""
     environment = Environment(
         loader=PackageLoader("aforo.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True

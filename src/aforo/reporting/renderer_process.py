@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from aforo.errors import AforoError, BadSetting
-from aforo.reporting.data import Act
+from aforo.reporting.data import EventReport
 
 _PATIENCE = 180.0  # seconds: a slow machine that has just been through a match
 
@@ -19,12 +19,12 @@ _PATIENCE = 180.0  # seconds: a slow machine that has just been through a match
 class Order(msgspec.Struct):
     """What the other process is asked for."""
 
-    act: Act
+    act: EventReport
     folder: str
     suffix: str = ""
 
 
-async def make(act: Act, folder: Path, suffix: str = "") -> Path:
+async def make(act: EventReport, folder: Path, suffix: str = "") -> Path:
     """Write the act's files in a process of its own; returns the page's path. Raises AforoError."""
     order = msgspec.json.encode(Order(act, str(folder), suffix))
     try:
@@ -54,7 +54,7 @@ async def make(act: Act, folder: Path, suffix: str = "") -> Path:
     return Path(out.decode("utf-8").strip())
 
 
-def _not_made(act: Act, why: str) -> AforoError:
+def _not_made(act: EventReport, why: str) -> AforoError:
     return AforoError(
         f"El acta de «{act.name}» no se pudo hacer ({why}).",
         "Las cifras están en la base de datos.",

@@ -11,13 +11,13 @@ import msgspec
 
 from aforo.errors import BadSetting, os_reason
 from aforo.inputs.watched_file import write_whole
-from aforo.reporting.data import Act
+from aforo.reporting.data import EventReport
 
 _LONGEST_NAME = 80  # characters of a file's name that come from the event's
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for itself
 
 
-def write(act: Act, folder: Path, *, suffix: str = "") -> Path:
+def write(act: EventReport, folder: Path, *, suffix: str = "") -> Path:
     """Write the three files beside each other; returns the page's path. Raises BadSetting where that cannot be done."""
     from aforo.reporting.page import html  # noqa: PLC0415 -- matplotlib takes a second
 
@@ -43,7 +43,7 @@ def file_name(day: str, name: str) -> str:
     return f"{day}-{words}" if words and not _RESERVED.fullmatch(words) else f"{day}-evento"
 
 
-def table(act: Act) -> str:
+def table(act: EventReport) -> str:
     """A row for each minute of a zone: hour, zone, entries, exits, aforo. As a Spanish Excel opens it."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\n")
@@ -59,7 +59,7 @@ def table(act: Act) -> str:
     return "\ufeff" + out.getvalue()
 
 
-def document(act: Act) -> str:
+def document(act: EventReport) -> str:
     """Everything, as JSON; instants are UTC."""
     figures = msgspec.to_builtins(act)
     figures |= {"stored": act.stored, "acc": act.acc, "reconciled": act.reconciled}

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from aforo.simulator.serialization import AnswerError
-from aforo.simulator.server_profile import Behaviour, TokenHash
+from aforo.simulator.server_profile import ServerProfile, TokenHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Credentials:
 _FIELDS = ("username", "password", "clientName", "authorizationToken")
 
 
-class Doorman:
+class SessionStore:
     """Checks logins and keeps the sessions; ``now`` is aware UTC. Raises AnswerError with the status to give."""
 
-    def __init__(self, credentials: Credentials, behaviour: Behaviour, seed: int) -> None:
+    def __init__(self, credentials: Credentials, behaviour: ServerProfile, seed: int) -> None:
         self._credentials = credentials
         self._behaviour = behaviour
         self._random = random.Random(seed)

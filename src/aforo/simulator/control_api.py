@@ -10,7 +10,7 @@ from aiohttp import web
 
 from aforo.clock import Clock
 from aforo.simulator.faults import Fault, Faults
-from aforo.simulator.scenario import Crowd
+from aforo.simulator.scenario import Scenario
 
 _T = TypeVar("_T")
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 class Site(Protocol):
     """What the control door needs of the simulator."""
 
-    crowd: Crowd
+    crowd: Scenario
     clock: Clock
     faults: Faults
     tally: Counter[str]

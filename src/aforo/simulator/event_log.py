@@ -51,7 +51,7 @@ class Kind(NamedTuple):
     subclass: str
 
 
-class Passage(NamedTuple):
+class Crossing(NamedTuple):
     """One recorded passage. ``at`` is in milliseconds since 1970, UTC; ``number`` is its ``thisId``."""
 
     at: int
@@ -74,7 +74,7 @@ def place_of(key: int) -> int:
     return key >> _MARK_BITS & PLACE_MASK
 
 
-class Recording:
+class EventLog:
     """The passages of one site. ``origin`` (milliseconds since 1970) is a whole second; all keys count from it."""
 
     def __init__(self, origin: datetime, servers: Iterable[Server]) -> None:
@@ -110,7 +110,7 @@ class Recording:
             self.numbers.append(number)
             lists[kind].append((at - origin) << SHIFT | place << _MARK_BITS | STOP)
 
-    def add(self, at: int, kind: Kind) -> Passage:
+    def add(self, at: int, kind: Kind) -> Crossing:
         """Record one passage more, whenever it happened (milliseconds since 1970)."""
         known = self.kind(kind)
         place = len(self.numbers)
@@ -119,7 +119,7 @@ class Recording:
         insort(self._feeds[kind.server_id][kind.camera_id], (at - self.origin) << SHIFT | place << _MARK_BITS | STOP)
         self.kind_of.append(known)
         self.numbers.append(number)
-        return Passage(at, number, kind)
+        return Crossing(at, number, kind)
 
     def stops(self, server_id: str, camera_ids: Iterable[str] | None, since: int, until: int) -> list[int]:
         """The keys of the STOP events of [since, until), milliseconds since 1970, oldest first; None: every camera."""
@@ -142,10 +142,10 @@ class Recording:
         """The milliseconds since 1970 that a key holds."""
         return (key >> SHIFT) + self.origin
 
-    def passages(self, since: int, until: int, camera_ids: Iterable[str]) -> Iterator[Passage]:
+    def passages(self, since: int, until: int, camera_ids: Iterable[str]) -> Iterator[Crossing]:
         """All that these cameras recorded in [since, until), on every server, server by server, each oldest first."""
         wanted = list(dict.fromkeys(camera_ids))
         for server_id in self._feeds:
             for key in self.stops(server_id, wanted, since, until):
                 place = place_of(key)
-                yield Passage(self.at(key), self.numbers[place], self.kinds[self.kind_of[place]])
+                yield Crossing(self.at(key), self.numbers[place], self.kinds[self.kind_of[place]])

@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     cameras: tuple[str, ...]
 
 
-class Trouble:
+class FaultMiddleware:
     """Spoils requests and answers as the faults say. ``closing`` ends what hangs when the simulator ends."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:

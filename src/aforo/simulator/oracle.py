@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from aforo.simulator.event_log import Passage, Recording, instant_of, milliseconds
+from aforo.simulator.event_log import Crossing, EventLog, instant_of, milliseconds
 
 BOGOTA = ZoneInfo("America/Bogota")
 
@@ -81,10 +81,10 @@ def _fits(rules: tuple[str, ...], name: str) -> bool:
     return False
 
 
-class Truth:
+class Oracle:
     """Answers for any window [since, until), aware UTC, and any set of allowed cameras."""
 
-    def __init__(self, recording: Recording, rules: RuleTexts = STADIUM) -> None:
+    def __init__(self, recording: EventLog, rules: RuleTexts = STADIUM) -> None:
         self._recording = recording
         self._rules = rules
 
@@ -101,11 +101,11 @@ class Truth:
         accepted = Counter(passage.kind.camera_id for passage in passages if passage.kind.name in moved)
         return Answer(history, zones, dict(accepted))
 
-    def _sorted(self, since: datetime, until: datetime, cameras: Collection[str]) -> list[Passage]:
+    def _sorted(self, since: datetime, until: datetime, cameras: Collection[str]) -> list[Crossing]:
         passages = self._recording.passages(milliseconds(since), milliseconds(until), cameras)
         return sorted(passages, key=lambda passage: (passage.at, passage.number, passage.kind.server_id))
 
-    def _row(self, passage: Passage) -> HistoryRow:
+    def _row(self, passage: Crossing) -> HistoryRow:
         kind = passage.kind
         wall = instant_of(passage.at).astimezone(BOGOTA).replace(tzinfo=None)
         return HistoryRow(kind.name, kind.area or "", kind.activity, kind.camera_id, wall)

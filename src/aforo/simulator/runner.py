@@ -12,9 +12,9 @@ import msgspec
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
 from aforo.simulator.faults import EVERY, Fault, Faults
-from aforo.simulator.scenario import Crowd, Plan
+from aforo.simulator.scenario import Scenario, ScenarioPlan
 from aforo.simulator.server import Simulator
-from aforo.simulator.server_profile import Behaviour
+from aforo.simulator.server_profile import ServerProfile
 
 _BEGAN_BEFORE = timedelta(hours=1)
 _LASTS = timedelta(hours=3)
@@ -27,10 +27,10 @@ class Options:
     ``ca_file``: where to leave the certificate while it runs.
     """
 
-    plan: Plan
+    plan: ScenarioPlan
     host: str = "127.0.0.1"
     port: int = 0
-    behaviour: Behaviour = field(default_factory=Behaviour)
+    behaviour: ServerProfile = field(default_factory=ServerProfile)
     faults: str = "none"
     latency_ms: float = 0.0
     speed: float = 1.0
@@ -44,7 +44,7 @@ async def serve(options: Options, say: Callable[[str], object], stopping: asynci
     ``say`` is given one line of JSON as soon as it listens: url, fingerprint, credentials, servers, cameras (the allow
     list), start, end and now. Raises BadCommand for options that make no sense and for a port that is taken.
     """
-    crowd = await asyncio.to_thread(Crowd, options.plan)
+    crowd = await asyncio.to_thread(Scenario, options.plan)
     faults = faults_from(options, crowd.quiet)
     starts_at = options.now or (SystemClock().now() if options.speed != 1.0 else None)
     clock = SystemClock(options.speed, starts_at)
@@ -86,15 +86,15 @@ def faults_from(options: Options, broken: Sequence[str] = ()) -> Faults:
     return faults
 
 
-def behaviour_from(text: str) -> Behaviour:
+def behaviour_from(text: str) -> ServerProfile:
     """The behaviour that differs from the usual one in ``name=value,…``. Raises BadCommand for what is not known."""
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    usual = {name: value for name, value in asdict(Behaviour()).items() if name != "client_versions"}
+    usual = {name: value for name, value in asdict(ServerProfile()).items() if name != "client_versions"}
     remedy = f"Use nombre=valor,… con estos nombres: {', '.join(usual)}."
     if unknown := given.keys() - usual.keys():
         raise BadCommand(f"Comportamiento desconocido: {', '.join(sorted(unknown))}.", remedy=remedy)
     try:
-        return msgspec.convert(usual | given, Behaviour, strict=False)
+        return msgspec.convert(usual | given, ServerProfile, strict=False)
     except msgspec.ValidationError as error:
         raise BadCommand(f"Comportamiento mal escrito: {text!r}.", remedy=remedy) from error
 
@@ -128,7 +128,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
             "Las opciones del simulador no son posibles.",
             remedy="El fin va después del comienzo; cámaras y velocidad son mayores que cero.",
         )
-    plan = Plan(
+    plan = ScenarioPlan(
         start=start,
         end=end,
         seed=arguments.seed,

@@ -1,6 +1,6 @@
 """A seeded evening at the stadium: people through the doors, cars in three car parks, and what spoils a naive count.
 
-Everything here is invented. The same ``Plan`` always makes the same evening.
+Everything here is invented. The same ``ScenarioPlan`` always makes the same evening.
 """
 
 import random
@@ -12,8 +12,8 @@ from itertools import accumulate
 from math import exp
 from typing import NamedTuple
 
-from aforo.simulator.event_log import Camera, Kind, Passage, Recording, Server, milliseconds
-from aforo.simulator.oracle import STADIUM, RuleTexts, Truth
+from aforo.simulator.event_log import Camera, Crossing, EventLog, Kind, Server, milliseconds
+from aforo.simulator.oracle import STADIUM, Oracle, RuleTexts
 
 _SLOTS = 400  # the evening's curves are drawn in so many steps
 _FAILOVER = (0.30, 0.36)  # the part of the evening in which the second server records what the first should have
@@ -24,7 +24,7 @@ _ENTER, _EXIT, _BEAM = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT", "OBJECTS
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScenarioPlan:
     """What evening to make. ``start`` and ``end`` are aware UTC, the event is [start, end).
 
     ``cameras``: how many are on the allow list and count. ``strangers``: more cameras, not on the list (None: one in
@@ -106,14 +106,14 @@ _DOORS_WEIGHT = 55.0
 _STRANGERS_WEIGHT = 5.0
 
 
-class Crowd:
+class Scenario:
     """The evening of a plan: its servers, its cameras, what they recorded, and the truth about it."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ScenarioPlan) -> None:
         self.plan = plan
         self._random = random.Random(plan.seed)
         self.servers = tuple(Server(self._id(b"\x50\xca\x28", 8), f"ACC-{1 + n}") for n in range(plan.servers))
-        self.recording = Recording(plan.start, self.servers)
+        self.recording = EventLog(plan.start, self.servers)
         doors = max(1, plan.cameras - len(_GATES))
         gates = [*_GATES, *(self._door(number, doors) for number in range(doors))]
         seeing = [self._camera(number) for number in range(plan.cameras)]
@@ -128,11 +128,11 @@ class Crowd:
         flows += self._strange_flows(strange)
         self._record(flows)
 
-    def truth(self, rules: RuleTexts = STADIUM) -> Truth:
+    def truth(self, rules: RuleTexts = STADIUM) -> Oracle:
         """What should have been counted, by these rules."""
-        return Truth(self.recording, rules)
+        return Oracle(self.recording, rules)
 
-    def add(self, camera_id: str, name: str, at: datetime, activity: str = _ENTER, server_id: str = "") -> Passage:
+    def add(self, camera_id: str, name: str, at: datetime, activity: str = _ENTER, server_id: str = "") -> Crossing:
         """One passage more, at an aware instant; it is part of the truth and visible as soon as the clock is there."""
         home = next((camera.server_id for camera in self.cameras if camera.id == camera_id), self.servers[0].id)
         kind = Kind(server_id or home, camera_id, name, "", activity, "PERSON")

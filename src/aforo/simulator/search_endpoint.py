@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, milliseconds, place_of
 from aforo.simulator.faults import Faults
-from aforo.simulator.scenario import Crowd
+from aforo.simulator.scenario import Scenario
 from aforo.simulator.serialization import AnswerError, Pages
-from aforo.simulator.server_profile import Behaviour, DeviceIds, Order, Tokens
+from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, Tokens
 
 Arguments = Mapping[str, Sequence[str]]
 
@@ -47,10 +47,10 @@ class _Question(NamedTuple):
     limit: int
 
 
-class SearchDesk:
+class SearchEndpoint:
     """Answers searches. Raises AnswerError for a wrong argument, an unknown server, camera or token."""
 
-    def __init__(self, crowd: Crowd, behaviour: Behaviour, faults: Faults, seed: int) -> None:
+    def __init__(self, crowd: Scenario, behaviour: ServerProfile, faults: Faults, seed: int) -> None:
         self._crowd = crowd
         self._behaviour = behaviour
         self._faults = faults

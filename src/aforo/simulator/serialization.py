@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from aforo.simulator.event_log import MARK_MASK, PLACE_MASK, SHIFT, START, STOP, Camera, Kind, Recording, place_of
+from aforo.simulator.event_log import MARK_MASK, PLACE_MASK, SHIFT, START, STOP, Camera, EventLog, Kind, place_of
 
 _MARK_BITS = MARK_MASK.bit_length()
 _MILLIS = tuple(f"{milli:03}Z" for milli in range(1000))
@@ -67,7 +67,7 @@ def iso(milliseconds: int) -> str:
 class Pages:
     """Writes pages of ``/events/search`` from the keys of a recording; ``this_id`` False leaves ``thisId`` out."""
 
-    def __init__(self, recording: Recording, *, this_id: bool = True) -> None:
+    def __init__(self, recording: EventLog, *, this_id: bool = True) -> None:
         self._recording = recording
         self._this_id = this_id
         self._seconds: dict[int, str] = {}

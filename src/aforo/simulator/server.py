@@ -12,15 +12,15 @@ from aiohttp import web
 from aforo.clock import Clock, SystemClock
 from aforo.errors import BadCommand
 from aforo.simulator import serialization
-from aforo.simulator.auth import Credentials, Doorman
+from aforo.simulator.auth import Credentials, SessionStore
 from aforo.simulator.certificate import Certificate, self_signed
 from aforo.simulator.control_api import add_control
-from aforo.simulator.fault_middleware import Asked, Trouble
+from aforo.simulator.fault_middleware import Asked, FaultMiddleware
 from aforo.simulator.faults import Faults
-from aforo.simulator.scenario import Crowd
-from aforo.simulator.search_endpoint import SearchDesk
+from aforo.simulator.scenario import Scenario
+from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError
-from aforo.simulator.server_profile import Behaviour
+from aforo.simulator.server_profile import ServerProfile
 
 BASE = "/mt/api/rest/v1/"
 _BACKLOG = 1024
@@ -40,10 +40,10 @@ class Simulator:
 
     def __init__(  # noqa: PLR0913 -- each by its name only
         self,
-        crowd: Crowd,
+        crowd: Scenario,
         *,
         clock: Clock | None = None,
-        behaviour: Behaviour | None = None,
+        behaviour: ServerProfile | None = None,
         faults: Faults | None = None,
         credentials: Credentials | None = None,
         host: str = "127.0.0.1",
@@ -51,7 +51,7 @@ class Simulator:
     ) -> None:
         self.crowd = crowd
         self.clock: Clock = clock or SystemClock()
-        self.behaviour = behaviour or Behaviour()
+        self.behaviour = behaviour or ServerProfile()
         self.faults = faults or Faults(crowd.plan.seed)
         self.credentials = credentials or Credentials()
         self.tally: Counter[str] = Counter()
@@ -61,12 +61,12 @@ class Simulator:
         self._listener: asyncio.Server | None = None
         self._endings: list[asyncio.Task[None]] = []
         self._port = port
-        self._doorman = Doorman(self.credentials, self.behaviour, crowd.plan.seed)
-        self._desk = SearchDesk(crowd, self.behaviour, self.faults, crowd.plan.seed)
+        self._doorman = SessionStore(self.credentials, self.behaviour, crowd.plan.seed)
+        self._desk = SearchEndpoint(crowd, self.behaviour, self.faults, crowd.plan.seed)
 
     async def __aenter__(self) -> Self:
         self._certificate: Certificate = await asyncio.to_thread(self_signed)
-        self._trouble = Trouble(self.faults, self.clock)
+        self._trouble = FaultMiddleware(self.faults, self.clock)
         self._runner = web.AppRunner(
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=_END_SECONDS
         )

@@ -37,7 +37,7 @@ class TokenHash(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class ServerProfile:
     """One version of the Web Endpoint. Seconds are by the server's clock.
 
     ``away_cameras_known``: whether a server answers for the cameras of the site's other servers (with what it recorded

@@ -5,12 +5,12 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
 
-from aforo.models import ScheduledEvent, Verdict, Window, from_ms, to_ms
-from aforo.storage.backends.connection import Link
-from aforo.storage.journal import Journal, Note
-from aforo.storage.lookup_tables import Directory
-from aforo.storage.record_cache import Books
-from aforo.storage.records import Show
+from aforo.models import Classification, ScheduledEvent, Window, from_ms, to_ms
+from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.journal import Journal, JournalEntry
+from aforo.storage.lookup_tables import LookupTables
+from aforo.storage.record_cache import RecordCache
+from aforo.storage.records import EventRecord
 from aforo.storage.schema import tables
 
 # The journal's kinds. An instance is a running program: its note's end is its last sign of life.
@@ -21,22 +21,22 @@ _TENTH_MS: ColumnElement[int] = literal_column("100", BigInteger)
 _ALIVE_FOR = 3  # a program is taken for gone after so many missed signs of life
 
 
-class Account:
+class PastEvents:
     """Reads of shows that may be long over. Raises what the store raises; it changes nothing but signs of life."""
 
-    def __init__(self, link: Link, books: Books, directory: Directory, journal: Journal) -> None:
+    def __init__(self, link: DatabaseConnection, books: RecordCache, directory: LookupTables, journal: Journal) -> None:
         self._link = link
         self._books = books
         self._directory = directory
         self._journal = journal
 
-    def shows_on(self, day: date) -> list[Show]:
+    def records_on(self, day: date) -> list[EventRecord]:
         """The shows that the schedule had under that date, by their start; to be read, not to be added to."""
         table = tables.shows
         query = select(table).where(table.c.day == day.isoformat()).order_by(table.c.starts_ms, table.c.id)
         with self._link.read() as connection:
             return [
-                Show(
+                EventRecord(
                     id=row.id,
                     event=ScheduledEvent(day, row.name, Window(from_ms(row.starts_ms), from_ms(row.ends_ms))),
                     checkpoints={},
@@ -48,7 +48,7 @@ class Account:
                 for row in connection.execute(query).all()
             ]
 
-    def lateness(self, show: Show) -> list[tuple[float, int]]:
+    def lateness(self, show: EventRecord) -> list[tuple[float, int]]:
         """How many of the show's events were first seen so many seconds (to a tenth) after they happened, in order."""
         table = tables.events.c
         late = ((table.seen_ms - table.occurred_ms) // _TENTH_MS).label("late")
@@ -58,7 +58,7 @@ class Account:
             ).all()
         return [(tenths / 10, count) for tenths, count in rows]
 
-    def caught_up(self, show: Show, window: Window, cameras: Collection[str] | None = None) -> int:
+    def caught_up(self, show: EventRecord, window: Window, cameras: Collection[str] | None = None) -> int:
         """How many events of the window were first seen after its end; of these cameras, or of all."""
         table = tables.events.c
         since_ms, until_ms = map(to_ms, window)
@@ -72,7 +72,9 @@ class Account:
             sources = self._directory.sources(connection, {source for source, _ in rows})
         return sum(count for source, count in rows if cameras is None or sources[source].camera_id in cameras)
 
-    def beat(self, show: Show, instance: str, began: datetime, now: datetime, every: timedelta) -> list[Note]:
+    def beat(
+        self, show: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
+    ) -> list[JournalEntry]:
         """A sign of life of a running program; returns the other programs alive on that show.
 
         ``every``: how far apart the signs are.
@@ -87,12 +89,12 @@ class Account:
         oldest = now - _ALIVE_FOR * every
         return [note for note in notes if note.subject != instance and (note.ended or note.began) >= oldest]
 
-    def _mine(self, connection: Connection, show: Show) -> tuple[ColumnElement[bool], ...]:
+    def _mine(self, connection: Connection, show: EventRecord) -> tuple[ColumnElement[bool], ...]:
         book = self._books.open(connection, show.id)
         table = tables.events.c
         inside = (table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms)
         return (*inside, table.show_id == show.id)
 
 
-def _unjudged(name: str) -> Verdict:
+def _unjudged(name: str) -> Classification:
     raise RuntimeError(f"{name}: a past show's names are not judged anew")

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from datetime import datetime, timedelta
 
-from aforo.storage.quarantine import RefusedEvents
+from aforo.storage.quarantine import QuarantinedEvents
 from aforo.storage.schema import tables
 
 _AGAIN = timedelta(minutes=10)
@@ -23,7 +23,7 @@ class Complaints:
         self._told: dict[str, datetime] = {}
         self._untold: Counter[str] = Counter()
 
-    def of(self, refused: RefusedEvents, now: datetime) -> str | None:
+    def of(self, refused: QuarantinedEvents, now: datetime) -> str | None:
         """Log it where it is time to; returns what the journal should say then."""
         reason = _VALUE.sub("…", refused.reason)
         if reason not in self._told and len(self._told) >= _MOST_REASONS:

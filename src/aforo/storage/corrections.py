@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from aforo.models import from_ms, to_ms
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.event_ledger import Judge
-from aforo.storage.minute_totals import Minutes
-from aforo.storage.record_cache import Book, Books
+from aforo.storage.minute_totals import MinuteTotals
+from aforo.storage.record_cache import CachedRecord, RecordCache
 from aforo.storage.schema import tables
 
 
@@ -28,12 +28,12 @@ class Correction:
 class Corrections:
     """Reads and writes aforo_corrections, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, books: Books, minutes: Minutes) -> None:
+    def __init__(self, link: DatabaseConnection, books: RecordCache, minutes: MinuteTotals) -> None:
         self._link = link
         self._books = books
         self._minutes = minutes
 
-    def apply(self, connection: Connection, book: Book, correction: Correction, judge: Judge) -> bool:
+    def apply(self, connection: Connection, book: CachedRecord, correction: Correction, judge: Judge) -> bool:
         """Count it in its minute, unless it is there already; tells whether it was new."""
         known = select(tables.corrections.c.id).where(tables.corrections.c.id == correction.id)
         if connection.scalar(known) is not None:
@@ -44,11 +44,11 @@ class Corrections:
         self._link.insert(connection, tables.corrections, [row])
         step = book.correction_step(correction.id, correction.delta, at_ms)
         book.corrections.setdefault(correction.zone, []).append(step)
-        self._books.turn_page(connection, book)
+        self._books.bump_revision(connection, book)
         self._minutes.count(connection, book, {correction.zone: [step]}, judge)
         return True
 
-    def read(self, connection: Connection, book: Book) -> list[Correction]:
+    def read(self, connection: Connection, book: CachedRecord) -> list[Correction]:
         """The show's corrections, oldest first."""
         table = tables.corrections
         mine = select(table).where(table.c.show_id == book.show_id).order_by(table.c.at_ms, table.c.id)

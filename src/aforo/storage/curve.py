@@ -6,7 +6,7 @@ from itertools import accumulate, groupby
 from operator import sub
 from typing import NamedTuple
 
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 
 CORRECTION = 2**63 - 1  # the seq of a correction: it comes after all passages of its millisecond
 
@@ -19,7 +19,7 @@ Step = tuple[int, int, str, str, int]
 class Minute(NamedTuple):
     """One minute of a zone: what its movements do to the count, and the instant of the last of them (epoch ms)."""
 
-    stretch: Stretch
+    stretch: OccupancyDelta
     last_ms: int
 
     @classmethod
@@ -28,10 +28,10 @@ class Minute(NamedTuple):
         deltas = [step[4] for step in steps]
         if max([step[1] for step in steps]) < CORRECTION:
             return cls(passages(deltas), steps[-1][0])
-        whole = Stretch()
+        whole = OccupancyDelta()
         for correction, run in groupby(steps, key=lambda step: step[1] == CORRECTION):
             deltas = [step[4] for step in run]
-            for part in map(Stretch.correction, deltas) if correction else (passages(deltas),):
+            for part in map(OccupancyDelta.correction, deltas) if correction else (passages(deltas),):
                 whole = whole.then(part)
         return cls(whole, steps[-1][0])
 
@@ -46,7 +46,7 @@ class Curve:
     def __init__(self, minutes: Mapping[int, Minute]) -> None:
         self._minutes = dict(minutes)
         self._order = sorted(minutes)
-        self._joined: list[Stretch] = []
+        self._joined: list[OccupancyDelta] = []
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._order)
@@ -70,24 +70,24 @@ class Curve:
         place = bisect_left(self._order, minute)
         del self._minutes[minute], self._order[place], self._joined[place:]
 
-    def whole(self) -> Stretch:
+    def whole(self) -> OccupancyDelta:
         """All minutes, joined."""
         joined = self._joined
         for minute in self._order[len(joined) :]:
             stretch = self._minutes[minute].stretch
             joined.append(joined[-1].then(stretch) if joined else stretch)
-        return joined[-1] if joined else Stretch()
+        return joined[-1] if joined else OccupancyDelta()
 
-    def stretches(self) -> dict[int, Stretch]:
+    def stretches(self) -> dict[int, OccupancyDelta]:
         """The stretch of each minute (epoch ms of its start)."""
         return {minute: self._minutes[minute].stretch for minute in self._order}
 
 
-def passages(deltas: Sequence[int]) -> Stretch:
+def passages(deltas: Sequence[int]) -> OccupancyDelta:
     """``Stretch.of`` for lists of +1 and -1, several times faster: the loops run inside the interpreter."""
     nets = list(accumulate(deltas, initial=0))
     # A count that starts at zero and never goes below it is the net less the lowest net so far.
     floors = list(map(sub, nets, accumulate(nets, min)))
     net = nets[-1]
     entries = (len(deltas) + net) // 2
-    return Stretch(entries, entries - net, net, floors[-1], max(nets), max(floors))
+    return OccupancyDelta(entries, entries - net, net, floors[-1], max(nets), max(floors))

@@ -7,17 +7,17 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from aforo.counting.occupancy import seq
-from aforo.models import DAY_MS, EPOCH, AccEvent, Verdict, from_ms
-from aforo.storage.backends.connection import Link
+from aforo.models import DAY_MS, EPOCH, CameraEvent, Classification, from_ms
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.curve import Step
-from aforo.storage.lookup_tables import Directory
-from aforo.storage.record_cache import Book
+from aforo.storage.lookup_tables import LookupTables
+from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.local_time import STRETCH_MS
-from aforo.storage.site_tables.tables import NOBODY, HistoryRow, Legacy
+from aforo.storage.site_tables.tables import NOBODY, HistoryRow, SiteTables
 
 Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
-Judge = Callable[[str], Verdict]  # what an analytic name means
+Judge = Callable[[str], Classification]  # what an analytic name means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
 
@@ -40,22 +40,22 @@ class Entry(NamedTuple):
     history: int
 
 
-class Ledger:
+class EventLedger:
     """Reads and writes aforo_events, and the history rows that its entries mean, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, directory: Directory, legacy: Legacy) -> None:
+    def __init__(self, link: DatabaseConnection, directory: LookupTables, legacy: SiteTables) -> None:
         self._link = link
         self._directory = directory
         self._legacy = legacy
 
-    def new(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
+    def new(self, connection: Connection, events: Sequence[CameraEvent]) -> dict[Identity, CameraEvent]:
         """The events that the ledger does not have yet, each once, in the ledger's order."""
         by_key = self._keyed(connection, events)
         for known in self._known(connection, sorted({key[0] for key in by_key})):
             by_key.pop(known, None)
         return {key: by_key[key] for key in sorted(by_key)}
 
-    def _keyed(self, connection: Connection, events: Sequence[AccEvent]) -> dict[Identity, AccEvent]:
+    def _keyed(self, connection: Connection, events: Sequence[CameraEvent]) -> dict[Identity, CameraEvent]:
         servers = self._directory.server_numbers(connection, {event[0] for event in events})
         # By position and without a call per event: this runs for every event that was ever asked for.
         this_ids = [event[1] for event in events]
@@ -74,8 +74,8 @@ class Ledger:
     def add(  # noqa: PLR0913 -- all that one batch causes
         self,
         connection: Connection,
-        book: Book,
-        new: Mapping[Identity, AccEvent],
+        book: CachedRecord,
+        new: Mapping[Identity, CameraEvent],
         judge: Judge,
         seen_ms: int,
         *,
@@ -103,14 +103,16 @@ class Ledger:
             self._add_history(connection, book, kept)
         return self._steps(connection, [(*key, means[2]) for key, means in zip(new, meant, strict=True) if means[2]])
 
-    def steps(self, connection: Connection, book: Book, span: tuple[int, int], judge: Judge) -> dict[str, list[Step]]:
+    def steps(
+        self, connection: Connection, book: CachedRecord, span: tuple[int, int], judge: Judge
+    ) -> dict[str, list[Step]]:
         """The movements of a show in ``[since, until)`` (epoch ms), corrections too, per zone and in order."""
         since_ms, until_ms = max(span[0], book.since_ms), min(span[1], book.until_ms)
         inside = self._inside(book, since_ms, until_ms)
         table = tables.events.c
         sources = connection.scalars(select(table.source).where(*inside).distinct()).all()
-        verdicts = self.verdicts(connection, sources, judge)
-        moving = {source: verdict.movements for source, verdict in verdicts.items() if verdict.movements}
+        classifications = self.classifications(connection, sources, judge)
+        moving = {source: verdict.movements for source, verdict in classifications.items() if verdict.movements}
         if len(moving) <= self._link.dialect.most_parameters:  # most of an evening are doors, which move no zone
             inside.append(table.source.in_(moving))
         rows = connection.execute(
@@ -123,13 +125,15 @@ class Ledger:
                 found[zone] = sorted(found.get(zone, []) + mine)
         return found
 
-    def hand_over(self, connection: Connection, book: Book, winner: Book, since_ms: int, until_ms: int) -> None:
+    def hand_over(
+        self, connection: Connection, book: CachedRecord, winner: CachedRecord, since_ms: int, until_ms: int
+    ) -> None:
         """The entries of a show in ``[since_ms, until_ms)`` belong to another one."""
         table = tables.events
         span = (table.c.occurred_ms >= since_ms, table.c.occurred_ms < until_ms, table.c.show_id == book.show_id)
         connection.execute(table.update().where(*span).values(show_id=winner.show_id))
 
-    def owners(self, connection: Connection, book: Book) -> set[int]:
+    def owners(self, connection: Connection, book: CachedRecord) -> set[int]:
         """The shows that the entries in a show's window belong to."""
         table = tables.events.c
         inside = (table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms)
@@ -141,14 +145,14 @@ class Ledger:
         inside = (table.occurred_ms >= since_ms, table.occurred_ms < until_ms)
         return connection.execute(select(table.occurred_ms).where(*inside).limit(1)).first() is not None
 
-    def adopt(self, connection: Connection, book: Book) -> None:
+    def adopt(self, connection: Connection, book: CachedRecord) -> None:
         """All entries in a show's window belong to it."""
         table = tables.events
         inside = (table.c.occurred_ms >= book.since_ms, table.c.occurred_ms < book.until_ms)
         others = table.c.show_id != book.show_id
         connection.execute(table.update().where(*inside, others).values(show_id=book.show_id))
 
-    def counts(self, connection: Connection, book: Book) -> dict[str, int]:
+    def counts(self, connection: Connection, book: CachedRecord) -> dict[str, int]:
         """Events per camera inside the window."""
         table = tables.events.c
         counted: Counter[int] = Counter()
@@ -179,7 +183,7 @@ class Ledger:
             steps.sort()
         return dict(found)
 
-    def entries(self, connection: Connection, book: Book, since_ms: int, until_ms: int) -> list[Entry]:
+    def entries(self, connection: Connection, book: CachedRecord, since_ms: int, until_ms: int) -> list[Entry]:
         """A show's entries in ``[since_ms, until_ms)``, in order, in its window or not."""
         table = tables.events.c
         rows = connection.execute(
@@ -189,35 +193,39 @@ class Ledger:
         )
         return [Entry(*row) for row in rows.all()]
 
-    def entries_at(self, connection: Connection, book: Book, keys: Set[Identity]) -> list[Entry]:
+    def entries_at(self, connection: Connection, book: CachedRecord, keys: Set[Identity]) -> list[Entry]:
         """A show's entries of those keys."""
         columns = (*Entry._fields, "show_id")
         instants = sorted({key[0] for key in keys})
         rows = self._link.dialect.among(connection, tables.events, columns, "occurred_ms", instants)
         return [Entry(*row[:5]) for row in rows if row[5] == book.show_id and tuple(row[:3]) in keys]
 
-    def entries_of(self, connection: Connection, book: Book, events: Sequence[AccEvent]) -> list[Entry]:
+    def entries_of(self, connection: Connection, book: CachedRecord, events: Sequence[CameraEvent]) -> list[Entry]:
         """A show's entries of those events."""
         return self.entries_at(connection, book, self._keyed(connection, events).keys()) if events else []
 
-    def event(self, connection: Connection, entry: Entry) -> AccEvent:
+    def event(self, connection: Connection, entry: Entry) -> CameraEvent:
         """What an entry says, in whole."""
         server = self._directory.servers(connection, {entry.server})[entry.server]
         source = self._directory.sources(connection, {entry.source})[entry.source]
-        return AccEvent(server, entry.this_id, from_ms(entry.occurred_ms), *source)
+        return CameraEvent(server, entry.this_id, from_ms(entry.occurred_ms), *source)
 
-    def verdicts(self, connection: Connection, sources_said: Iterable[int], judge: Judge) -> dict[int, Verdict]:
+    def classifications(
+        self, connection: Connection, sources_said: Iterable[int], judge: Judge
+    ) -> dict[int, Classification]:
         """What those sources mean."""
         numbers = set(sources_said)
         sources = self._directory.sources(connection, numbers)
         return {number: judge(sources[number].name) for number in numbers}
 
-    def add_history(self, connection: Connection, book: Book, entries: Sequence[Entry]) -> None:
+    def add_history(self, connection: Connection, book: CachedRecord, entries: Sequence[Entry]) -> None:
         """Write the history rows of those entries. Raises StoreRejectedRow."""
         sources = self._directory.sources(connection, {entry.source for entry in entries})
         self._add_history(connection, book, [(entry.occurred_ms, sources[entry.source]) for entry in entries])
 
-    def _add_history(self, connection: Connection, book: Book, kept: Sequence[tuple[int, Sequence[str]]]) -> None:
+    def _add_history(
+        self, connection: Connection, book: CachedRecord, kept: Sequence[tuple[int, Sequence[str]]]
+    ) -> None:
         texts = self._legacy.local_texts([occurred_ms for occurred_ms, _ in kept])
         show, since_ms, until_ms = book.event.name, book.since_ms, book.until_ms
         rows: list[HistoryRow] = [
@@ -226,7 +234,7 @@ class Ledger:
         ]
         self._legacy.add_history(connection, rows)
 
-    def _inside(self, book: Book, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
+    def _inside(self, book: CachedRecord, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
         """The show's entries in ``[since_ms, until_ms)``."""
         table = tables.events.c
         return [table.occurred_ms >= since_ms, table.occurred_ms < until_ms, table.show_id == book.show_id]

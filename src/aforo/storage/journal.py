@@ -6,12 +6,12 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from aforo.models import from_ms, to_ms
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class JournalEntry:
     """One thing that happened. ``ended`` is None while it lasts; ``show_id`` None where it belongs to no show."""
 
     id: int
@@ -26,7 +26,7 @@ class Note:
 class Journal:
     """Reads and writes aforo_journal, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: DatabaseConnection) -> None:
         self._link = link
 
     def begin(  # noqa: PLR0913 -- the columns
@@ -62,7 +62,7 @@ class Journal:
             table.update().where(table.c.id == note_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
         )
 
-    def read(self, connection: Connection, show_id: int | None, kind: str | None) -> list[Note]:
+    def read(self, connection: Connection, show_id: int | None, kind: str | None) -> list[JournalEntry]:
         """The notes, oldest first; of one show or kind where that is given."""
         table = tables.journal
         query = select(table).order_by(table.c.id)
@@ -71,7 +71,7 @@ class Journal:
         if kind is not None:
             query = query.where(table.c.kind == kind)
         return [
-            Note(
+            JournalEntry(
                 row.id,
                 row.show_id,
                 row.kind,

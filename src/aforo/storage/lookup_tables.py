@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
 
 _MOST_REMEMBERED = 100_000  # texts come from outside: however many there are, memory is bounded
@@ -21,10 +21,10 @@ class Source(NamedTuple):
     activity: str
 
 
-class Directory:
+class LookupTables:
     """The numbers of servers and sources, given inside a writing transaction, never changed afterwards."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: DatabaseConnection) -> None:
         self._link = link
         self._server_numbers: dict[str, int] = {}
         self._source_numbers: dict[tuple[str, ...], int] = {}

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 from aforo.models import MINUTE_MS
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.curve import Minute, Step
-from aforo.storage.event_ledger import Judge, Ledger
-from aforo.storage.record_cache import Book
+from aforo.storage.event_ledger import EventLedger, Judge
+from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.local_time import STRETCH_MS
 
@@ -23,16 +23,16 @@ MOST_MOVEMENTS = 3_000
 Place = tuple[str, int]  # a zone, and the epoch ms at which a minute of it starts
 
 
-class Minutes:
+class MinuteTotals:
     """Writes aforo_minutes, inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, ledger: Ledger) -> None:
+    def __init__(self, link: DatabaseConnection, ledger: EventLedger) -> None:
         self._link = link
         self._ledger = ledger
 
     def count(
-        self, connection: Connection, book: Book, new: Mapping[str, Sequence[Step]], judge: Judge
-    ) -> dict[str, dict[int, Stretch]]:
+        self, connection: Connection, book: CachedRecord, new: Mapping[str, Sequence[Step]], judge: Judge
+    ) -> dict[str, dict[int, OccupancyDelta]]:
         """Take movements that are new in the ledger into their minutes; returns these minutes, by zone."""
         changed: dict[Place, Minute] = {}
         unknown: list[Place] = []
@@ -45,12 +45,12 @@ class Minutes:
                     changed[zone, start] = minute
         changed.update(self._read(connection, book, unknown, judge))
         self._write(connection, book, changed)
-        counted: defaultdict[str, dict[int, Stretch]] = defaultdict(dict)
+        counted: defaultdict[str, dict[int, OccupancyDelta]] = defaultdict(dict)
         for (zone, start), minute in changed.items():
             counted[zone][start] = minute.stretch
         return dict(counted)
 
-    def recount(self, connection: Connection, book: Book, judge: Judge) -> bool:
+    def recount(self, connection: Connection, book: CachedRecord, judge: Judge) -> bool:
         """Make all minutes anew from the ledger; tells whether any differed."""
         right: dict[Place, Minute] = {}
         first = book.since_ms - book.since_ms % MINUTE_MS
@@ -64,7 +64,9 @@ class Minutes:
         self._write(connection, book, changed)
         return bool(gone or changed)
 
-    def _read(self, connection: Connection, book: Book, places: list[Place], judge: Judge) -> dict[Place, Minute]:
+    def _read(
+        self, connection: Connection, book: CachedRecord, places: list[Place], judge: Judge
+    ) -> dict[Place, Minute]:
         """Those minutes from the ledger; what is read of other zones on the way is remembered too."""
         read: dict[Place, Minute] = {}
         wanted = set(places)
@@ -76,7 +78,7 @@ class Minutes:
                         read[zone, start] = Minute.of(run)
         return read
 
-    def _write(self, connection: Connection, book: Book, changed: Mapping[Place, Minute]) -> None:
+    def _write(self, connection: Connection, book: CachedRecord, changed: Mapping[Place, Minute]) -> None:
         new: list[tuple[Any, ...]] = []
         known: list[tuple[Any, ...]] = []
         for (zone, start), minute in sorted(changed.items()):
@@ -87,7 +89,7 @@ class Minutes:
         self._link.insert(connection, tables.minutes, new)
         self._link.update(connection, tables.minutes, known)
 
-    def _delete(self, connection: Connection, book: Book, places: Iterable[Place]) -> None:
+    def _delete(self, connection: Connection, book: CachedRecord, places: Iterable[Place]) -> None:
         table = tables.minutes.c
         for zone, start in places:
             mine = (table.show_id == book.show_id, table.zone == zone, table.minute_ms == start)
@@ -95,7 +97,7 @@ class Minutes:
             book.curves[zone].remove(start)
 
 
-def _joined(book: Book, zone: str, start: int, run: list[Step]) -> Minute | None:
+def _joined(book: CachedRecord, zone: str, start: int, run: list[Step]) -> Minute | None:
     """The minute with new movements in it; None where its others are not remembered and come in between."""
     known = book.curve(zone).get(start)
     if known is None:

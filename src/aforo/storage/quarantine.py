@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol, TypeVar
 from sqlalchemy import Connection, func, select
 
 from aforo.errors import StoreRejectedRow
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 from aforo.storage.apart import Refused, write_apart
-from aforo.storage.backends.connection import Link
-from aforo.storage.event_ledger import NOT_HISTORY, REFUSED, WRITTEN, Entry, Judge, Ledger
-from aforo.storage.record_cache import Book
+from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.event_ledger import NOT_HISTORY, REFUSED, WRITTEN, Entry, EventLedger, Judge
+from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.local_time import STRETCH_MS
 
@@ -25,34 +25,34 @@ _log = logging.getLogger(__name__)
 class Transact(Protocol):
     """Runs a piece of work on one show in a transaction of its own."""
 
-    def __call__(self, work: Callable[[Connection, Book], _T]) -> _T:
+    def __call__(self, work: Callable[[Connection, CachedRecord], _T]) -> _T:
         """What the work returns; raises what the store raises."""
         ...
 
 
-class RefusedEvents(NamedTuple):
+class QuarantinedEvents(NamedTuple):
     """Events of the ledger whose history rows their table refuses, for one reason: how many, and the first of them."""
 
     reason: str
     number: int
-    first: AccEvent
+    first: CameraEvent
 
 
-class Owed:
+class Quarantine:
     """Finds the rows that are owed, and writes them."""
 
-    def __init__(self, link: Link, ledger: Ledger) -> None:
+    def __init__(self, link: DatabaseConnection, ledger: EventLedger) -> None:
         self._link = link
         self._ledger = ledger
 
-    def note(self, connection: Connection, book: Book, judge: Judge) -> None:
+    def note(self, connection: Connection, book: CachedRecord, judge: Judge) -> None:
         """The rules have changed: note what is due now and was not before. It is written like what was refused."""
         for since_ms in self._stretches(connection, book, NOT_HISTORY):
             entries = self._entries(connection, book, since_ms, NOT_HISTORY)
-            verdicts = self._ledger.verdicts(connection, (entry.source for entry in entries), judge)
-            self._mark(connection, [entry for entry in entries if verdicts[entry.source].history], REFUSED)
+            classifications = self._ledger.classifications(connection, (entry.source for entry in entries), judge)
+            self._mark(connection, [entry for entry in entries if classifications[entry.source].history], REFUSED)
 
-    def write_of(self, transact: Transact, events: Sequence[AccEvent], judge: Judge) -> list[RefusedEvents]:
+    def write_of(self, transact: Transact, events: Sequence[CameraEvent], judge: Judge) -> list[QuarantinedEvents]:
         """Write the rows of events that the ledger has without them, all but those that the table refuses."""
         entries = transact(lambda connection, book: self._ledger.entries_of(connection, book, events))
         owed = [entry for entry in entries if entry.history == REFUSED]
@@ -71,7 +71,7 @@ class Owed:
         if written:
             _log.info("%d filas que faltaban en la tabla del historial ya están en ella.", written)
 
-    def _write_stretches(self, connection: Connection, book: Book, judge: Judge) -> int:
+    def _write_stretches(self, connection: Connection, book: CachedRecord, judge: Judge) -> int:
         return sum(
             self._write_due(connection, book, self._entries(connection, book, since_ms, REFUSED), judge)
             for since_ms in self._stretches(connection, book, REFUSED)
@@ -100,15 +100,15 @@ class Owed:
     def _write(self, transact: Transact, some: Sequence[Entry], judge: Judge) -> int:
         """In a transaction of its own: what of these entries is owed still, whatever another process did meanwhile."""
 
-        def work(connection: Connection, book: Book) -> int:
+        def work(connection: Connection, book: CachedRecord) -> int:
             entries = self._ledger.entries_at(connection, book, {entry[:3] for entry in some})
             return self._write_due(connection, book, [one for one in entries if one.history == REFUSED], judge)
 
         return transact(work)
 
-    def _write_due(self, connection: Connection, book: Book, entries: Sequence[Entry], judge: Judge) -> int:
-        verdicts = self._ledger.verdicts(connection, (entry.source for entry in entries), judge)
-        due = [entry for entry in entries if verdicts[entry.source].history]
+    def _write_due(self, connection: Connection, book: CachedRecord, entries: Sequence[Entry], judge: Judge) -> int:
+        classifications = self._ledger.classifications(connection, (entry.source for entry in entries), judge)
+        due = [entry for entry in entries if classifications[entry.source].history]
         self._ledger.add_history(connection, book, due)
         self._mark(connection, due, WRITTEN)
         return len(due)
@@ -117,7 +117,7 @@ class Owed:
         rows = [(*entry[:3], history) for entry in entries]
         self._link.update(connection, tables.events, rows, columns=("history",))
 
-    def _stretches(self, connection: Connection, book: Book, history: int) -> Iterator[int]:
+    def _stretches(self, connection: Connection, book: CachedRecord, history: int) -> Iterator[int]:
         """Where a show's entries of that kind lie, a stretch of time after the other (epoch ms)."""
         table = tables.events.c
         # The window may have been another when they came; a ledger of many seasons is not searched for that.
@@ -128,10 +128,10 @@ class Owed:
         ).one()
         return iter(()) if first is None else iter(range(first, last + 1, STRETCH_MS))
 
-    def _entries(self, connection: Connection, book: Book, since_ms: int, history: int) -> list[Entry]:
+    def _entries(self, connection: Connection, book: CachedRecord, since_ms: int, history: int) -> list[Entry]:
         entries = self._ledger.entries(connection, book, since_ms, since_ms + STRETCH_MS)
         return [entry for entry in entries if entry.history == history]
 
-    def _described(self, connection: Connection, refused: Refused) -> RefusedEvents:
+    def _described(self, connection: Connection, refused: Refused) -> QuarantinedEvents:
         first = min(refused.entries)
-        return RefusedEvents(refused.reason, len(refused.entries), self._ledger.event(connection, first))
+        return QuarantinedEvents(refused.reason, len(refused.entries), self._ledger.event(connection, first))

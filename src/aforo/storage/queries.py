@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
-from aforo.models import MINUTE_MS, AccEvent, from_ms
-from aforo.storage.lookup_tables import Directory
-from aforo.storage.record_cache import Book
+from aforo.models import MINUTE_MS, CameraEvent, from_ms
+from aforo.storage.lookup_tables import LookupTables
+from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.local_time import STRETCH_MS
 
@@ -29,7 +29,7 @@ class Cursor(NamedTuple):
     this_id: str
 
 
-def doors(connection: Connection, directory: Directory, book: Book, since_ms: int) -> list[DoorMinute]:
+def doors(connection: Connection, directory: LookupTables, book: CachedRecord, since_ms: int) -> list[DoorMinute]:
     """The history's names, minute by minute, from the minute of ``since_ms`` on."""
     table = tables.events.c
     # Not a parameter: SQL Server takes two parameters, in SELECT and in GROUP BY, for two different divisors.
@@ -52,8 +52,8 @@ def doors(connection: Connection, directory: Directory, book: Book, since_ms: in
 
 
 def events(
-    connection: Connection, directory: Directory, book: Book, after: Cursor | None, limit: int
-) -> tuple[list[AccEvent], Cursor | None]:
+    connection: Connection, directory: LookupTables, book: CachedRecord, after: Cursor | None, limit: int
+) -> tuple[list[CameraEvent], Cursor | None]:
     """A page of the show's events in time order, and where the next one starts; None at the end."""
     table = tables.events.c
     query = select(table.occurred_ms, table.server, table.this_id, table.source).where(
@@ -75,5 +75,7 @@ def events(
     rows = connection.execute(query.order_by(table.occurred_ms, table.server, table.this_id).limit(limit)).all()
     servers = directory.servers(connection, {row.server for row in rows})
     sources = directory.sources(connection, {row.source for row in rows})
-    page = [AccEvent(servers[row.server], row.this_id, from_ms(row.occurred_ms), *sources[row.source]) for row in rows]
+    page = [
+        CameraEvent(servers[row.server], row.this_id, from_ms(row.occurred_ms), *sources[row.source]) for row in rows
+    ]
     return page, Cursor(*rows[-1][:3]) if len(rows) == limit else None

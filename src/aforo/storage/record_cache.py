@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, null, select
 
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import StoreUnavailable
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.curve import CORRECTION, Curve, Minute, Step
 from aforo.storage.schema import tables
 
@@ -24,7 +24,7 @@ _MOST_STEPS = 60_000  # movements remembered, some 10 MB: those of the minutes t
 
 
 @dataclass(slots=True)
-class Book:
+class CachedRecord:
     """One show as the database had it at ``revision``. Instants are epoch ms."""
 
     show_id: int
@@ -81,23 +81,23 @@ class Book:
         """A correction as a movement: after all passages of its millisecond, and never outside the window."""
         return min(max(at_ms, self.since_ms), self.until_ms - 1), CORRECTION, "", correction_id, delta
 
-    def _whole(self, zone: str) -> Stretch:
+    def _whole(self, zone: str) -> OccupancyDelta:
         curve = self.curves.get(zone)
-        return Stretch() if curve is None else curve.whole()
+        return OccupancyDelta() if curve is None else curve.whole()
 
 
-class Books:
+class RecordCache:
     """Reads shows, remembering the one in use, and writes what of them changes."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: DatabaseConnection) -> None:
         self._link = link
-        self._book: Book | None = None
+        self._book: CachedRecord | None = None
 
     def forget(self) -> None:
         """What is remembered may be ahead of the database, or behind it: read it anew next time."""
         self._book = None
 
-    def open(self, connection: Connection, show_id: int) -> Book:
+    def open(self, connection: Connection, show_id: int) -> CachedRecord:
         """The show as it is now. Raises StoreUnavailable where its row is gone (a database put back in mid-event)."""
         row = connection.execute(select(tables.shows).where(tables.shows.c.id == show_id)).one_or_none()
         if row is None:
@@ -106,7 +106,7 @@ class Books:
         if book is not None and book.show_id == show_id and book.revision == row.revision:
             return book
         window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
-        book = Book(
+        book = CachedRecord(
             show_id=row.id,
             event=ScheduledEvent(date.fromisoformat(row.day), row.name, window),
             since_ms=row.starts_ms,
@@ -121,19 +121,21 @@ class Books:
         self._book = book
         return book
 
-    def turn_page(self, connection: Connection, book: Book, **changes: Any) -> None:
+    def bump_revision(self, connection: Connection, book: CachedRecord, **changes: Any) -> None:
         """Something of the show changes in this transaction."""
         book.revision += 1
         shows = tables.shows
         connection.execute(shows.update().where(shows.c.id == book.show_id).values(revision=book.revision, **changes))
 
-    def edit(self, connection: Connection, book: Book, event: ScheduledEvent, rules: str, *, reopened: bool) -> None:
+    def edit(
+        self, connection: Connection, book: CachedRecord, event: ScheduledEvent, rules: str, *, reopened: bool
+    ) -> None:
         """Give a show another name, window or rules; ``reopened``: it is no longer over and compared."""
         book.event, book.rules, book.closed = event, rules, book.closed and not reopened
         book.since_ms, book.until_ms = to_ms(event.window.since), to_ms(event.window.until)
         # Not a parameter: of None a driver asks the server for the type, and that may end the transaction.
         changes: dict[str, object] = {"closed_ms": null()} if reopened else {}
-        self.turn_page(
+        self.bump_revision(
             connection,
             book,
             day=event.day.isoformat(),
@@ -146,7 +148,7 @@ class Books:
         self.read_corrections(connection, book)
         book.forget_steps()
 
-    def read_corrections(self, connection: Connection, book: Book) -> None:
+    def read_corrections(self, connection: Connection, book: CachedRecord) -> None:
         """The show's corrections, each where it belongs in the window as it is now."""
         table = tables.corrections
         rows = connection.execute(select(table).where(table.c.show_id == book.show_id))
@@ -156,7 +158,7 @@ class Books:
         book.corrections = dict(found)
 
     def hand_over(
-        self, connection: Connection, show_ids: Collection[int], book: Book, since_ms: int, until_ms: int
+        self, connection: Connection, show_ids: Collection[int], book: CachedRecord, since_ms: int, until_ms: int
     ) -> set[int]:
         """The corrections of those shows in ``[since_ms, until_ms)`` belong to another; returns whose there were."""
         table = tables.corrections
@@ -167,7 +169,7 @@ class Books:
             self.read_corrections(connection, book)
         return givers
 
-    def move_checkpoints(self, connection: Connection, book: Book, until: Mapping[Feed, int]) -> bool:
+    def move_checkpoints(self, connection: Connection, book: CachedRecord, until: Mapping[Feed, int]) -> bool:
         """Let checkpoints advance, never go back; tells whether any did."""
         until = {Feed(*map(tables.fit_key, feed)): ms for feed, ms in until.items()}
         known = book.checkpoints
@@ -183,7 +185,7 @@ class Books:
         known.update(moved)
         return bool(new or moved)
 
-    def clear_checkpoints(self, connection: Connection, book: Book) -> None:
+    def clear_checkpoints(self, connection: Connection, book: CachedRecord) -> None:
         """Everything has to be asked again."""
         connection.execute(tables.checkpoints.delete().where(tables.checkpoints.c.show_id == book.show_id))
         book.checkpoints.clear()
@@ -192,7 +194,7 @@ class Books:
         rows = connection.execute(select(tables.minutes).where(tables.minutes.c.show_id == show_id)).all()
         found: defaultdict[str, dict[int, Minute]] = defaultdict(dict)
         for _, zone, minute_ms, *stretch, last_ms in rows:
-            found[zone][minute_ms] = Minute(Stretch(*stretch), last_ms)
+            found[zone][minute_ms] = Minute(OccupancyDelta(*stretch), last_ms)
         return {zone: Curve(minutes) for zone, minutes in found.items()}
 
     def _checkpoints(self, connection: Connection, show_id: int) -> dict[Feed, int]:

@@ -6,19 +6,19 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import Feed, Occupancy, ScheduledEvent, Verdict, Window, from_ms, to_ms
-from aforo.storage.backends.connection import Link
-from aforo.storage.event_ledger import Judge, Ledger
-from aforo.storage.minute_totals import Minutes
-from aforo.storage.quarantine import Owed
-from aforo.storage.record_cache import Book, Books
+from aforo.models import Classification, Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
+from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.event_ledger import EventLedger, Judge
+from aforo.storage.minute_totals import MinuteTotals
+from aforo.storage.quarantine import Quarantine
+from aforo.storage.record_cache import CachedRecord, RecordCache
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.names import Names
 from aforo.storage.site_tables.tables import NOBODY
 
 
 @dataclass(slots=True)
-class Show:
+class EventRecord:
     """An event in the store. ``checkpoints`` and ``occupancies`` are as of its opening.
 
     ``verdict`` and ``rules`` are those it was opened with: they say what the ledger's entries mean.
@@ -29,21 +29,21 @@ class Show:
     checkpoints: dict[Feed, datetime]
     occupancies: dict[str, Occupancy]
     closed: bool
-    verdict: Callable[[str], Verdict] = field(repr=False)
+    verdict: Callable[[str], Classification] = field(repr=False)
     rules: str = field(repr=False)
 
 
-class Shows:
+class EventRecords:
     """Opens and closes shows, inside a transaction of ``link``."""
 
     def __init__(  # noqa: PLR0913 -- all that follows an edited show
         self,
-        link: Link,
-        books: Books,
-        ledger: Ledger,
-        minutes: Minutes,
+        link: DatabaseConnection,
+        books: RecordCache,
+        ledger: EventLedger,
+        minutes: MinuteTotals,
         *,
-        owed: Owed,
+        owed: Quarantine,
         names: Names,
     ) -> None:
         self._link = link
@@ -55,7 +55,7 @@ class Shows:
 
     def open(
         self, connection: Connection, event: ScheduledEvent, judge: Judge, rules: str, opened_ms: int
-    ) -> tuple[Book, list[Book]]:
+    ) -> tuple[CachedRecord, list[CachedRecord]]:
         """The show of that event: one stored already, as schedule and rules have it now, or a new one.
 
         Also returns the shows that had to yield a part of their time to it, and whose rows in the zones' tables follow.
@@ -75,15 +75,15 @@ class Shows:
         if strays is not None or cut:
             self._owed.note(connection, book, judge)  # they may have come by other rules
             self._minutes.recount(connection, book, judge)
-            self._books.turn_page(connection, book)
+            self._books.bump_revision(connection, book)
         # The row of a name that several shows have belongs to the one that was opened last.
         return book, [one for one in (*cut, *(strays or ())) if not self._has_namesake(connection, one)]
 
-    def close(self, connection: Connection, book: Book, now: datetime) -> None:
+    def close(self, connection: Connection, book: CachedRecord, now: datetime) -> None:
         """Note that the show is over and compared."""
         if not book.closed:
             book.closed = True
-            self._books.turn_page(connection, book, closed_ms=to_ms(now))
+            self._books.bump_revision(connection, book, closed_ms=to_ms(now))
 
     def last_open(self, connection: Connection) -> ScheduledEvent | None:
         """The latest show that was never closed."""
@@ -96,7 +96,9 @@ class Shows:
         window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
         return ScheduledEvent(date.fromisoformat(row.day), row.name, window)
 
-    def _edit(self, connection: Connection, book: Book, event: ScheduledEvent, judge: Judge, rules: str) -> None:
+    def _edit(
+        self, connection: Connection, book: CachedRecord, event: ScheduledEvent, judge: Judge, rules: str
+    ) -> None:
         """Bring a stored show to what the schedule and the rules say now."""
         before, since_ms = book.event, to_ms(event.window.since)
         moved, judged_anew = before.window != event.window, book.rules != rules
@@ -110,7 +112,7 @@ class Shows:
         if moved or judged_anew:
             self._minutes.recount(connection, book, judge)
 
-    def _cut(self, connection: Connection, show_id: int, winner: Book, judge: Judge) -> Book:
+    def _cut(self, connection: Connection, show_id: int, winner: CachedRecord, judge: Judge) -> CachedRecord:
         """By the schedule, part of a stored show's time is the winner's: so are the events in it."""
         book = self._books.open(connection, show_id)
         since_ms, until_ms = max(book.since_ms, winner.since_ms), min(book.until_ms, winner.until_ms)
@@ -131,7 +133,7 @@ class Shows:
             self.close(connection, book, window.until)
         return book
 
-    def _adopt_strays(self, connection: Connection, book: Book, judge: Judge) -> list[Book] | None:
+    def _adopt_strays(self, connection: Connection, book: CachedRecord, judge: Judge) -> list[CachedRecord] | None:
         """Take the events in the show's time that were stored for shows which no longer have it; None: there are none.
 
         The schedule cut another show short, or split it, after they were stored. Returns the shows that had to give a
@@ -149,7 +151,7 @@ class Shows:
         others = [self._books.open(connection, show_id) for show_id in givers]
         for other in others:
             self._minutes.recount(connection, other, judge)
-            self._books.turn_page(connection, other)
+            self._books.bump_revision(connection, other)
         return others
 
     def _adoptable(self, connection: Connection, event: ScheduledEvent) -> int | None:
@@ -175,13 +177,13 @@ class Shows:
             for row in rows
         ]
 
-    def _has_namesake(self, connection: Connection, book: Book) -> bool:
+    def _has_namesake(self, connection: Connection, book: CachedRecord) -> bool:
         """Whether another show bears that show's name: the zones' tables have one row for both."""
         shows = tables.shows.c
         alike = (shows.name == book.event.name, shows.id != book.show_id, shows.starts_ms < shows.ends_ms)
         return bool(connection.scalar(select(func.count()).where(*alike)))
 
-    def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> Book:
+    def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> CachedRecord:
         show_id = (connection.scalar(select(func.max(tables.shows.c.id))) or 0) + 1
         since_ms, until_ms = map(to_ms, event.window)
         row = (show_id, event.day.isoformat(), event.name, since_ms, until_ms, rules, 1, opened_ms, None)

@@ -8,26 +8,36 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Connection
 
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.models import AccEvent, Batch, Occupancy, ScheduledEvent, Stored, Verdict, Zone, from_ms, to_ms
+from aforo.models import (
+    Batch,
+    CameraEvent,
+    Classification,
+    CommitResult,
+    Occupancy,
+    ScheduledEvent,
+    Zone,
+    from_ms,
+    to_ms,
+)
 from aforo.storage import queries
-from aforo.storage.account import Account
-from aforo.storage.backends.connection import Link
+from aforo.storage.account import PastEvents
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.corrections import Correction, Corrections
-from aforo.storage.event_ledger import Ledger
-from aforo.storage.journal import Journal, Note
-from aforo.storage.lookup_tables import Directory
-from aforo.storage.minute_totals import Minutes
-from aforo.storage.quarantine import Owed, RefusedEvents, Transact
+from aforo.storage.event_ledger import EventLedger
+from aforo.storage.journal import Journal, JournalEntry
+from aforo.storage.lookup_tables import LookupTables
+from aforo.storage.minute_totals import MinuteTotals
+from aforo.storage.quarantine import Quarantine, QuarantinedEvents, Transact
 from aforo.storage.queries import Cursor, DoorMinute
-from aforo.storage.record_cache import Book, Books
-from aforo.storage.records import Show, Shows
+from aforo.storage.record_cache import CachedRecord, RecordCache
+from aforo.storage.records import EventRecord, EventRecords
 from aforo.storage.schema import migrate, rights, tables
-from aforo.storage.schema.preflight import Rehearsal, rehearse
+from aforo.storage.schema.preflight import Preflight, dry_run
 from aforo.storage.site_tables.names import Names
 from aforo.storage.site_tables.row_sync import ZoneRows
-from aforo.storage.site_tables.tables import Legacy, NameRefused, ZoneRefused
+from aforo.storage.site_tables.tables import NameRefused, SiteTables, ZoneRefused
 
 _T = TypeVar("_T")
 
@@ -45,20 +55,22 @@ class Store:
             if len(zone.name) > tables.ZONE_LENGTH:
                 raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {tables.ZONE_LENGTH} caracteres.")
         self._zones = tuple(zones)
-        self._link = Link(url)
-        self._books = Books(self._link)
-        self._legacy = Legacy(self._link, self._zones, timezone)
+        self._link = DatabaseConnection(url)
+        self._books = RecordCache(self._link)
+        self._legacy = SiteTables(self._link, self._zones, timezone)
         self._zone_rows = ZoneRows(self._legacy, self._zones)
-        self._directory = Directory(self._link)
-        self._ledger = Ledger(self._link, self._directory, self._legacy)
-        self._minutes = Minutes(self._link, self._ledger)
+        self._directory = LookupTables(self._link)
+        self._ledger = EventLedger(self._link, self._directory, self._legacy)
+        self._minutes = MinuteTotals(self._link, self._ledger)
         self._corrections = Corrections(self._link, self._books, self._minutes)
-        self._owed = Owed(self._link, self._ledger)
+        self._owed = Quarantine(self._link, self._ledger)
         self._names = Names(self._ledger, self._legacy, self._zone_rows)
-        self._shows = Shows(self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names)
+        self._shows = EventRecords(
+            self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names
+        )
         self._journal = Journal(self._link)
-        self._unanswered: tuple[Batch, Stored] | None = None  # what was to be committed when the answer was lost
-        self.account = Account(self._link, self._books, self._directory, self._journal)
+        self._unanswered: tuple[Batch, CommitResult] | None = None  # what was to be committed when the answer was lost
+        self.account = PastEvents(self._link, self._books, self._directory, self._journal)
 
     @property
     def name(self) -> str:
@@ -79,17 +91,17 @@ class Store:
         """
         return self._legacy.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
 
-    def rehearse(self, event_names: Collection[str] = ()) -> Rehearsal:
+    def dry_run(self, event_names: Collection[str] = ()) -> Preflight:
         """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
-        return rehearse(self._link, self._legacy, self._zones, [tables.fit(name) for name in event_names])
+        return dry_run(self._link, self._legacy, self._zones, [tables.fit(name) for name in event_names])
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
         self._link.close()
 
-    def open_show(
-        self, event: ScheduledEvent, verdict: Callable[[str], Verdict], rules: str, now: datetime | None = None
-    ) -> Show:
+    def open_record(
+        self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str, now: datetime | None = None
+    ) -> EventRecord:
         """The show of a scheduled event: stored already (then brought to what the schedule and ``rules`` say) or new.
 
         ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
@@ -97,11 +109,11 @@ class Store:
         opened_ms = to_ms(event.window.since if now is None else now)
         event = replace(event, name=tables.fit(event.name))
 
-        def work(connection: Connection) -> Show:
+        def work(connection: Connection) -> EventRecord:
             book, others = self._shows.open(connection, event, verdict, rules, opened_ms)
             for other in (*others, book):
                 self._zone_rows.write(connection, other)
-            return Show(
+            return EventRecord(
                 id=book.show_id,
                 event=book.event,
                 checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
@@ -115,27 +127,27 @@ class Store:
         self._owed.write_all(self._on(show), verdict)
         return show
 
-    def add(self, show: Show, batch: Batch, now: datetime, *, history: bool = True) -> Stored:
+    def add(self, show: EventRecord, batch: Batch, now: datetime, *, history: bool = True) -> CommitResult:
         """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
 
         Called again with the same batch, since the answer to a commit was lost, it tells what that commit stored.
         Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
         """
 
-        def work(connection: Connection) -> Stored:
+        def work(connection: Connection) -> CommitResult:
             book = self._open_book(connection, show)
             events, until = batch.events, {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
             if book.event.window != show.event.window:  # edited by another process: this one has asked for another time
                 events, until = [one for one in events if book.has(to_ms(one.occurred_at))], {}
             new = self._ledger.new(connection, events) if events else {}
             if self._books.move_checkpoints(connection, book, until) or new:
-                self._books.turn_page(connection, book)
-            minutes: dict[str, dict[int, Stretch]] = {}
+                self._books.bump_revision(connection, book)
+            minutes: dict[str, dict[int, OccupancyDelta]] = {}
             if new:
                 steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
                 minutes = self._minutes.count(connection, book, steps, show.verdict)
                 self._zone_rows.write(connection, book, minutes)
-            stored = Stored(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
+            stored = CommitResult(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
             if not new and self._unanswered is not None and self._unanswered[0] is batch:
                 # It had been committed: what it stored is told now, with what has come of it since.
                 stored = replace(self._unanswered[1], occupancies=stored.occupancies)
@@ -146,31 +158,31 @@ class Store:
         self._unanswered = None
         return stored
 
-    def write_history(self, show: Show, events: Sequence[AccEvent]) -> list[RefusedEvents]:
+    def write_history(self, show: EventRecord, events: Sequence[CameraEvent]) -> list[QuarantinedEvents]:
         """Write the history rows of events that were stored without; returns those that the table refuses, by reason.
 
         Some transactions; each leaves everything right.
         """
         return self._owed.write_of(self._on(show), events, show.verdict)
 
-    def counts(self, show: Show) -> dict[str, int]:
+    def counts(self, show: EventRecord) -> dict[str, int]:
         """The ledger's events per camera, inside the show's window."""
         with self._link.read() as connection:
             return self._ledger.counts(connection, self._books.open(connection, show.id))
 
-    def history_count(self, show: Show) -> int:
+    def history_count(self, show: EventRecord) -> int:
         """The rows of eventos_Analisis with the show's name, inside its window."""
         with self._link.read() as connection:
             book = self._books.open(connection, show.id)
             return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
 
-    def rebuild(self, show: Show) -> dict[str, Occupancy]:
+    def rebuild(self, show: EventRecord) -> dict[str, Occupancy]:
         """Count everything anew from the ledger: minutes, the zones' tables, the history's rows that were refused."""
 
         def work(connection: Connection) -> dict[str, Occupancy]:
             book = self._open_book(connection, show)
             if self._minutes.recount(connection, book, show.verdict):
-                self._books.turn_page(connection, book)
+                self._books.bump_revision(connection, book)
             self._zone_rows.write(connection, book)
             return book.occupancies(self._zones)
 
@@ -178,16 +190,16 @@ class Store:
         self._owed.write_all(self._on(show), show.verdict)
         return occupancies
 
-    def close_show(self, show: Show, now: datetime) -> None:
+    def close_record(self, show: EventRecord, now: datetime) -> None:
         """Note that the show is over and compared."""
         self._write(lambda connection: self._shows.close(connection, self._books.open(connection, show.id), now))
 
-    def last_open_show(self) -> ScheduledEvent | None:
+    def last_open_event(self) -> ScheduledEvent | None:
         """The latest show that was opened and never closed."""
         with self._link.read() as connection:
             return self._shows.last_open(connection)
 
-    def correct(self, show: Show, correction: Correction) -> dict[str, Occupancy]:
+    def correct(self, show: EventRecord, correction: Correction) -> dict[str, Occupancy]:
         """Apply an operator's correction, once however often it is asked; returns each zone's aforo after it."""
 
         def work(connection: Connection) -> dict[str, Occupancy]:
@@ -198,41 +210,43 @@ class Store:
 
         return self._write(work, correction.at)
 
-    def occupancies(self, show: Show) -> dict[str, Occupancy]:
+    def occupancies(self, show: EventRecord) -> dict[str, Occupancy]:
         """Each zone's aforo as the database has it now."""
         with self._link.read() as connection:
             return self._books.open(connection, show.id).occupancies(self._zones)
 
-    def minutes(self, show: Show) -> dict[str, dict[int, Stretch]]:
+    def minutes(self, show: EventRecord) -> dict[str, dict[int, OccupancyDelta]]:
         """What each minute (epoch ms of its start) did to each zone's count."""
         with self._link.read() as connection:
             curves = self._books.open(connection, show.id).curves
             return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
 
-    def doors(self, show: Show, since: datetime | None = None) -> list[DoorMinute]:
+    def doors(self, show: EventRecord, since: datetime | None = None) -> list[DoorMinute]:
         """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
         with self._link.read() as connection:
             book = self._books.open(connection, show.id)
             return queries.doors(connection, self._directory, book, book.since_ms if since is None else to_ms(since))
 
-    def corrections(self, show: Show) -> list[Correction]:
+    def corrections(self, show: EventRecord) -> list[Correction]:
         """The show's corrections, oldest first."""
         with self._link.read() as connection:
             return self._corrections.read(connection, self._books.open(connection, show.id))
 
-    def events(self, show: Show, after: Cursor | None = None, limit: int = 500) -> tuple[list[AccEvent], Cursor | None]:
+    def events(
+        self, show: EventRecord, after: Cursor | None = None, limit: int = 500
+    ) -> tuple[list[CameraEvent], Cursor | None]:
         """A page of the show's events in time order, and where the next page starts (None at the end)."""
         with self._link.read() as connection:
             return queries.events(connection, self._directory, self._books.open(connection, show.id), after, limit)
 
-    def begin_note(  # noqa: PLR0913 -- the columns of the journal
+    def begin_entry(  # noqa: PLR0913 -- the columns of the journal
         self,
         kind: str,
         subject: str,
         began: datetime,
         *,
         detail: str = "",
-        show: Show | None = None,
+        show: EventRecord | None = None,
         ended: datetime | None = None,
     ) -> int:
         """Note in the journal that something began (and is over, with ``ended``); returns the note's id."""
@@ -243,16 +257,16 @@ class Store:
             )
         )
 
-    def end_note(self, note_id: int, ended: datetime) -> None:
+    def end_entry(self, note_id: int, ended: datetime) -> None:
         """Note that it is over; a note that has an end keeps it."""
         self._write(lambda connection: self._journal.end(connection, note_id, ended))
 
-    def notes(self, show: Show | None = None, kind: str | None = None) -> list[Note]:
+    def notes(self, show: EventRecord | None = None, kind: str | None = None) -> list[JournalEntry]:
         """The journal, oldest first."""
         with self._link.read() as connection:
             return self._journal.read(connection, None if show is None else show.id, kind)
 
-    def _open_book(self, connection: Connection, show: Show) -> Book:
+    def _open_book(self, connection: Connection, show: EventRecord) -> CachedRecord:
         """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
         book = self._books.open(connection, show.id)
         if book.rules != show.rules:
@@ -263,10 +277,10 @@ class Store:
             )
         return book
 
-    def _on(self, show: Show) -> Transact:
+    def _on(self, show: EventRecord) -> Transact:
         """Transactions on that show."""
 
-        def transact(work: Callable[[Connection, Book], _T]) -> _T:
+        def transact(work: Callable[[Connection, CachedRecord], _T]) -> _T:
             return self._write(lambda connection: work(connection, self._open_book(connection, show)))
 
         return transact

@@ -12,10 +12,10 @@ from typing import ParamSpec, Self, TypeVar
 
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
-from aforo.models import AccEvent, Batch, ScheduledEvent, Stored, Verdict
+from aforo.models import Batch, CameraEvent, Classification, CommitResult, ScheduledEvent
 from aforo.storage.complaints import Complaints
-from aforo.storage.quarantine import RefusedEvents
-from aforo.storage.records import Show
+from aforo.storage.quarantine import QuarantinedEvents
+from aforo.storage.records import EventRecord
 from aforo.storage.schema import tables
 from aforo.storage.store import Store
 
@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 15.0
 _TOLD_AFTER = 2  # failures in a row before it is told: a deadlock or a moment's lock is no outage
 
 
-class Writer:
+class Database:
     """Stores batches in the order they came, retrying for ever while the database is away.
 
     Use as an async context manager. ``on_stored`` is called on the loop after each transaction. Leaving it finishes
@@ -45,7 +45,7 @@ class Writer:
         most_together: int = 8_000,
         chance: random.Random | None = None,
     ) -> None:
-        self.on_stored: Callable[[Batch, Stored], None] | None = None
+        self.on_stored: Callable[[Batch, CommitResult], None] | None = None
         self.down_since: datetime | None = None
         self._store = store
         self._clock = clock
@@ -53,12 +53,12 @@ class Writer:
         self._most_together = most_together
         self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
-        self._queue: deque[tuple[Show, Batch]] = deque()
+        self._queue: deque[tuple[EventRecord, Batch]] = deque()
         self._pending = 0
         self._work, self._room, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
         self._room.set()
         self._idle.set()
-        self._show: Show | None = None
+        self._show: EventRecord | None = None
         self._was_there = False
         self._failing = 0  # calls that have failed and are tried again
         self._failures = 0
@@ -83,10 +83,10 @@ class Writer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def show(self, event: ScheduledEvent, verdict: Callable[[str], Verdict], rules: str) -> Show:
+    async def show(self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str) -> EventRecord:
         """Open the show of that event; what is put from now on belongs to it. Waits until all before it is stored."""
         await self.drain()
-        self._show = await self.call(self._store.open_show, event, verdict, rules, self._clock.now())
+        self._show = await self.call(self._store.open_record, event, verdict, rules, self._clock.now())
         return self._show
 
     async def put(self, batch: Batch) -> None:
@@ -167,7 +167,7 @@ class Writer:
             if not self._queue:
                 self._idle.set()
 
-    def _together(self) -> tuple[Show, Batch, int]:
+    def _together(self) -> tuple[EventRecord, Batch, int]:
         """The next batches of one show as one, up to so many events; they leave the queue when they are stored."""
         show, first = self._queue[0]
         whole = Batch(list(first.events), checkpoints=dict(first.checkpoints))
@@ -180,14 +180,14 @@ class Writer:
             taken += 1
         return show, whole, taken
 
-    async def _write(self, show: Show, batch: Batch) -> None:
+    async def _write(self, show: EventRecord, batch: Batch) -> None:
         stored = await self._accepted(show, batch)
         if stored is None:
             await self._write_apart(show, batch)
         else:
             self._tell(batch, stored)
 
-    async def _write_apart(self, show: Show, batch: Batch) -> None:
+    async def _write_apart(self, show: EventRecord, batch: Batch) -> None:
         """Some row is refused: again with texts that any database can hold, else the history's rows after the ledger's.
 
         So a row that the history's table refuses delays neither the count nor the other rows.
@@ -203,20 +203,20 @@ class Writer:
         for refused in await self.call(self._store.write_history, show, stored.new):
             await self._complain(show, refused, now)
 
-    async def _accepted(self, show: Show, batch: Batch) -> Stored | None:
+    async def _accepted(self, show: EventRecord, batch: Batch) -> CommitResult | None:
         """What was stored; None where a row is refused, and so nothing was."""
         try:
             return await self.call(self._store.add, show, batch, self._clock.now())
         except StoreRejectedRow:
             return None
 
-    async def _complain(self, show: Show, refused: RefusedEvents, now: datetime) -> None:
+    async def _complain(self, show: EventRecord, refused: QuarantinedEvents, now: datetime) -> None:
         detail = self._complaints.of(refused, now)
         if detail is not None:
             subject = refused.first.name
-            await self.call(self._store.begin_note, "row", subject, now, detail=detail, show=show, ended=now)
+            await self.call(self._store.begin_entry, "row", subject, now, detail=detail, show=show, ended=now)
 
-    def _tell(self, batch: Batch, stored: Stored) -> None:
+    def _tell(self, batch: Batch, stored: CommitResult) -> None:
         if self.on_stored is None:
             return
         try:
@@ -254,10 +254,10 @@ class Writer:
         self._outages.append((since, now))
         _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, _words(now - since))
 
-    async def _note_outages(self, show: Show) -> None:
+    async def _note_outages(self, show: EventRecord) -> None:
         while self._outages:
             since, until = self._outages[0]
-            await self.call(self._store.begin_note, "database", self._store.name, since, ended=until, show=show)
+            await self.call(self._store.begin_entry, "database", self._store.name, since, ended=until, show=show)
             del self._outages[0]
 
     async def _wait(self, event: asyncio.Event) -> None:
@@ -271,9 +271,9 @@ class Writer:
             self._task.result()
 
 
-def _cleaned(event: AccEvent) -> AccEvent:
+def _cleaned(event: CameraEvent) -> CameraEvent:
     """The event with texts that any database can hold."""
-    return AccEvent(
+    return CameraEvent(
         server_id=tables.fit_key(event.server_id),
         this_id=tables.fit_key(event.this_id),
         occurred_at=event.occurred_at,

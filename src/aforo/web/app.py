@@ -13,16 +13,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aforo import __version__
 from aforo.clock import SystemClock
-from aforo.live.state import Phase
+from aforo.live.state import EventPhase
 from aforo.web import metrics, pages, schemas, serializers
 from aforo.web.auth import NOBODY, matches
-from aforo.web.corrections import Desk, NotNow, NotSo
-from aforo.web.dependencies import Rooms
+from aforo.web.corrections import CorrectionService, NotNow, NotSo
+from aforo.web.dependencies import WebContext
 from aforo.web.rate_limits import Limits
 from aforo.web.reading import cursor, page_of
-from aforo.web.security import App, Gate, Refused
+from aforo.web.security import App, Refused, SecurityMiddleware
 from aforo.web.sessions import Sessions, Visitor, cookie_header
-from aforo.web.sse import Hub, TooManyClients
+from aforo.web.sse import Broadcaster, TooManyClients
 
 _T = TypeVar("_T")
 
@@ -68,7 +68,7 @@ _CORRECTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(rooms: Rooms, hub: Hub, limits: Limits) -> App:
+def make_app(rooms: WebContext, hub: Broadcaster, limits: Limits) -> App:
     """The application, the gate around it."""
     app = FastAPI(
         title="Aforo", version=__version__, description=_ABOUT, docs_url=None, redoc_url=None, openapi_url=None
@@ -81,7 +81,7 @@ def make_app(rooms: Rooms, hub: Hub, limits: Limits) -> App:
     _add_machines(app, rooms)
     pages.add(app)
     _tell_in_spanish(app)
-    return Gate(app, rooms.settings, sessions, limits)
+    return SecurityMiddleware(app, rooms.settings, sessions, limits)
 
 
 def _tell_in_spanish(app: FastAPI) -> None:
@@ -119,7 +119,7 @@ def _add_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-def _add_reads(app: FastAPI, rooms: Rooms, hub: Hub) -> None:
+def _add_reads(app: FastAPI, rooms: WebContext, hub: Broadcaster) -> None:
     board, clock = rooms.board, rooms.clock
 
     @app.get("/api/v1/state", response_model=schemas.State, responses=_SAYS_NO, tags=["ahora"])
@@ -189,7 +189,7 @@ async def _asked(asked: Awaitable[_T]) -> _T:
         raise Refused(409, str(exc)) from exc
 
 
-def _add_corrections(app: FastAPI, rooms: Rooms) -> None:
+def _add_corrections(app: FastAPI, rooms: WebContext) -> None:
     board = rooms.board
 
     @app.get("/api/v1/corrections", responses=_SAYS_NO, tags=["correcciones"])
@@ -214,13 +214,13 @@ def _add_corrections(app: FastAPI, rooms: Rooms) -> None:
         return serializers.corrections(board)
 
 
-def _desk(rooms: Rooms) -> Desk:
+def _desk(rooms: WebContext) -> CorrectionService:
     if rooms.desk is None:
         raise Refused(503, "Aquí no se puede corregir.")
     return rooms.desk
 
 
-def _add_sessions(app: FastAPI, rooms: Rooms, sessions: Sessions, limits: Limits) -> None:
+def _add_sessions(app: FastAPI, rooms: WebContext, sessions: Sessions, limits: Limits) -> None:
     hashing = ThreadPoolExecutor(1, thread_name_prefix="aforo-web-login")
     pace, secure = SystemClock(), rooms.settings.certificate_file is not None
 
@@ -269,7 +269,7 @@ def _add_sessions(app: FastAPI, rooms: Rooms, sessions: Sessions, limits: Limits
         return told(Visitor())
 
 
-def _add_machines(app: FastAPI, rooms: Rooms) -> None:
+def _add_machines(app: FastAPI, rooms: WebContext) -> None:
     told = metrics.Metrics(rooms.board, rooms.clock, rooms.stale_after)
 
     @app.get("/health", tags=["máquinas"])
@@ -281,7 +281,7 @@ def _add_machines(app: FastAPI, rooms: Rooms) -> None:
     async def ready(response: Response) -> dict[str, bool | str]:
         """Cuenta, y el aforo es de ahora; entre evento y evento también está listo."""
         trust = serializers.trust(rooms.board, rooms.clock.now(), rooms.stale_after)
-        counting = rooms.board.phase in {Phase.WATCHING, Phase.CLOSING}
+        counting = rooms.board.phase in {EventPhase.WATCHING, EventPhase.CLOSING}
         fresh = not counting or not trust.stale
         response.status_code = 200 if fresh and trust.database.up else 503
         return {"phase": rooms.board.phase.value, "fresh": fresh, "database": trust.database.up, "acc": trust.acc.up}

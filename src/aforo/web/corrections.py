@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from aforo.clock import Clock
-from aforo.counting.occupancy import Stretch
+from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import StoreError
-from aforo.live.state import UNDO, Board
-from aforo.models import AccEvent, Occupancy
-from aforo.storage import Correction, Cursor, Show, Store, Writer
+from aforo.live.state import UNDO, LiveState
+from aforo.models import CameraEvent, Occupancy
+from aforo.storage import Correction, Cursor, Database, EventRecord, Store
 from aforo.web.schemas import CorrectionOrder
 
 _T = TypeVar("_T")
@@ -30,11 +30,11 @@ class NotSo(Exception):
     """It cannot be done as it was asked; the text is Spanish."""
 
 
-class Desk:
+class CorrectionService:
     """Takes corrections and answers reads for the event that is open. ``make_store``: one more way to the database."""
 
     def __init__(
-        self, board: Board, writer: Writer, store: Store, make_store: Callable[[], Store], clock: Clock
+        self, board: LiveState, writer: Database, store: Store, make_store: Callable[[], Store], clock: Clock
     ) -> None:
         self._board = board
         self._writer = writer
@@ -75,7 +75,7 @@ class Desk:
             raise NotSo("Esa corrección ya está deshecha.")
         await self._apply(undo, lambda _: -wrong.delta)
 
-    async def events(self, after: Cursor | None, limit: int) -> tuple[list[AccEvent], Cursor | None]:
+    async def events(self, after: Cursor | None, limit: int) -> tuple[list[CameraEvent], Cursor | None]:
         """A page of the stored events. Raises NotNow when the database is away or busy."""
         show = self._board.show
         if show is None:
@@ -97,7 +97,7 @@ class Desk:
             raise NotSo("No hay ningún evento abierto.")
         store = self._store
 
-        def apply() -> tuple[dict[str, Occupancy], dict[str, dict[int, Stretch]], list[Correction]]:
+        def apply() -> tuple[dict[str, Occupancy], dict[str, dict[int, OccupancyDelta]], list[Correction]]:
             # On the writer's thread: between this look and the correction nothing is stored.
             count = store.occupancies(show)[correction.zone].count
             right = replace(correction, delta=max(delta(count), -count))
@@ -117,10 +117,10 @@ class Desk:
 
     def _tell(
         self,
-        show: Show,
+        show: EventRecord,
         zone: str,
         occupancies: dict[str, Occupancy],
-        minutes: dict[str, dict[int, Stretch]],
+        minutes: dict[str, dict[int, OccupancyDelta]],
         corrections: list[Correction],
     ) -> None:
         if self._board.show is show:

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aforo.clock import Clock
-    from aforo.live.state import Board
+    from aforo.live.state import LiveState
     from aforo.settings import WebSettings
-    from aforo.web.corrections import Desk
+    from aforo.web.corrections import CorrectionService
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class WebContext:
     """The rooms that the page speaks to; ``clock`` is the evening's, ``stale_after`` in seconds.
 
     Without ``desk`` nobody corrects anything, and there are no events by page.
     """
 
     settings: WebSettings
-    board: Board
+    board: LiveState
     clock: Clock
     timezone: str
     stale_after: float
-    desk: Desk | None = None
+    desk: CorrectionService | None = None

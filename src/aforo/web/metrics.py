@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from aforo import __version__
 from aforo.clock import Clock
-from aforo.live.state import Board, Phase
+from aforo.live.state import EventPhase, LiveState
 from aforo.web import serializers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class BoardCollector(Collector):
     """The board as metrics. ``stale_after`` in seconds."""
 
-    def __init__(self, board: Board, clock: Clock, stale_after: float) -> None:
+    def __init__(self, board: LiveState, clock: Clock, stale_after: float) -> None:
         self._board = board
         self._clock = clock
         self._stale_after = stale_after
@@ -119,14 +119,14 @@ class BoardCollector(Collector):
         yield active
 
 
-def _is(phase: Phase) -> float:
-    return float(phase in {Phase.WATCHING, Phase.CLOSING})
+def _is(phase: EventPhase) -> float:
+    return float(phase in {EventPhase.WATCHING, EventPhase.CLOSING})
 
 
 class Metrics:
     """The page for Prometheus."""
 
-    def __init__(self, board: Board, clock: Clock, stale_after: float) -> None:
+    def __init__(self, board: LiveState, clock: Clock, stale_after: float) -> None:
         self._registry = CollectorRegistry()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)

@@ -4,7 +4,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 
-from aforo.models import AccEvent
+from aforo.models import CameraEvent
 from aforo.storage import Cursor
 from aforo.web import schemas
 from aforo.web.security import Refused
@@ -21,7 +21,7 @@ def cursor(text: str) -> Cursor | None:
         raise Refused(422, "La petición no sirve: revise after.") from exc
 
 
-def page_of(events: list[AccEvent], following: Cursor | None) -> schemas.EventsPage:
+def page_of(events: list[CameraEvent], following: Cursor | None) -> schemas.EventsPage:
     """A page as it is told."""
     told = [schemas.EventOut(**event._asdict()) for event in events]
     after = None if following is None else urlsafe_b64encode(json.dumps(list(following)).encode()).decode()

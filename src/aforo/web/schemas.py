@@ -5,19 +5,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aforo.alerting.engine import Kind, Level
+from aforo.alerting.engine import AlertKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]
 
 
-class Told(BaseModel):
+class ApiModel(BaseModel):
     """What all answers share."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class EventState(Told):
+class EventState(ApiModel):
     """The event that is watched."""
 
     name: str = Field(description="Nombre del evento")
@@ -26,7 +26,7 @@ class EventState(Told):
     until: datetime = Field(description="hora_fin")
 
 
-class ZoneState(Told):
+class ZoneState(ApiModel):
     """A zone, now."""
 
     name: str
@@ -40,11 +40,11 @@ class ZoneState(Told):
     percent: float | None = Field(description="Aforo como porcentaje del cupo")
     warning: float = Field(description="Porcentaje desde el que está casi llena")
     full: float = Field(description="Porcentaje desde el que está llena")
-    level: Level
+    level: ZoneLevel
     trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
 
 
-class DoorState(Told):
+class DoorState(ApiModel):
     """A name that is counted in the history."""
 
     name: str
@@ -57,7 +57,7 @@ class DoorState(Told):
     silent: bool = Field(description="No cuenta, aunque las demás sí")
 
 
-class CameraState(Told):
+class CameraState(ApiModel):
     """A camera of the allow list."""
 
     id: str
@@ -69,14 +69,14 @@ class CameraState(Told):
     behind: float = Field(description="Segundos que faltan por recuperar")
 
 
-class LinkState(Told):
+class LinkState(ApiModel):
     """Something that the count depends on."""
 
     up: bool
     since: datetime | None = Field(description="Desde cuándo no responde")
 
 
-class LatenessState(Told):
+class LatenessState(ApiModel):
     """How long after their instant the last new passages were stored, in seconds."""
 
     median: float
@@ -85,7 +85,7 @@ class LatenessState(Told):
     passages: int
 
 
-class Trust(Told):
+class Trust(ApiModel):
     """How far the number can be trusted."""
 
     as_of: datetime | None = Field(description="Hasta qué instante se conoce el aforo")
@@ -102,18 +102,18 @@ class Trust(Told):
     pending: int = Field(description="Eventos leídos y aún no guardados")
 
 
-class AlertState(Told):
+class AlertState(ApiModel):
     """Something to act upon."""
 
     id: str
-    kind: Kind
+    kind: AlertKind
     subject: str
     text: str
     began: datetime
     ended: datetime | None
 
 
-class CorrectionState(Told):
+class CorrectionState(ApiModel):
     """An operator's correction."""
 
     id: str
@@ -126,7 +126,7 @@ class CorrectionState(Told):
     undone: bool = Field(description="Otra corrección la deshace")
 
 
-class State(Told):
+class State(ApiModel):
     """Everything that the page shows, but for the curves."""
 
     now: datetime = Field(description="Reloj del servidor")
@@ -143,7 +143,7 @@ class State(Told):
     corrections: list[CorrectionState]
 
 
-class ZoneCurve(Told):
+class ZoneCurve(ApiModel):
     """A zone's minutes. A minute turns the count it meets, `x`, into `max(floor, x + net)`."""
 
     initial: int
@@ -155,7 +155,7 @@ class ZoneCurve(Told):
     count: list[int] = Field(description="Aforo al final de cada minuto")
 
 
-class DoorCurve(Told):
+class DoorCurve(ApiModel):
     """A door's minutes."""
 
     minutes: list[int]
@@ -164,7 +164,7 @@ class DoorCurve(Told):
     total: list[int]
 
 
-class Series(Told):
+class Series(ApiModel):
     """The evening by the minute."""
 
     evening: int
@@ -173,7 +173,7 @@ class Series(Told):
     doors: dict[str, DoorCurve]
 
 
-class EventOut(Told):
+class EventOut(ApiModel):
     """One stored event of the cameras."""
 
     server_id: str
@@ -185,7 +185,7 @@ class EventOut(Told):
     activity: str
 
 
-class EventsPage(Told):
+class EventsPage(ApiModel):
     """A page of stored events, in time order."""
 
     events: list[EventOut]
@@ -221,7 +221,7 @@ class LoginOrder(BaseModel):
     password: str = Field(min_length=1, max_length=1024)
 
 
-class SessionState(Told):
+class SessionState(ApiModel):
     """Who asks."""
 
     name: str = Field(description="Cuenta; vacía para quien solo mira")
@@ -231,7 +231,7 @@ class SessionState(Told):
     csrf: str = Field(description="Va en la cabecera X-CSRF-Token de cada petición que cambia algo")
 
 
-class Problem(Told):
+class Problem(ApiModel):
     """Why not, in Spanish."""
 
     error: str

@@ -45,7 +45,7 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-class Gate:
+class SecurityMiddleware:
     """The outermost layer of the application. It leaves the ``Visitor`` in ``scope["visitor"]``."""
 
     def __init__(self, app: App, settings: WebSettings, sessions: Sessions, limits: Limits) -> None:

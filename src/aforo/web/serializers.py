@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from aforo.counting.zone_series import Door, Doors, Passed
 from aforo.ingestion.feed_state import FeedState
-from aforo.live.state import Board, Phase, undone_by
+from aforo.live.state import EventPhase, LiveState, undone_by
 from aforo.models import MINUTE_MS, Feed, ScheduledEvent, to_ms
 from aforo.web import schemas
 
@@ -13,7 +13,7 @@ _LATENESS_OF = timedelta(minutes=15)
 _MOST_CORRECTIONS = 200  # told with the state; all of them are under /api/v1/corrections
 
 
-def state(board: Board, now: datetime, timezone: str, stale_after: float) -> schemas.State:
+def state(board: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
     """All but the curves."""
     event, upcoming = board.event, board.signs.upcoming()
     return schemas.State(
@@ -32,7 +32,7 @@ def state(board: Board, now: datetime, timezone: str, stale_after: float) -> sch
     )
 
 
-def zones(board: Board, now: datetime) -> list[schemas.ZoneState]:
+def zones(board: LiveState, now: datetime) -> list[schemas.ZoneState]:
     """Every zone of the settings that is counted, in their order."""
     told = []
     moment = _at(board, now)
@@ -65,12 +65,12 @@ def _event(event: ScheduledEvent) -> schemas.EventState:
     return schemas.EventState(name=event.name, day=event.day.isoformat(), since=since, until=until)
 
 
-def _at(board: Board, now: datetime) -> datetime:
+def _at(board: LiveState, now: datetime) -> datetime:
     """Now, or the event's end once that is past."""
     return min(now, board.event.window.until) if board.event else now
 
 
-def doors(board: Board, now: datetime) -> list[schemas.DoorState]:
+def doors(board: LiveState, now: datetime) -> list[schemas.DoorState]:
     """The doors of the history, most used first where names say nothing."""
     until_ms = to_ms(_at(board, now))
     extra = Doors()
@@ -87,7 +87,7 @@ def doors(board: Board, now: datetime) -> list[schemas.DoorState]:
     return sorted(told, key=lambda door: _natural(door.name))
 
 
-def _door(door: Door, more: Door | None, until_ms: int, board: Board) -> schemas.DoorState:
+def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> schemas.DoorState:
     def since(minutes: int) -> Passed:
         start = until_ms - until_ms % MINUTE_MS - (minutes - 1) * MINUTE_MS
         passed = door.since(start, until_ms)
@@ -120,7 +120,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return parts
 
 
-def trust(board: Board, now: datetime, stale_after: float) -> schemas.Trust:
+def trust(board: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
     """How old the number is, and what it is missing."""
     as_of = board.as_of()
     age = max(0.0, (_at(board, now) - as_of).total_seconds()) if as_of is not None else None
@@ -128,7 +128,7 @@ def trust(board: Board, now: datetime, stale_after: float) -> schemas.Trust:
     return schemas.Trust(
         as_of=as_of,
         age=age,
-        stale=age is not None and age > stale_after and board.phase is not Phase.OVER,
+        stale=age is not None and age > stale_after and board.phase is not EventPhase.OVER,
         stored_at=board.stored_at,
         database=_link(signs.database_down_since()),
         acc=_link(signs.link_down_since()),
@@ -145,7 +145,7 @@ def _link(down_since: datetime | None) -> schemas.LinkState:
     return schemas.LinkState(up=down_since is None, since=down_since)
 
 
-def cameras(board: Board, now: datetime) -> list[schemas.CameraState]:
+def cameras(board: LiveState, now: datetime) -> list[schemas.CameraState]:
     """Every camera that is followed: a camera answers when all servers that know it do. Those in trouble first."""
     if board.coverage is None:
         return []
@@ -156,7 +156,9 @@ def cameras(board: Board, now: datetime) -> list[schemas.CameraState]:
     return sorted(told, key=lambda camera: (camera.answers, -camera.behind, _natural(camera.name)))
 
 
-def _camera(camera_id: str, feeds: list[tuple[Feed, FeedState]], board: Board, now: datetime) -> schemas.CameraState:
+def _camera(
+    camera_id: str, feeds: list[tuple[Feed, FeedState]], board: LiveState, now: datetime
+) -> schemas.CameraState:
     known = [(feed, one) for feed, one in feeds if not one.absent]
     failing = [one.failing_since for _, one in known if one.failing_since is not None]
     until = min(board.known_until(feed, one.answered_until) for feed, one in known or feeds)
@@ -171,7 +173,7 @@ def _camera(camera_id: str, feeds: list[tuple[Feed, FeedState]], board: Board, n
     )
 
 
-def _lateness(board: Board, now: datetime) -> schemas.LatenessState | None:
+def _lateness(board: LiveState, now: datetime) -> schemas.LatenessState | None:
     seconds = sorted(sample.seconds for sample in board.lateness if sample.at >= now - _LATENESS_OF)
     if not seconds:
         return None
@@ -183,12 +185,12 @@ def _lateness(board: Board, now: datetime) -> schemas.LatenessState | None:
     )
 
 
-def alerts(board: Board) -> list[schemas.AlertState]:
+def alerts(board: LiveState) -> list[schemas.AlertState]:
     """What is on, newest first, then the last ones that are over."""
     return [schemas.AlertState.model_validate(alert, from_attributes=True) for alert in board.alerts]
 
 
-def corrections(board: Board) -> list[schemas.CorrectionState]:
+def corrections(board: LiveState) -> list[schemas.CorrectionState]:
     """The event's corrections, oldest first."""
     undone = {undone_by(correction) for correction in board.corrections.values()}
     return [
@@ -206,7 +208,7 @@ def corrections(board: Board) -> list[schemas.CorrectionState]:
     ]
 
 
-def series(board: Board) -> schemas.Series:
+def series(board: LiveState) -> schemas.Series:
     """The whole evening by the minute."""
     return schemas.Series(
         evening=board.evening,
@@ -216,7 +218,7 @@ def series(board: Board) -> schemas.Series:
     )
 
 
-def _curve(board: Board, zone: str) -> schemas.ZoneCurve:
+def _curve(board: LiveState, zone: str) -> schemas.ZoneCurve:
     own = board.series[zone]
     pending = board.pending.stretches(zone) if board.pending.active else {}
     steps = list(own.steps(pending))
@@ -241,7 +243,7 @@ def _door_curve(door: Door) -> schemas.DoorCurve:
     )
 
 
-def patch(board: Board, since: int) -> dict[str, object]:
+def patch(board: LiveState, since: int) -> dict[str, object]:
     """What changed in the series after ``since``: minutes anew, as [entries, exits, net, floor] and [in, out, all]."""
     zones_touched, doors_touched = board.touched(since)
     found: dict[str, dict[str, dict[int, list[int]]]] = {"zones": {}, "doors": {}}

@@ -11,9 +11,9 @@ import uvicorn
 
 from aforo.web.app import make_app
 from aforo.web.connection_guard import guarded
-from aforo.web.dependencies import Rooms
+from aforo.web.dependencies import WebContext
 from aforo.web.rate_limits import Limits
-from aforo.web.sse import Hub
+from aforo.web.sse import Broadcaster
 
 _GOODBYE = 2  # seconds that answers under way may take at the end
 _KEEP_ALIVE = 15  # seconds
@@ -31,7 +31,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    rooms: Rooms,
+    rooms: WebContext,
     listening: socket.socket,
     tls: ssl.SSLContext | None,
     ready: asyncio.Event,
@@ -39,7 +39,7 @@ async def serve(
 ) -> None:
     """Serve on a bound socket until ``leaving`` is set; ``ready`` is set meanwhile."""
     limits = Limits()
-    hub = Hub(rooms.board, rooms.clock, rooms.timezone, rooms.stale_after)
+    hub = Broadcaster(rooms.board, rooms.clock, rooms.timezone, rooms.stale_after)
     app = await asyncio.to_thread(make_app, rooms, hub, limits)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its greetings are English, and a flood's faults many
     config = uvicorn.Config(

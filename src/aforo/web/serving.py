@@ -18,7 +18,7 @@ from urllib.parse import quote
 from aforo.clock import SystemClock, wait_until_set
 from aforo.errors import BadSetting, os_reason
 from aforo.settings import WebSettings
-from aforo.web.dependencies import Rooms
+from aforo.web.dependencies import WebContext
 from aforo.web.loopback import is_loopback
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Page:
 
 
 @asynccontextmanager
-async def serving(rooms: Rooms, *, free_port: bool = False) -> AsyncIterator[Page | None]:
+async def serving(rooms: WebContext, *, free_port: bool = False) -> AsyncIterator[Page | None]:
     """Serve the page inside the ``with``; None where the settings want none.
 
     ``free_port`` takes any free port instead of the setting's. Raises BadSetting for a page that would be open to the
@@ -138,7 +138,7 @@ def _cannot(settings: WebSettings, port: int, error: OSError, level: int) -> Non
 
 
 async def _served(
-    rooms: Rooms,
+    rooms: WebContext,
     page: Page,
     listening: socket.socket | None,
     tls: ssl.SSLContext | None,

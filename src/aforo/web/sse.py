@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.live.state import Board
+from aforo.live.state import LiveState
 from aforo.web import serializers
 
 _HEARTBEAT = 1.0  # real seconds between two frames when nothing changes
@@ -59,10 +59,12 @@ class Client:
         return self._frames.popleft() if self._frames and not self.closed else None
 
 
-class Hub:
+class Broadcaster:
     """Follows the board and feeds the clients of the stream."""
 
-    def __init__(self, board: Board, clock: Clock, timezone: str, stale_after: float, most_clients: int = 80) -> None:
+    def __init__(
+        self, board: LiveState, clock: Clock, timezone: str, stale_after: float, most_clients: int = 80
+    ) -> None:
         self._board = board
         self._clock = clock
         self._timezone = timezone

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from aforo.cli.check.avigilon import Visit
+from aforo.cli.check.avigilon import AvigilonCheck
 from aforo.cli.check.database import database_lines
 from aforo.cli.check.local import (
     broken_settings,
@@ -68,7 +68,7 @@ class _Checkup:
         database = asyncio.create_task(asyncio.to_thread(database_lines, self.settings))
         lines, cameras = await asyncio.to_thread(self._ground)
         self.show(lines)
-        visit = Visit(self.settings.acc, cameras, self.days, self.clock)
+        visit = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock)
         async with aclosing(visit.lines()) as told:
             async for line in told:
                 lines.append(line)
@@ -89,7 +89,7 @@ class _Checkup:
         ]
         return lines, allowed
 
-    def _names(self, visit: Visit) -> list[Line]:
+    def _names(self, visit: AvigilonCheck) -> list[Line]:
         if not visit.names:
             return []
         zones = zones_from(self.settings.zones)

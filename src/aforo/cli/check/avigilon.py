@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from aforo.avigilon import Acc, Camera, Server, fingerprint
+from aforo.avigilon import AvigilonClient, Camera, Server, fingerprint
 from aforo.avigilon.connectivity import spanish
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
@@ -25,7 +25,7 @@ _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3
 
 
 @dataclass(slots=True)
-class Visit:
+class AvigilonCheck:
     """One visit to the server. ``names`` is filled on the way: what each camera (by its shown name) sent lately."""
 
     settings: AccSettings
@@ -41,7 +41,7 @@ class Visit:
             return
         shown = await _shown_certificate(self.settings, self.clock)
         try:
-            async with Acc(self.settings, self.clock) as acc:
+            async with AvigilonClient(self.settings, self.clock) as acc:
                 await acc.login()
                 yield _trusted(self.settings, shown)
                 yield ok(_LOGIN, f"Sesión iniciada como «{self.settings.username}».")
@@ -60,7 +60,7 @@ class Visit:
             yield failed(_LOGIN, exc)
             yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
 
-    async def _inside(self, acc: Acc) -> AsyncIterator[Line]:
+    async def _inside(self, acc: AvigilonClient) -> AsyncIterator[Line]:
         try:
             servers, known = await acc.servers(), await acc.cameras()
         except AccError as exc:
@@ -77,7 +77,9 @@ class Visit:
         for line in sorted(await asyncio.gather(*asked), key=lambda line: (_WORST_LAST[line.state], line.what)):
             yield line
 
-    async def _camera_line(self, acc: Acc, camera_id: str, camera: Camera | None, servers: Sequence[Server]) -> Line:
+    async def _camera_line(
+        self, acc: AvigilonClient, camera_id: str, camera: Camera | None, servers: Sequence[Server]
+    ) -> Line:
         if camera is None:
             what = f"Ningún servidor conoce la cámara {camera_id}."
             return failure(_CAMERA, what, "Revise ids_camaras_permitidas.json; la lista: «aforo cameras».")
@@ -106,7 +108,7 @@ class Visit:
 
 
 async def names_sent(
-    acc: Acc, camera_id: str, servers: Sequence[str], until: datetime, days: int
+    acc: AvigilonClient, camera_id: str, servers: Sequence[str], until: datetime, days: int
 ) -> tuple[Counter[str], bool]:
     """What a camera sent up to ``until``, newest day first; False when older days were left out: there was enough.
 

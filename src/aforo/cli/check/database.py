@@ -22,7 +22,7 @@ from aforo.errors import (
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.settings import Settings
-from aforo.storage import Rehearsal, Store
+from aforo.storage import Preflight, Store
 
 _LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
@@ -100,7 +100,7 @@ def _new_file(file: Path) -> list[Line]:
 
 def _rehearsed(store: Store, events: Collection[str]) -> list[Line]:
     try:
-        found = _tried(partial(store.rehearse, events))
+        found = _tried(partial(store.dry_run, events))
     except StoreUnavailable as exc:
         return [failure("database", exc.what, _AWAY), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
     except StoreRejectedLogin as exc:
@@ -118,16 +118,16 @@ def _not_ready(error: StoreNotReady) -> Line:
     return failure(_TABLES, line.what, _ASK_DBA) if "aforo check" in line.remedy else line
 
 
-def _tried(rehearse: Callable[[], Rehearsal]) -> Rehearsal:
+def _tried(dry_run: Callable[[], Preflight]) -> Preflight:
     for _ in range(_TRIES - 1):
         try:
-            return rehearse()
+            return dry_run()
         except StoreUnavailable:
             continue
-    return rehearse()
+    return dry_run()
 
 
-def _table_lines(found: Rehearsal) -> list[Line]:
+def _table_lines(found: Preflight) -> list[Line]:
     lines = []
     if found.there:
         lines.append(ok(_TABLES, f"Las tablas del estadio están y se puede escribir: {', '.join(found.there)}."))

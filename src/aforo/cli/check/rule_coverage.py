@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.cli.check.results import Line, many, ok, warning
 from aforo.counting.rules import Rules
-from aforo.models import Matcher, Refusal, Zone
+from aforo.models import ExclusionReason, Matcher, Zone
 
 _MEND = "Corrija la regla en aforo.toml o el nombre en ACC."
 
@@ -47,7 +47,7 @@ def _odd(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
     none = []
     for name in sorted(cameras):
         verdict = rules.verdict(name)
-        if verdict.refusal is Refusal.NO_RULE:
+        if verdict.refusal is ExclusionReason.NO_RULE:
             none.append(f"«{name}», de {', '.join(sorted(cameras[name]))}")
         elif verdict.refusal is not None:
             what = f"«{name}» es entrada y salida de la misma zona: no se cuenta."

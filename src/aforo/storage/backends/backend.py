@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.errors import Recovery
 
 DRAINED = "aforo_drained"  # an execution option: read all that the statement answers, an error may come last
 LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the stadium's wall time, given as ISO text
@@ -19,7 +19,7 @@ LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the stadium's wall
 Cut = Callable[[str], str]
 
 
-class Dialect(Protocol):
+class Backend(Protocol):
     """What differs between databases. Every method but ``engine`` is called inside a transaction."""
 
     name: str
@@ -45,7 +45,7 @@ class Dialect(Protocol):
         """Open a transaction that only reads."""
         ...
 
-    def classify(self, exc: DBAPIError) -> Allows:
+    def classify(self, exc: DBAPIError) -> Recovery:
         """What an error of the driver's allows."""
         ...
 
@@ -100,7 +100,7 @@ class Dialect(Protocol):
         ...
 
 
-def dialect_for(url: URL) -> Dialect:
+def backend_for(url: URL) -> Backend:
     """The dialect of a database URL. Raises BadSetting or StoreNotReady for one that cannot be used."""
     if url.get_backend_name() == "sqlite":
         from aforo.storage.backends.sqlite import Sqlite  # noqa: PLC0415 -- each room loads only the database that is used

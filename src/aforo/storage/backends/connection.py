@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from aforo.errors import BadSetting, StoreRejectedRow
-from aforo.storage.backends.backend import Dialect, dialect_for
+from aforo.storage.backends.backend import Backend, backend_for
 from aforo.storage.backends.errors import border
 
 _log = logging.getLogger(__name__)
@@ -18,11 +18,11 @@ _log = logging.getLogger(__name__)
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
-class Link:
+class DatabaseConnection:
     """The way to the database: transactions that write, one writer at a time, and transactions that only read."""
 
     def __init__(self, url: URL | str) -> None:
-        self.dialect: Dialect = dialect_for(_parsed(url))
+        self.dialect: Backend = backend_for(_parsed(url))
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 

@@ -35,7 +35,7 @@ _FREETDS_ONLY = frozenset({"tds_version", "clientcharset", "port"})
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class DriverChoice:
     """One way to the server. ``name`` and ``why`` are for people and hold no secret; ``string`` does."""
 
     dialect: str  # of SQLAlchemy: mssql+pyodbc or mssql+mssqlpython
@@ -56,7 +56,7 @@ class Way:
         return connection
 
 
-def way(url: URL, installed: Callable[[], list[str]] | None = None) -> Way:
+def choose_driver(url: URL, installed: Callable[[], list[str]] | None = None) -> DriverChoice:
     """The way to the SQL Server of a URL or of the ODBC string inside it. Raises BadSetting or StoreNotReady.
 
     ``installed`` lists the ODBC drivers of this machine.
@@ -98,7 +98,7 @@ def _installed() -> list[str]:
         return []
 
 
-def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> Way:
+def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> DriverChoice:
     free = "tdsodbc" in driver.lower() or "freetds" in driver.lower()
     adapted = (_for_freetds if free else _for_microsoft)(keywords)
     if driver:
@@ -106,10 +106,12 @@ def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> 
     if not free:
         _keep_encryption(adapted, wanted, _version(driver))
     named = Path(driver).name or f"DSN {keywords.get('dsn', '')}"
-    return Way("mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", odbc.render(adapted), batches=not free)
+    return DriverChoice(
+        "mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", odbc.render(adapted), batches=not free
+    )
 
 
-def _mssql_python(keywords: Mapping[str, str], why: str) -> Way:
+def _mssql_python(keywords: Mapping[str, str], why: str) -> DriverChoice:
     adapted = {name: value for name, value in _for_microsoft(keywords).items() if name in _UNDERSTOOD}
     if "server" not in adapted:
         raise StoreNotReady(
@@ -120,7 +122,7 @@ def _mssql_python(keywords: Mapping[str, str], why: str) -> Way:
     left_out = keywords.keys() - adapted.keys() - _FREETDS_ONLY - {"driver"}
     if left_out:
         _log.warning("mssql-python no usa estas palabras de la conexión: %s.", ", ".join(sorted(left_out)))
-    return Way("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", odbc.render(adapted))
+    return DriverChoice("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", odbc.render(adapted))
 
 
 def _for_microsoft(keywords: Mapping[str, str]) -> dict[str, str]:

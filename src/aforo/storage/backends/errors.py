@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
 
 
-class Allows(Enum):
+class Recovery(Enum):
     """What a driver's error allows."""
 
     RETRY = auto()  # the whole transaction again, on a fresh connection
@@ -20,7 +20,7 @@ class Allows(Enum):
     STATEMENT = auto()  # refused for a reason not told: rights or schema in our tables, maybe a trigger in a legacy one
 
 
-Classify = Callable[[DBAPIError], Allows]
+Classify = Callable[[DBAPIError], Recovery]
 
 
 @contextmanager
@@ -46,8 +46,8 @@ def legacy_border(
     except DBAPIError as exc:
         allows = classify(exc)
         # What is wrong with a zone's table must not hold up the ledger; the history's rows have to wait for theirs.
-        permanent = {Allows.UNIQUE, Allows.ROW, Allows.STATEMENT} | (
-            {Allows.READY} if refused is not StoreRejectedRow else set()
+        permanent = {Recovery.UNIQUE, Recovery.ROW, Recovery.STATEMENT} | (
+            {Recovery.READY} if refused is not StoreRejectedRow else set()
         )
         if allows not in permanent:
             raise
@@ -62,20 +62,20 @@ def sentence(exc: DBAPIError) -> str:
     return " ".join(text.split())
 
 
-def _translated(database: str, allows: Allows, exc: DBAPIError) -> StoreError:
+def _translated(database: str, allows: Recovery, exc: DBAPIError) -> StoreError:
     said = sentence(exc)
     match allows:
-        case Allows.LOGIN:
+        case Recovery.LOGIN:
             return StoreRejectedLogin(
                 f"La base de datos {database} no acepta la conexión: {said}.",
                 remedy="Revise usuario, contraseña y nombre de la base en los ajustes (database).",
             )
-        case Allows.READY | Allows.STATEMENT:
+        case Recovery.READY | Recovery.STATEMENT:
             return StoreNotReady(
                 f"La base de datos {database} no está lista: {said}.",
                 remedy="Ejecute «aforo check» y pida al administrador lo que falte.",
             )
-        case Allows.ROW:
+        case Recovery.ROW:
             return StoreRejectedRow(f"La base de datos {database} no admite una fila: {said}.")
         case _:
             return StoreUnavailable(

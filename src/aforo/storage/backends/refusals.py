@@ -9,7 +9,7 @@ from functools import cache
 
 from sqlalchemy.exc import DataError, DBAPIError
 
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.errors import Recovery
 
 # Where a driver puts it: after all that the server said. In brackets within, it is a value of the row's.
 _NUMBER = re.compile(r"\((\d{2,8})\)(?= \(SQL|; \[|[\"']?\)?$)")
@@ -44,20 +44,20 @@ _LOGIN_WORDS = re.compile(
 _CERTIFICATE_WORDS = re.compile(r"certificate|certificado", re.IGNORECASE)
 
 
-def classify(exc: DBAPIError) -> Allows:
+def classify(exc: DBAPIError) -> Recovery:
     """What the error allows. Unknown ones are retried: the next try costs little, giving up costs the evening."""
     words = str(exc.orig)
     state, numbers = _state(exc), {int(number) for number in _NUMBER.findall(words)}
     told = (
-        (Allows.RETRY, numbers & _RETRY_NUMBERS or state == "40001" or _RETRY_WORDS.search(words)),
-        (Allows.LOGIN, numbers & _LOGIN_NUMBERS or state in _LOGIN_STATES or _LOGIN_WORDS.search(words)),
-        (Allows.ROW, numbers & _ROW_NUMBERS or any(_THROWN <= number < _BABELFISH for number in numbers)),
-        (Allows.READY, numbers & _READY_NUMBERS or state in _READY_STATES or _CERTIFICATE_WORDS.search(words)),
-        (Allows.READY, state == "42000" and _RIGHTS_WORDS.search(words)),
-        (Allows.STATEMENT, state == "42000"),
-        (Allows.ROW, isinstance(exc, DataError) or state.startswith("22")),
+        (Recovery.RETRY, numbers & _RETRY_NUMBERS or state == "40001" or _RETRY_WORDS.search(words)),
+        (Recovery.LOGIN, numbers & _LOGIN_NUMBERS or state in _LOGIN_STATES or _LOGIN_WORDS.search(words)),
+        (Recovery.ROW, numbers & _ROW_NUMBERS or any(_THROWN <= number < _BABELFISH for number in numbers)),
+        (Recovery.READY, numbers & _READY_NUMBERS or state in _READY_STATES or _CERTIFICATE_WORDS.search(words)),
+        (Recovery.READY, state == "42000" and _RIGHTS_WORDS.search(words)),
+        (Recovery.STATEMENT, state == "42000"),
+        (Recovery.ROW, isinstance(exc, DataError) or state.startswith("22")),
     )
-    return next((allows for allows, so in told if so), Allows.RETRY)
+    return next((allows for allows, so in told if so), Recovery.RETRY)
 
 
 def _state(exc: DBAPIError) -> str:

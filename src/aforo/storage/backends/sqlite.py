@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
 from aforo.storage.backends.backend import Cut
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.errors import Recovery
 
 _BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
 _CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
@@ -88,18 +88,18 @@ class Sqlite:
         """Begin; all that is read is of one instant."""
         connection.exec_driver_sql("BEGIN")
 
-    def classify(self, exc: DBAPIError) -> Allows:
+    def classify(self, exc: DBAPIError) -> Recovery:
         """What an error of sqlite3 allows, by SQLite's own code."""
         code = getattr(exc.orig, "sqlite_errorcode", None)
         if isinstance(exc, IntegrityError):
             unique = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
-            return Allows.UNIQUE if code in unique else Allows.ROW
+            return Recovery.UNIQUE if code in unique else Recovery.ROW
         if code is None:
-            return Allows.ROW if "binding parameter" in str(exc.orig) else Allows.RETRY
+            return Recovery.ROW if "binding parameter" in str(exc.orig) else Recovery.RETRY
         primary = code & 0xFF
         if primary in {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}:
-            return Allows.ROW
-        return Allows.READY if primary in _MEND else Allows.RETRY
+            return Recovery.ROW
+        return Recovery.READY if primary in _MEND else Recovery.RETRY
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert many rows at a time, which takes half as long as one by one.

@@ -41,8 +41,8 @@ from sqlalchemy.types import TypeEngine
 from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.storage.backends import tsql
 from aforo.storage.backends.backend import DRAINED, LOCAL_TIME, Cut
-from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, way
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, choose_driver
+from aforo.storage.backends.errors import Recovery
 from aforo.storage.backends.refusals import classify
 from aforo.storage.schema import tables
 
@@ -65,7 +65,7 @@ class SqlServer:
     most_parameters = 1_000
 
     def __init__(self, url: URL) -> None:
-        self._way = way(url)
+        self._way = choose_driver(url)
         self._json = True
         self._told = False
         self.name = self._way.name
@@ -91,7 +91,7 @@ class SqlServer:
         try:
             connection.exec_driver_sql(tsql.PROBE).all()
         except DBAPIError as exc:
-            if classify(exc) not in {Allows.READY, Allows.STATEMENT}:
+            if classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
                 raise
             self._json = False
             _log.info("%s no conoce OPENJSON (nivel de compatibilidad < 130): se escribe fila a fila.", self.name)
@@ -113,9 +113,9 @@ class SqlServer:
     def begin_read(self, connection: Connection) -> None:
         """The drivers begin by themselves."""
 
-    def classify(self, exc: DBAPIError) -> Allows:
+    def classify(self, exc: DBAPIError) -> Recovery:
         """What an error allows, whichever driver tells of it."""
-        return Allows.UNIQUE if isinstance(exc, IntegrityError) else classify(exc)
+        return Recovery.UNIQUE if isinstance(exc, IntegrityError) else classify(exc)
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert some thousand rows with each statement."""

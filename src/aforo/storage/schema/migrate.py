@@ -8,8 +8,8 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.backend import Dialect
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.backend import Backend
+from aforo.storage.backends.errors import Recovery
 from aforo.storage.schema import tables
 
 HEAD = "0001"  # the newest migration; a test holds it to the migrations folder
@@ -17,7 +17,7 @@ KNOWN = frozenset({HEAD})
 VERSION_TABLE = "aforo_version"
 
 
-def ensure(connection: Connection, dialect: Dialect) -> None:
+def ensure(connection: Connection, dialect: Backend) -> None:
     """Create or migrate our tables, inside the transaction under way.
 
     Raises StoreNotReady for a newer program's tables, and where this account may not make what is missing.
@@ -36,7 +36,7 @@ def ensure(connection: Connection, dialect: Dialect) -> None:
     try:
         _upgrade({"connection": connection})
     except DBAPIError as exc:
-        if dialect.classify(exc) not in {Allows.READY, Allows.STATEMENT}:
+        if dialect.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
             raise
         lacks = f"faltan las tablas {', '.join(missing)}" if missing else f"sus tablas son de la versión {found}"
         raise StoreNotReady(

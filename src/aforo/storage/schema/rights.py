@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.backend import Dialect
+from aforo.storage.backends.backend import Backend
 from aforo.storage.schema import tables
 
 _ADDED = ("SELECT", "INSERT")  # what is written there stays as it is
@@ -25,7 +25,7 @@ STADIUM = ("SELECT", "INSERT", "UPDATE")  # on the stadium's
 HISTORY = ("SELECT", "INSERT")  # what is needed of them on eventos_Analisis: UPDATE is for edited events only
 
 
-def check(connection: Connection, dialect: Dialect, history: str, zones: Sequence[str]) -> None:
+def check(connection: Connection, dialect: Backend, history: str, zones: Sequence[str]) -> None:
     """Raise StoreNotReady naming the rights that this account lacks on our tables, the history's and the zones'."""
     wanted = [(name, right) for name, rights in OWN.items() for right in rights]
     wanted += [(history, right) for right in HISTORY]

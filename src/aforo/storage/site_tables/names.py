@@ -9,9 +9,9 @@ import logging
 from sqlalchemy import Connection
 
 from aforo.models import ScheduledEvent, to_ms
-from aforo.storage.event_ledger import Ledger
+from aforo.storage.event_ledger import EventLedger
 from aforo.storage.site_tables.row_sync import ZoneRows
-from aforo.storage.site_tables.tables import NOBODY, Legacy, NameRefused
+from aforo.storage.site_tables.tables import NOBODY, NameRefused, SiteTables
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class Names:
     """Renames rows in the transaction that edits a show. A table that refuses that keeps the names it has."""
 
-    def __init__(self, ledger: Ledger, legacy: Legacy, zone_rows: ZoneRows) -> None:
+    def __init__(self, ledger: EventLedger, legacy: SiteTables, zone_rows: ZoneRows) -> None:
         self._ledger = ledger
         self._legacy = legacy
         self._zone_rows = zone_rows

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.backend import LOCAL_TIME, Cut, Dialect
-from aforo.storage.backends.errors import Allows
+from aforo.storage.backends.backend import LOCAL_TIME, Backend, Cut
+from aforo.storage.backends.errors import Recovery
 
 _TEXT = Unicode(255)
 _TIME = DateTime().with_variant(mssql.DATETIME2(precision=3), "mssql")  # type: ignore[no-untyped-call]
@@ -21,7 +21,7 @@ _TYPES: dict[str, TypeEngine[Any]] = {"timestamp": _TIME, "aforo": Integer()}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReflectedTable:
     """``table`` has just the document's columns, in its order, each with the name and the type that it really has."""
 
     table: Table
@@ -35,8 +35,8 @@ class Found:
 
 
 def find_or_create(
-    connection: Connection, inspector: Inspector, dialect: Dialect, name: str, columns: Sequence[str]
-) -> Found:
+    connection: Connection, inspector: Inspector, dialect: Backend, name: str, columns: Sequence[str]
+) -> ReflectedTable:
     """The table, found whatever the case of its letters, else created. Raises StoreNotReady where it cannot be used."""
     schema, _, bare = name.rpartition(".")
     where = dialect.schema(schema)
@@ -47,7 +47,7 @@ def find_or_create(
         try:
             made.create(connection)
         except DBAPIError as exc:
-            if dialect.classify(exc) not in {Allows.READY, Allows.STATEMENT}:
+            if dialect.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
                 raise
             raise StoreNotReady(
                 f"A {dialect.name} le falta la tabla {name} (o esta cuenta no la ve), y esta cuenta no puede crearla.",
@@ -65,7 +65,7 @@ def document_table(name: str, columns: Sequence[str], schema: str | None = None)
     return Table(name, MetaData(), *made, schema=schema)
 
 
-def _as_found(connection: Connection, dialect: Dialect, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
+def _as_found(connection: Connection, dialect: Backend, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
     there = {column["name"].lower(): column for column in inspect(connection).get_columns(name, schema)}
     missing = [column for column in wanted if column.lower() not in there]
     if missing:
@@ -90,9 +90,9 @@ def _as_found(connection: Connection, dialect: Dialect, name: str, schema: str |
     return Table(name, MetaData(), *columns, schema=schema)
 
 
-def _described(dialect: Dialect, table: Table, columns: Sequence[str]) -> Found:
+def _described(dialect: Backend, table: Table, columns: Sequence[str]) -> ReflectedTable:
     named = dict(zip(columns, table.columns, strict=True))
-    return Found(table, named, tuple(dialect.cut(column) for column in table.columns))
+    return ReflectedTable(table, named, tuple(dialect.cut(column) for column in table.columns))
 
 
 def _has_to_be_given(column: ReflectedColumn) -> bool:

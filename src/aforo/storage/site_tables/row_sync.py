@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from aforo.models import Zone
-from aforo.storage.record_cache import Book
-from aforo.storage.site_tables.tables import Legacy, ZoneRefused
+from aforo.storage.record_cache import CachedRecord
+from aforo.storage.site_tables.tables import SiteTables, ZoneRefused
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _LEFT_OUT = timedelta(seconds=60)  # until a table that refused a row is tried a
 class ZoneRows:
     """Writes the zones' tables in the transaction that changes the aforo; they can be made again from our own."""
 
-    def __init__(self, legacy: Legacy, zones: Sequence[Zone]) -> None:
+    def __init__(self, legacy: SiteTables, zones: Sequence[Zone]) -> None:
         self._legacy = legacy
         self._zones = zones
         self._refused: dict[str, datetime | None] = {}
@@ -56,7 +56,7 @@ class ZoneRows:
             if zone.name not in self._left_out:
                 self._legacy.rename_zone(connection, zone.name, old, new)
 
-    def write(self, connection: Connection, book: Book, only: Container[str] | None = None) -> None:
+    def write(self, connection: Connection, book: CachedRecord, only: Container[str] | None = None) -> None:
         """Write the aforo of all zones, or ``only`` of some. Raises ZoneRefused."""
         due = [zone for zone in self._zones if only is None or zone.name in only or zone.name in self._refused]
         for zone, occupancy in book.occupancies(due).items():

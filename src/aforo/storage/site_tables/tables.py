@@ -13,10 +13,10 @@ from aforo.errors import StoreRejectedRow
 from aforo.models import Zone
 from aforo.settings.models import HISTORY_TABLE
 from aforo.storage.backends.backend import DRAINED
-from aforo.storage.backends.connection import Link
+from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.backends.errors import legacy_border
 from aforo.storage.site_tables.local_time import LocalTimes
-from aforo.storage.site_tables.reflection import Found, find_or_create
+from aforo.storage.site_tables.reflection import ReflectedTable, find_or_create
 
 HISTORY_COLUMNS = ("analyticEventName", "area", "activity", "cameraId", "timestamp", "nombre_evento")
 ZONE_COLUMNS = ("evento", "aforo")
@@ -36,15 +36,15 @@ class NameRefused(StoreRejectedRow):
     """The history's table does not let its rows be renamed."""
 
 
-class Legacy:
+class SiteTables:
     """The four tables. ``prepare`` first; every other method is called inside a transaction of ``link``."""
 
-    def __init__(self, link: Link, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
+    def __init__(self, link: DatabaseConnection, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
         self._link = link
         self._zone_tables = {zone.name: zone.table for zone in zones}
         self._local = LocalTimes(timezone)
-        self._found: Found | None = None
-        self._zones: dict[str, Found] = {}
+        self._found: ReflectedTable | None = None
+        self._zones: dict[str, ReflectedTable] = {}
 
     def prepare(self, connection: Connection) -> None:
         """Find or create the tables. Raises StoreNotReady for a table that cannot be used as it is."""
@@ -126,7 +126,7 @@ class Legacy:
         return told
 
     @property
-    def _history(self) -> Found:
+    def _history(self) -> ReflectedTable:
         assert self._found is not None, "prepare() first"  # noqa: S101
         return self._found
 
@@ -143,10 +143,10 @@ class Legacy:
         shows = {show: found.fit("nombre_evento", show) for show in {row[5] for row in rows}}
         return [(*cut[row[:4]], row[4], shows[row[5]]) for row in rows]
 
-    def _is(self, found: Found, name: str, text: str) -> ColumnElement[bool]:
+    def _is(self, found: ReflectedTable, name: str, text: str) -> ColumnElement[bool]:
         return found.columns[name] == self._stored(found, name, text)
 
-    def _stored(self, found: Found, name: str, text: str) -> ColumnElement[Any]:
+    def _stored(self, found: ReflectedTable, name: str, text: str) -> ColumnElement[Any]:
         return self._link.dialect.as_stored(found.columns[name], found.fit(name, text))
 
     def _inside(self, since_ms: int, until_ms: int) -> list[ColumnElement[bool]]:
