@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.stage import START, Stage, staged
+from tests.page_harness import START, Stage, staged
 
 ATTACKS: dict[str, Callable[[int], Coroutine[Any, Any, int]]] = {}
 

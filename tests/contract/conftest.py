@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.acc_sites import Recorded, Simulated, Site
-from tests.contract.stores import DatabaseUnderTest, names, urls
+from tests.contract.avigilon.sites import Recorded, Simulated, Site
+from tests.contract.storage.databases import DatabaseUnderTest, names, urls
 
 from aforo.storage import Store
 

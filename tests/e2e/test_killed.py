@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.e2e.stadium import Stadium, stadium
+from tests.e2e.harness import Stadium, stadium
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import DatabaseUnderTest
-from tests.e2e.stadium import EVENT, TABLES, Stadium, stadium
+from tests.contract.storage.databases import DatabaseUnderTest
+from tests.e2e.harness import EVENT, TABLES, Stadium, stadium
 from tests.e2e.test_killed import FAST, LATE, end, kill_after
 
 pytestmark = [

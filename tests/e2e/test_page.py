@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
-from tests.stage import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
+from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
 from aforo.live.state import EventPhase
 from aforo.settings import WebSettings

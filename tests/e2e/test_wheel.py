@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.e2e.stadium import BOGOTA, EVENT, ROOT, Stadium, stadium
+from tests.e2e.harness import BOGOTA, EVENT, ROOT, Stadium, stadium
 
 pytestmark = pytest.mark.e2e
 

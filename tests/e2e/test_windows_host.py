@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.e2e.stadium import stadium
+from tests.e2e.harness import stadium
 
 pytestmark = pytest.mark.e2e
 

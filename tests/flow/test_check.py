@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, hours
+from tests.flow.harness import DOORS, Evening, hours
 
 from aforo.cli.cameras import _lines, _rows
 from aforo.cli.check import Line, State, checkup

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
-from tests.flow.evening import BOGOTA, DOORS, Evening, arranged, hours
+from tests.flow.harness import BOGOTA, DOORS, Evening, arranged, hours
 
 from aforo import app as monitor_module
 from aforo.app import Monitor

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, END, SHORT, arranged, hours
+from tests.flow.harness import DOORS, END, SHORT, arranged, hours
 
 from aforo.avigilon import pagination
 from aforo.simulator import Fault, Faults, Scenario, Simulator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.flow.evening import DOORS, PLAN, evening, hours
+from tests.flow.harness import DOORS, PLAN, evening, hours
 
 from aforo.cli.status import Service, ServiceSilent, Told, _view, lines, main
 from aforo.errors import BadCommand

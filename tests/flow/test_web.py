@@ -17,7 +17,7 @@ from aiohttp import ClientResponse, ClientSession, CookieJar, TCPConnector, web
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
-from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
+from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 from bench.web_load import count_for, flood
-from tests.stage import staged
+from tests.page_harness import staged
 
 
 @pytest.mark.e2e

@@ -17,7 +17,7 @@ from aforo.simulator import Faults, Scenario, ScenarioPlan, ServerProfile, Simul
 from aforo.simulator.certificate import self_signed
 from aforo.simulator.event_log import instant_of, milliseconds
 
-DATA = Path(__file__).parent.parent / "data" / "acc"
+DATA = Path(__file__).parents[2] / "data" / "acc"
 API = "/mt/api/rest/v1"
 SESSION = "c2VzaW9uLWludmVudGFkYS1kZS1wcnVlYmE"
 

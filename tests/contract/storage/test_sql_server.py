@@ -18,8 +18,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
-from tests.contract.store_crowd import crowd, pages
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     BOGOTA,
     ENTRADA,
     HISTORY,
@@ -40,6 +39,7 @@ from tests.contract.stores import (
     urls,
     zones,
 )
+from tests.contract.storage.scenario import crowd, pages
 
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
 from aforo.storage import Store, schema_sql

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 from sqlalchemy import event as listening
 from sqlalchemy.exc import SQLAlchemyError
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     ENTRADA,
     HISTORY,
     INGRESO,

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import aiohttp
 import pytest
 from pydantic import SecretStr
-from tests.contract.acc_sites import API, SESSION, Recorded, Reply, Simulated, recording
-from tests.contract.acc_talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
+from tests.contract.avigilon.sites import API, SESSION, Recorded, Reply, Simulated, recording
+from tests.contract.avigilon.talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
 from aforo.avigilon import NO_RETRY, AvigilonClient

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
-from tests.stage import BOGOTA, START, Stage, StageClock, capped_zones, staged
+from tests.page_harness import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
 from aforo.alerting.engine import Alert, AlertKind, AlertTransition
 from aforo.alerting.notifier import AlertNotifier

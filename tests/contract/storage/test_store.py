@@ -15,8 +15,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.contract.store_crowd import crowd, pages
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     BOGOTA,
     ENTRADA,
     HISTORY,
@@ -38,6 +37,7 @@ from tests.contract.stores import (
     statements,
     zones,
 )
+from tests.contract.storage.scenario import crowd, pages
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, Feed, Occupancy
@@ -196,12 +196,12 @@ def test_two_stores_at_once_store_each_event_once(database: DatabaseUnderTest, s
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_killed_at_any_point_nothing_is_lost_or_doubled(database: DatabaseUnderTest, store: Store) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
     for pair in range(_KILLED // 2):
         workers = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.contract.store_worker", database.url, str(seed)],
+                [sys.executable, "-m", "tests.contract.storage.worker", database.url, str(seed)],
                 cwd=root,
                 env=environment,
             )

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, evening, hours
+from tests.flow.harness import DOORS, Evening, evening, hours
 
 from aforo.counting.rules import Rules, zones_from
 from aforo.errors import BadCommand

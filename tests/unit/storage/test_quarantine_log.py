@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.contract.stores import PUERTA, START, at
+from tests.contract.storage.databases import PUERTA, START, at
 
 from aforo.storage.complaints import Complaints
 from aforo.storage.quarantine import QuarantinedEvents

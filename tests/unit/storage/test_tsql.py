@@ -17,7 +17,7 @@ from aforo.storage.backends.sqlserver import SqlServer
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.reflection import document_table
 
-_PINNED = Path(__file__).parents[1] / "data" / "tsql"
+_PINNED = Path(__file__).parents[2] / "data" / "tsql"
 
 
 class _Connection:

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from tests.contract.acc_sites import SESSION, Recorded, Reply
+from tests.contract.avigilon.sites import SESSION, Recorded, Reply
 
 from aforo.avigilon import AvigilonClient, RetryPolicy
 from aforo.clock import SystemClock

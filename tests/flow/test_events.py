@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.fake_clock import FakeClock
-from tests.flow.evening import BOGOTA, DOORS, END, PLAN, SHORT, evening, hours
+from tests.flow.harness import BOGOTA, DOORS, END, PLAN, SHORT, evening, hours
 
 from aforo.alerting import incidents, notifier
 from aforo.errors import AccRejectedLogin, AccUnreachable

@@ -12,8 +12,8 @@ from threading import Timer
 from typing import Any
 
 from sqlalchemy import Engine, event
-from tests.contract.store_crowd import crowd, pages
-from tests.contract.stores import BOGOTA, START, batch, opened, zones
+from tests.contract.storage.databases import BOGOTA, START, batch, opened, zones
+from tests.contract.storage.scenario import crowd, pages
 
 from aforo.errors import StoreUnavailable
 from aforo.storage import Store

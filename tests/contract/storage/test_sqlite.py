@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     BOGOTA,
     NORTE,
     PUERTA,

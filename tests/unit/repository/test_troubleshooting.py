@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.messages import Message, messages, normal
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "solucion-de-problemas.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "solucion-de-problemas.md"
 ENTRY = re.compile(r"^- `(.+)`$", re.MULTILINE)
 # Lines of a turn's own account, with nothing to cure.
 ACCOUNT = {"Cámara …."}

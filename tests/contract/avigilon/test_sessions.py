@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.contract.acc_sites import SESSION, Recorded, Reply
-from tests.contract.acc_talk import HTML, SEARCH, assert_no_secret, client, error, events, pages
+from tests.contract.avigilon.sites import SESSION, Recorded, Reply
+from tests.contract.avigilon.talk import HTML, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
 from aforo.avigilon import NO_RETRY, AvigilonClient

@@ -6,7 +6,7 @@ from aforo.settings import Settings
 from aforo.settings.docs import page
 from aforo.settings.table import rows, zone_rows
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ajustes.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "ajustes.md").read_text(encoding="utf-8")
 
 
 def test_the_page_is_as_the_table_of_settings_has_it() -> None:

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     BOGOTA,
     ENTRADA,
     HISTORY,

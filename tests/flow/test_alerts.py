@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, hours
+from tests.flow.harness import DOORS, Evening, hours
 
 from aforo.alerting import notifier
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     HISTORY,
     NORTE,
     PUERTA,

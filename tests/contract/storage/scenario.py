@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from tests.contract.stores import ENTRADA, INGRESO, MINUTE_MS, PUERTA, SALIDA, at
+from tests.contract.storage.databases import ENTRADA, INGRESO, MINUTE_MS, PUERTA, SALIDA, at
 
 from aforo.models import CameraEvent
 

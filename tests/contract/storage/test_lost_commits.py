@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from tests.contract.stores import (
+from tests.contract.storage.databases import (
     MINUTE_MS,
     NORTE,
     PUERTA,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from tests.contract.acc_sites import Recorded, Simulated, Site
+from tests.contract.avigilon.sites import Recorded, Simulated, Site
 
 from aforo.avigilon import AvigilonClient, RetryPolicy, fingerprint
 from aforo.clock import SystemClock
