@@ -22,8 +22,8 @@ from aforo.ingestion.event_runner import EventRunner
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import EventPhase, HealthProbes, LiveState
-from aforo.models import Matcher, ScheduledEvent
+from aforo.live.state import HealthProbes, LiveState
+from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.reporting.after_close import Morning

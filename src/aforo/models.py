@@ -177,3 +177,44 @@ class CommitResult:
     already: int
     occupancies: Mapping[str, Occupancy]
     minutes: Mapping[str, Mapping[int, tuple[int, int, int, int, int, int]]] = field(default_factory=dict)
+
+
+class EventPhase(StrEnum):
+    """Where the event under way stands."""
+
+    WAITING = "en espera"
+    WATCHING = "en curso"
+    CLOSING = "en cierre"
+    OVER = "terminado"
+
+
+class AlertKind(StrEnum):
+    """What an alert is about."""
+
+    ZONE_WARNING = "zone_warning"
+    ZONE_FULL = "zone_full"
+    SILENT_DOOR = "silent_door"
+    CAMERA_GONE = "camera_gone"
+    STALE = "stale"
+    DATABASE_DOWN = "database_down"
+
+
+class ZoneLevel(StrEnum):
+    """How full a zone is."""
+
+    UNKNOWN = "unknown"
+    NORMAL = "normal"
+    WARNING = "warning"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A condition that held. ``ended`` is None while it does; instants are aware UTC."""
+
+    id: str
+    kind: AlertKind
+    subject: str
+    text: str
+    began: datetime
+    ended: datetime | None = None

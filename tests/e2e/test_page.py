@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
-from aforo.live.state import EventPhase
+from aforo.models import EventPhase
 from aforo.settings import WebSettings
 from aforo.simulator import Scenario, ScenarioPlan
 

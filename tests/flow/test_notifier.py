@@ -17,11 +17,12 @@ from aiohttp import web
 from pydantic import SecretStr
 from tests.page_harness import BOGOTA, START, Stage, StageClock, capped_zones, staged
 
-from aforo.alerting.engine import Alert, AlertKind, AlertTransition
+from aforo.alerting.engine import AlertTransition
 from aforo.alerting.notifier import AlertNotifier
 from aforo.alerting.webhook import Webhook
 from aforo.counting.rules import zones_from
 from aforo.live.state import LiveState
+from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings
 from aforo.storage import Database, Store
 

@@ -21,8 +21,7 @@ from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.live.state import EventPhase
-from aforo.models import ScheduledEvent, Window
+from aforo.models import EventPhase, ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 
 UUID = "11111111-2222-4333-8444-{:012d}"

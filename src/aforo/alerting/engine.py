@@ -7,34 +7,14 @@ it is when nothing can be told. Two notices of the same thing are never closer t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple
 from uuid import uuid4
 
 from aforo.counting.zone_series import Door, Doors, Passed
+from aforo.models import Alert, AlertKind, ZoneLevel
 
 _SURELY_SOME = 8.0  # passages expected by the others' count, and none came: by chance once in three thousand times
 _COUNTED_ALL_EVENING = 30  # passages after which a door is known to count
-
-
-class AlertKind(StrEnum):
-    """What an alert is about."""
-
-    ZONE_WARNING = "zone_warning"
-    ZONE_FULL = "zone_full"
-    SILENT_DOOR = "silent_door"
-    CAMERA_GONE = "camera_gone"
-    STALE = "stale"
-    DATABASE_DOWN = "database_down"
-
-
-class ZoneLevel(StrEnum):
-    """How full a zone is."""
-
-    UNKNOWN = "unknown"
-    NORMAL = "normal"
-    WARNING = "warning"
-    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +25,6 @@ class Condition:
     subject: str
     holds: bool | None
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A condition that held. ``ended`` is None while it does; instants are aware UTC."""
-
-    id: str
-    kind: AlertKind
-    subject: str
-    text: str
-    began: datetime
-    ended: datetime | None = None
 
 
 class AlertTransition(NamedTuple):

@@ -12,7 +12,8 @@ import aiohttp
 
 from aforo.alerting.rules import stale_seconds
 from aforo.clock import Clock
-from aforo.live.state import EventPhase, LiveState
+from aforo.live.state import LiveState
+from aforo.models import EventPhase
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from aforo.clock import Clock, wait_until_set
-from aforo.live.state import EventPhase, LiveState
+from aforo.live.state import LiveState
+from aforo.models import EventPhase
 from aforo.storage import Database, EventRecord, Store
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
 

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from aforo.alerting.engine import Alert, AlertKind, AlertTracker, AlertTransition, Condition, ZoneLevels
+from aforo.alerting.engine import AlertTracker, AlertTransition, Condition, ZoneLevels
 from aforo.alerting.rules import RUNNING, conditions
 from aforo.alerting.webhook import Webhook
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.live.state import LiveState
+from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings
 from aforo.storage import Database, JournalEntry, Store
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from aforo.alerting.engine import AlertKind, Condition, ZoneLevel, ZoneLevels, silent_doors
+from aforo.alerting.engine import Condition, ZoneLevels, silent_doors
 from aforo.ingestion.cycle_stats import grouped
-from aforo.live.state import EventPhase, LiveState
-from aforo.models import to_ms
+from aforo.live.state import LiveState
+from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings
 
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})

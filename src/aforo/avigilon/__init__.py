@@ -1,8 +1,9 @@
 """The only code that speaks to Avigilon: sessions, searches, and JSON turned into typed events."""
 
 from aforo.avigilon.client import AvigilonClient
+from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import Camera, Server
 from aforo.avigilon.retry import NO_RETRY, RetryPolicy
 from aforo.avigilon.tls import fingerprint
 
-__all__ = ["NO_RETRY", "AvigilonClient", "Camera", "RetryPolicy", "Server", "fingerprint"]
+__all__ = ["NO_RETRY", "AvigilonClient", "Camera", "EventQuery", "RetryPolicy", "Server", "fingerprint"]

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
-from aforo.avigilon import AvigilonClient
+from aforo.avigilon.client import AvigilonClient
+from aforo.avigilon.event_query import EventQuery
 from aforo.errors import AccError
-from aforo.ingestion.fetch_planner import PlannedFetch
 from aforo.models import CameraEvent, Page
 
 _log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ class QueryBatching:
 
     def __init__(self, acc: AvigilonClient) -> None:
         self._acc = acc
-        self._answers: dict[PlannedFetch, set[Identity]] = {}
-        self._common: dict[PlannedFetch, set[Identity]] = {}
+        self._answers: dict[EventQuery, set[Identity]] = {}
+        self._common: dict[EventQuery, set[Identity]] = {}
         self._tried: set[str] = set()
         self._failures: dict[str, set[int]] = {}
         self._turns = 0
@@ -47,7 +47,7 @@ class QueryBatching:
         self._common.clear()
         self._turns += 1
 
-    def remember(self, ask: PlannedFetch, page: Page) -> None:
+    def remember(self, ask: EventQuery, page: Page) -> None:
         """Keep what proves or contradicts: a camera's answer alone, and the witness's part of a common answer."""
         if len(ask.cameras) > 1:
             witness = self._witness(ask)
@@ -58,15 +58,15 @@ class QueryBatching:
             if len(answer) < _MOST_PROOF:
                 answer.update(map(_identity, page.events))
 
-    def _wanted(self, ask: PlannedFetch) -> bool:
+    def _wanted(self, ask: EventQuery) -> bool:
         return ask in self._answers or sum(known.server_id == ask.server_id for known in self._answers) < _ENOUGH
 
-    def worked(self, ask: PlannedFetch) -> None:
+    def worked(self, ask: EventQuery) -> None:
         """A question was answered."""
         if len(ask.cameras) > 1:
             self._failures.pop(ask.server_id, None)
 
-    def failed(self, ask: PlannedFetch) -> None:
+    def failed(self, ask: EventQuery) -> None:
         """A question was not answered; common ones that fail turn after turn end them. An outage tells nothing."""
         if len(ask.cameras) > 1 and self._acc.link_down_since is None:
             turns = self._failures.setdefault(ask.server_id, set())
@@ -90,12 +90,12 @@ class QueryBatching:
                 else:
                     self._tried.add(first.server_id)
 
-    def to_check(self, asks: Sequence[PlannedFetch]) -> PlannedFetch | None:
+    def to_check(self, asks: Sequence[EventQuery]) -> EventQuery | None:
         """The common question whose witness is asked alone in this turn: another one each turn."""
         common = [ask for ask in asks if len(ask.cameras) > 1]
         return common[self._turns % len(common)] if common else None
 
-    async def witness(self, ask: PlannedFetch) -> list[CameraEvent]:
+    async def witness(self, ask: EventQuery) -> list[CameraEvent]:
         """What the witness of a common question answers alone; nothing where it does not answer."""
         try:
             async with aclosing(self._acc.events(ask.server_id, (self._witness(ask),), ask.window)) as pages:
@@ -104,7 +104,7 @@ class QueryBatching:
             _log.debug("El testigo no contestó: %s", error)
             return []
 
-    def contradicted(self, ask: PlannedFetch, alone: Sequence[CameraEvent], now: datetime) -> bool:
+    def contradicted(self, ask: EventQuery, alone: Sequence[CameraEvent], now: datetime) -> bool:
         """Whether the witness alone told of an event that the common answer lacked: no more common questions then."""
         common = self._common.get(ask)
         if common is None or all(event.occurred_at >= now - _SETTLED or _identity(event) in common for event in alone):
@@ -116,7 +116,7 @@ class QueryBatching:
         self._acc.forget_batching(ask.server_id)
         return True
 
-    def _witness(self, ask: PlannedFetch) -> str:
+    def _witness(self, ask: EventQuery) -> str:
         return ask.cameras[self._turns % len(ask.cameras)]
 
 

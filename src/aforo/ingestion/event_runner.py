@@ -13,8 +13,7 @@ from aforo.ingestion.cycle_stats import occupancy_line, total
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.poller import PollCycle
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
-from aforo.live.state import EventPhase
-from aforo.models import Occupancy, ScheduledEvent
+from aforo.models import EventPhase, Occupancy, ScheduledEvent
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)

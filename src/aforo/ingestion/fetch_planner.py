@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import NamedTuple
 
+from aforo.avigilon import EventQuery
 from aforo.errors import AccError
 from aforo.ingestion.feed_state import FeedState
 from aforo.models import Feed, Window
@@ -22,21 +23,14 @@ _GATHERS = timedelta(minutes=2)
 
 
 class PlannedFetch(NamedTuple):
-    """One question to a server: these cameras, this window. ``suspect``: it failed lately and goes in a lane apart.
+    """A query that is due. ``suspect``: its camera failed lately; it is read in a lane of its own.
 
-    ``epoch``: of which opening of the coverage; an answer to a question from before a reopening moves nothing.
+    ``epoch``: of which opening of the planner; an answer to a fetch from before a reopening moves nothing.
     """
 
-    server_id: str
-    cameras: tuple[str, ...]
-    window: Window
+    query: EventQuery
     suspect: bool
     epoch: int = 0
-
-    @property
-    def feeds(self) -> list[Feed]:
-        """The feeds that the answer is about."""
-        return [Feed(self.server_id, camera) for camera in self.cameras]
 
 
 class FetchPlanner:
@@ -89,13 +83,15 @@ class FetchPlanner:
             state.asking = True
             window = state.next_window(horizon)
             if state.alone:
-                asks.append(PlannedFetch(feed.server_id, (feed.camera_id,), window, state.failures > 0, self._epoch))
+                asks.append(
+                    PlannedFetch(EventQuery(feed.server_id, (feed.camera_id,), window), state.failures > 0, self._epoch)
+                )
             else:
                 alike[feed.server_id, window].append(feed.camera_id)
         for (server_id, window), cameras in alike.items():
             most = together(server_id)
             asks += [
-                PlannedFetch(server_id, tuple(cameras[first : first + most]), window, False, self._epoch)
+                PlannedFetch(EventQuery(server_id, tuple(cameras[first : first + most]), window), False, self._epoch)
                 for first in range(0, len(cameras), most)
             ]
         return asks
@@ -109,21 +105,21 @@ class FetchPlanner:
                 continue
             if state.failing_since is not None:
                 recovered.append(feed)
-            state.answered(ask.window.until, events, self.window)
+            state.answered(ask.query.window.until, events, self.window)
         return recovered
 
     def checkpoints(self, ask: PlannedFetch) -> dict[Feed, datetime]:
         """Until when the answer brings its feeds; nowhere when it is from before a reopening."""
-        return dict.fromkeys(ask.feeds, ask.window.until) if ask.epoch == self._epoch else {}
+        return dict.fromkeys(ask.query.feeds, ask.query.window.until) if ask.epoch == self._epoch else {}
 
     def following(self, ask: PlannedFetch, horizon: datetime) -> PlannedFetch | None:
         """The same cameras' next window up to ``horizon``, marked as being asked; None when they are there."""
         states = [state for _, state in self._asked(ask)]
-        if len(states) < len(ask.cameras) or any(state.ask_from >= horizon for state in states):
+        if len(states) < len(ask.query.cameras) or any(state.ask_from >= horizon for state in states):
             return None
         for state in states:
             state.asking = True
-        return ask._replace(window=states[0].next_window(horizon), suspect=False, epoch=self._epoch)
+        return PlannedFetch(ask.query._replace(window=states[0].next_window(horizon)), False, self._epoch)
 
     def failed(self, ask: PlannedFetch, error: AccError, now: datetime) -> list[Feed]:
         """The ask was not answered; returns the feeds that were well until now.
@@ -133,14 +129,14 @@ class FetchPlanner:
         fallen = []
         for feed, state in self._asked(ask):
             state.alone = True
-            if len(ask.cameras) > 1:
+            if len(ask.query.cameras) > 1:
                 continue
             if state.failing_since is None:
                 state.failing_since = now
                 fallen.append(feed)
             if state.own_since is None and not self.in_trouble(feed.server_id):
                 state.own_since = now
-            state.failed(ask.window, error, now, self._chance)
+            state.failed(ask.query.window, error, now, self._chance)
         return fallen
 
     def reopen(self, server_id: str) -> None:
@@ -237,7 +233,7 @@ class FetchPlanner:
             now, state.own_since = since, None
 
     def _asked(self, ask: PlannedFetch) -> Iterable[tuple[Feed, FeedState]]:
-        for feed in ask.feeds:
+        for feed in ask.query.feeds:
             state = self.feeds.get(feed)
             if state is not None:
                 state.asking = False

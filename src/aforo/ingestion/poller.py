@@ -144,9 +144,9 @@ class Poller:
         return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 
     def _start(self, errand: PollCycle, asks: Sequence[PlannedFetch]) -> None:
-        to_check = self._together.to_check(asks)
+        to_check = self._together.to_check([ask.query for ask in asks])
         for ask in asks:
-            task = asyncio.create_task(self._pursue(errand, ask, check=ask is to_check))
+            task = asyncio.create_task(self._pursue(errand, ask, check=ask.query is to_check))
             self._asks.add(task)
             task.add_done_callback(self._ended)
 
@@ -172,14 +172,14 @@ class Poller:
 
     async def _read_and_check(self, errand: PollCycle, ask: PlannedFetch) -> int:
         """Read a common answer while its witness is asked alone; a contradiction opens all of that server anew."""
-        witness = asyncio.create_task(self._together.witness(ask))
+        witness = asyncio.create_task(self._together.witness(ask.query))
         try:
             read = await self._read(errand, ask)
             alone = await witness
         finally:
             witness.cancel()
-        if self._together.contradicted(ask, alone, self._clock.now()):
-            errand.coverage.reopen(ask.server_id)
+        if self._together.contradicted(ask.query, alone, self._clock.now()):
+            errand.coverage.reopen(ask.query.server_id)
             raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
         return read
 
@@ -187,13 +187,13 @@ class Poller:
         """Read all of a window into the sink, page by page; the last page carries the checkpoints."""
         waiting: Batch | None = None
         read = 0
-        heard = errand.census.window(ask.server_id) if errand.census is not None else None
+        heard = errand.census.window(ask.query.server_id) if errand.census is not None else None
         try:
             async with aclosing(self._pages(ask)) as pages:
                 async for page in pages:
                     batch = self._rules.classify_page(page, errand.event, errand.cameras)
                     self._on_read(batch)
-                    self._together.remember(ask, page)
+                    self._together.remember(ask.query, page)
                     if heard is not None:
                         heard.page(batch)
                     if waiting is not None:
@@ -207,7 +207,7 @@ class Poller:
                 await self._sink.put(waiting)  # what was read counts now: the rest may never come
             raise
         if errand.census is not None and heard is not None:
-            errand.census.add(ask.cameras[0], heard)
+            errand.census.add(ask.query.cameras[0], heard)
         last = waiting or Batch()
         last.checkpoints = errand.coverage.checkpoints(ask)
         await self._sink.put(last)
@@ -216,11 +216,15 @@ class Poller:
     def _note_incomplete(self, ask: PlannedFetch, error: AccIncomplete) -> None:
         if error.what not in self._incomplete:
             self._incomplete.add(error.what)
-            _log.error("%s: %s", self._name(next(iter(ask.feeds))) if len(ask.cameras) == 1 else _names(ask), error)
+            _log.error(
+                "%s: %s", self._name(next(iter(ask.query.feeds))) if len(ask.query.cameras) == 1 else _names(ask), error
+            )
 
     async def _pages(self, ask: PlannedFetch) -> AsyncGenerator[Page, None]:
-        patience = _GROUP_PATIENCE if len(ask.cameras) > 1 else math.inf
-        async with aclosing(self._acc.events(ask.server_id, ask.cameras, ask.window, suspect=ask.suspect)) as pages:
+        patience = _GROUP_PATIENCE if len(ask.query.cameras) > 1 else math.inf
+        async with aclosing(
+            self._acc.events(ask.query.server_id, ask.query.cameras, ask.query.window, suspect=ask.suspect)
+        ) as pages:
             while True:
                 try:
                     async with self._clock.timeout(patience) if patience < math.inf else nullcontext():
@@ -228,11 +232,11 @@ class Poller:
                 except StopAsyncIteration:
                     return
                 except TimeoutError as exc:
-                    raise AccUnreachable(f"{len(ask.cameras)} cámaras juntas no contestan a tiempo.") from exc
+                    raise AccUnreachable(f"{len(ask.query.cameras)} cámaras juntas no contestan a tiempo.") from exc
                 yield page
 
     def _answered(self, coverage: FetchPlanner, ask: PlannedFetch, read: int) -> None:
-        self._together.worked(ask)
+        self._together.worked(ask.query)
         if self._was_down:
             self._progress.set()
         if self._refused:
@@ -245,7 +249,7 @@ class Poller:
 
     def _failed(self, coverage: FetchPlanner, ask: PlannedFetch, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
-        self._together.failed(ask)
+        self._together.failed(ask.query)
         self._progress.set()
         if isinstance(error, AccRejectedLogin) and not isinstance(error, AccDenied):
             if fallen and error.what not in self._refused:
@@ -259,7 +263,7 @@ class Poller:
             _log.warning(
                 "La cámara %s no se pudo leer desde %s: %s Su ventana queda abierta y se vuelve a pedir.",
                 self._name(feed),
-                ask.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
+                ask.query.window.since.astimezone(self._timezone).strftime("%H:%M:%S"),
                 error,
             )
 
@@ -269,4 +273,4 @@ def _alone(_server_id: str) -> int:
 
 
 def _names(ask: PlannedFetch) -> str:
-    return f"{len(ask.cameras)} cámaras" if len(ask.cameras) > 1 else f"la cámara {ask.cameras[0]}"
+    return f"{len(ask.query.cameras)} cámaras" if len(ask.query.cameras) > 1 else f"la cámara {ask.query.cameras[0]}"

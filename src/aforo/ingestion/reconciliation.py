@@ -12,8 +12,7 @@ from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.poller import PollCycle
-from aforo.live.state import EventPhase
-from aforo.models import Feed
+from aforo.models import EventPhase, Feed
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)

@@ -8,19 +8,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from aforo.alerting.engine import Alert, ZoneLevels
+from aforo.alerting.engine import ZoneLevels
 from aforo.counting.occupancy import OccupancyDelta, whole
 from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.uncommitted import UncommittedEvents
 from aforo.models import (
+    Alert,
     Batch,
     CameraEvent,
     Classification,
     CommitResult,
+    EventPhase,
     Feed,
     Occupancy,
     ScheduledEvent,
@@ -35,15 +36,6 @@ _SAMPLES_PER_BATCH = 50
 _REMEMBER = timedelta(
     minutes=10
 )  # beyond twice an interval and the overlap: what may be read again after it was stored
-
-
-class EventPhase(StrEnum):
-    """Where the evening stands."""
-
-    WAITING = "en espera"
-    WATCHING = "en curso"
-    CLOSING = "en cierre"
-    OVER = "terminado"
 
 
 class ZoneSettings(Protocol):

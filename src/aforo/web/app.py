@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aforo import __version__
 from aforo.clock import SystemClock
-from aforo.live.state import EventPhase
+from aforo.models import EventPhase
 from aforo.web import metrics, pages, schemas, serializers
 from aforo.web.auth import NOBODY, matches
 from aforo.web.corrections import CorrectionService, NotNow, NotSo

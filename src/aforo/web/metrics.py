@@ -11,7 +11,8 @@ from prometheus_client.registry import Collector
 
 from aforo import __version__
 from aforo.clock import Clock
-from aforo.live.state import EventPhase, LiveState
+from aforo.live.state import LiveState
+from aforo.models import EventPhase
 from aforo.web import serializers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

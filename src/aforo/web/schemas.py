@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aforo.alerting.engine import AlertKind, ZoneLevel
+from aforo.models import AlertKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from aforo.counting.zone_series import Door, Doors, Passed
 from aforo.ingestion.feed_state import FeedState
-from aforo.live.state import EventPhase, LiveState, undone_by
-from aforo.models import MINUTE_MS, Feed, ScheduledEvent, to_ms
+from aforo.live.state import LiveState, undone_by
+from aforo.models import MINUTE_MS, EventPhase, Feed, ScheduledEvent, to_ms
 from aforo.web import schemas
 
 _TREND = timedelta(minutes=15)

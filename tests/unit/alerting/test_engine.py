@@ -2,13 +2,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.alerting.engine import Alert, AlertKind, AlertTracker, Condition, ZoneLevel, ZoneLevels, silent_doors
+from aforo.alerting.engine import AlertTracker, Condition, ZoneLevels, silent_doors
 from aforo.alerting.rules import conditions
 from aforo.counting.zone_series import Counted, Doors
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.live.state import EventPhase, HealthProbes, LiveState
-from aforo.models import MINUTE_MS, Classification, Feed, Movement, ScheduledEvent, Window
+from aforo.live.state import HealthProbes, LiveState
+from aforo.models import (
+    MINUTE_MS,
+    Alert,
+    AlertKind,
+    Classification,
+    EventPhase,
+    Feed,
+    Movement,
+    ScheduledEvent,
+    Window,
+    ZoneLevel,
+)
 from aforo.settings import AlertsSettings
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)

@@ -10,8 +10,8 @@ from tests.fake_clock import FakeClock
 
 from aforo.alerting.heartbeat import Heartbeat, beating
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.live.state import EventPhase, HealthProbes, LiveState
-from aforo.models import Batch, Classification, CommitResult, Feed, Occupancy, ScheduledEvent, Window
+from aforo.live.state import HealthProbes, LiveState
+from aforo.models import Batch, Classification, CommitResult, EventPhase, Feed, Occupancy, ScheduledEvent, Window
 from aforo.storage import EventRecord
 
 READY = asyncio.Event()

@@ -39,14 +39,14 @@ def test_a_late_start_catches_up_from_the_beginning_in_stretches() -> None:
     cover = coverage(A)
     cover.begin_cycle()
     (ask,) = cover.asks(at(150), at(150), one)
-    windows = [ask.window]
+    windows = [ask.query.window]
     following = ask
     while True:
         cover.answered(following, 3000)
         step = cover.following(following, at(150))
         if step is None:
             break
-        windows.append(step.window)
+        windows.append(step.query.window)
         following = step
     assert windows[0].since == START
     assert windows[-1].until == at(150)
@@ -57,11 +57,11 @@ def test_each_turn_looks_back_the_overlap() -> None:
     cover = coverage(A, checkpoints={A: at(60)})
     cover.begin_cycle()
     (ask,) = cover.asks(at(61), at(61), one)
-    assert ask.window == Window(at(58), at(61))
+    assert ask.query.window == Window(at(58), at(61))
     cover.answered(ask, 3)
     cover.begin_cycle()
     (ask,) = cover.asks(at(62), at(62), one)
-    assert ask.window == Window(at(59), at(62))
+    assert ask.query.window == Window(at(59), at(62))
 
 
 def test_a_feed_that_is_being_asked_is_not_asked_again() -> None:
@@ -75,7 +75,7 @@ def test_a_feed_that_is_being_asked_is_not_asked_again() -> None:
 def test_cameras_with_the_same_window_are_asked_together_up_to_what_the_server_takes() -> None:
     cover = coverage(A, B, C)
     cover.begin_cycle()
-    assert [len(ask.cameras) for ask in cover.asks(at(1), at(1), lambda _: 2)] == [2, 1]
+    assert [len(ask.query.cameras) for ask in cover.asks(at(1), at(1), lambda _: 2)] == [2, 1]
 
 
 def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
@@ -89,7 +89,7 @@ def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
     assert rests_until is not None
     assert at(1) < rests_until <= at(1) + timedelta(seconds=1)
     (again,) = cover.asks(at(1), rests_until, one)
-    assert (again.window, again.suspect) == (ask_a.window, True)
+    assert (again.query.window, again.suspect) == (ask_a.query.window, True)
     assert list(cover.behind(at(1))) == [A]
     assert cover.answered(again, 1) == [A]
     assert not cover.behind(at(1))
@@ -100,7 +100,7 @@ def test_repeated_failures_do_not_move_the_window_back() -> None:
     for turn in range(31, 40):
         cover.begin_cycle()
         for ask in cover.asks(at(turn), at(turn), one):
-            assert ask.window.since == at(28)
+            assert ask.query.window.since == at(28)
             cover.failed(ask, AccUnreachable("cortado"), at(turn))
 
 
@@ -109,7 +109,7 @@ def test_an_endless_window_is_asked_in_pieces_and_ever_less_often_until_it_ends(
     now, tries = START + timedelta(hours=1), []
     while now < END:
         for ask in cover.asks(now, now, one):
-            tries.append(ask.window)
+            tries.append(ask.query.window)
             cover.failed(ask, AccWindowTooLarge("sin fin"), now)
         now += timedelta(seconds=10)
     assert [window.since for window in tries] == [START] * len(tries), "it stays open"
@@ -127,11 +127,11 @@ def test_a_failed_group_is_asked_again_at_once_each_camera_alone() -> None:
     (ask,) = cover.asks(at(1), at(1), many)
     assert cover.failed(ask, AccUnreachable("cortado"), at(1)) == []
     alone = cover.asks(at(1), at(1), many)
-    assert [(ask.cameras, ask.suspect) for ask in alone] == [(("A",), False), (("B",), False)]
+    assert [(ask.query.cameras, ask.suspect) for ask in alone] == [(("A",), False), (("B",), False)]
     cover.failed(alone[0], AccUnreachable("cortado"), at(1))
     cover.answered(alone[1], 1)
     cover.begin_cycle()
-    assert [ask.cameras for ask in cover.asks(at(2), at(2), many)] == [("A",), ("B",)]
+    assert [ask.query.cameras for ask in cover.asks(at(2), at(2), many)] == [("A",), ("B",)]
 
 
 def test_a_camera_that_no_server_knows_is_told_and_does_not_hold_up_the_turn() -> None:
@@ -156,14 +156,14 @@ def test_an_answer_from_before_a_reopening_moves_nothing() -> None:
     assert cover.answered(ask_b, 1) == []
     assert {state.answered_until for state in cover.feeds.values()} == {START}
     cover.begin_cycle()
-    assert {ask.window.since for ask in cover.asks(at(31), at(31), one)} == {START}
+    assert {ask.query.window.since for ask in cover.asks(at(31), at(31), one)} == {START}
 
 
 def test_while_the_grace_lasts_each_turn_looks_back() -> None:
     cover = coverage(A, checkpoints={A: END})
     cover.begin_cycle()
     (ask,) = cover.asks(END, END + timedelta(seconds=30), one)
-    assert ask.window == Window(END - OVERLAP, END)
+    assert ask.query.window == Window(END - OVERLAP, END)
     cover.answered(ask, 0)
     assert cover.asks(END, END + timedelta(seconds=31), one) == []
 
@@ -174,7 +174,7 @@ def turn(cover: FetchPlanner, now: datetime, failing: str) -> None:
         state.resting_until = None
     cover.begin_cycle()
     for ask in cover.asks(now, now, one):
-        if ask.cameras[0] in failing:
+        if ask.query.cameras[0] in failing:
             cover.failed(ask, AccUnreachable("cortado"), now)
         else:
             cover.answered(ask, 1)
@@ -252,7 +252,7 @@ def test_whatever_fails_every_instant_is_answered_before_it_is_left(
         for ask in cover.asks(now, now, one):
             if fine:
                 cover.answered(ask, events)
-                answered.append(ask.window)
+                answered.append(ask.query.window)
             else:
                 cover.failed(ask, AccUnreachable("cortado"), now)
     reached = START
@@ -267,6 +267,6 @@ def test_a_server_that_is_away_is_probed_with_each_camera_in_turn() -> None:
     asked: list[str] = []
     for minute in range(1, 7):
         (ask,) = cover.asks(at(minute), at(minute), one, most=1)
-        asked += ask.cameras
+        asked += ask.query.cameras
         cover.failed(ask, AccUnreachable("500"), at(minute))
     assert asked == [*"ABCABC"]

@@ -1,0 +1,18 @@
+"""What one search asks for: some cameras of one server and a window."""
+
+from typing import NamedTuple
+
+from aforo.models import Feed, Window
+
+
+class EventQuery(NamedTuple):
+    """The camera events of ``cameras`` on one server of the site, in ``window``."""
+
+    server_id: str
+    cameras: tuple[str, ...]
+    window: Window
+
+    @property
+    def feeds(self) -> list[Feed]:
+        """The feeds that the answer is about."""
+        return [Feed(self.server_id, camera) for camera in self.cameras]
