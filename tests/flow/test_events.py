@@ -153,7 +153,7 @@ async def test_a_backfill_tells_no_zones_figures_of_another_event(
                     other.execute("BEGIN IMMEDIATE")
                 return show
 
-            monkeypatch.setattr(monitor._store, "open_show", locked_from_the_second_on)
+            monkeypatch.setattr(monitor._store, "open_record", locked_from_the_second_on)
             assert await monitor.backfill(local(DOORS).date()) == 5
     told = [record.getMessage() for record in caplog.records]
     begins = next(number for number, text in enumerate(told) if text.startswith("Cierre de «B»"))
