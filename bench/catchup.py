@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from aforo.counting.rules import zones_from
+from aforo.settings import zones_from
 from aforo.settings.models import STADIUM_ZONES
 from aforo.storage import Store
 from bench.process import Cost, run

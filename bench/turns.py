@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.poller import PollCycle
@@ -23,7 +23,7 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.live.state import LiveState
 from aforo.models import Matcher
-from aforo.settings import Settings, load
+from aforo.settings import Settings, load, zones_from
 from aforo.storage import Database, Store
 
 _BEHIND = timedelta(seconds=60)  # a turn's worth of events

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from aforo import web
 from aforo.alerting.notifier import watching
 from aforo.clock import SystemClock
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState, StoredHistory
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Page, ScheduledEvent, Window
-from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings
+from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.settings.models import STADIUM_ZONES
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds

@@ -15,7 +15,7 @@ from aforo.alerting.incidents import chronicling
 from aforo.alerting.notifier import watching
 from aforo.avigilon import AvigilonClient
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccUnreachable, BadCommand
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.event_runner import EventRunner
@@ -27,7 +27,7 @@ from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.reporting.after_close import Morning
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 from aforo.storage import Database, Store
 
 _log = logging.getLogger(__name__)

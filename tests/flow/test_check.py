@@ -21,9 +21,8 @@ from aforo.cli.cameras import _lines, _rows
 from aforo.cli.check import Line, State, checkup
 from aforo.cli.check.local import space_line
 from aforo.cli.check.results import as_json, count
-from aforo.counting.rules import zones_from
 from aforo.errors import BadSetting
-from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings
+from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan, Simulator
 from aforo.storage import Store
 

@@ -18,12 +18,12 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.harness import DOORS, Evening, evening, hours
 
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.errors import BadCommand
 from aforo.models import Matcher
 from aforo.reporting import EventReport, acts
 from aforo.reporting.page import html
-from aforo.settings import DatabaseSettings, Settings
+from aforo.settings import DatabaseSettings, Settings, zones_from
 from aforo.simulator import STADIUM, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.storage import Correction, Store
 

@@ -20,10 +20,9 @@ from tests.page_harness import BOGOTA, START, Stage, StageClock, capped_zones, s
 from aforo.alerting.engine import AlertTransition
 from aforo.alerting.notifier import AlertNotifier
 from aforo.alerting.webhook import Webhook
-from aforo.counting.rules import zones_from
 from aforo.live.state import LiveState
 from aforo.models import Alert, AlertKind
-from aforo.settings import AlertsSettings
+from aforo.settings import AlertsSettings, zones_from
 from aforo.storage import Database, Store
 
 FULL_SOON = capped_zones((100_000, 100_000, 50))  # Zona Sur fills up within the first hours

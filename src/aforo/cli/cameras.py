@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from aforo.avigilon import AvigilonClient, Camera, Server
 from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import Clock, SystemClock
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.errors import BadCameras
 from aforo.inputs.camera_list import load_cameras, write_cameras
 from aforo.models import Matcher
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 
 _DAYS = 3  # how far back a camera's events are looked at
 

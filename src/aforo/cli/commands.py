@@ -117,7 +117,7 @@ def _service(arguments: Arguments) -> int:
 
 def _schema(arguments: Arguments) -> int:
     settings = _settings(arguments)
-    from aforo.counting.rules import zones_from  # noqa: PLC0415
+    from aforo.settings import zones_from  # noqa: PLC0415
     from aforo.storage.schema.grants import schema_sql  # noqa: PLC0415
 
     print(schema_sql(zones_from(settings.zones), arguments.account, arguments.since))  # noqa: T201

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from aforo.avigilon import AvigilonClient, fingerprint
 from aforo.cli.check.avigilon import homes, names_sent
 from aforo.clock import SystemClock
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
 from aforo.inputs.schedule import check_event
 from aforo.inputs.watched_file import write_whole
 from aforo.models import Matcher
-from aforo.settings import Given, MonitorSettings, Settings
+from aforo.settings import Given, MonitorSettings, Settings, zones_from
 from aforo.settings.loading import validated
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
-from typing import Protocol
 
 from aforo.models import (
     Batch,
@@ -18,38 +17,6 @@ from aforo.models import (
 
 # Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
 _MOST_NAMES = 20_000
-
-
-class ZoneSettings(Protocol):
-    """What the settings say of a zone."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 -- the setting of that name
-    @property
-    def table(self) -> str: ...  # noqa: D102
-    @property
-    def entries(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def exits(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def capacity(self) -> int: ...  # noqa: D102
-    @property
-    def initial(self) -> int: ...  # noqa: D102
-
-
-def zones_from(settings: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
-    """The zones that the settings describe; raises ValueError for a rule that is neither contains: nor equals:."""
-    return tuple(
-        Zone(
-            name=zone.name,
-            table=zone.table,
-            entries=tuple(map(Matcher.parse, zone.entries)),
-            exits=tuple(map(Matcher.parse, zone.exits)),
-            capacity=zone.capacity,
-            initial=zone.initial,
-        )
-        for zone in settings
-    )
 
 
 class Rules:

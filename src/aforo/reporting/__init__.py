@@ -5,13 +5,12 @@ from datetime import date
 from pathlib import Path
 
 from aforo.clock import SystemClock
-from aforo.counting.rules import zones_from
 from aforo.errors import BadCommand
 from aforo.reporting.collect import collect
 from aforo.reporting.data import EventReport
 from aforo.reporting.renderer_process import make
 from aforo.reporting.writers import file_name, write
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 from aforo.storage import EventRecord, Store
 
 __all__ = ["EventReport", "acts", "collect", "make", "suffix_of", "write"]

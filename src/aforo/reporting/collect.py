@@ -8,7 +8,7 @@ from typing import Any
 
 from aforo import __version__
 from aforo.counting.occupancy import OccupancyDelta, whole
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.counting.zone_series import Passed, passed
 from aforo.live.state import undone_by
 from aforo.models import Matcher, Window, Zone, from_ms
@@ -22,7 +22,7 @@ from aforo.reporting.data import (
     Lateness,
     ZoneFigures,
 )
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 from aforo.storage import Correction, EventRecord, JournalEntry, Store
 from aforo.storage.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
 

@@ -10,6 +10,7 @@ from aforo.settings.models import (
     ReportSettings,
     Settings,
     ZoneSettings,
+    zones_from,
 )
 from aforo.settings.page import AlertsSettings, OperatorSettings, WebSettings
 from aforo.settings.sources import Given
@@ -28,4 +29,5 @@ __all__ = [
     "WebSettings",
     "ZoneSettings",
     "load",
+    "zones_from",
 ]

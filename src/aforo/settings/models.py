@@ -5,6 +5,7 @@ new field. Nothing is read at import.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote_plus
@@ -14,6 +15,7 @@ from pydantic import PrivateAttr, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from aforo.errors import BadSetting
+from aforo.models import Matcher, Zone
 from aforo.settings.base import PERCENT, SECONDS, TEXT, Section, setting
 from aforo.settings.kinds import (
     DatabaseUrl,
@@ -216,6 +218,21 @@ STADIUM_ZONES = [
         entries=["contains:INGRESO PARQUEADERO SUR"], exits=["contains:SALIDA PARQUEADERO SUR"],
     ),
 ]  # fmt: skip
+
+
+def zones_from(zones: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
+    """Return the zones as the counting rules take them."""
+    return tuple(
+        Zone(
+            name=zone.name,
+            table=zone.table,
+            entries=tuple(map(Matcher.parse, zone.entries)),
+            exits=tuple(map(Matcher.parse, zone.exits)),
+            capacity=zone.capacity,
+            initial=zone.initial,
+        )
+        for zone in zones
+    )
 
 
 class Settings(Section):

@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.models import CameraEvent, ExclusionReason, Matcher, Movement, Page, ScheduledEvent, Window
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
 SHOW = ScheduledEvent(date(2026, 3, 7), "Concierto A", Window(START, START + timedelta(hours=7)))

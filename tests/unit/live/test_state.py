@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.counting.occupancy import OccupancyDelta, whole
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.counting.zone_series import minute_of, step_of
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Occupancy, ScheduledEvent, Window
-from aforo.settings import ZoneSettings
+from aforo.settings import ZoneSettings, zones_from
 from aforo.storage import EventRecord
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)

@@ -21,10 +21,10 @@ from aforo.cli.check.local import (
 from aforo.cli.check.results import Line, Printer, State, as_json, count
 from aforo.cli.check.rule_coverage import name_lines
 from aforo.clock import Clock, SystemClock
-from aforo.counting.rules import Rules, zones_from
+from aforo.counting.rules import Rules
 from aforo.errors import AforoError
 from aforo.models import Matcher
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 
 __all__ = ["Line", "State", "checkup", "main"]
 

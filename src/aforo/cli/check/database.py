@@ -9,7 +9,6 @@ from sqlalchemy import make_url
 
 from aforo.cli.check.local import space_line, try_to_write
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
-from aforo.counting.rules import zones_from
 from aforo.errors import (
     AforoError,
     BadInput,
@@ -21,7 +20,7 @@ from aforo.errors import (
 )
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
-from aforo.settings import Settings
+from aforo.settings import Settings, zones_from
 from aforo.storage import Preflight, Store
 
 _LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
