@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from aforo.settings import zones_from
-from aforo.settings.models import STADIUM_ZONES
+from aforo.settings import STADIUM_ZONES, zones_from
 from aforo.storage import Store
 from bench.process import Cost, run
 from bench.results import Figure, spread, truthful

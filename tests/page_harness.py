@@ -21,8 +21,7 @@ from aforo.counting.rules import Rules
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState, StoredHistory
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Page, ScheduledEvent, Window
-from aforo.settings import AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
-from aforo.settings.models import STADIUM_ZONES
+from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
 from aforo.storage import Database, Store

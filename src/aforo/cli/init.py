@@ -20,8 +20,7 @@ from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetti
 from aforo.inputs.schedule import check_event
 from aforo.inputs.watched_file import write_whole
 from aforo.models import Matcher
-from aforo.settings import Given, MonitorSettings, Settings, zones_from
-from aforo.settings.loading import validated
+from aforo.settings import Given, MonitorSettings, Settings, validated, zones_from
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint
 _DAYS = 3  # how far back a camera must have sent something that counts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aforo.errors import BadCommand, os_reason
 from aforo.os_service.os_account import Account
-from aforo.settings.table import rows
+from aforo.settings import rows
 
 _UNITS = Path("/etc/systemd/system")
 _BOOTED = Path("/run/systemd/system")  # there exactly where systemd runs the machine

@@ -1,21 +1,27 @@
-"""Settings: one table (``models``), read from aforo.toml, .env, the environment and flags (``load``)."""
+"""Settings: defined in ``models``, read from aforo.toml, .env, the environment and flags by ``load``."""
 
-from aforo.settings.loading import load
+from aforo.settings.loader import Given, load, validated
 from aforo.settings.models import (
+    HISTORY_TABLE,
+    STADIUM_ZONES,
     AccSettings,
+    AlertsSettings,
     DatabaseSettings,
     EventsSettings,
     LogSettings,
     MonitorSettings,
+    OperatorSettings,
     ReportSettings,
     Settings,
+    WebSettings,
     ZoneSettings,
     zones_from,
 )
-from aforo.settings.page import AlertsSettings, OperatorSettings, WebSettings
-from aforo.settings.sources import Given
+from aforo.settings.reference import Row, rows
 
 __all__ = [
+    "HISTORY_TABLE",
+    "STADIUM_ZONES",
     "AccSettings",
     "AlertsSettings",
     "DatabaseSettings",
@@ -25,9 +31,12 @@ __all__ = [
     "MonitorSettings",
     "OperatorSettings",
     "ReportSettings",
+    "Row",
     "Settings",
     "WebSettings",
     "ZoneSettings",
     "load",
+    "rows",
+    "validated",
     "zones_from",
 ]

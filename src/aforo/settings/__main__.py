@@ -2,6 +2,6 @@
 
 import sys
 
-from aforo.settings.docs import page
+from aforo.settings.reference import page
 
 sys.stdout.buffer.write(page().encode())

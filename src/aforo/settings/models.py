@@ -1,14 +1,14 @@
-"""The one table of settings: every name, its default, what it does and what is allowed, in the operators' Spanish.
+"""All settings: each one's name, default, description and allowed values, the last two in Spanish.
 
-``docs/ajustes.md``, the help of ``--set`` and the sentences about bad settings all come from here: a new setting is a
-new field. Nothing is read at import.
+``docs/ajustes.md`` and the sentences about bad settings are generated from these classes: a new setting is a new field.
+Nothing is read at import.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import PrivateAttr, SecretStr, model_validator
@@ -16,28 +16,33 @@ from pydantic_core import PydanticCustomError
 
 from aforo.errors import BadSetting
 from aforo.models import Matcher, Zone
-from aforo.settings.base import PERCENT, SECONDS, TEXT, Section, setting
-from aforo.settings.kinds import (
+from aforo.settings.value_types import (
+    PERCENT,
+    SECONDS,
+    TEXT,
     DatabaseUrl,
     Fingerprint,
     Https,
     LogLevel,
     Number,
     OptionalFile,
+    PasswordHash,
     Rule,
+    Section,
     TableName,
     TimeZone,
     Whole,
     YesNo,
+    setting,
 )
-from aforo.settings.page import AlertsSettings, WebSettings
 
 HISTORY_TABLE = "eventos_Analisis"
+SHORTEST_TOKEN = 16  # characters: nobody guesses it at the request rate that the page allows
 RULES = "reglas «contains:TEXTO» o «equals:TEXTO»"
 
 
 class AccSettings(Section):
-    """The cameras' server."""
+    """The Avigilon server."""
 
     url: Https = setting(
         "", "Dirección del servidor de Avigilon (ACC).", "https://servidor:puerto, sin ruta ni usuario"
@@ -76,7 +81,7 @@ class AccSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """Where the tables live."""
+    """The database."""
 
     url: DatabaseUrl = setting(
         SecretStr("sqlite:///aforo.db"), "Base de datos, como URL de SQLAlchemy.",
@@ -88,19 +93,19 @@ class DatabaseSettings(Section):
     )  # fmt: skip
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> "DatabaseSettings":
+    def _check_one_address(self) -> "DatabaseSettings":
         if self.odbc.get_secret_value() and "url" in self.model_fields_set:
             raise PydanticCustomError("aforo", "se admite database.url o database.odbc, no los dos")
         return self
 
     def address(self) -> str:
-        """The SQLAlchemy URL, made from the ODBC string where that is what is given. It may hold a password."""
+        """Return the SQLAlchemy URL, made from the ODBC string if one is set. It may contain a password."""
         odbc = self.odbc.get_secret_value()
         return f"mssql+pyodbc:///?odbc_connect={quote_plus(odbc)}" if odbc else self.url.get_secret_value()
 
 
 class MonitorSettings(Section):
-    """The turns of the job."""
+    """Poll cycles, time zone and input files."""
 
     interval: Number = setting(
         60.0,
@@ -146,8 +151,93 @@ class MonitorSettings(Section):
     )  # fmt: skip
 
 
+class OperatorSettings(Section):
+    """An account that may correct the occupancy on the page."""
+
+    name: str = setting(..., "Nombre de la cuenta.", "un texto no vacío", min_length=1, max_length=60)
+    password_hash: PasswordHash = setting(..., "Huella de su contraseña.", "lo que escribe «aforo password»")
+
+
+class WebSettings(Section):
+    """The web page."""
+
+    host: str = setting(
+        "127.0.0.1", "Dirección en que escucha la página.", "un nombre o una dirección IP", min_length=1
+    )
+    port: Whole = setting(8080, "Puerto de la página; 0: sin página.", "un entero entre 0 y 65535", ge=0, le=65535)
+    operators: list[OperatorSettings] = setting(
+        [],
+        "Quién puede corregir el aforo.",
+        "una lista de tablas [[web.operators]] con name y password_hash (lo que escribe «aforo password»)",
+        secret=True,
+    )
+    read_token: SecretStr = setting(
+        SecretStr(""),
+        "Clave que deja ver la página y los datos desde otra máquina, sin poder corregir.",
+        "un texto de 16 caracteres o más",
+        from_file=True,
+    )
+    certificate_file: OptionalFile = setting(
+        None, "Certificado (PEM) para servir la página por HTTPS.", "la ruta de un archivo PEM"
+    )
+    key_file: OptionalFile = setting(None, "Clave privada (PEM) de ese certificado.", "la ruta de un archivo PEM")
+
+    @model_validator(mode="after")
+    def _check_web(self) -> "WebSettings":
+        token = self.read_token.get_secret_value()
+        if token and len(token) < SHORTEST_TOKEN:
+            raise PydanticCustomError("aforo", "web.read_token es demasiado corto: se admiten 16 caracteres o más")
+        names = [operator.name.strip().casefold() for operator in self.operators]
+        if len(set(names)) < len(names):
+            raise PydanticCustomError("aforo", "web.operators tiene dos cuentas con el mismo nombre")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise PydanticCustomError("aforo", "web.certificate_file y web.key_file van juntos: falta uno de los dos")
+        return self
+
+
+class AlertsSettings(Section):
+    """When alerts begin, and where they are sent."""
+
+    webhook_url: SecretStr = setting(
+        SecretStr(""), "Dirección a la que se envía cada aviso; vacía: a ninguna.", "una URL http o https",
+        from_file=True,
+    )  # fmt: skip
+    webhook_format: Literal["json", "teams", "slack"] = setting(
+        "json", "Forma del mensaje que se envía.", "json, teams o slack"
+    )
+    hysteresis: Number = setting(
+        3.0, "Puntos de porcentaje que una zona ha de bajar de un nivel para que su aviso termine.",
+        "un número entre 0 y 50", ge=0, le=50,
+    )  # fmt: skip
+    minimum: Number = setting(
+        120.0, "Segundos entre dos avisos de lo mismo, como poco.", SECONDS, ge=0, allow_inf_nan=False
+    )
+    silent_door: Number = setting(
+        900.0, "Segundos sin pasos por los que se avisa de una puerta callada, si las demás cuentan; 0: nunca.",
+        SECONDS, ge=0, allow_inf_nan=False,
+    )  # fmt: skip
+    camera_gone: Number = setting(
+        180.0, "Segundos sin contestar por los que se avisa de una cámara; 0: nunca.", SECONDS, ge=0,
+        allow_inf_nan=False,
+    )  # fmt: skip
+    stale: Number = setting(
+        300.0, "Segundos de atraso por los que se avisa de que el aforo no es de ahora.",
+        "un número de segundos, 1 o mayor", ge=1, allow_inf_nan=False,
+    )  # fmt: skip
+    database_down: Number = setting(
+        60.0, "Segundos sin base de datos por los que se avisa; 0: nunca.", SECONDS, ge=0, allow_inf_nan=False
+    )
+
+    @model_validator(mode="after")
+    def _check_webhook(self) -> "AlertsSettings":
+        parts = urlsplit(self.webhook_url.get_secret_value())
+        if any(parts) and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise PydanticCustomError("aforo", "alerts.webhook_url no sirve: se admite una URL http o https")
+        return self
+
+
 class ReportSettings(Section):
-    """The act of an event."""
+    """The event report."""
 
     folder: OptionalFile = setting(
         Path("informes"),
@@ -173,7 +263,7 @@ class LogSettings(Section):
 
 
 class EventsSettings(Section):
-    """Which analytic events go to the history."""
+    """Which camera events go to the history table."""
 
     stored: list[Rule] = setting(
         ["contains:PUERTA", "contains:AFORO ENTRADA SENCIA", "equals:INGRESO PERSONAS ENTRADA MARATON"],
@@ -182,7 +272,7 @@ class EventsSettings(Section):
 
 
 class ZoneSettings(Section):
-    """A zone (zona): who enters, who leaves, and the table that holds its aforo."""
+    """A zone (zona): the rules of its entries and exits, and the table of its occupancy."""
 
     name: str = setting(..., "Nombre de la zona.", "un texto no vacío, distinto en cada zona", min_length=1)
     table: TableName = setting(
@@ -198,7 +288,7 @@ class ZoneSettings(Section):
     full: Number = setting(100.0, "Porcentaje del cupo desde el que la zona está llena.", PERCENT, gt=0, le=1000)
 
     @model_validator(mode="after")
-    def _levels_in_order(self) -> "ZoneSettings":
+    def _check_levels(self) -> "ZoneSettings":
         if self.warning > self.full:
             raise PydanticCustomError("aforo", "zones: warning no puede ser mayor que full")
         return self
@@ -236,7 +326,7 @@ def zones_from(zones: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
 
 
 class Settings(Section):
-    """All settings, frozen. Made by ``aforo.settings.load``; ``Settings()`` is the table's defaults."""
+    """All settings, frozen. ``aforo.settings.load`` makes them; ``Settings()`` holds the defaults."""
 
     acc: AccSettings = AccSettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -253,26 +343,30 @@ class Settings(Section):
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
-    def _zones_apart(self) -> "Settings":
+    def _check_zones(self) -> "Settings":
         for what, values in (
             ("name", [zone.name for zone in self.zones]),
             ("table", [HISTORY_TABLE, *(zone.table for zone in self.zones)]),
         ):
             folded = [value.strip().casefold() for value in values]
-            twice = next((value for place, value in enumerate(values) if folded[place] in folded[:place]), None)
-            if twice is not None:
+            repeated = next((value for index, value in enumerate(values) if folded[index] in folded[:index]), None)
+            if repeated is not None:
                 text = (
-                    "zones: «{twice}» está dos veces como {what}; se admite uno distinto en cada zona, y no {history}"
+                    "zones: «{value}» está dos veces como {what}; se admite uno distinto en cada zona, y no {history}"
                 )
-                raise PydanticCustomError("aforo", text, {"twice": twice, "what": what, "history": HISTORY_TABLE})
+                raise PydanticCustomError("aforo", text, {"value": repeated, "what": what, "history": HISTORY_TABLE})
         return self
 
+    def set_origins(self, origins: Mapping[str, str]) -> None:
+        """Keep in Spanish where each value comes from, by setting name."""
+        self._origins.update(origins)
+
     def origin(self, name: str) -> str:
-        """Where the value of ``acc.timeout`` came from, in Spanish: ``aforo.toml:7``, ``valor de fábrica``…"""
+        """Return in Spanish where a value comes from: ``aforo.toml:7``, ``valor de fábrica``…"""
         return self._origins.get(name, "valor de fábrica")
 
     def require_acc(self) -> None:
-        """Raise BadSetting for the first setting without which nobody can log in to ACC."""
+        """Raise BadSetting for the first missing setting that the login to ACC needs."""
         for name in ("url", "username", "password", "user_nonce", "user_key"):
             value = getattr(self.acc, name)
             if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
@@ -282,7 +376,7 @@ class Settings(Section):
                 )
 
     def secrets(self) -> list[str]:
-        """Every secret value that is set, for the log's mask."""
+        """Return every secret value that is set, for the log's redaction."""
         fields = [self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id]
         fields += [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
         fields += [operator.password_hash for operator in self.web.operators]

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from aforo.settings import Settings
-from aforo.settings.docs import page
-from aforo.settings.table import rows, zone_rows
+from aforo.settings.reference import page, rows, zone_rows
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "ajustes.md").read_text(encoding="utf-8")
 
@@ -13,7 +12,7 @@ def test_the_page_is_as_the_table_of_settings_has_it() -> None:
     assert page() == PAGE, "run: python3 dev.py docs"
 
 
-def test_every_setting_is_told() -> None:
+def test_every_setting_is_documented() -> None:
     for row in (*rows().values(), *zone_rows().values()):
         assert f"| `{row.name}`" in PAGE or row.name == "zones"
         assert row.text

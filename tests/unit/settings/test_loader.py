@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aforo.errors import BadSetting
 from aforo.settings import AccSettings, DatabaseSettings, Given, Settings, load
-from aforo.settings.table import known_names, rows
+from aforo.settings.reference import known_names, rows
 
 
 @pytest.fixture(autouse=True)
@@ -19,8 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refusal(toml: str = "", *flags: str, **environ: str) -> str:
-    """The sentence with which these settings are refused."""
+def error_sentence(toml: str = "", *flags: str, **environ: str) -> str:
+    """Return the sentence of the BadSetting that these settings raise."""
     Path("aforo.toml").write_text(toml, encoding="utf-8")
     with pytest.raises(BadSetting) as caught:
         load(environ, flags=flags)
@@ -74,7 +74,7 @@ def test_the_stadium_is_the_default() -> None:
 # Which source wins
 
 
-def test_each_source_overrides_the_one_before_and_tells_its_place(folder: Path) -> None:
+def test_each_source_overrides_the_one_before_and_has_its_origin(folder: Path) -> None:
     toml = "[acc]\ntimeout = 1\nconcurrency = 2\nserver_id = 'a'\nclient_name = 'b'\n[log]\nlevel = 'error'\n"
     (folder / "aforo.toml").write_text(toml)
     (folder / ".env").write_text(
@@ -163,8 +163,8 @@ def test_secrets_never_show() -> None:
 
 
 @pytest.mark.parametrize("name", ["acc.password", "acc.user_key", "database.odbc"])
-def test_a_secret_is_refused_as_a_flag(name: str) -> None:
-    sentence = refusal("", f"{name}=hush")
+def test_a_secret_is_rejected_as_a_flag(name: str) -> None:
+    sentence = error_sentence("", f"{name}=hush")
     assert "hush" not in sentence
     assert name in sentence
     assert f"{name}_file" in sentence
@@ -172,7 +172,7 @@ def test_a_secret_is_refused_as_a_flag(name: str) -> None:
 
 def test_a_url_without_a_password_is_no_secret() -> None:
     assert load({}, flags=["database.url=sqlite:///x.db"]).database.address() == "sqlite:///x.db"
-    assert "hush" not in refusal("", "database.url=mssql://u:hush@h/d")
+    assert "hush" not in error_sentence("", "database.url=mssql://u:hush@h/d")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_url_without_a_password_is_no_secret() -> None:
 )
 def test_faults_of_secrets_show_none(folder: Path, toml: str, said: str) -> None:
     (folder / "vacio").write_text("\n")
-    sentence = refusal(toml)
+    sentence = error_sentence(toml)
     assert said in sentence
     assert "hush" not in sentence
     assert "123454321" not in sentence
@@ -204,7 +204,7 @@ def test_odbc_wins_over_the_default_url() -> None:
 
 
 def test_url_and_odbc_are_one_too_many() -> None:
-    sentence = refusal("[database]\nodbc = 'x'\n", AFORO_DATABASE__URL="sqlite://")
+    sentence = error_sentence("[database]\nodbc = 'x'\n", AFORO_DATABASE__URL="sqlite://")
     assert sentence == (
         "Se admite database.url o database.odbc, no los dos (aforo.toml:2, variable de entorno AFORO_DATABASE__URL)."
     )
@@ -231,7 +231,7 @@ def test_url_and_odbc_are_one_too_many() -> None:
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_named_with_what_is_allowed(name: str, value: str) -> None:
-    sentence = refusal("", f"{name}={value}")
+    sentence = error_sentence("", f"{name}={value}")
     assert name in sentence or "zones" in sentence
     assert "--set" in sentence
     assert rows()[name].allowed in sentence
@@ -274,7 +274,7 @@ def test_the_edges_are_allowed(name: str, value: str, kept: object) -> None:
     ],
 )
 def test_faults_of_the_file_name_their_line(toml: str, sentence: str) -> None:
-    assert refusal(toml).startswith(sentence)
+    assert error_sentence(toml).startswith(sentence)
 
 
 def test_a_file_that_is_no_text(folder: Path) -> None:
@@ -284,17 +284,17 @@ def test_a_file_that_is_no_text(folder: Path) -> None:
 
 
 def test_faults_of_variables() -> None:
-    sentence = refusal("", AFORO_ACC_TIMEOUT="3")
+    sentence = error_sentence("", AFORO_ACC_TIMEOUT="3")
     assert sentence == ("Ajuste desconocido: AFORO_ACC_TIMEOUT (variable de entorno). ¿Quiso decir AFORO_ACC__TIMEOUT?")
     Path(".env").write_text("\nAFORO_ACC__PASWORD=hush\n")
-    assert refusal() == "Ajuste desconocido: AFORO_ACC__PASWORD (.env:2). ¿Quiso decir AFORO_ACC__PASSWORD?"
+    assert error_sentence() == "Ajuste desconocido: AFORO_ACC__PASWORD (.env:2). ¿Quiso decir AFORO_ACC__PASSWORD?"
     Path(".env").write_text("what is this\n")
-    assert refusal() == ".env:1: no se entiende esa línea; se admite NOMBRE=valor."
+    assert error_sentence() == ".env:1: no se entiende esa línea; se admite NOMBRE=valor."
 
 
 @pytest.mark.parametrize("flag", ["acc.timeout", "acc.tiempo=3", ""])
 def test_faults_of_flags(flag: str) -> None:
-    assert "--set" in refusal("", flag)
+    assert "--set" in error_sentence("", flag)
 
 
 ZONE = "[[zones]]\nname = 'A'\ntable = 'a'\n"
@@ -317,7 +317,7 @@ ZONE = "[[zones]]\nname = 'A'\ntable = 'a'\n"
     ],
 )
 def test_faults_of_zones_name_zone_and_line(toml: str, sentence: str) -> None:
-    assert refusal(toml).startswith(sentence)
+    assert error_sentence(toml).startswith(sentence)
 
 
 # What the job needs
@@ -334,7 +334,7 @@ def test_what_is_needed_to_log_in(missing: str) -> None:
         assert place in caught.value.what
 
 
-# Whatever is written, it is either loaded or refused in a sentence
+# Whatever is written, it is either loaded or rejected in a sentence
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)

@@ -17,8 +17,7 @@ from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_rea
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.models import ScheduledEvent
-from aforo.settings import Settings, WebSettings
-from aforo.settings.table import Row, rows
+from aforo.settings import Row, Settings, WebSettings, rows
 
 _FACTORY = "valor de fábrica"
 _MOST_EVENTS = 3  # next events told

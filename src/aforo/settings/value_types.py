@@ -1,4 +1,7 @@
-"""What a setting may be: checks that pydantic has no name for. Each raises ValueError; models.py says what is valid."""
+"""Types of setting values: what pydantic has no name for, and the base class of each section.
+
+Each check raises ValueError; the ``allowed`` text of the setting says in Spanish what is valid.
+"""
 
 import re
 from pathlib import Path
@@ -6,11 +9,33 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.config import JsonDict
 
 RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
-SCRYPT = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[\w-]{16,}\$[\w-]{32,}")  # as web.passwords writes it
+SCRYPT = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[\w-]{16,}\$[\w-]{32,}")  # as web.auth writes it
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
+SECONDS = "un número de segundos, 0 o mayor"
+TEXT = "un texto"
+PERCENT = "un porcentaje mayor que 0"
+
+
+def setting(
+    default: Any, text: str, allowed: str, *, from_file: bool = False, secret: bool = False, **limits: Any
+) -> Any:
+    """Return the field of one setting.
+
+    ``text`` (what it does) and ``allowed`` (valid values) are Spanish. ``from_file`` adds a ``…_file`` twin. ``secret``
+    marks a setting that contains secrets; a SecretStr needs no mark.
+    """
+    extra: JsonDict = {"allowed": allowed, "from_file": from_file, "secret": secret}
+    return Field(default, description=text, json_schema_extra=extra, validate_default=False, **limits)
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, without unknown names, and without values in error texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def _no_bool(value: Any) -> Any:
