@@ -1,0 +1,195 @@
+"""All of the freeze that has to import the program or the other tests: a later renaming changes this file alone.
+
+``fixed_event`` runs one event by the fake clock with a few faults; every source of chance has the same value each time.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import random
+import socket
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from zoneinfo import ZoneInfo
+
+from aiohttp import ClientSession, CookieJar
+from tests.e2e.stadium import Stadium, stadium
+from tests.fake_clock import FakeClock
+from tests.flow.evening import DOORS, Evening, evening
+from tests.stage import PASSWORD, Stage, staged
+
+from aforo import service
+from aforo.logs import logging_to
+from aforo.service import Wish, systemd, windows
+from aforo.settings import LogSettings, WebSettings
+from aforo.settings.docs import page as settings_page
+from aforo.simulator import Crowd, Fault, Faults, Plan
+
+__all__ = ["PASSWORD", "Stadium", "settings_page", "stadium"]
+
+BEGIN = DOORS  # 2026-01-27 16:00 in Bogotá
+END = BEGIN + timedelta(hours=1)
+DAY = "2026-01-27"
+EVENT_NAME = "Concierto A"
+MINUTE = timedelta(minutes=1)
+PLAN = Plan(BEGIN, END, seed=23, cameras=11, events=260, burst=20, servers=2)
+
+
+@dataclass
+class FixedEvent:
+    """What an event left. ``logs``: the file of each format; ``pages``: what the page said in mid-event."""
+
+    folder: Path
+    exit_code: int = -1
+    logs: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str] = field(default_factory=dict)
+    status: str = ""
+    half: str = ""  # the database in mid-event, as SQL
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.folder / "aforo.db"
+
+    @property
+    def reports(self) -> Path:
+        """The folder of the event reports."""
+        return self.folder / "informes"
+
+
+@contextmanager
+def no_chance() -> Iterator[None]:
+    """Every ``uniform`` gives the middle of its span, so that pauses are the same each time."""
+
+    def middle(first: float, last: float) -> float:
+        return (first + last) / 2
+
+    def middle_of(_self: random.Random, first: float, last: float) -> float:
+        return (first + last) / 2
+
+    with mock.patch.object(random.Random, "uniform", middle_of), mock.patch.object(random, "uniform", middle):
+        yield
+
+
+@contextmanager
+def timed_by(clock: FakeClock) -> Iterator[None]:
+    """Log records carry the fake clock's time."""
+    usual = logging.getLogRecordFactory()
+
+    def record(*arguments: Any, **more: Any) -> logging.LogRecord:
+        made = usual(*arguments, **more)
+        made.created = clock.now().timestamp()
+        return made
+
+    logging.setLogRecordFactory(record)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(usual)
+
+
+def few_faults(crowd: Crowd) -> Faults:
+    """An outage of the server, one of a camera, refused and late events; which ones is fixed by the seed."""
+    return Faults(
+        5,
+        {
+            "camera_500": Fault(since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(crowd.allowed[:1])),
+            "away": Fault(since=BEGIN + 25 * MINUTE, until=BEGIN + 32 * MINUTE),
+            "late": Fault(0.05, seconds=40.0),
+            "malformed": Fault(0.03),
+            "repeated": Fault(0.05),
+        },
+    )
+
+
+def free_port() -> int:
+    """A port that nobody has now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+async def fixed_event(
+    folder: Path,
+    look: Callable[[FixedEvent, str], Any] | None = None,
+    *,
+    database: str = "",
+    starts: datetime = BEGIN - 2 * MINUTE,
+    faults: bool = True,
+) -> FixedEvent:
+    """Run the event to its end; ``look`` is called with the page's address at 16:40, while the time stands still.
+
+    ``database``: SQL that makes the database with which it begins.
+    """
+    told = FixedEvent(folder)
+    crowd = Crowd(PLAN)
+    if database:
+        with closing(sqlite3.connect(told.database)) as connection:
+            connection.executescript(database)
+    chosen = few_faults(crowd) if faults else Faults(5)
+    async with evening(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
+        night.acts = told.reports
+        night.web = WebSettings(port=free_port())
+        clock = night.clock
+        with no_chance(), timed_by(clock), _two_logs(folder), _one_request_at_once():
+            monitor = await asyncio.to_thread(night.monitor)
+            running = asyncio.create_task(monitor.run())
+            await clock.sleep((BEGIN + 40.5 * MINUTE - starts).total_seconds())
+            busy, clock.busy = clock.busy, lambda: True  # the time stands still
+            told.half = await asyncio.to_thread(dump, told.database)
+            if look is not None:
+                await look(told, f"http://127.0.0.1:{night.web.port}")
+            clock.busy = busy
+            told.exit_code = await running
+        for kind in ("text", "json"):
+            told.logs[kind] = (folder / f"log.{kind}").read_text(encoding="utf-8")
+        night.check(crowd, BEGIN, END)
+    return told
+
+
+@contextmanager
+def _two_logs(folder: Path) -> Iterator[None]:
+    timezone = ZoneInfo("America/Bogota")
+    text = LogSettings(file=folder / "log.text", format="text")
+    lines = LogSettings(file=folder / "log.json", format="json")
+    with logging_to(text, timezone, console=None), logging_to(lines, timezone, console=None):
+        yield
+
+
+@contextmanager
+def _one_request_at_once() -> Iterator[None]:
+    """Requests go out one after the other, so that their order is the same each time."""
+    usual = Evening.settings.fget
+    assert usual is not None
+
+    def alone(night: Evening) -> Any:
+        settings = usual(night)
+        return settings.model_copy(update={"acc": settings.acc.model_copy(update={"concurrency": 1})})
+
+    with mock.patch.object(Evening, "settings", property(alone)):
+        yield
+
+
+def dump(database: Path) -> str:
+    """The database as SQL, in the order of its tables' names."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return "\n".join(connection.iterdump()) + "\n"
+
+
+def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
+    """What the oracle says of the fixed event: history rows, zones, events by camera."""
+    crowd = Crowd(PLAN)
+    answer = crowd.truth().tell(since, until, crowd.allowed)
+    return {
+        "history": [(*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in answer.history],
+        "zones": {name: zone._asdict() for name, zone in answer.zones.items()},
+        "accepted": answer.accepted,
+    }
