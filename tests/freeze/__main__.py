@@ -11,4 +11,6 @@ arguments = sys.argv[1:]
 if "--write" in arguments:
     arguments.remove("--write")
     os.environ[WRITE] = "1"
-sys.exit(pytest.main([str(Path(__file__).parent), *arguments]))
+if not any(Path(argument.partition("::")[0]).exists() for argument in arguments):
+    arguments.insert(0, str(Path(__file__).parent))
+sys.exit(pytest.main(arguments))

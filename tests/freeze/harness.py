@@ -24,14 +24,15 @@ from aiohttp import ClientSession, CookieJar
 from tests.e2e.stadium import Stadium, stadium
 from tests.fake_clock import FakeClock
 from tests.flow.evening import DOORS, Evening, evening
-from tests.stage import PASSWORD, Stage, staged
+from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo import service
 from aforo.logs import logging_to
 from aforo.service import Wish, systemd, windows
-from aforo.settings import LogSettings, WebSettings
+from aforo.settings import AlertsSettings, LogSettings, WebSettings
 from aforo.settings.docs import page as settings_page
 from aforo.simulator import Crowd, Fault, Faults, Plan
+from aforo.store import Writer
 
 __all__ = ["PASSWORD", "Stadium", "settings_page", "stadium"]
 
@@ -139,7 +140,7 @@ async def fixed_event(
         night.acts = told.reports
         night.web = WebSettings(port=free_port())
         clock = night.clock
-        with no_chance(), timed_by(clock), _two_logs(folder), _one_request_at_once():
+        with no_chance(), timed_by(clock), _two_logs(folder), _one_after_the_other(clock):
             monitor = await asyncio.to_thread(night.monitor)
             running = asyncio.create_task(monitor.run())
             await clock.sleep((BEGIN + 40.5 * MINUTE - starts).total_seconds())
@@ -165,16 +166,40 @@ def _two_logs(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _one_request_at_once() -> Iterator[None]:
-    """Requests go out one after the other, so that their order is the same each time."""
-    usual = Evening.settings.fget
-    assert usual is not None
+def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
+    """One request at once, each batch stored before the next request, and no time passes while a child process runs."""
+    settings_of, put, create = Evening.settings.fget, Writer.put, asyncio.create_subprocess_exec
+    assert settings_of is not None
+    children: list[asyncio.subprocess.Process] = []
 
-    def alone(night: Evening) -> Any:
-        settings = usual(night)
-        return settings.model_copy(update={"acc": settings.acc.model_copy(update={"concurrency": 1})})
+    def with_one_request(night: Evening) -> Any:
+        settings = settings_of(night)
+        calm = AlertsSettings(stale=86_400, camera_gone=0, silent_door=0, database_down=0)  # they keep real time
+        return settings.model_copy(
+            update={"acc": settings.acc.model_copy(update={"concurrency": 1}), "alerts": calm, "zones": capped_zones()}
+        )
 
-    with mock.patch.object(Evening, "settings", property(alone)):
+    async def put_and_drain(writer: Writer, batch: Any) -> None:
+        await put(writer, batch)
+        await writer.drain()
+
+    async def create_and_know(*arguments: Any, **more: Any) -> asyncio.subprocess.Process:
+        starting = object()
+        waiting.append(starting)
+        try:
+            child = await create(*arguments, **more)
+        finally:
+            waiting.remove(starting)
+        children.append(child)
+        return child
+
+    waiting: list[object] = []
+    clock.busy = lambda: bool(waiting) or any(child.returncode is None for child in children)
+    with (
+        mock.patch.object(Evening, "settings", property(with_one_request)),
+        mock.patch.object(Writer, "put", put_and_drain),
+        mock.patch.object(asyncio, "create_subprocess_exec", create_and_know),
+    ):
         yield
 
 
@@ -193,3 +218,9 @@ def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
         "zones": {name: zone._asdict() for name, zone in answer.zones.items()},
         "accepted": answer.accepted,
     }
+
+
+async def get_text(url: str, path: str) -> str:
+    """What the page answers at a path."""
+    async with ClientSession() as client, client.get(f"{url}{path}") as answer:
+        return await answer.text()

@@ -1,0 +1,154 @@
+"""One event of a fixed seed with a few faults, by the fake clock: its log, its page, its report, its database."""
+
+import asyncio
+import json
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.freeze.golden import check, masked
+from tests.freeze.harness import FixedEvent, fixed_event, get_text
+from tests.freeze.processes import aforo, transcript
+
+PORTS = (r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>")
+VARYING = (
+    PORTS,
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
+    (r'"series": \d+', '"series": <number>'),
+    (r"\('?connect[^)]*\)|\((ServerDisconnectedError|ClientOSError|ClientConnectionResetError)[^)]*\)", "(<reason>)"),
+    (r"\((ServerDisconnectedError|ClientOSError|ConnectionResetError)\)", "(<reason>)"),
+)
+PATHS = ("/api/v1/state", "/api/v1/zones", "/api/v1/doors", "/api/v1/series", "/metrics", "/ready", "/health")
+# The program's own process, and how much was asked again, which a retry may change.
+OF_THE_PROCESS = re.compile(r"^(# (HELP|TYPE) )?process_.*\n", re.MULTILINE)
+
+
+async def look(event: FixedEvent, url: str) -> None:
+    """Ask the page for all that machines read, and ``aforo status`` as a process."""
+    for path in PATHS:
+        event.pages[path] = await get_text(url, path)
+    settings = {"AFORO_WEB__PORT": url.rpartition(":")[2]}
+    done = await asyncio.to_thread(aforo, event.folder, "status", "--once", settings=settings)
+    event.status = transcript(done, "status --once")
+
+
+@pytest.fixture(scope="module")
+def event(tmp_path_factory: pytest.TempPathFactory) -> FixedEvent:
+    """The event, run once for all tests of this module."""
+    return asyncio.run(fixed_event(tmp_path_factory.mktemp("event"), look))
+
+
+def plain(event: FixedEvent, text: str) -> str:
+    return masked(text, [(event.folder, "<folder>")], VARYING)
+
+
+def test_exit_code(event: FixedEvent) -> None:
+    """An event with late and unreadable events is compared and ends well."""
+    check("event/exit_code.txt", str(event.exit_code))
+
+
+def test_text_log(event: FixedEvent) -> None:
+    """The log for persons."""
+    check("event/log.txt", plain(event, event.logs["text"]))
+
+
+def test_json_log(event: FixedEvent) -> None:
+    """The log for programs; the loggers' names are not frozen."""
+    lines = [json.loads(line) for line in event.logs["json"].splitlines()]
+    for line in lines:
+        assert line["logger"].split(".")[0] == "aforo"
+        line["logger"] = "<logger>"
+    check("event/log.jsonl", plain(event, "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)))
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api")])
+def test_json_answers(event: FixedEvent, path: str) -> None:
+    """What the page's JSON says at 16:40."""
+    answer = json.dumps(json.loads(event.pages[path]), ensure_ascii=False, indent=1)
+    check(f"event/{path.rpartition('/')[2]}.json", plain(event, answer))
+
+
+def test_health(event: FixedEvent) -> None:
+    """What the two addresses for a supervisor say."""
+    check("event/health.txt", "\n".join([event.pages["/health"], event.pages["/ready"]]))
+
+
+def test_metrics(event: FixedEvent) -> None:
+    """Every metric with its help, its type and its value at 16:40; the process's own by name only."""
+    text = event.pages["/metrics"]
+    names = sorted(set(re.findall(r"^# TYPE (process_\S+ \S+)$", text, re.MULTILINE)))
+    check("event/metrics.txt", plain(event, OF_THE_PROCESS.sub("", text) + "\n".join(names)))
+
+
+def test_status_command(event: FixedEvent) -> None:
+    """``aforo status --once`` beside the running job."""
+    check("event/status.txt", plain(event, event.status))
+
+
+def report(event: FixedEvent, kind: str) -> str:
+    (path,) = event.reports.glob(f"*.{kind}")
+    return f"[{path.name}]\n{path.read_text(encoding='utf-8')}"
+
+
+def without_pictures(html: str) -> str:
+    """The page with each picture as its kind and a rough size: how it is drawn belongs to a library."""
+
+    def short(found: re.Match[str]) -> str:
+        kind = "svg" if found[0].startswith("<svg") else found[0][5:20].partition(";")[0]
+        return f"<picture {kind}, 2^{len(found[0]).bit_length()} characters at most>"
+
+    return re.sub(r"<svg\b.*?</svg>|data:image/[^\"')]+", short, html, flags=re.DOTALL)
+
+
+def test_report_page(event: FixedEvent) -> None:
+    """The event report as HTML."""
+    check("event/report.html", plain(event, without_pictures(report(event, "html"))))
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_report_figures(event: FixedEvent, kind: str) -> None:
+    """The event report as a table and as JSON."""
+    check(f"event/report.{kind}.txt", plain(event, report(event, kind)))
+
+
+def test_schema(event: FixedEvent) -> None:
+    """The SQLite schema that the program makes, and the version of its tables."""
+    with closing(sqlite3.connect(event.database)) as database:
+        made = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        version = database.execute("SELECT * FROM aforo_version").fetchall()
+        pragmas = [
+            f"{name} {database.execute(f'PRAGMA {name}').fetchone()[0]}"
+            for name in ("user_version", "application_id", "journal_mode", "encoding", "auto_vacuum", "page_size")
+        ]
+    told = [f"-- {kind} {name} on {table}\n{sql or ''}" for kind, name, table, sql in made]
+    check("event/schema.sql", "\n".join([*told, f"-- aforo_version: {version}", *(f"-- {one}" for one in pragmas)]))
+
+
+def test_rows(event: FixedEvent) -> None:
+    """Every row at the event's end; the numbers of servers and sources, which depend on chance, as what they name."""
+    told = []
+    with closing(sqlite3.connect(event.database)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        servers = dict(database.execute("SELECT id, server_id FROM aforo_servers"))
+        sources = {number: f"{camera[:8]} {name}" for number, camera, name in database.execute(
+            "SELECT id, camera_id, name FROM aforo_sources"
+        )}  # fmt: skip
+        for table in sorted(tables):
+            cursor = database.execute(f'SELECT * FROM "{table}"')
+            columns = [column[0] for column in cursor.description]
+            rows = []
+            for values in cursor:
+                row = dict(zip(columns, values, strict=True))
+                if table in {"aforo_servers", "aforo_sources", "aforo_journal"}:
+                    row["id"] = "<number>"
+                row |= {"server": servers[row["server"]]} if "server" in row else {}
+                row |= {"source": sources[row["source"]]} if "source" in row else {}
+                if row.get("kind") in {"instance", "camera"}:  # looked at from time to time: when is a matter of chance
+                    row["ended_ms"] = "<time>" if row["ended_ms"] else row["ended_ms"]
+                if "revision" in row:  # grows with each transaction; how many batches share one is a matter of chance
+                    row["revision"] = "<number>"
+                rows.append(" | ".join(str(value) for value in row.values()))
+            told += [f"[{table}] {' | '.join(columns)}", *sorted(rows), ""]
+    check("event/rows.txt", plain(event, "\n".join(told)))
