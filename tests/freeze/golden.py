@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).resolve().parent / "golden"
-WRITE = "AFORO_WRITE_GOLDEN"  # environment variable: write the snapshots instead of comparing
+WRITE = "FREEZE_WRITE"  # environment variable: write the snapshots instead of comparing
 _MOST_LINES = 120  # of a diff in a failure message
 
 _VERSION = re.compile(
@@ -34,9 +34,7 @@ def check(name: str, text: str) -> None:
     stored = path.read_text(encoding="utf-8")
     if stored == text:
         return
-    diff = list(
-        difflib.unified_diff(stored.splitlines(), text.splitlines(), f"golden/{name}", "now", n=2, lineterm="")
-    )
+    diff = list(difflib.unified_diff(stored.splitlines(), text.splitlines(), f"golden/{name}", "now", n=2, lineterm=""))
     left = len(diff) - _MOST_LINES
     shown = diff[:_MOST_LINES] + ([f"… {left} lines more"] if left > 0 else [])
     pytest.fail("\n".join(["The output is not that of the snapshot.", *shown]), pytrace=False)

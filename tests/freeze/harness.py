@@ -4,14 +4,11 @@
 """
 
 import asyncio
-import importlib
-import json
 import logging
 import random
 import socket
 import sqlite3
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,7 +99,9 @@ def few_faults(crowd: Crowd) -> Faults:
     return Faults(
         5,
         {
-            "camera_500": Fault(since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(crowd.allowed[:1])),
+            "camera_500": Fault(
+                since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(crowd.allowed[:1])
+            ),
             "away": Fault(since=BEGIN + 25 * MINUTE, until=BEGIN + 32 * MINUTE),
             "late": Fault(0.05, seconds=40.0),
             "malformed": Fault(0.03),
@@ -118,42 +117,50 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def fixed_event(
+Look = Callable[[FixedEvent, str], Awaitable[None]]
+
+
+def fixed_event(
     folder: Path,
-    look: Callable[[FixedEvent, str], Any] | None = None,
+    look: Look | None = None,
     *,
     database: str = "",
     starts: datetime = BEGIN - 2 * MINUTE,
     faults: bool = True,
 ) -> FixedEvent:
-    """Run the event to its end; ``look`` is called with the page's address at 16:40, while the time stands still.
+    """Run the event to its end; ``look`` is called with the page's address at 16:40:30, while the time stands still.
 
     ``database``: SQL that makes the database with which it begins.
     """
     told = FixedEvent(folder)
-    crowd = Crowd(PLAN)
     if database:
         with closing(sqlite3.connect(told.database)) as connection:
             connection.executescript(database)
+    with _two_logs(folder):
+        asyncio.run(_run(told, look, starts, faults=faults))
+    for kind in ("text", "json"):
+        told.logs[kind] = (folder / f"log.{kind}").read_text(encoding="utf-8")
+    return told
+
+
+async def _run(told: FixedEvent, look: Look | None, starts: datetime, *, faults: bool) -> None:
+    folder, crowd = told.folder, Crowd(PLAN)
     chosen = few_faults(crowd) if faults else Faults(5)
     async with evening(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
         night.acts = told.reports
         night.web = WebSettings(port=free_port())
         clock = night.clock
-        with no_chance(), timed_by(clock), _two_logs(folder), _one_after_the_other(clock):
+        with no_chance(), timed_by(clock), _one_after_the_other(clock):
             monitor = await asyncio.to_thread(night.monitor)
             running = asyncio.create_task(monitor.run())
-            await clock.sleep((BEGIN + 40.5 * MINUTE - starts).total_seconds())
+            await clock.sleep(max(60.0, (BEGIN + 40.5 * MINUTE - starts).total_seconds()))
             busy, clock.busy = clock.busy, lambda: True  # the time stands still
             told.half = await asyncio.to_thread(dump, told.database)
             if look is not None:
                 await look(told, f"http://127.0.0.1:{night.web.port}")
             clock.busy = busy
             told.exit_code = await running
-        for kind in ("text", "json"):
-            told.logs[kind] = (folder / f"log.{kind}").read_text(encoding="utf-8")
         night.check(crowd, BEGIN, END)
-    return told
 
 
 @contextmanager
@@ -168,8 +175,7 @@ def _two_logs(folder: Path) -> Iterator[None]:
 @contextmanager
 def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     """One request at once, each batch stored before the next request, and no time passes while a child process runs."""
-    settings_of, put, create = Evening.settings.fget, Writer.put, asyncio.create_subprocess_exec
-    assert settings_of is not None
+    settings_of, put, create = vars(Evening)["settings"].fget, Writer.put, asyncio.create_subprocess_exec
     children: list[asyncio.subprocess.Process] = []
 
     def with_one_request(night: Evening) -> Any:
@@ -224,3 +230,35 @@ async def get_text(url: str, path: str) -> str:
     """What the page answers at a path."""
     async with ClientSession() as client, client.get(f"{url}{path}") as answer:
         return await answer.text()
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[tuple[Stage, ClientSession]]:
+    """The page with a store behind it, a hundred minutes into an event that stands still, and a client of it."""
+    alerts = AlertsSettings(minimum=0, silent_door=0)
+    zones = capped_zones((100_000, 100_000, 50))
+    settings = WebSettings(operators=operators("Ana Ruiz"))
+    async with staged(folder, settings=settings, alerts=alerts, zones=zones) as found:
+        await found.play(found.at(100))
+        port = found.url.rstrip("/").rpartition(":")[2]
+        async with ClientSession(f"http://127.0.0.1:{port}/", cookie_jar=CookieJar(unsafe=True)) as client:
+            yield found, client
+
+
+def windows_commands(folder: str, python: str, account: str = "", config: str = "") -> list[list[str]]:
+    """The commands that make and take away a Windows service."""
+    plan = windows.Plan(
+        "aforo", Path(folder), account=account, config=Path(config) if config else None, python=Path(python)
+    )
+    return [*windows.create_commands(plan), *windows.delete_commands("aforo")]
+
+
+def windows_state(answer: str) -> tuple[str, bool]:
+    """What is said for an answer of ``sc query``."""
+    return windows.told("aforo", answer)
+
+
+def systemd_service(action: str, units: Path, *, user: str = "") -> int:
+    """``aforo service`` with its units in another folder, on a machine that systemd seems to run."""
+    with mock.patch.object(systemd, "_UNITS", units), mock.patch.object(systemd, "_BOOTED", units):
+        return service.main(Wish(action, user=user))

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.freeze.golden import ROOT
+
+Done = subprocess.CompletedProcess[str]
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -22,7 +24,7 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def aforo(
     folder: Path, *arguments: str, settings: Mapping[str, str] | None = None, stdin: str = "", timeout: float = 90
-) -> subprocess.CompletedProcess[str]:
+) -> Done:
     """Run ``aforo`` with these arguments to its end."""
     return subprocess.run(
         [sys.executable, "-m", "aforo", *arguments],
@@ -36,7 +38,28 @@ def aforo(
     )
 
 
-def transcript(done: subprocess.CompletedProcess[str], arguments: str) -> str:
+def aforo_many(cases: Sequence[tuple[Path, Sequence[str], Mapping[str, str], str]]) -> list[Done]:
+    """Run many commands (folder, arguments, settings, stdin) with one start of the interpreter."""
+    told = [
+        {"folder": str(folder), "arguments": [*arguments], "environment": environment(settings), "stdin": stdin}
+        for folder, arguments, settings, stdin in cases
+    ]
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("forks.py"))],
+        env=environment(),
+        input=json.dumps(told),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=90,
+        check=True,
+    )
+    return [
+        subprocess.CompletedProcess([*case[1]], code, stdout, stderr)
+        for case, (code, stdout, stderr) in zip(cases, json.loads(done.stdout), strict=True)
+    ]
+
+
+def transcript(done: Done, arguments: str) -> str:
     """What the command was, its exit code and what it wrote."""
     parts = [f"$ aforo {arguments}".rstrip(), f"[exit code {done.returncode}]"]
     parts += [f"[stdout]\n{done.stdout.rstrip()}"] if done.stdout.strip() else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.freeze.golden import check, masked
-from tests.freeze.processes import aforo, transcript
+from tests.freeze.processes import aforo, aforo_many, transcript
 
 ACC = {
     "AFORO_ACC__URL": "https://127.0.0.1:9",
@@ -202,16 +202,18 @@ def test_errors(group: str, tmp_path: Path) -> None:
     """What is said, and with which exit code."""
     cases = CASES[group]
     if group in COMMANDS:
-        cases = [Case(f"{group} --nada"), Case(f"{group} de más")] + cases
-    told = []
+        cases = [Case(f"{group} --nada"), Case(f"{group} de más"), *cases]
+    commands = []
     for number, case in enumerate(cases):
         folder = tmp_path / str(number)
         folder.mkdir()
         for name, content in case.files.items():
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        done = aforo(folder, *shlex.split(case.line), settings=case.settings, stdin=case.stdin)
+        commands.append((folder, shlex.split(case.line), case.settings, case.stdin))
+    told = []
+    for case, command, done in zip(cases, commands, aforo_many(commands), strict=True):
         files = "".join(f"[{name}] {content!r}\n" for name, content in case.files.items() if content != GOOD.get(name))
         extra = {name: value for name, value in case.settings.items() if value != ACC.get(name)}
         settings = "".join(f"[{name}] {value!r}\n" for name, value in extra.items())
-        told.append(files + settings + masked(transcript(done, case.line), [(folder, "<folder>")], VARYING))
+        told.append(files + settings + masked(transcript(done, case.line), [(command[0], "<folder>")], VARYING))
     check(f"errors/{group}.txt", "\n".join(told))

@@ -5,7 +5,6 @@ import json
 import re
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from tests.freeze.golden import check, masked
@@ -21,7 +20,7 @@ VARYING = (
     (r"\((ServerDisconnectedError|ClientOSError|ConnectionResetError)\)", "(<reason>)"),
 )
 PATHS = ("/api/v1/state", "/api/v1/zones", "/api/v1/doors", "/api/v1/series", "/metrics", "/ready", "/health")
-# The program's own process, and how much was asked again, which a retry may change.
+# Metrics of the process: memory, open files, times.
 OF_THE_PROCESS = re.compile(r"^(# (HELP|TYPE) )?process_.*\n", re.MULTILINE)
 
 
@@ -37,7 +36,7 @@ async def look(event: FixedEvent, url: str) -> None:
 @pytest.fixture(scope="module")
 def event(tmp_path_factory: pytest.TempPathFactory) -> FixedEvent:
     """The event, run once for all tests of this module."""
-    return asyncio.run(fixed_event(tmp_path_factory.mktemp("event"), look))
+    return fixed_event(tmp_path_factory.mktemp("event"), look)
 
 
 def plain(event: FixedEvent, text: str) -> str:

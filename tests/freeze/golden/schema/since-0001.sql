@@ -1,0 +1,55 @@
+-- Aforo: lo que el servicio necesita en SQL Server. Ejecútelo quien administra la base, en esa base (USE …).
+-- Las tablas del estadio que ya existan se quedan como están.
+
+
+IF OBJECT_ID(N'[eventos_Analisis]') IS NULL
+CREATE TABLE [eventos_Analisis] (
+    [analyticEventName] NVARCHAR(255) NULL,
+    area NVARCHAR(255) NULL,
+    activity NVARCHAR(255) NULL,
+    [cameraId] NVARCHAR(255) NULL,
+    timestamp DATETIME2(3) NULL,
+    nombre_evento NVARCHAR(255) NULL
+);
+
+GO
+
+IF OBJECT_ID(N'[Aforo_parqueadero]') IS NULL
+CREATE TABLE [Aforo_parqueadero] (
+    evento NVARCHAR(255) NULL,
+    aforo INTEGER NULL
+);
+
+GO
+
+IF OBJECT_ID(N'[Aforo_parqueadero_campinsito]') IS NULL
+CREATE TABLE [Aforo_parqueadero_campinsito] (
+    evento NVARCHAR(255) NULL,
+    aforo INTEGER NULL
+);
+
+GO
+
+IF OBJECT_ID(N'[Aforo_parqueadero_SUR]') IS NULL
+CREATE TABLE [Aforo_parqueadero_SUR] (
+    evento NVARCHAR(255) NULL,
+    aforo INTEGER NULL
+);
+
+GO
+
+-- Los permisos de la cuenta del servicio: aforo.
+
+GRANT SELECT, INSERT, UPDATE ON [aforo_shows] TO [aforo];
+GRANT SELECT, INSERT ON [aforo_servers] TO [aforo];
+GRANT SELECT, INSERT ON [aforo_sources] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [aforo_events] TO [aforo];
+GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_minutes] TO [aforo];
+GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [aforo];
+GRANT SELECT ON [aforo_version] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [eventos_Analisis] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero_campinsito] TO [aforo];
+GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero_SUR] TO [aforo];
