@@ -1,7 +1,7 @@
 """``python forks.py``: runs many commands of the program, each in a fork that has the libraries imported already.
 
-Reads a JSON list on stdin: folder, environment, arguments, stdin; writes a JSON list: exit code, stdout, stderr. A start
-of the interpreter with all libraries takes a second, and the tests of wrong input make a hundred.
+Reads a JSON list on stdin: folder, environment, arguments, stdin. Writes a JSON list: exit code, stdout, stderr.
+A start of the interpreter with all libraries takes a second, and the tests of wrong input make a hundred.
 """
 
 import importlib
