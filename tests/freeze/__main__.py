@@ -11,6 +11,8 @@ arguments = sys.argv[1:]
 if "--write" in arguments:
     arguments.remove("--write")
     os.environ[WRITE] = "1"
-if not any(Path(argument.partition("::")[0]).exists() for argument in arguments):
+before = ["", *arguments]
+chosen = [one for flag, one in zip(before, arguments, strict=False) if not flag.startswith("--")]
+if not any(Path(one.partition("::")[0]).exists() for one in chosen):
     arguments.insert(0, str(Path(__file__).parent))
 sys.exit(pytest.main(arguments))
