@@ -340,12 +340,20 @@ def renamed(source: str, path: Path, exports: dict[str, str]) -> str:
             for alias in node.names:
                 full = f"{home}.{alias.name}".removeprefix(".")
                 origin = exports.get(full, full)
-                if origin in CLASSES:
-                    words[alias.name] = CLASSES[origin]
+                offered = [
+                    new for name, new in CLASSES.items() if full not in exports and _offers(home, name, alias.name)
+                ]
+                if origin in CLASSES or offered:
+                    words[alias.name] = CLASSES.get(origin) or offered[0]
                 for name, new in CLASSES.items():
                     if exports.get(f"{full}.{name.rpartition('.')[2]}", "") == name or name.rpartition(".")[0] == full:
                         qualified[alias.asname or alias.name, name.rpartition(".")[2]] = new
     return _with_words(source, words, qualified)
+
+
+def _offers(package: str, name: str, old: str) -> bool:
+    """Whether a package offered at 1.0 the class ``old`` that one of its modules defines as ``name``."""
+    return name.startswith(f"{package}.") and name.rpartition(".")[2] == old
 
 
 def _with_words(source: str, words: dict[str, str], qualified: dict[tuple[str, str], str]) -> str:

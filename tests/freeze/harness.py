@@ -18,18 +18,18 @@ from unittest import mock
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, CookieJar
-from tests.e2e.stadium import Stadium, stadium
+from tests.e2e.harness import Stadium, stadium
 from tests.fake_clock import FakeClock
-from tests.flow.evening import DOORS, Evening, evening
-from tests.stage import PASSWORD, Stage, capped_zones, operators, staged
+from tests.flow.harness import DOORS, Evening, evening
+from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
-from aforo import service
-from aforo.logs import logging_to
-from aforo.service import Wish, systemd, windows
+from aforo import os_service
+from aforo.logging_setup import logging_to
+from aforo.os_service import Wish, systemd, windows
 from aforo.settings import AlertsSettings, LogSettings, WebSettings
 from aforo.settings.docs import page as settings_page
-from aforo.simulator import Crowd, Fault, Faults, Plan
-from aforo.store import Writer
+from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan
+from aforo.storage import Database
 
 __all__ = ["PASSWORD", "Stadium", "settings_page", "stadium"]
 
@@ -38,7 +38,7 @@ END = BEGIN + timedelta(hours=1)
 DAY = "2026-01-27"
 EVENT_NAME = "Concierto A"
 MINUTE = timedelta(minutes=1)
-PLAN = Plan(BEGIN, END, seed=23, cameras=11, events=260, burst=20, servers=2)
+PLAN = ScenarioPlan(BEGIN, END, seed=23, cameras=11, events=260, burst=20, servers=2)
 
 
 @dataclass
@@ -94,7 +94,7 @@ def timed_by(clock: FakeClock) -> Iterator[None]:
         logging.setLogRecordFactory(usual)
 
 
-def few_faults(crowd: Crowd) -> Faults:
+def few_faults(crowd: Scenario) -> Faults:
     """An outage of the server, one of a camera, refused and late events; which ones is fixed by the seed."""
     return Faults(
         5,
@@ -144,7 +144,7 @@ def fixed_event(
 
 
 async def _run(told: FixedEvent, look: Look | None, starts: datetime, *, faults: bool) -> None:
-    folder, crowd = told.folder, Crowd(PLAN)
+    folder, crowd = told.folder, Scenario(PLAN)
     chosen = few_faults(crowd) if faults else Faults(5)
     async with evening(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
         night.acts = told.reports
@@ -175,7 +175,7 @@ def _two_logs(folder: Path) -> Iterator[None]:
 @contextmanager
 def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     """One request at once, each batch stored before the next request, and no time passes while a child process runs."""
-    settings_of, put, create = vars(Evening)["settings"].fget, Writer.put, asyncio.create_subprocess_exec
+    settings_of, put, create = vars(Evening)["settings"].fget, Database.put, asyncio.create_subprocess_exec
     children: list[asyncio.subprocess.Process] = []
 
     def with_one_request(night: Evening) -> Any:
@@ -185,7 +185,7 @@ def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
             update={"acc": settings.acc.model_copy(update={"concurrency": 1}), "alerts": calm, "zones": capped_zones()}
         )
 
-    async def put_and_drain(writer: Writer, batch: Any) -> None:
+    async def put_and_drain(writer: Database, batch: Any) -> None:
         await put(writer, batch)
         await writer.drain()
 
@@ -203,7 +203,7 @@ def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     clock.busy = lambda: bool(waiting) or any(child.returncode is None for child in children)
     with (
         mock.patch.object(Evening, "settings", property(with_one_request)),
-        mock.patch.object(Writer, "put", put_and_drain),
+        mock.patch.object(Database, "put", put_and_drain),
         mock.patch.object(asyncio, "create_subprocess_exec", create_and_know),
     ):
         yield
@@ -217,7 +217,7 @@ def dump(database: Path) -> str:
 
 def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
     """What the oracle says of the fixed event: history rows, zones, events by camera."""
-    crowd = Crowd(PLAN)
+    crowd = Scenario(PLAN)
     answer = crowd.truth().tell(since, until, crowd.allowed)
     return {
         "history": [(*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in answer.history],
@@ -261,4 +261,4 @@ def windows_state(answer: str) -> tuple[str, bool]:
 def systemd_service(action: str, units: Path, *, user: str = "") -> int:
     """``aforo service`` with its units in another folder, on a machine that systemd seems to run."""
     with mock.patch.object(systemd, "_UNITS", units), mock.patch.object(systemd, "_BOOTED", units):
-        return service.main(Wish(action, user=user))
+        return os_service.main(Wish(action, user=user))

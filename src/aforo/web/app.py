@@ -1,6 +1,7 @@
 """The application: which address answers what. It reads the board, and hands corrections to the desk."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
@@ -24,6 +25,7 @@ from aforo.web.security import App, Refused, SecurityMiddleware
 from aforo.web.sessions import Sessions, Visitor, cookie_header
 from aforo.web.sse import Broadcaster, TooManyClients
 
+_PUBLISHED_NAMES = {"AlertKind": "Kind", "ZoneLevel": "Level"}  # types of the API that are called otherwise here
 _T = TypeVar("_T")
 
 _ABOUT = """El aforo en vivo del estadio, para otras máquinas.
@@ -294,4 +296,14 @@ def _add_machines(app: FastAPI, rooms: WebContext) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(_: Reader) -> Response:
         """This application, described."""
-        return JSONResponse(app.openapi())
+        return Response(_described(app), media_type="application/json")
+
+
+def _described(app: FastAPI) -> str:
+    """The API's description, its types under the names that clients know from 1.0."""
+    described = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
+    for ours, published in _PUBLISHED_NAMES.items():
+        described = described.replace(f'schemas/{ours}"', f'schemas/{published}"').replace(
+            f'"{ours}"', f'"{published}"'
+        )
+    return described
