@@ -27,7 +27,7 @@ from aforo import os_service
 from aforo.logging_setup import logging_to
 from aforo.os_service import Wish, systemd, windows
 from aforo.settings import AlertsSettings, LogSettings, WebSettings
-from aforo.settings.docs import page as settings_page
+from aforo.settings.reference import page as settings_page
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan
 from aforo.storage import Database
 
