@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from aforo.avigilon.batching_proof import BatchingProof
 from aforo.avigilon.connectivity import ConnectionMonitor
 from aforo.avigilon.errors import ApiError, NotTakenUp, TimedOut, refusal, to_acc_error
 from aforo.avigilon.pagination import Search
 from aforo.avigilon.payloads import Answer, Camera, Server, decode_cameras, decode_events, decode_servers, success
+from aforo.avigilon.query_batching import BatchLimits
 from aforo.avigilon.retry import RetryPolicy
 from aforo.avigilon.rights import Rights
 from aforo.avigilon.session import Session
@@ -64,7 +64,7 @@ class AvigilonClient:
         self._lane = asyncio.Semaphore(settings.concurrency)
         self._suspects = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
         self._search = Search()
-        self._together = BatchingProof(self._wire.host)
+        self._batch_limits = BatchLimits(self._wire.host)
         self._rights = Rights(clock)
         self._witnesses: dict[str, tuple[_Request, float]] = {}
 
@@ -95,6 +95,11 @@ class AvigilonClient:
     def link_down_since(self) -> datetime | None:
         """Since when (aware UTC) the server does not answer; None while it does."""
         return self._link.down_since
+
+    @property
+    def batch_limits(self) -> BatchLimits:
+        """How many cameras one query to each server may name."""
+        return self._batch_limits
 
     @property
     def clock_skew(self) -> timedelta | None:
@@ -141,24 +146,6 @@ class AvigilonClient:
             return answer
 
         return self._search.events(ask, server_id, camera_ids, window)
-
-    def together(self, server_id: str) -> int:
-        """How many cameras may be asked in one query on that server: 1 until it is proven."""
-        return self._together.most(server_id)
-
-    async def prove_batching(
-        self, server_id: str, answers: Mapping[str, Set[tuple[str, datetime]]], window: Window
-    ) -> bool:
-        """Ask for several cameras at once what each answered alone; only the same events prove that it can be done.
-
-        ``answers``: per camera, ``(this_id, occurred_at)`` over a window in which nothing comes late any more. False
-        without two cameras that have something to tell, where the server did not answer, or, for ever, where it failed.
-        """
-        return await self._together.prove(self.events, server_id, answers, window)
-
-    def forget_batching(self, server_id: str) -> None:
-        """Ask each camera of that server alone from now on: an audit has found an event missing."""
-        self._together.forget(server_id)
 
     async def _ask(self, question: _Request, decode: Callable[[bytes], _T]) -> _T:
         return await self._tried(lambda: self._with_session(question, decode), question)

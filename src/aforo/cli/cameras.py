@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from aforo.avigilon import AvigilonClient, Camera, Server
-from aforo.cli.check.avigilon import homes, names_sent
+from aforo.avigilon import AvigilonClient, Camera, cameras_that_count
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import BadCameras
@@ -52,25 +51,12 @@ async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()
         if counting:
-            cameras = await _those_that_count(acc, settings, cameras, servers, clock)
+            rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+            cameras = await cameras_that_count(acc, cameras, servers, rules=rules, until=clock.now(), days=_DAYS)
     names = {server.id: server.name or server.id for server in servers}
     allowed = await asyncio.to_thread(_allowed, settings)
     rows = [Row(camera, names.get(camera.server_id, camera.server_id), camera.id in allowed) for camera in cameras]
     return sorted(rows, key=lambda row: (row.camera.name.casefold(), row.camera.id))
-
-
-async def _those_that_count(
-    acc: AvigilonClient, settings: Settings, cameras: Sequence[Camera], servers: Sequence[Server], clock: Clock
-) -> list[Camera]:
-    rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
-    now = clock.now()
-    asked = [names_sent(acc, camera.id, homes(camera, servers), now, _DAYS) for camera in cameras]
-    sent = await asyncio.gather(*asked)
-    return [
-        camera
-        for camera, (names, _) in zip(cameras, sent, strict=True)
-        if any(rules.verdict(name).refusal is None for name in names)
-    ]
 
 
 def _allowed(settings: Settings) -> Set[str]:

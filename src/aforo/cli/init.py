@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aforo.avigilon import AvigilonClient, fingerprint
-from aforo.cli.check.avigilon import homes, names_sent
+from aforo.avigilon import AvigilonClient, cameras_that_count, fingerprint
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
@@ -213,11 +212,8 @@ async def _cameras_that_count(settings: Settings) -> list[str]:
     async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()
-        now = clock.now()
-        asked = [names_sent(acc, camera.id, homes(camera, servers), now, _DAYS) for camera in cameras]
-        sent = await asyncio.gather(*asked)
-    counted = zip(cameras, sent, strict=True)
-    return [one.id for one, (names, _) in counted if any(rules.verdict(name).refusal is None for name in names)]
+        counting = await cameras_that_count(acc, cameras, servers, rules=rules, until=clock.now(), days=_DAYS)
+    return [camera.id for camera in counting]
 
 
 def _checked(url: str, username: str, pinned: str, secrets: Mapping[str, str], database: str) -> Settings:

@@ -11,8 +11,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from aforo.avigilon import AvigilonClient
-from aforo.avigilon.query_batching import QueryBatching
+from aforo.avigilon import AvigilonClient, QueryBatching
 from aforo.clock import Clock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
@@ -103,7 +102,7 @@ class Poller:
         """
         self._together.begin_cycle()
         coverage, horizon = errand.coverage, errand.horizon
-        most = self._together.most if errand.census is None else _alone
+        most = self._together.max_cameras if errand.census is None else _alone
         while not self._stopping.is_set():
             self._progress.clear()
             now = self._clock.now()
@@ -144,7 +143,7 @@ class Poller:
         return max((rest_ends - now).total_seconds(), _TOGETHER) if rest_ends else math.inf
 
     def _start(self, errand: PollCycle, asks: Sequence[PlannedFetch]) -> None:
-        to_check = self._together.to_check([ask.query for ask in asks])
+        to_check = self._together.pick_cross_check([ask.query for ask in asks])
         for ask in asks:
             task = asyncio.create_task(self._pursue(errand, ask, check=ask.query is to_check))
             self._asks.add(task)
@@ -172,13 +171,13 @@ class Poller:
 
     async def _read_and_check(self, errand: PollCycle, ask: PlannedFetch) -> int:
         """Read a common answer while its witness is asked alone; a contradiction opens all of that server anew."""
-        witness = asyncio.create_task(self._together.witness(ask.query))
+        witness = asyncio.create_task(self._together.cross_check(ask.query))
         try:
             read = await self._read(errand, ask)
             alone = await witness
         finally:
             witness.cancel()
-        if self._together.contradicted(ask.query, alone, self._clock.now()):
+        if self._together.is_contradicted(ask.query, alone, self._clock.now()):
             errand.coverage.reopen(ask.query.server_id)
             raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
         return read
@@ -193,7 +192,7 @@ class Poller:
                 async for page in pages:
                     batch = self._rules.classify_page(page, errand.event, errand.cameras)
                     self._on_read(batch)
-                    self._together.remember(ask.query, page)
+                    self._together.record_page(ask.query, page)
                     if heard is not None:
                         heard.page(batch)
                     if waiting is not None:
@@ -236,7 +235,7 @@ class Poller:
                 yield page
 
     def _answered(self, coverage: FetchPlanner, ask: PlannedFetch, read: int) -> None:
-        self._together.worked(ask.query)
+        self._together.record_success(ask.query)
         if self._was_down:
             self._progress.set()
         if self._refused:
@@ -249,7 +248,7 @@ class Poller:
 
     def _failed(self, coverage: FetchPlanner, ask: PlannedFetch, error: AccError) -> None:
         fallen = coverage.failed(ask, error, self._clock.now())
-        self._together.failed(ask.query)
+        self._together.record_failure(ask.query)
         self._progress.set()
         if isinstance(error, AccRejectedLogin) and not isinstance(error, AccDenied):
             if fallen and error.what not in self._refused:

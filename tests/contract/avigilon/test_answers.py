@@ -287,15 +287,15 @@ async def test_only_answers_prove_that_cameras_can_be_asked_together(device_ids:
             found = acc.events(site.server_id, [camera], site.window)
             answers[camera] = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
             assert sorted(instant for _, instant in answers[camera]) == site.instants_of(camera)
-        proven = await acc.prove_batching(site.server_id, answers, site.window)
+        proven = await acc.batch_limits.prove(acc.events, site.server_id, answers, site.window)
         assert proven is (device_ids in {DeviceIds.HONOURED, DeviceIds.IGNORED})
-        assert acc.together(site.server_id) == (40 if proven else 1)
+        assert acc.batch_limits.max_cameras(site.server_id) == (40 if proven else 1)
 
 
 async def test_one_camera_alone_proves_nothing(simulated: Simulated) -> None:
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         alone: dict[str, set[tuple[str, datetime]]] = {simulated.camera: {("1", simulated.window.since)}, "otra": set()}
-        assert not await acc.prove_batching(simulated.server_id, alone, simulated.window)
+        assert not await acc.batch_limits.prove(acc.events, simulated.server_id, alone, simulated.window)
         assert acc.requests == 0
 
 

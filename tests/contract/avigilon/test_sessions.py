@@ -122,7 +122,7 @@ async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from
         alone = {camera: {(camera, recorded.window.since)} for camera in DOORS[:2]}
         recorded.script[SEARCH] = [error(403)] * 99
         for _ in range(5):
-            assert not await acc.prove_batching(recorded.server_id, alone, recorded.window)
+            assert not await acc.batch_limits.prove(acc.events, recorded.server_id, alone, recorded.window)
         assert recorded.logins == 2
 
 

@@ -167,12 +167,12 @@ async def test_together_once_it_is_proven(simulated: Simulated) -> None:
         for camera in cameras:
             pages = acc.events(simulated.server_id, [camera], simulated.window)
             answers[camera] = {(one.this_id, one.occurred_at) async for page in pages for one in page.events}
-        assert acc.together(simulated.server_id) == 1
-        assert await acc.prove_batching(simulated.server_id, answers, simulated.window)
-        assert acc.together(simulated.server_id) == 40
-        acc.forget_batching(simulated.server_id)
-        assert acc.together(simulated.server_id) == 1
-        assert not await acc.prove_batching(simulated.server_id, answers, simulated.window)
+        assert acc.batch_limits.max_cameras(simulated.server_id) == 1
+        assert await acc.batch_limits.prove(acc.events, simulated.server_id, answers, simulated.window)
+        assert acc.batch_limits.max_cameras(simulated.server_id) == 40
+        acc.batch_limits.disable(simulated.server_id)
+        assert acc.batch_limits.max_cameras(simulated.server_id) == 1
+        assert not await acc.batch_limits.prove(acc.events, simulated.server_id, answers, simulated.window)
 
 
 async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_asked() -> None:

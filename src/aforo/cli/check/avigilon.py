@@ -3,19 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
-from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from aforo.avigilon import AvigilonClient, Camera, Server, fingerprint
+from aforo.avigilon import AvigilonClient, Camera, Server, fingerprint, home_servers, recent_names
 from aforo.avigilon.connectivity import spanish
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
-from aforo.models import Window
 from aforo.settings import AccSettings
 
-_ENOUGH = 2_000  # events of a camera in one slice after which no older ones are read
 _PATIENCE = 30.0  # seconds for what one camera sent
 _CLOCK_ODD, _CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)
 _MOST_NAMES = 6  # of a camera, told on its line
@@ -87,7 +84,7 @@ class AvigilonCheck:
         now = self.clock.now()
         try:
             async with self.clock.timeout(_PATIENCE):
-                names, whole = await names_sent(acc, camera.id, homes(camera, servers), now, self.days)
+                names, whole = await recent_names(acc, camera.id, home_servers(camera, servers), now, self.days)
         except AccError as exc:
             return failed(_CAMERA, type(exc)(f"Cámara {name}: {exc.what}", exc.meaning, exc.remedy))
         except TimeoutError:
@@ -105,31 +102,6 @@ class AvigilonCheck:
             return warning(_CAMERA, what, "Compruebe en ACC que su analítica está activa y envía eventos.")
         told = ", ".join(f"{one} ({number}{'' if whole else '+'})" for one, number in names.most_common(_MOST_NAMES))
         return ok(_CAMERA, f"Cámara {name}: conectada; {told}.")
-
-
-async def names_sent(
-    acc: AvigilonClient, camera_id: str, servers: Sequence[str], until: datetime, days: int
-) -> tuple[Counter[str], bool]:
-    """What a camera sent up to ``until``, newest day first; False when older days were left out: there was enough.
-
-    Raises AccError.
-    """
-    names: Counter[str] = Counter()
-    for left in reversed(range(days)):
-        since = until - timedelta(days=1)
-        for server in servers:
-            async with aclosing(acc.events(server, (camera_id,), Window(since, until))) as pages:
-                async for page in pages:
-                    names.update(event.name for event in page.events if event.camera_id == camera_id)
-        if names.total() >= _ENOUGH:
-            return names, left == 0
-        until = since
-    return names, True
-
-
-def homes(camera: Camera, servers: Sequence[Server]) -> list[str]:
-    """The servers that may tell of a camera: its own, or every one where it names none that is known."""
-    return [server.id for server in servers if server.id == camera.server_id] or [server.id for server in servers]
 
 
 async def _shown_certificate(settings: AccSettings, clock: Clock) -> str | AccError:
