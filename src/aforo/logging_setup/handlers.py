@@ -1,22 +1,24 @@
-"""Where the lines go: the queue, the console, the rotating file.
-
-Two processes may share the file. The handler for that is our own: forty lines, where concurrent-log-handler would bring
-locks that can hold a writer up, and two more dependencies on Windows.
-"""
+"""The handlers of the log: queue, console, rotating file."""
 
 import logging
-import os
+import sys
 from contextlib import suppress
 from copy import copy
-from logging.handlers import QueueHandler, RotatingFileHandler
+from io import TextIOWrapper
+from logging.handlers import QueueHandler
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from concurrent_log_handler import ConcurrentRotatingFileHandler
+from portalocker import LOCK_EX, LOCK_NB, lock
+
 from aforo.errors import LogUnwritable, os_reason
 
+_LOCK_ATTEMPTS = 2_000  # of 1 ms each
 
-class Settings(Protocol):
-    """What the settings say of the log: ``aforo.settings.LogSettings``."""
+
+class LogSettings(Protocol):
+    """The settings of the log: ``aforo.settings.LogSettings``."""
 
     @property
     def file(self) -> Path | None: ...  # noqa: D102 -- the setting of that name
@@ -30,42 +32,43 @@ class Settings(Protocol):
     def backups(self) -> int: ...  # noqa: D102
 
 
-class Queueing(QueueHandler):
-    """Hands records over as they are: the traceback is written out by the listener's thread."""
+class DeferredHandler(QueueHandler):
+    """Puts records into the queue with their traceback still attached: the listener's thread formats it."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """The record with its message made, since the arguments may change before it is written."""
-        ready = copy(record)
+        """Return the record with its message formatted, since the arguments may change before it is written."""
+        prepared = copy(record)
         try:
-            ready.msg = record.getMessage()
-        except (TypeError, ValueError):  # a message that does not fit its arguments is still a message
-            ready.msg = f"{record.msg} {record.args}"
-        ready.args = None
-        return ready
+            prepared.msg = record.getMessage()
+        except (TypeError, ValueError):  # the arguments do not fit the message: write both
+            prepared.msg = f"{record.msg} {record.args}"
+        prepared.args = None
+        return prepared
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
-    """The console. When it goes away (a closed pipe, a window shut), the job goes on without it."""
+    """Writes to the console; when it is gone (a closed pipe or window), the job goes on without it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Nothing to tell, and nowhere to tell it: the file has the line."""
+        """Do nothing: there is no other place for the line, and the file has it."""
 
 
-class FileHandler(RotatingFileHandler):
-    """The rotating file, fit for two processes at once and for a full disk.
+class FileHandler(ConcurrentRotatingFileHandler):
+    """Writes to the rotating file, which several processes may share, and reports lost lines on the console.
 
-    It follows the file when another process has rotated it, goes on with the old one where it may not be renamed
-    (Windows, while another process has it open), and tells the console when lines begin to be lost and when that ends.
+    A lock file beside the log, ``.__NAME.lock``, serializes writing and rotation. What the library does not do is here:
+    no line is lost because the lock file cannot be opened, or because the process that holds the lock is stopped;
+    a file never grows beyond ``max_bytes``; lone surrogates are escaped; and the console gets one line when lines begin
+    to be lost, and one when that ends. Raises LogUnwritable when the file cannot be opened.
     """
 
-    def __init__(self, settings: Settings, path: Path, console: logging.Handler | None) -> None:
+    def __init__(self, settings: LogSettings, path: Path, console: logging.Handler | None) -> None:
         self._console = console
-        self._failing = False
-        self._rotate_again_at = 0
+        self._losing_lines = False
+        super().__init__(str(path), "a", settings.max_bytes, settings.backups, encoding="utf-8")
+        self.maxLockAttempts = _LOCK_ATTEMPTS
         try:
-            size, backups = settings.max_bytes, settings.backups
-            # a server can send half a surrogate in a name: written out, it cannot stop a line
-            super().__init__(path, "a", size, backups, encoding="utf-8", errors="backslashreplace")
+            self.do_open().close()
         except OSError as exc:
             raise LogUnwritable(
                 f"El archivo de registro {path} no se puede escribir ({os_reason(exc)}).",
@@ -73,67 +76,56 @@ class FileHandler(RotatingFileHandler):
                 "Dé permiso de escritura, cierre el programa que lo tenga abierto o cambie el ajuste log.file.",
             ) from exc
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the line; never raises."""
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - logging's name
+        """Return whether the file would grow beyond its limit with this record."""
         try:
-            self._follow()
-            if self.shouldRollover(record):
-                self._rotate()
-            if self.stream is None:
-                self.stream = self._open()
-            self.stream.write(self.format(record) + self.terminator)
-            self.stream.flush()
-        except (OSError, ValueError) as exc:  # ValueError: somebody closed the stream
-            self._drop()
-            self._tell(exc)
+            size = Path(self.baseFilename).stat().st_size
+        except OSError:  # the file is gone; writing makes it anew, or reports why not
+            return False
+        return size > 0 and size + len(_writable(self.format(record)).encode()) + 1 > self.maxBytes
+
+    def do_write(self, msg: str) -> None:
+        """Write one formatted record; raises OSError or ValueError for a file or stream that cannot be written."""
+        super().do_write(_writable(msg))
+        self._report(None)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Report on the console that lines are being lost, and open the files anew for the next record."""
+        error = sys.exc_info()[1]
+        self._discard_streams()
+        if isinstance(error, (OSError, ValueError)):  # ValueError: the stream was closed by somebody else
+            self._report(error)
         else:
-            self._tell(None)
+            super().handleError(record)
 
-    def _follow(self) -> None:
-        """Open the file anew when the one that is open no longer bears its name."""
-        if self.stream is None:
-            return
-        ours = os.fstat(self.stream.fileno())
+    def _do_lock(self) -> None:
+        """Take the lock; go on without it where it cannot be had, since an unlocked line is better than none."""
         try:
-            named = Path(self.baseFilename).stat()
-        except FileNotFoundError:
-            self._drop()
+            super()._do_lock()
+        except OSError:  # the lock file cannot be opened: the folder may be read-only while the log is writable
+            return
+        except RuntimeError:  # its holder does not release it: it may be a stopped process
+            self.maxLockAttempts = 1
         else:
-            if not os.path.samestat(ours, named):
-                self._drop()
+            self.maxLockAttempts = _LOCK_ATTEMPTS
 
-    def _rotate(self) -> None:
-        if self.stream is not None and self.stream.tell() < self._rotate_again_at:
-            return
-        try:
-            self.doRollover()
-        except OSError:
-            self.stream = self._open()
-            self._rotate_again_at = self.stream.tell() + self.maxBytes // 10
+    def _lock_stream_lock(self, stream_lock: TextIOWrapper) -> None:
+        """Try once to take the lock, where the library waits for ever; it repeats that ``maxLockAttempts`` times."""
+        lock(stream_lock, LOCK_EX | LOCK_NB)
 
-    def doRollover(self) -> None:  # noqa: N802 - logging's name
-        """Move the file to ``….1`` and the older ones on; raises OSError, all as it was, when it may not be renamed."""
-        self._drop()
-        aside = Path(f"{self.baseFilename}.0")
-        Path(self.baseFilename).replace(aside)
-        for number in range(self.backupCount - 1, 0, -1):
-            older = Path(f"{self.baseFilename}.{number}")
-            if older.exists():
-                older.replace(f"{self.baseFilename}.{number + 1}")
-        aside.replace(f"{self.baseFilename}.1")
-        self.stream = self._open()
-
-    def _drop(self) -> None:
-        self._rotate_again_at = 0
+    def _discard_streams(self) -> None:
+        """Close file and lock file; what the file still buffers is the line that is reported as lost."""
         stream, self.stream = self.stream, None
-        if stream is not None:
-            with suppress(OSError):  # what it still held is the line that is being told as lost
-                stream.close()
+        stream_lock, self.stream_lock = self.stream_lock, None
+        for opened in (stream, stream_lock):
+            if opened is not None:
+                with suppress(OSError):
+                    opened.close()
 
-    def _tell(self, failure: OSError | ValueError | None) -> None:
-        if self._failing == (failure is not None):
+    def _report(self, failure: OSError | ValueError | None) -> None:
+        if self._losing_lines == (failure is not None):
             return
-        self._failing = failure is not None
+        self._losing_lines = failure is not None
         if self._console is not None:
             reason = os_reason(failure) if isinstance(failure, OSError) else str(failure)
             lost = f"El archivo de registro no se puede escribir ({reason})." if failure else ""
@@ -148,4 +140,9 @@ class FileHandler(RotatingFileHandler):
         try:
             super().close()
         except OSError as exc:
-            self._tell(exc)
+            self._report(exc)
+
+
+def _writable(text: str) -> str:
+    """Return the text with lone surrogates, which a server can send in a name and UTF-8 does not have, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
