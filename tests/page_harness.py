@@ -25,7 +25,7 @@ from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebS
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
 from aforo.storage import Database, Store
-from aforo.web.auth import hashed
+from aforo.web.auth import hash_password
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá
 BOGOTA = ZoneInfo("America/Bogota")
@@ -49,7 +49,7 @@ class StageClock(SystemClock):
 
 
 def operators(*names: str) -> list[OperatorSettings]:
-    return [OperatorSettings(name=name, password_hash=SecretStr(hashed(PASSWORD))) for name in names]
+    return [OperatorSettings(name=name, password_hash=SecretStr(hash_password(PASSWORD))) for name in names]
 
 
 def capped_zones(capacities: Sequence[int] = CAPACITIES) -> list[ZoneSettings]:

@@ -452,12 +452,11 @@ class Receiver:
         app.router.add_post("/aviso", self.take)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert site._server is not None
-        port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        await web.SockSite(runner, listener).start()
         try:
-            yield f"http://127.0.0.1:{port}/aviso"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/aviso"
         finally:
             await runner.cleanup()
 

@@ -35,7 +35,7 @@ from aforo.settings import (
     WebSettings,
 )
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
-from aforo.web.auth import hashed
+from aforo.web.auth import hash_password
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class _Demo:
         self._scratch = scratch
         self._port = port
         self._seed = seed
-        self._operator = OperatorSettings(name=_OPERATOR, password_hash=SecretStr(hashed(_PASSWORD)))
+        self._operator = OperatorSettings(name=_OPERATOR, password_hash=SecretStr(hash_password(_PASSWORD)))
         self._news = LastNews()
 
     async def play(self, seconds: float) -> int:

@@ -4,7 +4,7 @@ import getpass
 import sys
 
 from aforo.errors import BadCommand
-from aforo.web.auth import SHORTEST, hashed
+from aforo.web.auth import MIN_PASSWORD_LENGTH, hash_password
 
 
 def main() -> int:
@@ -15,7 +15,9 @@ def main() -> int:
         password = again = sys.stdin.readline().rstrip("\r\n")
     if password != again:
         raise BadCommand("Las dos no son iguales.", remedy="Repita.")
-    if len(password) < SHORTEST:
-        raise BadCommand(f"Es demasiado corta: se admiten {SHORTEST} caracteres o más.", remedy="Use una frase.")
-    sys.stdout.write(f"{hashed(password)}\n")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise BadCommand(
+            f"Es demasiado corta: se admiten {MIN_PASSWORD_LENGTH} caracteres o más.", remedy="Use una frase."
+        )
+    sys.stdout.write(f"{hash_password(password)}\n")
     return 0

@@ -1,7 +1,10 @@
-"""The control room's page, its live stream, the JSON for machines: it reads, and hands corrections to the store."""
+"""The control room's page, its event stream and the JSON API for other machines.
 
+It reads the live state, and hands corrections to the database.
+"""
+
+from aforo.web.context import WebContext
 from aforo.web.corrections import CorrectionService
-from aforo.web.dependencies import WebContext
-from aforo.web.serving import Page, check, serving
+from aforo.web.server import Page, check, serving
 
 __all__ = ["CorrectionService", "Page", "WebContext", "check", "serving"]

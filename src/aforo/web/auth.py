@@ -1,41 +1,157 @@
-"""Hashes of operators' passwords: scrypt of the standard library, written as ``scrypt$n$r$p$salt$hash``."""
+"""Accounts and sessions: scrypt password hashes, the read token, signed session cookies and CSRF tokens.
+
+A hash is written as ``scrypt$n$r$p$salt$hash``. A session is signed with a key derived from the accounts: it outlives
+a restart, and a changed password ends it. The only state is the ids of the sessions that were logged out.
+"""
 
 import hashlib
 import hmac
+import json
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from aforo.settings import WebSettings
+
+MIN_PASSWORD_LENGTH = 8  # characters of a new password
+COOKIE = "aforo_session"
 
 _N, _R, _P = 2**15, 8, 1  # about a tenth of a second and 32 MB for each guess
-_MOST_MEMORY = 2**27  # bytes: room for twice the work of today's hashes
-_LONGEST = 1024  # characters of a password: hashing is dear, and nobody types more
-SHORTEST = 8  # characters of a new password
+_MAX_SCRYPT_MEMORY = 2**27  # bytes: twice the work of these parameters fits
+_MAX_PASSWORD_LENGTH = 1024  # characters: bounds the cost of hashing
+_OPERATOR_SECONDS = 12 * 3600  # an event and its set-up
+_READER_SECONDS = 30 * 24 * 3600  # a wall display is not logged in again before each match
+_MAX_LOGOUTS = 1_000
 
 
-def hashed(password: str) -> str:
-    """The hash to write into ``password_hash``; another one each time."""
+def hash_password(password: str) -> str:
+    """Return the text for ``password_hash``; the salt differs each time."""
     salt = os.urandom(16)
-    return f"scrypt${_N}${_R}${_P}${_text(salt)}${_text(_scrypt(password, salt, _N, _R, _P))}"
+    return f"scrypt${_N}${_R}${_P}${_encode(salt)}${_encode(_scrypt(password, salt, _N, _R, _P))}"
 
 
-def matches(password: str, stored: str) -> bool:
-    """Whether that is the password of the hash. It takes a tenth of a second: not on the event loop."""
-    if len(password) > _LONGEST:
+def verify_password(password: str, stored: str) -> bool:
+    """Return whether the hash belongs to the password. It takes a tenth of a second: not on the event loop."""
+    if len(password) > _MAX_PASSWORD_LENGTH:
         return False
     _, n, r, p, salt, digest = stored.split("$")
-    return hmac.compare_digest(_scrypt(password, _bytes(salt), int(n), int(r), int(p)), _bytes(digest))
+    return hmac.compare_digest(_scrypt(password, _decode(salt), int(n), int(r), int(p)), _decode(digest))
+
+
+@cache
+def decoy_hash() -> str:
+    """Return the hash that a login with an unknown name is compared with, so that it takes as long as any other."""
+    return hash_password(os.urandom(8).hex())
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who sends a request and what it may do. ``name`` is "" for a visitor that only reads."""
+
+    name: str = ""
+    may_read: bool = False
+    may_correct: bool = False
+    session: str = ""
+    csrf: str = ""
+
+
+class Credential(NamedTuple):
+    """What the password of a login is compared with: the account's name, None for an unknown one, and a hash."""
+
+    name: str | None
+    password_hash: str
+
+
+class Sessions:
+    """Creates and checks sessions. ``seconds`` are Unix time. Made off the event loop: it may hash once."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._operators = {
+            operator.name.strip().casefold(): Credential(
+                operator.name.strip(), operator.password_hash.get_secret_value()
+            )
+            for operator in settings.operators
+        }
+        self._read_token = settings.read_token.get_secret_value()
+        accounts = sorted(f"{operator.name}:{operator.password_hash}" for operator in self._operators.values())
+        self._key = hashlib.sha256("\n".join(["aforo session", *accounts, self._read_token]).encode()).digest()
+        self._decoy = Credential(None, decoy_hash())
+        self._logged_out: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether there are operators."""
+        return bool(self._operators)
+
+    def is_read_token(self, text: str) -> bool:
+        """Return whether that is the read token."""
+        return bool(self._read_token) and hmac.compare_digest(text.encode(), self._read_token.encode())
+
+    def credential(self, name: str) -> Credential:
+        """Return what the password of that account must match; for an unknown name, the decoy hash."""
+        return self._operators.get(name.strip().casefold(), self._decoy)
+
+    def begin(self, name: str, seconds: float) -> tuple[str, int]:
+        """Return a new session's cookie and its life in seconds; with ``name`` "" the session only reads."""
+        max_age = _OPERATOR_SECONDS if name else _READER_SECONDS
+        claim = {"name": name, "until": int(seconds) + max_age, "id": os.urandom(12).hex()}
+        payload = _encode(json.dumps(claim).encode())
+        return f"{payload}.{self._sign(payload)}", max_age
+
+    def visitor(self, cookie: str, seconds: float) -> Visitor:
+        """Return whom a cookie belongs to; one without rights where it is forged, expired or logged out."""
+        payload, _, signature = cookie.partition(".")
+        login_exists = self._operators or self._read_token
+        if not login_exists or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
+            return Visitor()
+        claim = json.loads(_decode(payload))
+        if claim["until"] <= seconds or claim["id"] in self._logged_out:
+            return Visitor()
+        operator = self._operators.get(claim["name"].casefold())
+        if claim["name"] and operator is None:
+            return Visitor()
+        csrf = self._sign(f"csrf {claim['id']}")
+        return Visitor(claim["name"], True, operator is not None, claim["id"], csrf)
+
+    def end(self, session: str) -> None:
+        """Log out: the cookie is no longer accepted, copies of it included."""
+        self._logged_out[session] = None
+        while len(self._logged_out) > _MAX_LOGOUTS:
+            self._logged_out.popitem(last=False)
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def set_cookie(value: str, max_age: int, *, secure: bool) -> str:
+    """Return the Set-Cookie header's value; ``max_age`` 0 (seconds) removes the cookie."""
+    parts = [f"{COOKIE}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly", "SameSite=Strict"]
+    return "; ".join([*parts, "Secure"] if secure else parts)
+
+
+def session_cookie(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return the session cookie's value among a request's headers; "" where there is none."""
+    for name, value in headers:
+        if name == b"cookie":
+            for part in value.decode("latin-1").split(";"):
+                key, _, text = part.strip().partition("=")
+                if key == COOKIE:
+                    return text
+    return ""
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
+    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MAX_SCRYPT_MEMORY, dklen=32)
 
 
-def _text(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
+    """Base64 without padding: an unquoted cookie must not hold "="."""
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _bytes(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-# What a login with an unknown name is compared with, so that it takes as long as any other.
-NOBODY = hashed(os.urandom(8).hex())

@@ -1,6 +1,7 @@
-"""The connections: how many, how fast, and for how long one may be idle, half said or not read. Below the application.
+"""uvicorn's HTTP protocol with limits: how many connections, how fast, and for how long one may be idle or unread.
 
-What is refused here costs some microseconds: a flood does not reach the code that answers.
+It works below the application: a rejected connection costs some microseconds. uvicorn's own limits leave silent,
+half-sent and unread connections open.
 """
 
 import asyncio
@@ -9,22 +10,22 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from aforo.clock import SystemClock
-from aforo.web.rate_limits import Limits
+from aforo.web.rate_limits import RateLimits
 
-_LOOK = 5.0  # seconds between two looks at a connection
-_MOST_SILENCE = 20.0  # seconds in which a request must be there, whole
-_MOST_UNREAD = 20.0  # seconds that a client may leave what it is sent unread
+_CHECK_INTERVAL = 5.0  # seconds between two checks of a connection
+_MAX_SILENCE = 20.0  # seconds within which a request must have arrived whole
+_MAX_UNREAD = 20.0  # seconds that a client may leave unread what it is sent
 
 _clock = SystemClock()
 
 
-def guarded(limits: Limits) -> type[H11Protocol]:
-    """uvicorn's protocol with these limits."""
+def guarded_protocol(limits: RateLimits) -> type[H11Protocol]:
+    """Return uvicorn's protocol class with these limits."""
 
-    class Guarded(H11Protocol):
+    class GuardedProtocol(H11Protocol):
         """One connection."""
 
-        _admitted = False
+        _accepted = False
         _address = ""
         _quiet_since = 0.0
         _unread_since: float | None = None
@@ -33,22 +34,22 @@ def guarded(limits: Limits) -> type[H11Protocol]:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             peer = transport.get_extra_info("peername")
             self._address = str(peer[0]) if peer else "local"
-            self._admitted = limits.admit(self._address, _clock.monotonic())
-            if not self._admitted:
+            self._accepted = limits.open_connection(self._address, _clock.monotonic())
+            if not self._accepted:
                 transport.abort()
                 return
             super().connection_made(transport)
             transport.set_write_buffer_limits(high=65_536)
             self._quiet_since = _clock.monotonic()
-            self._timer = self.loop.call_later(_LOOK, self._look)
+            self._timer = self.loop.call_later(_CHECK_INTERVAL, self._check)
 
         def data_received(self, data: bytes) -> None:
-            if self._admitted:
+            if self._accepted:
                 super().data_received(data)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._admitted:
-                limits.leave(self._address)
+            if self._accepted:
+                limits.close_connection(self._address)
                 super().connection_lost(exc)
             if self._timer is not None:
                 self._timer.cancel()
@@ -65,15 +66,15 @@ def guarded(limits: Limits) -> type[H11Protocol]:
             self._quiet_since = _clock.monotonic()
             super().on_response_complete()
 
-        def _look(self) -> None:
+        def _check(self) -> None:
             now = _clock.monotonic()
             cycle: Any = self.cycle
-            answering = cycle is not None and not cycle.response_complete and not cycle.more_body
-            silent = not answering and now - self._quiet_since > _MOST_SILENCE
-            unread = self._unread_since is not None and now - self._unread_since > _MOST_UNREAD
+            responding = cycle is not None and not cycle.response_complete and not cycle.more_body
+            silent = not responding and now - self._quiet_since > _MAX_SILENCE
+            unread = self._unread_since is not None and now - self._unread_since > _MAX_UNREAD
             if silent or unread:
                 self.transport.abort()
             else:
-                self._timer = self.loop.call_later(_LOOK, self._look)
+                self._timer = self.loop.call_later(_CHECK_INTERVAL, self._check)
 
-    return Guarded
+    return GuardedProtocol

@@ -1,27 +1,90 @@
-"""What the page needs of the program."""
+"""FastAPI dependencies: the parts that the routes use, and who may use a route."""
 
-from __future__ import annotations
-
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated, Any, TypeVar
 
-if TYPE_CHECKING:
-    from aforo.clock import Clock
-    from aforo.live.state import LiveState
-    from aforo.settings import WebSettings
-    from aforo.web.corrections import CorrectionService
+from fastapi import Depends, Request
+
+from aforo.web import schemas
+from aforo.web.auth import Sessions, Visitor
+from aforo.web.context import WebContext
+from aforo.web.corrections import NotNow, NotSo
+from aforo.web.metrics import Metrics
+from aforo.web.rate_limits import RateLimits
+from aforo.web.security import RequestRejected
+from aforo.web.sse import Broadcaster
+
+_T = TypeVar("_T")
+
+READ_ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": schemas.Problem, "description": "Falta la sesión o la clave"},
+    429: {"model": schemas.Problem, "description": "Demasiadas peticiones"},
+}
+DATABASE_ERRORS: dict[int | str, dict[str, Any]] = {
+    **READ_ERRORS,
+    403: {"model": schemas.Problem, "description": "No es operador"},
+    409: {"model": schemas.Problem, "description": "No se puede corregir así"},
+    503: {"model": schemas.Problem, "description": "La base de datos no responde"},
+}
 
 
 @dataclass(frozen=True, slots=True)
-class WebContext:
-    """The rooms that the page speaks to; ``clock`` is the evening's, ``stale_after`` in seconds.
+class AppParts:
+    """What the routes share; ``create_app`` stores it in ``app.state.parts``."""
 
-    Without ``desk`` nobody corrects anything, and there are no events by page.
-    """
+    context: WebContext
+    broadcaster: Broadcaster
+    sessions: Sessions
+    limits: RateLimits
+    metrics: Metrics
 
-    settings: WebSettings
-    board: LiveState
-    clock: Clock
-    timezone: str
-    stale_after: float
-    desk: CorrectionService | None = None
+
+async def app_parts(request: Request) -> AppParts:
+    """Return the parts of the application that serves the request."""
+    parts: AppParts = request.app.state.parts
+    return parts
+
+
+async def visitor(request: Request) -> Visitor:
+    """Return who sends the request, as ``SecurityMiddleware`` found out."""
+    found: Visitor = request.scope["visitor"]
+    return found
+
+
+AnyVisitor = Annotated[Visitor, Depends(visitor)]
+
+
+async def reader(found: AnyVisitor) -> Visitor:
+    """Return a visitor that may read. Raises RequestRejected (401)."""
+    if not found.may_read:
+        raise RequestRejected(401, "Inicie sesión para ver el aforo.")
+    return found
+
+
+async def operator(found: AnyVisitor) -> Visitor:
+    """Return a visitor that may correct. Raises RequestRejected (401, 403)."""
+    if not found.may_correct:
+        status = 403 if found.may_read else 401
+        raise RequestRejected(status, "Solo un operador con sesión puede corregir el aforo.")
+    return found
+
+
+Parts = Annotated[AppParts, Depends(app_parts)]
+Reader = Annotated[Visitor, Depends(reader)]
+Operator = Annotated[Visitor, Depends(operator)]
+
+
+def client_address(request: Request) -> str:
+    """Return the address that the request comes from."""
+    return request.client.host if request.client else "local"
+
+
+async def or_rejected(call: Awaitable[_T]) -> _T:
+    """Await a call to the database; its failures become RequestRejected (503, 409)."""
+    try:
+        return await call
+    except NotNow as exc:
+        raise RequestRejected(503, str(exc), 5) from exc
+    except NotSo as exc:
+        raise RequestRejected(409, str(exc)) from exc

@@ -1,42 +1,44 @@
-"""What every request passes before anything answers: budgets, sizes, who asks; and the headers of every answer."""
+"""ASGI middleware around the application: rate limits, size limits, visitors, CSRF checks and response headers."""
 
+import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from aforo.clock import SystemClock
 from aforo.settings import WebSettings
-from aforo.web.loopback import is_loopback
-from aforo.web.rate_limits import Limits
-from aforo.web.sessions import Sessions, Visitor, cookie_in
+from aforo.web.auth import Sessions, Visitor, session_cookie
+from aforo.web.rate_limits import RateLimits
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_MOST_BODY = 16_384  # bytes of a request
-_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
-# Scripts and style sheets come from here alone. plotly sets style attributes on what it draws: these may be inline.
-_POLICY = (
+_MAX_BODY = 16_384  # bytes of a request
+_UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+# Scripts and style sheets come from this server alone. plotly sets style attributes on what it draws: these may be
+# inline.
+_CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline';"
     " img-src 'self' data: blob:; font-src 'self';"
     " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS = [
+_SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+    (b"content-security-policy", _CONTENT_SECURITY_POLICY.encode()),
 ]
 
 
-class Refused(Exception):
-    """A request that is not answered, with the status and the Spanish reason."""
+class RequestRejected(Exception):
+    """A request that is answered with an error: HTTP status, Spanish reason, and seconds until a retry may pass."""
 
     def __init__(self, status: int, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -45,70 +47,83 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-class SecurityMiddleware:
-    """The outermost layer of the application. It leaves the ``Visitor`` in ``scope["visitor"]``."""
+def is_loopback(host: str) -> bool:
+    """Return whether an address to listen on, or a name in a Host header, belongs to this machine alone."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
-    def __init__(self, app: App, settings: WebSettings, sessions: Sessions, limits: Limits) -> None:
+
+class SecurityMiddleware:
+    """The outermost layer of the application. It stores the request's ``Visitor`` in ``scope["visitor"]``."""
+
+    def __init__(self, app: AsgiApp, settings: WebSettings, sessions: Sessions, limits: RateLimits) -> None:
         self._app = app
         self._sessions = sessions
         self._limits = limits
-        self._pace = SystemClock()
-        self._loopback = is_loopback(settings.host)
+        self._clock = SystemClock()
+        self._listens_on_loopback = is_loopback(settings.host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        answer = self._dressed(scope, send)
+        send = _with_security_headers(scope, send)
         try:
-            self._pay(scope)
+            self._check_rate(scope)
             scope["visitor"] = visitor = self._visitor(headers)
             _check_size(headers)
-            if scope["method"] in _CHANGES:
-                _check_change(scope, headers, visitor)
-        except Refused as refused:
-            await _refuse(answer, refused)
+            if scope["method"] in _UNSAFE_METHODS:
+                _check_csrf(scope, headers, visitor)
+        except RequestRejected as rejected:
+            await _send_rejection(send, rejected)
             return
-        await self._app(scope, _bounded(receive), answer)
+        await self._app(scope, _limited(receive), send)
 
-    def _pay(self, scope: Scope) -> None:
-        address, seconds = scope["client"][0] if scope["client"] else "local", self._pace.monotonic()
-        wait = self._limits.requests.take(address, seconds) or self._limits.all_requests.take("", seconds)
+    def _check_rate(self, scope: Scope) -> None:
+        address = scope["client"][0] if scope["client"] else "local"
+        wait = self._limits.take_request(address, self._clock.monotonic())
         if wait:
-            self._limits.refused += 1
-            raise Refused(429, "Demasiadas peticiones: espere un momento.", wait)
+            raise RequestRejected(429, "Demasiadas peticiones: espere un momento.", wait)
 
     def _visitor(self, headers: list[tuple[bytes, bytes]]) -> Visitor:
-        """Who asks. On this machine itself everybody may read; through a proxy or by another name nobody is local."""
-        given = dict(headers)
-        scheme, _, credential = given.get(b"authorization", b"").decode("latin-1").partition(" ")
+        """Return who sends the request.
+
+        A page that listens on loopback only may be read without a login, but not through a proxy nor by another host
+        name.
+        """
+        by_name = dict(headers)
+        scheme, _, credential = by_name.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() == "bearer" and self._sessions.is_read_token(credential.strip()):
             return Visitor(may_read=True)
-        found = self._sessions.visitor(cookie_in(headers), self._pace.now().timestamp())
-        if found.may_read:
-            return found
-        local = self._loopback and _local_host(given.get(b"host", b"")) and not _FORWARDED & given.keys()
-        return Visitor(may_read=local)
-
-    def _dressed(self, scope: Scope, send: Send) -> Send:
-        """``send`` with the headers that keep browsers safe."""
-        extra = [*_HEADERS, (b"content-security-policy", _POLICY.encode())]
-        cached = scope["path"].startswith("/static/")
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = list(message.get("headers", []))
-                if not cached and not _has(own, b"cache-control"):
-                    own.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": own + extra}
-            await send(message)
-
-        return answer
+        visitor = self._sessions.visitor(session_cookie(headers), self._clock.now().timestamp())
+        if visitor.may_read:
+            return visitor
+        direct = not _PROXY_HEADERS & by_name.keys()
+        return Visitor(may_read=self._listens_on_loopback and direct and _names_loopback(by_name.get(b"host", b"")))
 
 
-def _local_host(host: bytes) -> bool:
-    """Whether a Host header names this machine: a page elsewhere, renamed to our address, does not read along."""
+def _with_security_headers(scope: Scope, send: Send) -> Send:
+    """Return ``send`` with the security headers added; what is no static file is not cached."""
+    is_static = scope["path"].startswith("/static/")
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            if not is_static and not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers + _SECURITY_HEADERS}
+        await send(message)
+
+    return send_with_headers
+
+
+def _names_loopback(host: bytes) -> bool:
+    """Return whether a Host header names this machine: it stops DNS rebinding by a page from elsewhere."""
     name = host.decode("latin-1")
     name = name.rpartition(":")[0] if ":" in name and not name.endswith("]") else name
     return is_loopback(name)
@@ -116,45 +131,41 @@ def _local_host(host: bytes) -> bool:
 
 def _check_size(headers: Iterable[tuple[bytes, bytes]]) -> None:
     for name, value in headers:
-        if name == b"content-length" and (not value.isdigit() or int(value) > _MOST_BODY):
-            raise Refused(413, f"La petición es demasiado grande: hasta {_MOST_BODY} bytes.")
+        if name == b"content-length" and (not value.isdigit() or int(value) > _MAX_BODY):
+            raise RequestRejected(413, f"La petición es demasiado grande: hasta {_MAX_BODY} bytes.")
 
 
-def _bounded(receive: Receive) -> Receive:
-    """``receive`` that ends a body without a length once it is too long."""
-    read = 0
+def _check_csrf(scope: Scope, headers: list[tuple[bytes, bytes]], visitor: Visitor) -> None:
+    """Reject requests that another site makes a browser send: they lack our origin, JSON, or the CSRF token."""
+    by_name = {name: value.decode("latin-1") for name, value in headers}
+    origin = by_name.get(b"origin")
+    if origin is not None and origin.partition("://")[2] != by_name.get(b"host", ""):  # an origin has no path
+        raise RequestRejected(403, "La petición viene de otra página.")
+    content_type = by_name.get(b"content-type", "").split(";")[0].strip()
+    if scope["method"] != "DELETE" and content_type != "application/json":
+        raise RequestRejected(415, "Se admite application/json.")
+    if visitor.session and by_name.get(b"x-csrf-token", "") != visitor.csrf:
+        raise RequestRejected(403, "Falta la cabecera X-CSRF-Token de la sesión, o no es la suya.")
 
-    async def bounded() -> Message:
-        nonlocal read
+
+def _limited(receive: Receive) -> Receive:
+    """Return ``receive`` that disconnects when a body without a length becomes too long."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
         message = await receive()
-        read += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if read > _MOST_BODY else message
+        received += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if received > _MAX_BODY else message
 
-    return bounded
-
-
-def _has(headers: list[tuple[bytes, bytes]], name: bytes) -> bool:
-    return any(key.lower() == name for key, _ in headers)
+    return limited
 
 
-async def _refuse(send: Send, refused: Refused) -> None:
-    body = json.dumps({"error": refused.reason}, ensure_ascii=False).encode()
+async def _send_rejection(send: Send, rejected: RequestRejected) -> None:
+    body = json.dumps({"error": rejected.reason}, ensure_ascii=False).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if refused.retry_after:
-        headers.append((b"retry-after", str(int(refused.retry_after) + 1).encode()))
+    if rejected.retry_after:
+        headers.append((b"retry-after", str(int(rejected.retry_after) + 1).encode()))
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _check_change(scope: Scope, headers: list[tuple[bytes, bytes]], visitor: Visitor) -> None:
-    """Against requests that another site makes a browser send: our origin, JSON, and the session's CSRF token."""
-    given = {name: value.decode("latin-1") for name, value in headers}
-    origin = given.get(b"origin")
-    if origin is not None and origin.partition("://")[2] != given.get(b"host", ""):  # an origin has no path
-        raise Refused(403, "La petición viene de otra página.")
-    kind = given.get(b"content-type", "").split(";")[0].strip()
-    if scope["method"] != "DELETE" and kind != "application/json":
-        raise Refused(415, "Se admite application/json.")
-    if visitor.session and given.get(b"x-csrf-token", "") != visitor.csrf:
-        raise Refused(403, "Falta la cabecera X-CSRF-Token de la sesión, o no es la suya.")

@@ -1,50 +1,194 @@
-"""uvicorn, tamed: it is given a bound socket, touches no signals, ends nothing but itself."""
+"""Serves the page beside the counting, in the same process and event loop; its failures do not stop the counting.
+
+The socket is bound first. FastAPI and uvicorn are imported in a thread; the web server installs no signal handlers and
+never ends the process. After a failure the page is opened again.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-import uvicorn
-
-from aforo.web.app import make_app
-from aforo.web.connection_guard import guarded
-from aforo.web.dependencies import WebContext
-from aforo.web.rate_limits import Limits
+from aforo.clock import SystemClock, wait_until_set
+from aforo.errors import BadSetting, os_reason
+from aforo.settings import WebSettings
+from aforo.web.context import WebContext
+from aforo.web.rate_limits import RateLimits
+from aforo.web.security import is_loopback
 from aforo.web.sse import Broadcaster
 
-_GOODBYE = 2  # seconds that answers under way may take at the end
+if TYPE_CHECKING:
+    import uvicorn
+
+_log = logging.getLogger(__name__)
+
+_RETRY_INTERVAL = 15.0  # seconds after which a page that could not be served is opened again
+_STOP_TIMEOUT = 3.0  # seconds that the server may take to end
+_RESPONSE_TIMEOUT = 2  # seconds that responses under way may take at the end
 _KEEP_ALIVE = 15  # seconds
 _BACKLOG = 128
-_LONGEST_HEAD = 16_384  # bytes of a request's line and headers
+_MAX_HEAD = 16_384  # bytes of a request's line and headers
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers."""
+@dataclass(slots=True)
+class Page:
+    """The page while it is served. ``url`` is for people; ``ready`` is set while the page answers."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the program."""
-        yield
+    url: str
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def serve(
-    rooms: WebContext,
-    listening: socket.socket,
+@asynccontextmanager
+async def serving(context: WebContext, *, free_port: bool = False) -> AsyncIterator[Page | None]:
+    """Serve the page inside the ``with``; None where the settings want none.
+
+    ``free_port`` takes any free port instead of the setting's. Raises BadSetting for a page that would be open to the
+    network without a password, and for certificate files that cannot be used; a port in use is logged and tried again.
+    """
+    settings = context.settings
+    if not settings.port and not free_port:
+        yield None
+        return
+    check(settings)
+    tls = _tls_context(settings)
+    if tls is None and not is_loopback(settings.host):
+        _log.warning(
+            "La página está abierta a la red sin cifrar: quien escuche esa red lee el aforo y las contraseñas."
+            " Ponga web.certificate_file y web.key_file."
+        )
+    listener = _bind(settings, 0 if free_port else settings.port)
+    port = listener.getsockname()[1] if listener is not None else settings.port
+    page = Page(_url(settings, port))
+    stopping = asyncio.Event()
+    task = asyncio.create_task(_serve_until(stopping, context, page, listener, tls), name="aforo-web")
+    try:
+        yield page
+    finally:
+        stopping.set()
+        await asyncio.wait([task], timeout=_STOP_TIMEOUT)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        if context.corrections is not None:
+            await context.corrections.close()
+
+
+def check(settings: WebSettings) -> None:
+    """Raise BadSetting for a page that everybody on the network could read."""
+    if is_loopback(settings.host) or settings.operators or settings.read_token.get_secret_value():
+        return
+    raise BadSetting(
+        f"El ajuste web.host = «{settings.host}» abre la página a la red sin contraseña.",
+        remedy="Añada un operador ([[web.operators]], con «aforo password») o web.read_token, o deje 127.0.0.1.",
+    )
+
+
+def _url(settings: WebSettings, port: int) -> str:
+    host = settings.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 -- only compared
+        host = socket.gethostname()
+    if ":" in host:
+        host = f"[{quote(host)}]"
+    return f"{'https' if settings.certificate_file else 'http'}://{host}:{port}/"
+
+
+def _tls_context(settings: WebSettings) -> ssl.SSLContext | None:
+    if settings.certificate_file is None or settings.key_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except (OSError, ssl.SSLError) as exc:
+        raise BadSetting(
+            f"El certificado de la página ({settings.certificate_file}, {settings.key_file}) no sirve: "
+            f"{os_reason(exc)}.",
+            remedy="Corrija web.certificate_file y web.key_file: dos archivos PEM que van juntos.",
+        ) from exc
+    return context
+
+
+def _bind(settings: WebSettings, port: int, level: int = logging.ERROR) -> socket.socket | None:
+    """Return a bound socket; None where the address cannot be had, which is logged at ``level``."""
+    listener = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.setblocking(False)
+    except OSError as exc:
+        if listener is not None:
+            listener.close()
+        _log.log(
+            level,
+            "La página no se puede abrir en %s:%d (%s). El conteo sigue; se vuelve a intentar. Si otro programa usa"
+            " el puerto, cambie web.port.",
+            settings.host,
+            port,
+            os_reason(exc),
+        )
+        return None
+    return listener
+
+
+async def _serve_until(
+    stopping: asyncio.Event,
+    context: WebContext,
+    page: Page,
+    listener: socket.socket | None,
     tls: ssl.SSLContext | None,
-    ready: asyncio.Event,
-    leaving: asyncio.Event,
 ) -> None:
-    """Serve on a bound socket until ``leaving`` is set; ``ready`` is set meanwhile."""
-    limits = Limits()
-    hub = Broadcaster(rooms.board, rooms.clock, rooms.timezone, rooms.stale_after)
-    app = await asyncio.to_thread(make_app, rooms, hub, limits)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its greetings are English, and a flood's faults many
+    """Serve again and again until ``stopping`` is set."""
+    clock = SystemClock()
+    port = listener.getsockname()[1] if listener is not None else context.settings.port
+    while not stopping.is_set():
+        listener = listener or _bind(context.settings, port, logging.DEBUG)
+        if listener is not None:
+            try:
+                server, broadcaster = await asyncio.to_thread(_build_server, context, tls)
+                _log.info("La página está en %s", page.url)
+                await _serve(server, broadcaster, listener, page.ready, stopping)
+            except Exception:  # noqa: BLE001 -- the counting goes on, whatever fails in the page
+                _log.exception("La página falló; el conteo sigue, y la página se vuelve a abrir.")
+            finally:
+                page.ready.clear()
+                listener.close()
+                listener = None
+        await wait_until_set(stopping, clock, _RETRY_INTERVAL)
+
+
+def _build_server(context: WebContext, tls: ssl.SSLContext | None) -> tuple[uvicorn.Server, Broadcaster]:
+    """Build the application and its server. It runs in a thread: the first request to ACC does not wait for imports."""
+    import uvicorn  # noqa: PLC0415 -- FastAPI and uvicorn take a while
+
+    from aforo.web.app import create_app  # noqa: PLC0415
+    from aforo.web.connection_guard import guarded_protocol  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        """uvicorn's server without its signal handlers: the program has its own."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    limits = RateLimits()
+    broadcaster = Broadcaster(context.live, context.clock, context.timezone, context.stale_after)
+    # uvicorn logs its start in English, and a line for each malformed request of a flood.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
-        app,
-        http=guarded(limits),
+        create_app(context, broadcaster, limits),
+        http=guarded_protocol(limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -52,21 +196,31 @@ async def serve(
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GOODBYE,
+        timeout_graceful_shutdown=_RESPONSE_TIMEOUT,
         backlog=_BACKLOG,
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        h11_max_incomplete_event_size=_MAX_HEAD,
     )
     config.load()
     config.ssl = tls
-    server = _Server(config)
+    return Server(config), broadcaster
+
+
+async def _serve(
+    server: uvicorn.Server,
+    broadcaster: Broadcaster,
+    listener: socket.socket,
+    ready: asyncio.Event,
+    stopping: asyncio.Event,
+) -> None:
+    """Serve on a bound socket until ``stopping`` is set; ``ready`` is set meanwhile."""
     async with asyncio.TaskGroup() as tasks:
-        feeding = tasks.create_task(hub.run(), name="aforo-web-hub")
-        running = tasks.create_task(server.serve([listening]), name="aforo-web-server")
+        broadcasting = tasks.create_task(broadcaster.run(), name="aforo-web-hub")
+        running = tasks.create_task(server.serve([listener]), name="aforo-web-server")
         ready.set()
-        left = tasks.create_task(leaving.wait())
-        await asyncio.wait([left, running, feeding], return_when=asyncio.FIRST_COMPLETED)
-        hub.close()
+        stop = tasks.create_task(stopping.wait())
+        await asyncio.wait([stop, running, broadcasting], return_when=asyncio.FIRST_COMPLETED)
+        broadcaster.close()
         server.should_exit = True
         await asyncio.wait([running])
-        left.cancel()
-        feeding.cancel()
+        stop.cancel()
+        broadcasting.cancel()

@@ -1,70 +1,100 @@
-"""The page's files, those of plotly and Swagger UI among them: read once, compressed once, named by their content."""
+"""The page's files, those of plotly and Swagger UI among them: read once, compressed once, tagged by their content."""
 
+import asyncio
 import gzip
 import hashlib
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-    "webmanifest": "application/manifest+json",
-    "png": "image/png",
+from fastapi import APIRouter, Request, Response
+from fastapi import Path as PathParameter
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
-# Where a name that is not in our own folder comes from: carried by a wheel, never by another server.
-_FOREIGN = {
-    "plotly.min.js": ("plotly.package_data", "plotly.min.js"),
-    "swagger-ui-bundle.js": ("fastapi_offline.static", "swagger-ui-bundle.js"),
-    "swagger-ui.css": ("fastapi_offline.static", "swagger-ui.css"),
-}
+# Files that a wheel carries, so that nothing comes from another server.
+_VENDORED = ("plotly.min.js", "swagger-ui-bundle.js", "swagger-ui.css")
+_PACKAGES: list[str | tuple[str, str]] = [
+    ("aforo.web", "static"),
+    ("plotly", "package_data"),
+    ("fastapi_offline", "static"),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file, as it is sent."""
-
+class _File(NamedTuple):
     body: bytes
-    zipped: bytes
-    kind: str
-    tag: str
+    compressed: bytes
+    media_type: str
+    etag: str
 
 
-@cache
-def asset(name: str) -> Asset | None:
-    """The file of that name; None where there is none. Reads the disk the first time: not on the event loop."""
-    ending = name.rpartition(".")[2]
-    source = _source(name)
-    if ending not in _TYPES or source is None or not source.is_file():
-        return None
-    body = source.read_bytes()
-    zipped = gzip.compress(body, 6, mtime=0) if ending != "png" else body
-    return Asset(body, zipped, _TYPES[ending], f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+class PageFiles(StaticFiles):
+    """Serves the page's files from memory; ``names`` lists them.
+
+    Each is compressed once: Starlette's GZipMiddleware compresses at each request, which takes 0.1 s of processor for
+    the chart library.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(packages=_PACKAGES)
+        own = [entry.name for entry in Path(self.all_directories[0]).iterdir() if entry.is_file()]
+        self.names = frozenset([*own, *_VENDORED])
+        self._files: dict[str, _File] = {}
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file of that name, compressed where the client takes gzip. Raises HTTPException (404)."""
+        file = self._files.get(path)
+        if file is None:
+            file = await asyncio.to_thread(self._load, path)
+        request = Headers(scope=scope)
+        headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if "gzip" in request.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            response = Response(file.compressed, media_type=file.media_type, headers=headers)
+        else:
+            response = Response(file.body, media_type=file.media_type, headers=headers)
+        return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, request) else response
+
+    def _load(self, name: str) -> _File:
+        path, _ = self.lookup_path(name) if name in self.names else ("", None)
+        media_type = _MEDIA_TYPES.get(Path(path).suffix)
+        if media_type is None:
+            raise HTTPException(404)
+        body = Path(path).read_bytes()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        self._files[name] = file = _File(body, gzip.compress(body, 6, mtime=0), media_type, etag)
+        return file
 
 
-def names() -> list[str]:
-    """Every file there is."""
-    own = [entry.name for entry in files("aforo.web").joinpath("static").iterdir() if entry.is_file()]
-    return sorted([*own, *_FOREIGN])
+def page_router(files: PageFiles) -> APIRouter:
+    """Return the routes of the page, of the API's documentation, and of their files."""
+    router = APIRouter(include_in_schema=False)
 
+    @router.get("/")
+    async def page(request: Request) -> Response:
+        """Return the page of the control room."""
+        return await files.get_response("index.html", request.scope)
 
-def _source(name: str) -> Traversable | None:
-    if name in _FOREIGN:
-        package, file = _FOREIGN[name]
-        return _package(package).joinpath(file)
-    own = {entry.name: entry for entry in files("aforo.web").joinpath("static").iterdir()}
-    return own.get(name)
+    @router.get("/docs")
+    async def docs(request: Request) -> Response:
+        """Return the API's documentation, from which it can be tried."""
+        return await files.get_response("docs.html", request.scope)
 
+    @router.get("/favicon.ico")
+    async def icon(request: Request) -> Response:
+        """Return the page's icon."""
+        return await files.get_response("icon.svg", request.scope)
 
-def _package(dotted: str) -> Path:
-    """A folder inside a package, which is not imported for that."""
-    first, *inner = dotted.split(".")
-    spec = find_spec(first)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(first)
-    return Path(spec.submodule_search_locations[0]).joinpath(*inner)
+    @router.get("/static/{name}")
+    async def static(request: Request, name: Annotated[str, PathParameter(max_length=60)]) -> Response:
+        """Return a file of the page."""
+        return await files.get_response(name, request.scope)
+
+    return router

@@ -17,7 +17,7 @@ from aforo.cli.run_logged import logged
 from aforo.errors import AccUnreachable, AforoError, BadSetting, StoreUnavailable
 from aforo.settings import LogSettings, Settings
 from aforo.storage.schema import migrate
-from aforo.web.auth import matches
+from aforo.web.auth import verify_password
 
 ACC = {
     "AFORO_ACC__URL": "https://acc.invalid:8443",
@@ -309,7 +309,7 @@ def test_a_password_becomes_a_hash_that_fits_and_never_shows(
     monkeypatch.setattr("sys.stdin", io.StringIO("una frase bien larga\n"))
     assert cli.main(["password"]) == 0
     shown = capsys.readouterr().out.strip()
-    assert matches("una frase bien larga", shown)
+    assert verify_password("una frase bien larga", shown)
     monkeypatch.setattr("sys.stdin", io.StringIO("corta\n"))
     assert cli.main(["password"]) == 2
     assert "demasiado corta" in capsys.readouterr().err

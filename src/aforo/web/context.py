@@ -1,0 +1,27 @@
+"""The parts of the program that the page needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aforo.clock import Clock
+    from aforo.live.state import LiveState
+    from aforo.settings import WebSettings
+    from aforo.web.corrections import CorrectionService
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """What the page is built from. ``clock`` is the event's clock; ``stale_after`` is in seconds.
+
+    Without ``corrections`` the page takes no corrections and lists no stored events.
+    """
+
+    settings: WebSettings
+    live: LiveState
+    clock: Clock
+    timezone: str
+    stale_after: float
+    corrections: CorrectionService | None = None

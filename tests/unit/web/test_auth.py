@@ -1,0 +1,72 @@
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from aforo.settings import OperatorSettings, WebSettings
+from aforo.web.auth import Sessions, decoy_hash, hash_password, session_cookie, set_cookie, verify_password
+
+HASH = hash_password("correcta")
+SETTINGS = WebSettings(
+    operators=[OperatorSettings(name="Ana", password_hash=SecretStr(HASH))], read_token=SecretStr("0123456789abcdef")
+)
+NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+
+
+def test_a_hash_matches_its_password_and_no_other() -> None:
+    assert verify_password("correcta", HASH)
+    assert not verify_password("Correcta", HASH)
+    assert not verify_password("x" * 5000, HASH)
+    assert hash_password("correcta") != HASH
+    assert OperatorSettings(name="a", password_hash=SecretStr(HASH)).password_hash.get_secret_value() == HASH
+
+
+def test_a_session_belongs_to_its_operator_until_it_ends() -> None:
+    sessions = Sessions(SETTINGS)
+    cookie, max_age = sessions.begin("Ana", NOW)
+    visitor = sessions.visitor(cookie, NOW + max_age - 1)
+    assert (visitor.name, visitor.may_read, visitor.may_correct) == ("Ana", True, True)
+    assert not sessions.visitor(cookie, NOW + max_age).may_read
+    assert Sessions(SETTINGS).visitor(cookie, NOW).name == "Ana", "it outlives a restart"
+    sessions.end(visitor.session)
+    assert not sessions.visitor(cookie, NOW).may_read
+
+
+def test_a_forged_or_foreign_cookie_gives_no_rights() -> None:
+    sessions = Sessions(SETTINGS)
+    cookie, _ = sessions.begin("", NOW)
+    payload, _, signature = cookie.partition(".")
+    for wrong in (
+        "",
+        ".",
+        "x",
+        payload,
+        f"{payload}.",
+        f"{payload}A.{signature}",
+        f"{payload}.{signature[:-1]}x",
+        "é.é",
+    ):
+        assert not sessions.visitor(wrong, NOW).may_read
+    other = SETTINGS.model_copy(
+        update={"operators": [OperatorSettings(name="Ana", password_hash=SecretStr(hash_password("otra")))]}
+    )
+    assert not Sessions(other).visitor(cookie, NOW).may_read, "a changed password ends sessions"
+
+
+def test_without_accounts_there_are_no_sessions() -> None:
+    sessions = Sessions(WebSettings())
+    cookie, _ = sessions.begin("Ana", NOW)
+    assert not sessions.visitor(cookie, NOW).may_read
+    assert not sessions.is_read_token("")
+
+
+def test_an_unknown_name_takes_as_long_as_a_known_one() -> None:
+    sessions = Sessions(SETTINGS)
+    assert sessions.credential("nadie") == (None, decoy_hash())
+    assert sessions.credential(" ana ") == ("Ana", HASH)
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites() -> None:
+    header = set_cookie("x.y", 60, secure=True)
+    assert {"HttpOnly", "SameSite=Strict", "Secure", "Path=/"} <= set(header.split("; "))
+    assert session_cookie([(b"cookie", b"a=b; aforo_session=x.y; c=d")]) == "x.y"
+    assert session_cookie([(b"host", b"x")]) == ""
