@@ -70,7 +70,7 @@ def ours(url: str) -> float:
     for first in range(50, EVENTS, TOGETHER):
         store.add(show, Batch(events[first : first + TOGETHER]), START)
     seconds = time.perf_counter() - started
-    assert sum(store.counts(show).values()) == EVENTS
+    assert sum(store.events_by_camera(show).values()) == EVENTS
     assert store.history_count(show) == EVENTS // 2
     store.close()
     return seconds / (EVENTS - 50)

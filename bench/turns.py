@@ -37,7 +37,7 @@ class Timed(NamedTuple):
     requests: int
 
 
-def _rooms(settings: Settings, acc: AvigilonClient, store: Store, writer: Database) -> RunContext:
+def _rooms(settings: Settings, acc: AvigilonClient, database: Database) -> RunContext:
     return RunContext(
         settings=settings.monitor,
         clock=SystemClock(),
@@ -47,8 +47,7 @@ def _rooms(settings: Settings, acc: AvigilonClient, store: Store, writer: Databa
         cameras=CamerasFile(settings.monitor.cameras_file),
         acc=acc,
         rules=Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)),
-        store=store,
-        writer=writer,
+        database=database,
         board=LiveState(settings.zones),
         seen=True,
     )
@@ -58,10 +57,10 @@ async def timed_turns(settings: Settings, turns: int, pause: float) -> list[Time
     """Log in, open the event, turn so often."""
     clock = SystemClock()
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
-    async with AvigilonClient(settings.acc, clock) as acc, Database(store, clock) as writer:
-        rooms = _rooms(settings, acc, store, writer)
-        writer.on_stored = rooms.stored
-        await writer.call(store.open)
+    async with AvigilonClient(settings.acc, clock) as acc, Database(store, clock) as database:
+        rooms = _rooms(settings, acc, database)
+        database.on_stored = rooms.stored
+        await database.open()
         await acc.login()
         [event] = rooms.schedule.schedule.events
         show = await rooms.show(event)
@@ -78,7 +77,7 @@ async def timed_turns(settings: Settings, turns: int, pause: float) -> list[Time
                 errand = PollCycle(event, rooms.allowed, coverage, clock.now())
                 if not await asker.turn(errand, clock.monotonic() + settings.monitor.interval):
                     raise RuntimeError("a turn was not answered in time")
-                await writer.drain()
+                await database.drain()
                 wall, cpu = time.perf_counter() - before[0], time.process_time() - before[1]
                 timed.append(Timed(wall, cpu, acc.requests - before[2]))
                 rooms.tally.cleared()

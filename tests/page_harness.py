@@ -19,7 +19,7 @@ from aforo.alerting.notifier import watching
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.live.state import HealthProbes, LiveState, StoredHistory
+from aforo.live.state import HealthProbes, LiveState
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Page, ScheduledEvent, Window
 from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan
@@ -68,9 +68,8 @@ class Stage:
     board: LiveState
     coverage: FetchPlanner
     rules: Rules
-    store: Store
-    writer: Database
-    database: Path
+    database: Database
+    path: Path
     url: str = ""
     played: datetime = field(default=START)
 
@@ -94,9 +93,9 @@ class Stage:
                     state.answered_until = until
                     batch.checkpoints[feed] = until
             self.board.read(batch)
-            await self.writer.put(batch)
+            await self.database.put(batch)
         if stored:
-            await self.writer.drain()
+            await self.database.drain()
         self.board.notify()
 
     def at(self, minutes: float) -> datetime:
@@ -121,39 +120,37 @@ async def staged(
     event = ScheduledEvent(date(2026, 11, 24), "Millonarios – Santa Fe", Window(START, START + timedelta(hours=7)))
     clock = StageClock(START)
     rules = Rules(map(Matcher.parse, STORED), zones_from(zones))
-    database = folder / "stage.db"
-    address = f"sqlite:///{database}"
+    path = folder / "stage.db"
+    address = f"sqlite:///{path}"
 
     def make_store() -> Store:
         return Store(address, zones_from(zones), BOGOTA)
 
-    store, board = make_store(), LiveState(zones)
-    async with Database(store, clock) as writer:
+    board = LiveState(zones)
+    async with Database(make_store(), clock) as database:
 
         def on_stored(batch: Batch, stored: CommitResult) -> None:
             board.apply(stored, clock.now(), batch)
 
-        writer.on_stored = on_stored
+        database.on_stored = on_stored
         board.signs = HealthProbes(
-            database_down_since=lambda: writer.down_since,
-            waiting=lambda: writer.waiting,
-            pending=lambda: writer.pending,
+            database_down_since=lambda: database.down_since,
+            waiting=lambda: database.waiting,
+            pending=lambda: database.pending,
         )
-        await writer.call(store.open)
-        show = await writer.show(event, rules.verdict, rules.fingerprint)
+        await database.open()
+        show = await database.open_record(event, rules.verdict, rules.fingerprint)
         coverage = FetchPlanner(event.window, timedelta(seconds=120))
         coverage.follow([Feed(crowd.servers[0].id, camera) for camera in crowd.allowed], show.checkpoints)
         board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})
         board.open(show, coverage, clock.now())
-        board.recall(
-            await writer.call(lambda: StoredHistory(store.minutes(show), store.doors(show), store.corrections(show)))
-        )
-        stage = Stage(clock, crowd, event, board, coverage, rules, store, writer, database)
-        desk = web.CorrectionService(board, writer, store, make_store, clock)
+        board.recall(await database.stored_history(show))
+        stage = Stage(clock, crowd, event, board, coverage, rules, database, path)
+        desk = web.CorrectionService(board, database, make_store, clock)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         rooms = web.WebContext(settings, board, clock, "America/Bogota", (alerts or AlertsSettings()).stale, desk)
         async with (
-            watching(alerts or AlertsSettings(), board, clock, writer, store),
+            watching(alerts or AlertsSettings(), board, clock, database),
             web.serving(rooms, free_port=not port) as page,
         ):
             assert page is not None

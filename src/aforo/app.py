@@ -131,9 +131,9 @@ class Monitor:
         if self._open is None:
             return []
         found = []
-        writer, acc, coverage = self._open.writer, self._open.acc, self.board.coverage
-        if writer.down_since is not None:
-            found.append(f"La base de datos no responde; por guardar: {writer.pending} eventos. Nada se pierde.")
+        database, acc, coverage = self._open.database, self._open.acc, self.board.coverage
+        if database.down_since is not None:
+            found.append(f"La base de datos no responde; por guardar: {database.pending} eventos. Nada se pierde.")
         if acc.link_down_since is not None:
             found.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
         elif coverage is not None:
@@ -161,7 +161,10 @@ class Monitor:
     @asynccontextmanager
     async def _rooms(self, *, seen: bool) -> AsyncIterator[tuple[RunContext, ScheduledEvent | None]]:
         """The rooms, open: the database is there, the session too; and the event that a kill left open, if any."""
-        async with AvigilonClient(self._settings.acc, self._clock) as acc, Database(self._store, self._clock) as writer:
+        async with (
+            AvigilonClient(self._settings.acc, self._clock) as acc,
+            Database(self._store, self._clock) as database,
+        ):
             rooms = RunContext(
                 settings=self._settings.monitor,
                 clock=self._clock,
@@ -171,35 +174,34 @@ class Monitor:
                 cameras=self._cameras,
                 acc=acc,
                 rules=self._rules,
-                store=self._store,
-                writer=writer,
+                database=database,
                 board=self.board,
                 seen=seen,
                 names=self.board.camera_names,
             )
             self._open = rooms
-            writer.on_stored = rooms.stored
+            database.on_stored = rooms.stored
             self.board.signs = HealthProbes(
-                database_down_since=lambda: writer.down_since,
+                database_down_since=lambda: database.down_since,
                 link_down_since=lambda: acc.link_down_since,
-                waiting=lambda: writer.waiting,
-                pending=lambda: writer.pending,
+                waiting=lambda: database.waiting,
+                pending=lambda: database.pending,
                 upcoming=lambda: self._agenda.next(self._clock.now()),
             )
-            await writer.call(self._store.open)
-            interrupted = await writer.call(self._store.last_open_event)
-            eyes = observers(self._settings, self.board, self._clock, writer, self._store, self.ready)
+            await database.open()
+            interrupted = await database.last_open_event()
+            eyes = observers(self._settings, self.board, self._clock, database, self.ready)
             async with eyes if seen else nullcontext():
                 await self._first_login(acc, patient=interrupted is not None)
                 yield rooms, interrupted
-                await self._leave(writer)
+                await self._leave(database)
             await acc.logout()
 
-    async def _leave(self, writer: Database) -> None:
+    async def _leave(self, database: Database) -> None:
         """Store what still waits. A database that stays away does not hold the end up: it is asked again next time."""
         try:
             async with self._clock.timeout(STOP_PATIENCE):
-                await writer.drain()
+                await database.drain()
         except TimeoutError:
             _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir la próxima vez.")
 
@@ -282,8 +284,8 @@ class Monitor:
 
 
 @asynccontextmanager
-async def observers(  # noqa: PLR0913, PLR0917 -- each that looks needs another part
-    settings: Settings, board: LiveState, clock: Clock, writer: Database, store: Store, ready: asyncio.Event
+async def observers(
+    settings: Settings, board: LiveState, clock: Clock, database: Database, ready: asyncio.Event
 ) -> AsyncIterator[web.Page | None]:
     """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
 
@@ -296,13 +298,13 @@ async def observers(  # noqa: PLR0913, PLR0917 -- each that looks needs another 
     def another() -> Store:
         return Store(settings.database.address(), zones, timezone)
 
-    desk = web.CorrectionService(board, writer, store, another, clock)
+    desk = web.CorrectionService(board, database, another, clock)
     rooms = web.WebContext(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (
-        watching(settings.alerts, board, clock, writer, store),
-        chronicling(board, clock, writer, store, timedelta(seconds=interval)),
+        watching(settings.alerts, board, clock, database),
+        chronicling(board, clock, database, timedelta(seconds=interval)),
         beating(heartbeat, interval, board, clock, ready),
         web.serving(rooms) as page,
     ):

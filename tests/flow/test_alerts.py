@@ -16,7 +16,7 @@ from tests.flow.harness import DOORS, Evening, hours
 from aforo.alerting import notifier
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.auth import Credentials
-from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
+from aforo.storage import JournalKind
 
 PLAN = ScenarioPlan(DOORS, DOORS + hours(1), seed=17, cameras=17, events=600)
 AWAY = DOORS + timedelta(minutes=15)
@@ -91,8 +91,8 @@ async def test_a_server_that_is_away_is_told_once_and_no_camera_of_it(night: Nig
     await night.until(BACK + timedelta(minutes=10))
     assert night.told == [("+", STALE), ("-", STALE)]
     assert [over for _, over in night.journal] == [True]
-    assert night.outages(CAMERA_AWAY) == []
-    assert len(night.outages(ACC_AWAY)) == 1
+    assert night.outages(JournalKind.CAMERA_AWAY) == []
+    assert len(night.outages(JournalKind.ACC_AWAY)) == 1
 
 
 async def test_a_server_that_comes_back_camera_by_camera_is_told_once(night: Night) -> None:
@@ -133,15 +133,15 @@ async def test_two_cameras_that_fail_at_once_are_no_lost_server(night: Night) ->
     night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=frozenset(night.crowd.allowed[3:5])))
     await night.until(BACK + timedelta(minutes=5))
     assert len(night.told) == 4
-    assert night.outages(ACC_AWAY) == []
+    assert night.outages(JournalKind.ACC_AWAY) == []
 
 
 async def test_a_server_that_gives_no_events_is_not_back_when_it_gives_its_lists(night: Night) -> None:
     night.faults.set("error_500", Fault(since=AWAY, until=BACK, paths=frozenset({"events/search"})))
     await night.until(BACK + timedelta(minutes=10))
     assert night.told == [("+", STALE), ("-", STALE)]
-    assert len(night.outages(ACC_AWAY)) == 1
-    assert night.outages(CAMERA_AWAY) == []
+    assert len(night.outages(JournalKind.ACC_AWAY)) == 1
+    assert night.outages(JournalKind.CAMERA_AWAY) == []
 
 
 async def test_a_server_that_hangs_is_waited_for_in_peace(night: Night) -> None:
@@ -163,7 +163,7 @@ async def test_a_camera_gone_while_the_server_is_away_is_told_once_when_it_is_ba
     assert night.told == [("+", STALE), ("-", STALE), ("+", gone)]
     await night.until(BACK + timedelta(minutes=20))
     assert night.told[3:] == [("-", gone)]
-    assert night.outages(CAMERA_AWAY) == [camera]
+    assert night.outages(JournalKind.CAMERA_AWAY) == [camera]
 
 
 async def test_a_camera_gone_before_and_after_an_outage_is_told_once(night: Night) -> None:

@@ -188,7 +188,7 @@ def check_truth_unchanged(act: dict[str, Any], crowd: Scenario) -> bool:
 def correct(settings: Settings, zone: str, delta: int) -> None:
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     store.open()
-    (show,) = store.account.records_on(DOORS.astimezone(BOGOTA).date())
+    (show,) = store.records_on(DOORS.astimezone(BOGOTA).date())
     at = DOORS + hours(2)
     one = Correction("3f0e8a5e-1111-4a4b-9d3f-0123456789ab", zone, delta, "se rompió el contador", "Marta", at)
     rules_of = replace(show, verdict=rules(settings))

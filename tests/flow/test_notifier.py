@@ -84,10 +84,10 @@ async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice
         staged(tmp_path, alerts=settings(url, minimum=60), zones=FULL_SOON) as stage,
     ):
         await stage.play(stage.at(1))
-        with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+        with closing(sqlite3.connect(stage.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await stage.play(stage.at(2), stored=False)
-            await until(lambda: stage.writer.down_since is not None)
+            await until(lambda: stage.database.down_since is not None)
             await stage.play(stage.at(8), stored=False)
             await until(lambda: receiver.told)
             assert receiver.told == [("begin", "database_down")]
@@ -100,7 +100,7 @@ async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice
         await stage.play(stage.at(110))
         await until(lambda: (AlertKind.DATABASE_DOWN, "") not in active(stage))
     assert receiver.told[3:] == [("end", "database_down")]
-    with closing(sqlite3.connect(stage.database)) as database:
+    with closing(sqlite3.connect(stage.path)) as database:
         query = "SELECT began_ms, ended_ms FROM aforo_journal WHERE kind = 'alert' AND detail LIKE '%database_down%'"
         ((began, ended),) = database.execute(query).fetchall()
         (sent,) = database.execute("SELECT count(*) FROM aforo_journal WHERE kind = 'alert sent'").fetchone()
@@ -153,9 +153,9 @@ async def restarted(
     zones = zones_from(FULL_SOON)
     clock = StageClock(START + timedelta(minutes=minutes))
     store = Store(f"sqlite:///{folder / 'stage.db'}", zones, BOGOTA)
-    async with Database(store, clock) as writer:
-        await writer.call(store.open)
-        watchman = AlertNotifier(alerts, LiveState(FULL_SOON), clock, writer, store, webhook)
+    async with Database(store, clock) as database:
+        await database.open()
+        watchman = AlertNotifier(alerts, LiveState(FULL_SOON), clock, database, webhook)
         running = asyncio.create_task(watchman.run())
         try:
             yield watchman
@@ -193,7 +193,7 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
             await stage.play(stage.at(100))
             await until(lambda: receiver.told == BOTH)
             assert stage.board.show is not None
-            await stage.writer.call(stage.store.close_record, stage.board.show, stage.clock.now())
+            await stage.database.close_record(stage.board.show, stage.clock.now())
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, pause=0.01)
             async with restarted(tmp_path, settings(url), webhook):

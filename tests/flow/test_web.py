@@ -121,7 +121,7 @@ async def test_stored_events_come_page_by_page(tmp_path: Path) -> None:
             page = await get(client, "/api/v1/events", params={"limit": 100, "after": after})
             seen += page["events"]
             after = page["next"]
-        with closing(sqlite3.connect(stage.database)) as database:
+        with closing(sqlite3.connect(stage.path)) as database:
             (stored,) = database.execute("SELECT count(*) FROM aforo_events").fetchone()
         assert len(seen) == len({event["this_id"] for event in seen}) == stored > 200
         assert seen == sorted(seen, key=lambda event: event["occurred_at"])
@@ -236,7 +236,7 @@ async def test_a_zone_can_be_set_to_what_was_counted_by_hand(tmp_path: Path) -> 
 
 
 def aforo(stage: Stage) -> int:
-    with closing(sqlite3.connect(stage.database)) as database:
+    with closing(sqlite3.connect(stage.path)) as database:
         (count,) = database.execute("SELECT aforo FROM Aforo_parqueadero_SUR").fetchone()
     return int(count)
 
@@ -250,7 +250,7 @@ async def test_while_the_database_is_away_the_count_goes_on_and_nothing_is_corre
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(60))
         headers = await login(client)
-        with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+        with closing(sqlite3.connect(stage.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await stage.play(stage.at(80), stored=False)
             await until(lambda: provisional(client, expected=True))
@@ -268,7 +268,7 @@ async def test_while_the_database_is_away_the_count_goes_on_and_nothing_is_corre
             async with client.get("/ready") as answer:
                 assert answer.status == 503
             other.execute("ROLLBACK")
-        await stage.writer.drain()
+        await stage.database.drain()
         await until(lambda: provisional(client, expected=False))
         state = await get(client, "/api/v1/state")
         assert {zone["name"]: zone["stored"] for zone in state["zones"]} == {

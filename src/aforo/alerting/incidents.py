@@ -18,8 +18,7 @@ from uuid import uuid4
 from aforo.clock import Clock, wait_until_set
 from aforo.live.state import LiveState
 from aforo.models import EventPhase
-from aforo.storage import Database, EventRecord, Store
-from aforo.storage.account import ACC_AWAY, CAMERA_AWAY
+from aforo.storage import Database, EventRecord, JournalKind
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -29,7 +28,7 @@ _SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
 _PROCESS = ", proceso "
 _RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
-Subject = tuple[str, str]  # the journal's kind, and the camera's id or ""
+Subject = tuple[JournalKind, str]  # the journal's kind, and the camera's id or ""
 
 
 def died(instance: str) -> bool:
@@ -58,11 +57,10 @@ class _Outage:
 class IncidentRecorder:
     """Looks at the board and keeps the journal of the show that is open."""
 
-    def __init__(self, board: LiveState, clock: Clock, writer: Database, store: Store, every: timedelta) -> None:
+    def __init__(self, board: LiveState, clock: Clock, database: Database, every: timedelta) -> None:
         self._board = board
         self._clock = clock
-        self._writer = writer
-        self._store = store
+        self._database = database
         self._every = max(every, _SHORTEST_BEAT)
         self._me = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
         self._changed = asyncio.Event()
@@ -117,16 +115,16 @@ class IncidentRecorder:
 
     def _untold(self, down: Mapping[Subject, object]) -> Set[Subject]:
         """While the server is away nothing is known of its cameras, nor until each was asked after its return."""
-        if (ACC_AWAY, "") in down:
+        if (JournalKind.ACC_AWAY, "") in down:
             return self._outages.keys()
         coverage = self._board.coverage
-        return {(CAMERA_AWAY, camera) for camera in coverage.silences()} if coverage else frozenset()
+        return {(JournalKind.CAMERA_AWAY, camera) for camera in coverage.silences()} if coverage else frozenset()
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
         """What does not answer now, since when and why. A camera is only told of while its server is there."""
         away = self._board.signs.link_down_since()
         if away is not None:
-            yield (ACC_AWAY, ""), (away, "")
+            yield (JournalKind.ACC_AWAY, ""), (away, "")
             return
         coverage = self._board.coverage
         for feed, state in coverage.feeds.items() if coverage else ():
@@ -135,27 +133,27 @@ class IncidentRecorder:
             if since is not None and not state.absent:
                 name = self._board.camera_names.get(feed.camera_id, "")
                 detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
-                yield (CAMERA_AWAY, feed.camera_id), (since, detail)
+                yield (JournalKind.CAMERA_AWAY, feed.camera_id), (since, detail)
 
     async def _take_up(self, show: EventRecord) -> None:
         """Another show: what was open before a restart goes on, or ends at the first look."""
         self._beat_at, self._others = None, set()
         self._outages.clear()
-        for note in await self._writer.call(self._store.notes, show):
-            if note.ended is None and note.kind in {ACC_AWAY, CAMERA_AWAY}:
-                self._outages[note.kind, note.subject] = _Outage(note.began, self._do(_known(note.id)))
+        for note in await self._database.entries(show):
+            if note.ended is None and note.kind in {JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY}:
+                self._outages[JournalKind(note.kind), note.subject] = _Outage(note.began, self._do(_known(note.id)))
 
     def _begin(self, show: EventRecord, subject: Subject, began: datetime, detail: str) -> None:
         kind, about = subject
-        call = self._writer.call(self._store.begin_entry, kind, about, began, detail=detail, show=show)
+        call = self._database.begin_entry(kind, about, began, detail=detail, record=show)
         self._outages[subject] = _Outage(began, self._do(call))
 
     async def _end(self, outage: _Outage, now: datetime) -> None:
-        await self._writer.call(self._store.end_entry, await outage.note, now)
+        await self._database.end_entry(await outage.note, now)
 
     async def _beat(self, show: EventRecord) -> None:
         now = self._clock.now()
-        others = await self._writer.call(self._store.account.beat, show, self._me, self._began, now, self._every)
+        others = await self._database.beat(show, self._me, self._began, now, self._every)
         alive = {note.subject for note in others if not died(note.subject)}
         for other in sorted(alive - self._others):
             _log.warning(
@@ -190,11 +188,9 @@ async def _known(note: int) -> int:
 
 
 @asynccontextmanager
-async def chronicling(
-    board: LiveState, clock: Clock, writer: Database, store: Store, every: timedelta
-) -> AsyncIterator[None]:
+async def chronicling(board: LiveState, clock: Clock, database: Database, every: timedelta) -> AsyncIterator[None]:
     """Keep the journal inside the ``with``. Whatever happens here is told, and touches nothing else."""
-    chronicle = IncidentRecorder(board, clock, writer, store, every)
+    chronicle = IncidentRecorder(board, clock, database, every)
     task = asyncio.create_task(_guarded(chronicle), name="aforo-chronicle")
     try:
         yield

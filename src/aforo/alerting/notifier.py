@@ -22,7 +22,7 @@ from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.live.state import LiveState
 from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings
-from aforo.storage import Database, JournalEntry, Store
+from aforo.storage import Database, JournalEntry, JournalKind
 
 _log = logging.getLogger(__name__)
 
@@ -33,26 +33,23 @@ _MOST_TO_SEND = 500  # notices that wait for the webhook; older ones are let go,
 _JOURNAL_PATIENCE = 2.0  # real seconds that a notice waits for the journal before it is sent
 _GOODBYE = 3.0  # real seconds at the end in which the last notices may go out
 _OLD_NEWS = timedelta(hours=6)  # a notice that was not sent before a kill is sent after it, but not days later
-_ALERT, _SENT = "alert", "alert sent"  # kinds of notes
 
 
 class AlertNotifier:
     """Looks at the board and warns."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- the rooms that it warns of
+    def __init__(
         self,
         settings: AlertsSettings,
         board: LiveState,
         clock: Clock,
-        writer: Database,
-        store: Store,
+        database: Database,
         webhook: Webhook | None,
     ) -> None:
         self._settings = settings
         self._board = board
         self._clock = clock
-        self._writer = writer
-        self._store = store
+        self._database = database
         self._webhook = webhook
         self._watch = AlertTracker(timedelta(seconds=settings.minimum))
         self._over: deque[Alert] = deque(maxlen=_MOST_OVER)
@@ -132,9 +129,9 @@ class AlertNotifier:
 
     async def _restore(self) -> None:
         """Take up the alerts that were on, and send what was not sent."""
-        notes = await self._writer.call(self._store.notes, None, _ALERT)
-        sent = {note.subject for note in await self._writer.call(self._store.notes, None, _SENT)}
-        left_open = await self._writer.call(self._store.last_open_event)
+        notes = await self._database.entries(kind=JournalKind.ALERT)
+        sent = {note.subject for note in await self._database.entries(kind=JournalKind.ALERT_SENT)}
+        left_open = await self._database.last_open_event()
         self._opened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
         recent = notes[-_MOST_TO_SEND:]
         for note in recent:
@@ -178,17 +175,17 @@ class AlertNotifier:
 
     async def _journal_sent(self, notice: AlertTransition) -> None:
         now = self._clock.now()
-        await self._writer.call(self._store.begin_entry, _SENT, _subject(notice), now, ended=now)
+        await self._database.begin_entry(JournalKind.ALERT_SENT, _subject(notice), now, ended=now)
 
     async def _journal(self, notice: AlertTransition) -> None:
         alert = notice.alert
         if notice.begins and alert.id not in self._notes:
             detail = json.dumps({"id": alert.id, "kind": alert.kind, "text": alert.text}, ensure_ascii=False)
-            self._notes[alert.id] = await self._writer.call(
-                self._store.begin_entry, _ALERT, alert.subject, alert.began, detail=detail, show=self._board.show
+            self._notes[alert.id] = await self._database.begin_entry(
+                JournalKind.ALERT, alert.subject, alert.began, detail=detail, record=self._board.show
             )
         elif not notice.begins and alert.ended is not None and alert.id in self._notes:
-            await self._writer.call(self._store.end_entry, self._notes.pop(alert.id), alert.ended)
+            await self._database.end_entry(self._notes.pop(alert.id), alert.ended)
 
     def _event_name(self) -> str:
         return self._board.event.name if self._board.event else ""
@@ -209,12 +206,10 @@ def _subject(notice: AlertTransition) -> str:
 
 
 @asynccontextmanager
-async def watching(
-    settings: AlertsSettings, board: LiveState, clock: Clock, writer: Database, store: Store
-) -> AsyncIterator[None]:
+async def watching(settings: AlertsSettings, board: LiveState, clock: Clock, database: Database) -> AsyncIterator[None]:
     """Warn inside the ``with``. Whatever happens here is told, and touches nothing else."""
     async with Webhook.of(settings) as webhook:
-        watchman = AlertNotifier(settings, board, clock, writer, store, webhook)
+        watchman = AlertNotifier(settings, board, clock, database, webhook)
         task = asyncio.create_task(_guarded(watchman), name="aforo-watchman")
         try:
             yield

@@ -15,10 +15,10 @@ from aforo.ingestion.cycle_stats import CycleStats
 from aforo.ingestion.poller import Poller
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import LiveState, StoredHistory
+from aforo.live.state import LiveState
 from aforo.models import Batch, CommitResult, Feed, ScheduledEvent
 from aforo.settings import MonitorSettings
-from aforo.storage import Database, EventRecord, Store
+from aforo.storage import Database, EventRecord
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ class RunContext:
     cameras: CamerasFile
     acc: AvigilonClient
     rules: Rules
-    store: Store
-    writer: Database
+    database: Database
     board: LiveState
     seen: bool
     tally: CycleStats = field(default_factory=CycleStats)
@@ -51,7 +50,7 @@ class RunContext:
 
     async def show(self, event: ScheduledEvent) -> EventRecord:
         """Open that event's show: what is read from now on belongs to it."""
-        return await self.writer.show(event, self.rules.verdict, self.rules.fingerprint)
+        return await self.database.open_record(event, self.rules.verdict, self.rules.fingerprint)
 
     async def discover(self, doubted: frozenset[str] = frozenset()) -> None:
         """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart.
@@ -78,13 +77,8 @@ class RunContext:
         """Give the board what the store knows of the evening."""
         if not self.seen:
             return
-        store = self.store
-
-        def past() -> StoredHistory:
-            return StoredHistory(store.minutes(show), store.doors(show), store.corrections(show))
-
-        known = await self.writer.call(past)
-        self.picture(lambda: self.board.recall(known))
+        history = await self.database.stored_history(show)
+        self.picture(lambda: self.board.recall(history))
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -100,7 +94,7 @@ class RunContext:
         return Poller(
             acc=self.acc,
             rules=self.rules,
-            sink=self.writer,
+            sink=self.database,
             clock=self.clock,
             stopping=self.stopping,
             timezone=self.timezone,
@@ -128,7 +122,7 @@ class RunContext:
             self.picture(lambda: self.board.read(batch))
 
     def stored(self, batch: Batch, stored: CommitResult) -> None:
-        """What the writer calls after each transaction."""
+        """What the database calls after each transaction."""
         self.tally.stored(batch, stored)
         if self.seen:
             self.picture(lambda: self.board.apply(stored, self.clock.now(), batch))

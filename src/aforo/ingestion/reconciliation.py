@@ -58,7 +58,7 @@ class Reconciler:
         await rooms.discover()
         rooms.board.phase, rooms.board.coverage = EventPhase.CLOSING, self._coverage
         told = Reconciliation(self._census, complete=await self._sweep())
-        told.given_up = not told.complete and not (self._server_answers() and rooms.writer.down_since is None)
+        told.given_up = not told.complete and not (self._server_answers() and rooms.database.down_since is None)
         told.unanswered = self._unanswered()
         if rooms.stopping.is_set():
             told.complete = False
@@ -69,7 +69,7 @@ class Reconciler:
         except TimeoutError:
             told.complete, told.given_up = False, True
             unstored = "lo leído al final no quedó guardado"
-            left = unstored if rooms.writer.pending else "lo leído está guardado, pero sin comparar"
+            left = unstored if rooms.database.pending else "lo leído está guardado, pero sin comparar"
             _log.error(
                 "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
                 rooms.settings.close_patience, left, self._event.day,
@@ -79,14 +79,13 @@ class Reconciler:
 
     async def _compare(self, told: Reconciliation) -> None:
         rooms, show = self._rooms, self._show
-        await rooms.writer.drain()
-        rooms.board.occupancies.update(await rooms.writer.call(rooms.store.rebuild, show))
+        await rooms.database.drain()
+        stored = await rooms.database.stored_figures(show)
+        rooms.board.occupancies.update(stored.occupancies)
         await rooms.recall(show)
-        told.in_store = await rooms.writer.call(rooms.store.counts, show)
-        told.in_history = await rooms.writer.call(rooms.store.history_count, show)
-        told.asked = True
+        told.in_store, told.in_history, told.asked = stored.events_by_camera, stored.history_rows, True
         if told.complete:
-            await rooms.writer.call(rooms.store.close_record, show, rooms.clock.now())
+            await rooms.database.close_record(show, rooms.clock.now())
 
     async def _sweep(self) -> bool:
         """Ask until all is answered, for as long as answers come; then give up as ``_patience`` says."""

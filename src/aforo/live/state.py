@@ -6,7 +6,7 @@ what is stored and, on top, what was read since.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -28,7 +28,7 @@ from aforo.models import (
     from_ms,
     to_ms,
 )
-from aforo.storage import Correction, DoorMinute, EventRecord
+from aforo.storage import Correction, EventRecord, StoredHistory
 
 UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
@@ -72,15 +72,6 @@ class HealthProbes:
     waiting: Callable[[], Iterable[Batch]] = tuple
     pending: Callable[[], int] = lambda: 0
     upcoming: Callable[[], ScheduledEvent | None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHistory:
-    """What the store knows of an evening: each zone by minute, the history's names by minute, the corrections."""
-
-    minutes: Mapping[str, Mapping[int, OccupancyDelta]] = field(default_factory=dict)
-    doors: Sequence[DoorMinute] = ()
-    corrections: Sequence[Correction] = ()
 
 
 def undone_by(correction: Correction) -> str:

@@ -21,14 +21,17 @@ def acts(settings: Settings, day: date, folder: Path) -> list[Path]:
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     try:
         store.open()
-        shows = store.account.records_on(day)
+        shows = store.records_on(day)
         if not shows:
             raise BadCommand(
                 f"La base de datos {store.name} no tiene ningún evento del {day}.",
                 remedy=f"Si lo hubo, «aforo backfill {day}» lo recupera de ACC y hace su acta.",
             )
         now = SystemClock().now()
-        return [write(collect(store, show, settings, now), folder, suffix=suffix_of(show, shows)) for show in shows]
+        return [
+            write(collect(store.report_snapshot(show, now), settings, now), folder, suffix=suffix_of(show, shows))
+            for show in shows
+        ]
     finally:
         store.close()
 

@@ -1,5 +1,6 @@
 """After the close: what was compared goes into the journal, and the act is made. Nothing here can spoil the evening."""
 
+import asyncio
 import json
 import logging
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.reporting import collect, make, suffix_of
 from aforo.settings import Settings
-from aforo.storage import EventRecord
-from aforo.storage.account import RECONCILIATION
+from aforo.storage import EventRecord, JournalKind
 
 _log = logging.getLogger(__name__)
 
@@ -28,19 +28,20 @@ class Morning:
         try:
             async with rooms.clock.timeout(_PATIENCE):
                 now = rooms.clock.now()
-                await rooms.writer.call(
-                    rooms.store.begin_entry, RECONCILIATION, "", now, detail=_detail(rooms, told), show=show, ended=now
+                await rooms.database.begin_entry(
+                    JournalKind.RECONCILIATION, "", now, detail=_detail(rooms, told), record=show, ended=now
                 )
                 if self.settings.report.folder is None:
                     return
-                shows = await rooms.writer.call(rooms.store.account.records_on, show.event.day)
-                act = await rooms.writer.call(collect, rooms.store, show, self.settings, now)
+                snapshot = await rooms.database.report_snapshot(show, now)
         except TimeoutError:
             error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
             _log.error("%s Cuando responda, ejecute «aforo report %s».", error, show.event.day)
             return
         try:
-            _log.info("Acta: %s", await make(act, self.settings.report.folder, suffix_of(show, shows)))
+            act = await asyncio.to_thread(collect, snapshot, self.settings, now)
+            suffix = suffix_of(show, snapshot.same_day)
+            _log.info("Acta: %s", await make(act, self.settings.report.folder, suffix))
         except AforoError as exc:
             _log.error("%s", exc)
 

@@ -1,8 +1,8 @@
-"""The store, the settings and the journal → the figures of an act. Synchronous: it belongs in the store's thread."""
+"""The snapshot of an event and the settings → the figures of its report. Pure."""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from aforo.counting.occupancy import OccupancyDelta, whole
 from aforo.counting.rules import Rules
 from aforo.counting.zone_series import Passed, passed
 from aforo.live.state import undone_by
-from aforo.models import Matcher, Window, Zone, from_ms
+from aforo.models import Matcher, Zone, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     CorrectionFigures,
@@ -23,25 +23,21 @@ from aforo.reporting.data import (
     ZoneFigures,
 )
 from aforo.settings import Settings, zones_from
-from aforo.storage import Correction, EventRecord, JournalEntry, Store
-from aforo.storage.account import ACC_AWAY, CAMERA_AWAY, DATABASE_AWAY, INSTANCE, RECONCILIATION, ROW_REFUSED
+from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, touches
 
-ALERT = "alert"  # the journal's kind of the alerts
 SLOT_MS = 300_000  # the width of a bar: five minutes
-_GAP = timedelta(seconds=30)  # between two runs of the program: less is a restart that nobody needs to know of
 _SHORTEST = timedelta(seconds=5)  # what was over sooner held up nothing
 _ECHO = timedelta(minutes=3)  # cameras may be told of a little before their server is given up…
 _AFTER_ECHO = timedelta(minutes=10)  # …and answer again some turns after it does
-_ALIVE = timedelta(minutes=5)  # without a sign of life at the end
 
 
-def collect(store: Store, show: EventRecord, settings: Settings, now: datetime) -> EventReport:
-    """Every figure of a show. Raises StoreError."""
+def collect(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> EventReport:
+    """Every figure of an event."""
+    show, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
     rules = Rules(map(Matcher.parse, settings.events.stored), zones)
-    notes = store.notes(show)
-    everywhere = [note for note in store.notes(None, DATABASE_AWAY) if note.show_id is None]
-    compared = _last(notes, RECONCILIATION)
+    notes = [note for note in snapshot.entries if note.show_id is not None]
+    compared = _last(notes, JournalKind.RECONCILIATION)
     told: dict[str, Any] = json.loads(compared.detail) if compared else {}
     return EventReport(
         name=show.event.name,
@@ -51,19 +47,19 @@ def collect(store: Store, show: EventRecord, settings: Settings, now: datetime) 
         timezone=settings.monitor.timezone.key,
         made_at=now,
         version=__version__,
-        database=store.name,
+        database=snapshot.database,
         compared_at=compared.began if compared else None,
         complete=bool(told.get("complete")),
         rules_changed=rules.fingerprint != show.rules,
-        zones=_zones(store, show, zones),
-        doors=_doors(store, show, rules),
-        cameras=_cameras(store.counts(show), told),
+        zones=_zones(history, zones),
+        doors=_doors(history.doors, rules),
+        cameras=_cameras(snapshot.events_by_camera, told),
         history_acc=told.get("history"),
-        history_stored=store.history_count(show),
+        history_stored=snapshot.history_rows,
         refused=dict(Counter(told.get("refused", {})).most_common()),
-        lateness=percentiles(store.account.lateness(show)),
-        corrections=_corrections(store.corrections(show)),
-        incidents=sorted(_incidents(store, show, [*notes, *everywhere], now), key=lambda incident: incident.began),
+        lateness=percentiles(snapshot.lateness),
+        corrections=_corrections(history.corrections),
+        incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
         alerts=_alerts(notes),
     )
 
@@ -72,10 +68,10 @@ def _last(notes: Iterable[JournalEntry], kind: str) -> JournalEntry | None:
     return next((note for note in sorted(notes, key=lambda note: -note.id) if note.kind == kind), None)
 
 
-def _zones(store: Store, show: EventRecord, zones: Sequence[Zone]) -> list[ZoneFigures]:
-    minutes = store.minutes(show)
+def _zones(history: StoredHistory, zones: Sequence[Zone]) -> list[ZoneFigures]:
+    minutes = history.minutes
     corrected: Counter[str] = Counter()
-    for correction in store.corrections(show):
+    for correction in history.corrections:
         corrected[correction.zone] += correction.delta
     return [_zone(zone, minutes.get(zone.name, {}), corrected[zone.name]) for zone in zones]
 
@@ -108,10 +104,10 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
     )
 
 
-def _doors(store: Store, show: EventRecord, rules: Rules) -> list[DoorFigures]:
+def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
     slots: defaultdict[str, defaultdict[int, Passed]] = defaultdict(lambda: defaultdict(Passed))
     names: dict[str, str] = {}
-    for name, activity, minute_ms, events in store.doors(show):
+    for name, activity, minute_ms, events in minutes:
         key = name.upper().strip()
         names.setdefault(key, name.strip())
         slot = minute_ms - minute_ms % SLOT_MS
@@ -148,26 +144,21 @@ def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
     ]
 
 
-def _incidents(store: Store, show: EventRecord, notes: Sequence[JournalEntry], now: datetime) -> Iterator[Incident]:
+def _incidents(snapshot: ReportSnapshot, now: datetime) -> Iterator[Incident]:
     """What went wrong for a while, with what was caught up when it was over."""
-    for note in _without_echoes(notes):
+    for note in _without_echoes(snapshot.entries):
         lasted = (note.ended or now) - note.began
-        told = note.kind == ROW_REFUSED or lasted >= _SHORTEST
-        if told and note.kind in _TELLERS and _touches(note, show.event.window, now):
-            what, why, cameras = _TELLERS[note.kind](note)
-            recovered = None
-            if note.ended is not None and note.kind != ROW_REFUSED:
-                recovered = store.account.caught_up(show, Window(note.began, note.ended), cameras)
-            yield Incident(note.kind, what, note.began, note.ended, why, recovered)
-    lived = Window(show.event.window.since, min(show.event.window.until, now))
-    for since, until in _gaps([note for note in notes if note.kind == INSTANCE], lived):
-        recovered = store.account.caught_up(show, Window(since, until))
-        yield Incident(INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
+        told = note.kind == JournalKind.ROW_REFUSED or lasted >= _SHORTEST
+        if told and note.kind in _TELLERS and touches(note, snapshot.record.event.window, now):
+            what, why = _TELLERS[note.kind](note)
+            yield Incident(note.kind, what, note.began, note.ended, why, snapshot.recovered.get(note.id))
+    for (since, until), recovered in snapshot.gaps:
+        yield Incident(JournalKind.INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
 
 
 def _without_echoes(notes: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
     """The notes without those of cameras that only fell silent because their server did."""
-    away = [note for note in notes if note.kind == ACC_AWAY]
+    away = [note for note in notes if note.kind == JournalKind.ACC_AWAY]
     for note in notes:
         inside = any(
             server.ended is not None
@@ -176,49 +167,37 @@ def _without_echoes(notes: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
             and note.ended <= server.ended + _AFTER_ECHO
             for server in away
         )
-        if note.kind != CAMERA_AWAY or not inside:
+        if note.kind != JournalKind.CAMERA_AWAY or not inside:
             yield note
 
 
-def _of_acc(note: JournalEntry) -> tuple[str, str, set[str] | None]:
-    return "El servidor de cámaras no respondía", note.detail, None
+def _of_acc(note: JournalEntry) -> tuple[str, str]:
+    return "El servidor de cámaras no respondía", note.detail
 
 
-def _of_database(note: JournalEntry) -> tuple[str, str, set[str] | None]:
-    return "La base de datos no respondía", note.detail, None
+def _of_database(note: JournalEntry) -> tuple[str, str]:
+    return "La base de datos no respondía", note.detail
 
 
-def _of_camera(note: JournalEntry) -> tuple[str, str, set[str] | None]:
+def _of_camera(note: JournalEntry) -> tuple[str, str]:
     detail: dict[str, str] = json.loads(note.detail)
-    return f"No contestaba {detail['name'] or note.subject}", detail["why"], {note.subject}
+    return f"No contestaba {detail['name'] or note.subject}", detail["why"]
 
 
-def _of_row(note: JournalEntry) -> tuple[str, str, set[str] | None]:
-    return "Una tabla no admitió una fila", note.detail, None
+def _of_row(note: JournalEntry) -> tuple[str, str]:
+    return "Una tabla no admitió una fila", note.detail
 
 
-_TELLERS = {ACC_AWAY: _of_acc, DATABASE_AWAY: _of_database, CAMERA_AWAY: _of_camera, ROW_REFUSED: _of_row}
-
-
-def _touches(note: JournalEntry, window: Window, now: datetime) -> bool:
-    return note.began < window.until and (note.ended or now) > window.since
-
-
-def _gaps(runs: Sequence[JournalEntry], window: Window) -> Iterator[Window]:
-    """When, inside the event, no program was running; nothing is known where none ever told that it was."""
-    if not runs:
-        return
-    alive_until = window.since
-    for note in sorted(runs, key=lambda note: note.began):
-        if min(note.began, window.until) - alive_until > _GAP:
-            yield Window(alive_until, min(note.began, window.until))
-        alive_until = max(alive_until, note.ended or note.began)
-    if window.until - alive_until > _ALIVE:
-        yield Window(alive_until, window.until)
+_TELLERS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
+    JournalKind.ACC_AWAY: _of_acc,
+    JournalKind.DATABASE_AWAY: _of_database,
+    JournalKind.CAMERA_AWAY: _of_camera,
+    JournalKind.ROW_REFUSED: _of_row,
+}
 
 
 def _alerts(notes: Iterable[JournalEntry]) -> list[Incident]:
-    told = [(note, json.loads(note.detail)) for note in notes if note.kind == ALERT]
+    told = [(note, json.loads(note.detail)) for note in notes if note.kind == JournalKind.ALERT]
     return [Incident(detail["kind"], detail["text"], note.began, note.ended) for note, detail in told]
 
 

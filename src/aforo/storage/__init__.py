@@ -1,24 +1,28 @@
-"""The only room that speaks SQL: the ledger, the stadium's tables, and what follows from each new event."""
+"""The only package that speaks SQL: the ledger, the stadium's tables, and what follows from each new event."""
 
-from aforo.storage.account import PastEvents
-from aforo.storage.corrections import Correction
-from aforo.storage.journal import JournalEntry
-from aforo.storage.queries import Cursor, DoorMinute
+from aforo.storage.corrections import Correction, CorrectionResult
+from aforo.storage.database import Database
+from aforo.storage.journal import JournalEntry, JournalKind, touches
+from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema.grants import schema_sql
 from aforo.storage.schema.preflight import Preflight
 from aforo.storage.store import Store
-from aforo.storage.writer import Database
 
 __all__ = [
     "Correction",
+    "CorrectionResult",
     "Cursor",
     "Database",
     "DoorMinute",
     "EventRecord",
     "JournalEntry",
-    "PastEvents",
+    "JournalKind",
     "Preflight",
+    "ReportSnapshot",
     "Store",
+    "StoredFigures",
+    "StoredHistory",
     "schema_sql",
+    "touches",
 ]

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from aforo.models import from_ms, to_ms
+from aforo.counting.occupancy import OccupancyDelta
+from aforo.models import Occupancy, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.event_ledger import Judge
 from aforo.storage.minute_totals import MinuteTotals
@@ -23,6 +24,15 @@ class Correction:
     reason: str
     author: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionResult:
+    """What holds after a correction: each zone's aforo, the corrected zone by minute, the event's corrections."""
+
+    occupancies: dict[str, Occupancy]
+    minutes: dict[int, OccupancyDelta]
+    corrections: list[Correction]
 
 
 class Corrections:

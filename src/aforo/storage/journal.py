@@ -1,13 +1,34 @@
 """What an evening lived through: outages, gaps, alerts, refused rows; each with its beginning and its end."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import from_ms, to_ms
+from aforo.models import Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
+
+_RESTART = timedelta(seconds=30)  # between two runs of the program: less is a restart, and no gap
+_SILENCE = timedelta(minutes=5)  # without a sign of life at the end of an event: the program did not run
+
+
+class JournalKind(StrEnum):
+    """What a journal entry is about.
+
+    An instance is a running program: its entry's end is its last sign of life.
+    """
+
+    INSTANCE = "instance"
+    RECONCILIATION = "reconciliation"
+    ACC_AWAY = "acc"
+    CAMERA_AWAY = "camera"
+    DATABASE_AWAY = "database"
+    ROW_REFUSED = "row"
+    ALERT = "alert"
+    ALERT_SENT = "alert sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,25 @@ class JournalEntry:
     began: datetime
     ended: datetime | None
     detail: str
+
+
+def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
+    """Whether an entry, or what it has lasted until ``now``, meets a window."""
+    return entry.began < window.until and (entry.ended or now) > window.since
+
+
+def gaps(runs: Iterable[JournalEntry], window: Window) -> Iterator[Window]:
+    """The parts of a window in which no program ran, by the entries of those that did; none where there are none."""
+    ordered = sorted(runs, key=lambda entry: entry.began)
+    if not ordered:
+        return
+    alive_until = window.since
+    for entry in ordered:
+        if min(entry.began, window.until) - alive_until > _RESTART:
+            yield Window(alive_until, min(entry.began, window.until))
+        alive_until = max(alive_until, entry.ended or entry.began)
+    if window.until - alive_until > _SILENCE:
+        yield Window(alive_until, window.until)
 
 
 class Journal:
@@ -46,8 +86,8 @@ class Journal:
         """
         table = tables.journal
         ended_ms = None if ended is None else to_ms(ended)
-        row = (show_id, kind, tables.fit(subject), to_ms(began), ended_ms, detail)
-        alike = select(table).where(table.c.kind == kind, table.c.began_ms == row[3])
+        row = (show_id, str(kind), tables.fit(subject), to_ms(began), ended_ms, detail)
+        alike = select(table).where(table.c.kind == row[1], table.c.began_ms == row[3])
         there: int | None = next((known.id for known in connection.execute(alike) if tuple(known)[1:] == row), None)
         if there is not None:
             return there
@@ -62,14 +102,14 @@ class Journal:
             table.update().where(table.c.id == note_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
         )
 
-    def read(self, connection: Connection, show_id: int | None, kind: str | None) -> list[JournalEntry]:
+    def read(self, connection: Connection, show_id: int | None, kind: JournalKind | None) -> list[JournalEntry]:
         """The notes, oldest first; of one show or kind where that is given."""
         table = tables.journal
         query = select(table).order_by(table.c.id)
         if show_id is not None:
             query = query.where(table.c.show_id == show_id)
         if kind is not None:
-            query = query.where(table.c.kind == kind)
+            query = query.where(table.c.kind == str(kind))
         return [
             JournalEntry(
                 row.id,

@@ -1,13 +1,19 @@
 """What the page, the log and machines read of a show: doors, the ledger page by page."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, and_, func, literal_column, or_, select
 
-from aforo.models import MINUTE_MS, CameraEvent, from_ms
+from aforo.counting.occupancy import OccupancyDelta
+from aforo.models import MINUTE_MS, CameraEvent, Occupancy, Window, from_ms
+from aforo.storage.corrections import Correction
+from aforo.storage.journal import JournalEntry
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.record_cache import CachedRecord
+from aforo.storage.records import EventRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.local_time import STRETCH_MS
 
@@ -19,6 +25,50 @@ class DoorMinute(NamedTuple):
     activity: str
     minute_ms: int
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHistory:
+    """An event so far, as stored: each zone by minute (epoch ms), the history's names by minute, the corrections."""
+
+    minutes: Mapping[str, Mapping[int, OccupancyDelta]] = field(default_factory=dict)
+    doors: Sequence[DoorMinute] = ()
+    corrections: Sequence[Correction] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFigures:
+    """What the database holds of an event at its close, after a recount.
+
+    ``history_rows``: the rows of eventos_Analisis with its name, inside its window.
+    """
+
+    occupancies: dict[str, Occupancy]
+    events_by_camera: dict[str, int]
+    history_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSnapshot:
+    """All that an event report is made of.
+
+    ``database``: its name, for people. ``same_day``: the records of the same date, by their start. ``entries``: the
+    event's journal, and the outages of the database that no event was open for and that it lived through.
+    ``recovered``: how many events of an outage (by its entry's id) were first seen after its end. ``gaps``: when no
+    program was running, with the number of events recovered later. ``lateness``: how many events were first seen so
+    many seconds after they happened.
+    """
+
+    record: EventRecord
+    database: str
+    same_day: Sequence[EventRecord]
+    history: StoredHistory
+    events_by_camera: Mapping[str, int]
+    history_rows: int
+    lateness: Sequence[tuple[float, int]]
+    entries: Sequence[JournalEntry]
+    recovered: Mapping[int, int]
+    gaps: Sequence[tuple[Window, int]]
 
 
 class Cursor(NamedTuple):

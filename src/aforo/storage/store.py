@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -24,13 +24,13 @@ from aforo.models import (
 from aforo.storage import queries
 from aforo.storage.account import PastEvents
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.corrections import Correction, Corrections
+from aforo.storage.corrections import Correction, CorrectionResult, Corrections
 from aforo.storage.event_ledger import EventLedger
-from aforo.storage.journal import Journal, JournalEntry
+from aforo.storage.journal import Journal, JournalEntry, JournalKind, touches
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.minute_totals import MinuteTotals
 from aforo.storage.quarantine import Quarantine, QuarantinedEvents, Transact
-from aforo.storage.queries import Cursor, DoorMinute
+from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.record_cache import CachedRecord, RecordCache
 from aforo.storage.records import EventRecord, EventRecords
 from aforo.storage.schema import migrate, rights, tables
@@ -70,7 +70,7 @@ class Store:
         )
         self._journal = Journal(self._link)
         self._unanswered: tuple[Batch, CommitResult] | None = None  # what was to be committed when the answer was lost
-        self.account = PastEvents(self._link, self._books, self._directory, self._journal)
+        self._past = PastEvents(self._directory, self._journal)
 
     @property
     def name(self) -> str:
@@ -165,19 +165,29 @@ class Store:
         """
         return self._owed.write_of(self._on(show), events, show.verdict)
 
-    def counts(self, show: EventRecord) -> dict[str, int]:
-        """The ledger's events per camera, inside the show's window."""
+    def events_by_camera(self, record: EventRecord) -> dict[str, int]:
+        """The ledger's events per camera, inside the event's window."""
         with self._link.read() as connection:
-            return self._ledger.counts(connection, self._books.open(connection, show.id))
+            return self._ledger.counts(connection, self._books.open(connection, record.id))
 
-    def history_count(self, show: EventRecord) -> int:
-        """The rows of eventos_Analisis with the show's name, inside its window."""
+    def history_count(self, record: EventRecord) -> int:
+        """The rows of eventos_Analisis with the event's name, inside its window."""
         with self._link.read() as connection:
-            book = self._books.open(connection, show.id)
-            return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
+            return self._history_count(connection, self._books.open(connection, record.id))
 
-    def rebuild(self, show: EventRecord) -> dict[str, Occupancy]:
-        """Count everything anew from the ledger: minutes, the zones' tables, the history's rows that were refused."""
+    def _history_count(self, connection: Connection, book: CachedRecord) -> int:
+        return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
+
+    def stored_figures(self, record: EventRecord) -> StoredFigures:
+        """Recount everything from the ledger; return what the comparison at the close needs."""
+        occupancies = self.recount(record)
+        with self._link.read() as connection:
+            book = self._books.open(connection, record.id)
+            counts = self._ledger.counts(connection, book)
+            return StoredFigures(occupancies, counts, self._history_count(connection, book))
+
+    def recount(self, show: EventRecord) -> dict[str, Occupancy]:
+        """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
 
         def work(connection: Connection) -> dict[str, Occupancy]:
             book = self._open_book(connection, show)
@@ -199,14 +209,25 @@ class Store:
         with self._link.read() as connection:
             return self._shows.last_open(connection)
 
-    def correct(self, show: EventRecord, correction: Correction) -> dict[str, Occupancy]:
-        """Apply an operator's correction, once however often it is asked; returns each zone's aforo after it."""
+    def correct(self, record: EventRecord, correction: Correction, *, count: int | None = None) -> CorrectionResult:
+        """Apply an operator's correction, once however often it is requested.
 
-        def work(connection: Connection) -> dict[str, Occupancy]:
-            book = self._open_book(connection, show)
-            if self._corrections.apply(connection, book, correction, show.verdict):
+        With ``count`` its delta is what the zone lacks of that count. A zone holds no less than nobody: where fewer
+        people are there than the correction takes away, it takes away only those, and is stored so.
+        """
+
+        def work(connection: Connection) -> CorrectionResult:
+            book = self._open_book(connection, record)
+            present = book.occupancies(self._zones)[correction.zone].count
+            wanted = correction.delta if count is None else count - present
+            limited = replace(correction, delta=max(wanted, -present))
+            if self._corrections.apply(connection, book, limited, record.verdict):
                 self._zone_rows.write(connection, book, {correction.zone})
-            return book.occupancies(self._zones)
+            return CorrectionResult(
+                book.occupancies(self._zones),
+                book.curve(correction.zone).stretches(),
+                self._corrections.read(connection, book),
+            )
 
         return self._write(work, correction.at)
 
@@ -215,22 +236,72 @@ class Store:
         with self._link.read() as connection:
             return self._books.open(connection, show.id).occupancies(self._zones)
 
-    def minutes(self, show: EventRecord) -> dict[str, dict[int, OccupancyDelta]]:
+    def minutes(self, record: EventRecord) -> dict[str, dict[int, OccupancyDelta]]:
         """What each minute (epoch ms of its start) did to each zone's count."""
         with self._link.read() as connection:
-            curves = self._books.open(connection, show.id).curves
-            return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
+            return self._minutes_of(self._books.open(connection, record.id))
 
-    def doors(self, show: EventRecord, since: datetime | None = None) -> list[DoorMinute]:
+    def doors(self, record: EventRecord, since: datetime | None = None) -> list[DoorMinute]:
         """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
         with self._link.read() as connection:
-            book = self._books.open(connection, show.id)
+            book = self._books.open(connection, record.id)
             return queries.doors(connection, self._directory, book, book.since_ms if since is None else to_ms(since))
 
-    def corrections(self, show: EventRecord) -> list[Correction]:
-        """The show's corrections, oldest first."""
+    def corrections(self, record: EventRecord) -> list[Correction]:
+        """The event's corrections, oldest first."""
         with self._link.read() as connection:
-            return self._corrections.read(connection, self._books.open(connection, show.id))
+            return self._corrections.read(connection, self._books.open(connection, record.id))
+
+    def stored_history(self, record: EventRecord) -> StoredHistory:
+        """The event so far: zones and doors by minute, and the corrections."""
+        with self._link.read() as connection:
+            return self._stored_history(connection, self._books.open(connection, record.id))
+
+    def report_snapshot(self, record: EventRecord, now: datetime) -> ReportSnapshot:
+        """All that the event report needs."""
+        with self._link.read() as connection:
+            book = self._books.open(connection, record.id)
+            entries = self._journal.read(connection, record.id, None)
+            entries += [
+                entry
+                for entry in self._journal.read(connection, None, JournalKind.DATABASE_AWAY)
+                if entry.show_id is None and touches(entry, record.event.window, now)
+            ]
+            return ReportSnapshot(
+                record=record,
+                database=self.name,
+                same_day=self._past.records_on(connection, record.event.day),
+                history=self._stored_history(connection, book),
+                events_by_camera=self._ledger.counts(connection, book),
+                history_rows=self._history_count(connection, book),
+                lateness=self._past.lateness(connection, book),
+                entries=entries,
+                recovered=self._past.recovered(connection, book, entries),
+                gaps=self._past.gaps(connection, book, entries, now),
+            )
+
+    def records_on(self, day: date) -> list[EventRecord]:
+        """The records of the events scheduled for that date, by their start; they can only be read."""
+        with self._link.read() as connection:
+            return self._past.records_on(connection, day)
+
+    def beat(
+        self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
+    ) -> list[JournalEntry]:
+        """Store a sign of life of a running program; returns the entries of the other programs alive on that event.
+
+        ``every``: how far apart the signs of life are.
+        """
+        with self._link.write() as connection:
+            return self._past.beat(connection, record.id, instance, began, now, every)
+
+    def _minutes_of(self, book: CachedRecord) -> dict[str, dict[int, OccupancyDelta]]:
+        curves = book.curves
+        return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
+
+    def _stored_history(self, connection: Connection, book: CachedRecord) -> StoredHistory:
+        doors = queries.doors(connection, self._directory, book, book.since_ms)
+        return StoredHistory(self._minutes_of(book), doors, self._corrections.read(connection, book))
 
     def events(
         self, show: EventRecord, after: Cursor | None = None, limit: int = 500
@@ -241,30 +312,30 @@ class Store:
 
     def begin_entry(  # noqa: PLR0913 -- the columns of the journal
         self,
-        kind: str,
+        kind: JournalKind,
         subject: str,
         began: datetime,
         *,
         detail: str = "",
-        show: EventRecord | None = None,
+        record: EventRecord | None = None,
         ended: datetime | None = None,
     ) -> int:
-        """Note in the journal that something began (and is over, with ``ended``); returns the note's id."""
-        show_id = None if show is None else show.id
+        """Store in the journal that something began (and is over, with ``ended``); returns the entry's id."""
+        show_id = None if record is None else record.id
         return self._write(
             lambda connection: self._journal.begin(
                 connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended
             )
         )
 
-    def end_entry(self, note_id: int, ended: datetime) -> None:
-        """Note that it is over; a note that has an end keeps it."""
-        self._write(lambda connection: self._journal.end(connection, note_id, ended))
+    def end_entry(self, entry_id: int, ended: datetime) -> None:
+        """Store the end of a journal entry; an entry that has an end keeps it."""
+        self._write(lambda connection: self._journal.end(connection, entry_id, ended))
 
-    def notes(self, show: EventRecord | None = None, kind: str | None = None) -> list[JournalEntry]:
-        """The journal, oldest first."""
+    def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
+        """The journal, oldest first; of one event or kind where that is given."""
         with self._link.read() as connection:
-            return self._journal.read(connection, None if show is None else show.id, kind)
+            return self._journal.read(connection, None if record is None else record.id, kind)
 
     def _open_book(self, connection: Connection, show: EventRecord) -> CachedRecord:
         """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""

@@ -1,18 +1,16 @@
-"""What the page asks of the database: corrections through the one writer, reads beside it on their own connections."""
+"""What the page asks of the database: corrections through the one writer, reads on connections of their own."""
 
 import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TypeVar
 
 from aforo.clock import Clock
-from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import StoreError
 from aforo.live.state import UNDO, LiveState
-from aforo.models import CameraEvent, Occupancy
-from aforo.storage import Correction, Cursor, Database, EventRecord, Store
+from aforo.models import CameraEvent
+from aforo.storage import Correction, CorrectionResult, Cursor, Database, EventRecord, Store
 from aforo.web.schemas import CorrectionOrder
 
 _T = TypeVar("_T")
@@ -33,12 +31,9 @@ class NotSo(Exception):
 class CorrectionService:
     """Takes corrections and answers reads for the event that is open. ``make_store``: one more way to the database."""
 
-    def __init__(
-        self, board: LiveState, writer: Database, store: Store, make_store: Callable[[], Store], clock: Clock
-    ) -> None:
+    def __init__(self, board: LiveState, database: Database, make_store: Callable[[], Store], clock: Clock) -> None:
         self._board = board
-        self._writer = writer
-        self._store = store
+        self._database = database
         self._make_store = make_store
         self._clock = clock
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="aforo-web-read")
@@ -58,11 +53,8 @@ class CorrectionService:
         Raises NotNow when the database is away, NotSo for a zone or a correction that there is not.
         """
         self._check(order.zone)
-
-        def delta(count: int) -> int:
-            return order.delta if order.delta is not None else (order.count or 0) - count
-
-        await self._apply(Correction(order.id, order.zone, 0, order.reason, who, self._clock.now()), delta)
+        correction = Correction(order.id, order.zone, order.delta or 0, order.reason, who, self._clock.now())
+        await self._apply(correction, count=(order.count or 0) if order.delta is None else None)
 
     async def undo(self, correction_id: str, *, why: str, who: str) -> None:
         """Take a correction back with the opposite one. However often it is asked, and by whom, it happens once."""
@@ -70,10 +62,10 @@ class CorrectionService:
         if wrong is None:
             raise NotSo("No hay ninguna corrección con ese identificador en este evento.")
         self._check(wrong.zone)
-        undo = Correction(UNDO + wrong.id, wrong.zone, 0, why, who, self._clock.now())
+        undo = Correction(UNDO + wrong.id, wrong.zone, -wrong.delta, why, who, self._clock.now())
         if undo.id in self._board.corrections:
             raise NotSo("Esa corrección ya está deshecha.")
-        await self._apply(undo, lambda _: -wrong.delta)
+        await self._apply(undo)
 
     async def events(self, after: Cursor | None, limit: int) -> tuple[list[CameraEvent], Cursor | None]:
         """A page of the stored events. Raises NotNow when the database is away or busy."""
@@ -88,24 +80,14 @@ class CorrectionService:
         if self._board.signs.database_down_since() is not None:
             raise NotNow("La base de datos no responde: no se ha corregido nada. Repítalo cuando vuelva.")
 
-    async def _apply(self, correction: Correction, delta: Callable[[int], int]) -> None:
-        """``delta``: by how much, given the count that it meets. Where less is there, only that is taken: a zone holds
-        no less than nobody, and the correction that takes it back gives back no more.
-        """
+    async def _apply(self, correction: Correction, *, count: int | None = None) -> None:
+        """``count``: how many there should be, instead of the correction's delta."""
         show = self._board.show
         if show is None:
             raise NotSo("No hay ningún evento abierto.")
-        store = self._store
-
-        def apply() -> tuple[dict[str, Occupancy], dict[str, dict[int, OccupancyDelta]], list[Correction]]:
-            # On the writer's thread: between this look and the correction nothing is stored.
-            count = store.occupancies(show)[correction.zone].count
-            right = replace(correction, delta=max(delta(count), -count))
-            return store.correct(show, right), store.minutes(show), store.corrections(show)
-
         try:
             async with asyncio.timeout(_PATIENCE):
-                occupancies, minutes, corrections = await self._writer.call(apply)
+                result = await self._database.correct(show, correction, count=count)
         except TimeoutError as exc:
             raise NotNow(
                 "La base de datos no contestó a tiempo y no se sabe si quedó guardada."
@@ -113,19 +95,12 @@ class CorrectionService:
             ) from exc
         except StoreError as exc:
             raise NotNow(f"La base de datos no admitió la corrección: {exc}") from exc
-        self._tell(show, correction.zone, occupancies, minutes, corrections)
+        self._tell(show, correction.zone, result)
 
-    def _tell(
-        self,
-        show: EventRecord,
-        zone: str,
-        occupancies: dict[str, Occupancy],
-        minutes: dict[str, dict[int, OccupancyDelta]],
-        corrections: list[Correction],
-    ) -> None:
+    def _tell(self, show: EventRecord, zone: str, result: CorrectionResult) -> None:
         if self._board.show is show:
-            self._board.corrections = {correction.id: correction for correction in corrections}
-            self._board.counted(occupancies, {zone: minutes[zone]})
+            self._board.corrections = {correction.id: correction for correction in result.corrections}
+            self._board.counted(result.occupancies, {zone: result.minutes})
 
     async def _read(self, read: Callable[[Store], _T]) -> _T:
         if self._waiting >= _MOST_WAITING:

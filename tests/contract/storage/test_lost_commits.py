@@ -17,7 +17,7 @@ from tests.contract.storage.databases import (
 )
 
 from aforo.errors import StoreUnavailable
-from aforo.storage import Store
+from aforo.storage import JournalKind, Store
 
 
 def test_what_a_commit_stored_is_told_though_its_answer_was_lost(database: DatabaseUnderTest, store: Store) -> None:
@@ -31,7 +31,7 @@ def test_what_a_commit_stored_is_told_though_its_answer_was_lost(database: Datab
     assert list(told.new) == made.events[1:]
     assert told.minutes[NORTE].keys() == store.minutes(show)[NORTE].keys()
     assert (told.already, told.occupancies[NORTE].count) == (1, 4)
-    assert (store.add(show, made, START).already, sum(store.counts(show).values())) == (4, 5)
+    assert (store.add(show, made, START).already, sum(store.events_by_camera(show).values())) == (4, 5)
 
 
 def test_it_is_told_however_often_the_answer_is_lost(store: Store) -> None:
@@ -47,14 +47,14 @@ def test_a_note_is_there_once_though_the_answer_to_its_commit_was_lost(store: St
     show = opened(store)
 
     def noted() -> int:
-        return store.begin_entry("acc", "S1", START, detail="se cayó", show=show, ended=ended)
+        return store.begin_entry(JournalKind.ACC_AWAY, "S1", START, detail="se cayó", record=show, ended=ended)
 
     with answers_lost(), pytest.raises(StoreUnavailable):
         noted()
     note = noted()
-    store.begin_entry("acc", "S2", START, detail="se cayó", show=show, ended=ended)
+    store.begin_entry(JournalKind.ACC_AWAY, "S2", START, detail="se cayó", record=show, ended=ended)
     store.end_entry(note, START + timedelta(minutes=1))
-    assert [(one.subject, one.ended) for one in store.notes(show)] == [
+    assert [(one.subject, one.ended) for one in store.entries(show)] == [
         ("S1", START + timedelta(minutes=1)),
         ("S2", ended),
     ]

@@ -157,7 +157,7 @@ def test_a_history_that_lets_nothing_be_changed_still_follows_a_split_in_what_is
     first = opened(store, show_at(name="Festival", hours=1))
     second = opened(store, show_at(name="Cierre", shift=1, hours=1))
     assert [store.occupancies(one)[NORTE].count for one in (first, second)] == [1, 1]
-    assert [sum(store.counts(one).values()) for one in (first, second)] == [1, 2]
+    assert [sum(store.events_by_camera(one).values()) for one in (first, second)] == [1, 2]
     assert database.aforo() == {"Festival": 1, "Cierre": 1}
     assert wanted(database) == ["Festival"]
     allow(database, HISTORY, "UPDATE")
@@ -182,12 +182,12 @@ def test_a_history_that_refuses_every_row_costs_no_transaction_per_event(
     assert ended.count("rollback") < (12 if sources == 1 else 80)
     assert (len(stored.new), stored.occupancies[NORTE].count) == (201, 1)
     assert sum(one.number for one in refused) == 200
-    assert (sum(store.counts(show).values()), database.history()) == (201, [])
+    assert (sum(store.events_by_camera(show).values()), database.history()) == (201, [])
     allow(database, HISTORY, "INSERT")
-    store.rebuild(show)
+    store.recount(show)
     assert store.history_count(show) == len(database.history()) == 200
     assert store.write_history(show, stored.new) == []
-    store.rebuild(show)
+    store.recount(show)
     assert store.history_count(show) == 200
 
 
@@ -225,7 +225,7 @@ def test_a_rehearsal_tells_of_the_names_that_a_table_refuses_and_leaves_nothing_
     assert "Aforo_parqueadero" in found.refused["Peor"]
     assert found.keeps_names == ""
     assert (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR")) == before
-    assert store.notes() == []
+    assert store.entries() == []
 
 
 def test_a_rehearsal_tells_of_a_history_whose_rows_cannot_be_renamed(database: DatabaseUnderTest, store: Store) -> None:

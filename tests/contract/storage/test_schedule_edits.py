@@ -62,11 +62,11 @@ def test_one_event_is_made_two_after_its_events_were_stored(database: DatabaseUn
     add(store, whole, *events, until={_FEED: START + timedelta(minutes=80)})
     first, second = opened(store, event("Festival", 0, 60)), opened(store, event("Cierre", 60, 120))
     assert (first.id, first.occupancies[NORTE].count, second.occupancies[NORTE].count) == (whole.id, 1, 2)
-    assert (sum(store.counts(first).values()), sum(store.counts(second).values())) == (2, 3)
+    assert (sum(store.events_by_camera(first).values()), sum(store.events_by_camera(second).values())) == (2, 3)
     assert second.checkpoints == {}
     assert named(database) == [("16:20", "Festival"), ("17:10", "Cierre")]
     assert database.aforo() == {"Festival": 1, "Cierre": 2}
-    assert store.rebuild(second) == second.occupancies
+    assert store.recount(second) == second.occupancies
     assert add(store, second, *events[2:]).already == 3
 
 
@@ -149,7 +149,7 @@ def test_a_correction_follows_the_show_that_has_its_time(database: DatabaseUnder
     assert (store.occupancies(first)[NORTE].count, second.occupancies[NORTE].count) == (11, 11)
     assert database.aforo() == {"Festival": 11, "Cierre": 11}
     assert [len(store.corrections(show)) for show in (first, second)] == [1, 1]
-    assert store.rebuild(second) == second.occupancies
+    assert store.recount(second) == second.occupancies
 
 
 @pytest.mark.parametrize("cut_first", [False, True])
@@ -291,7 +291,7 @@ def _assert_holds(database: DatabaseUnderTest, evening: _Evening, scheduled: Sch
     assert Counter(wall for wall, _ in rows) == doors
     assert {name for _, name in rows} <= {scheduled.name}
     assert store.history_count(show) == sum(doors.values())
-    assert (store.rebuild(show), store.minutes(show)) == (right, curves)
+    assert (store.recount(show), store.minutes(show)) == (right, curves)
 
 
 def _curve(inside: Sequence[CameraEvent], zone: str) -> dict[int, OccupancyDelta]:

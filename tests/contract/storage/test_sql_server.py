@@ -186,7 +186,7 @@ def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: Databas
     bad = at(20, "2", PUERTA, camera="MALA")
     with pytest.raises((StoreRejectedRow, StoreUnavailable)):
         add(store, show, at(10, "1"), bad)
-    assert (store.counts(show), database.history()) == ({}, [])
+    assert (store.events_by_camera(show), database.history()) == ({}, [])
     stored = store.add(show, batch(at(10, "1"), bad), START, history=False)
     assert len(stored.new) == 2
     assert add(store, show, at(30, "3", PUERTA)).already == 0
@@ -203,7 +203,7 @@ def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: DatabaseUnder
     show = opened(store)
     with pytest.raises((StoreRejectedRow, StoreUnavailable)):
         add(store, show, at(10, "1"), at(20, "2", PUERTA, camera="MALA"))
-    assert (store.counts(show), database.history()) == ({}, [])
+    assert (store.events_by_camera(show), database.history()) == ({}, [])
     assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
 
 
@@ -217,7 +217,7 @@ def test_without_openjson_it_writes_row_by_row(database: DatabaseUnderTest, monk
     events = crowd(80)
     for page in pages(random.Random(3), events):
         add(store, show, *page)
-    assert store.rebuild(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert store.recount(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
     assert store.history_count(show) == sum(event.name == PUERTA for event in events)
 
 
@@ -250,7 +250,7 @@ def test_two_writers_are_safe_under_other_isolation_levels(
     assert not failures
     store = database.store()
     show = opened(store)
-    assert show.occupancies == {zone: naive(events, zone) for zone in (NORTE, SUR)} == store.rebuild(show)
+    assert show.occupancies == {zone: naive(events, zone) for zone in (NORTE, SUR)} == store.recount(show)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_
         renamed = opened(limited, show_at(name="Dos", hours=6))
         add(limited, renamed, at(30, "3"), at(40, "4", PUERTA))
         assert (database.aforo(), [row[-1] for row in database.history()]) == ({"Dos": 2}, ["Uno", "Dos"])
-        assert limited.rebuild(renamed)[NORTE].count == 2
+        assert limited.recount(renamed)[NORTE].count == 2
     assert len([record for record in caplog.records if "conservan el nombre" in record.getMessage()]) == 1
 
 
@@ -397,8 +397,8 @@ def test_a_restarted_server_loses_and_doubles_nothing(database: DatabaseUnderTes
             else:
                 break
     restarting.join()
-    assert store.rebuild(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
-    assert sum(store.counts(show).values()) == len(events)
+    assert store.recount(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert sum(store.events_by_camera(show).values()) == len(events)
     assert store.history_count(show) == sum(event.name == PUERTA for event in events)
 
 

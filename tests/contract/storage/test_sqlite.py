@@ -33,7 +33,7 @@ from tests.contract.storage.databases import (
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
 from aforo.models import Feed
-from aforo.storage import Correction, Store
+from aforo.storage import Correction, JournalKind, Store
 from aforo.storage.backends import sqlite
 from aforo.storage.schema import migrate, rights, tables
 
@@ -141,7 +141,7 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
         store.correct(show, Correction("c2", NORTE, 1, "conteo", "Ana", moment + timedelta(hours=3)))
         opened(store, show_at(name="Festival", hours=2), rules(stored="ENTRADA"))
         opened(store, show_at(name="Cierre", shift=2, hours=3))
-        store.end_entry(store.begin_entry("acc", "S1", START), moment)
+        store.end_entry(store.begin_entry(JournalKind.ACC_AWAY, "S1", START), moment)
         store.dry_run(["Otro"])
     for sql in said:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):

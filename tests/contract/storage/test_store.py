@@ -41,7 +41,7 @@ from tests.contract.storage.scenario import crowd, pages
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, Feed, Occupancy
-from aforo.storage import Correction, Store, record_cache
+from aforo.storage import Correction, JournalKind, Store, record_cache
 
 _T = TypeVar("_T")
 _KILLED = 8  # processes, two at a time
@@ -125,7 +125,7 @@ def test_repeats_change_nothing(database: DatabaseUnderTest, store: Store) -> No
     again = add(store, show, *events)
     assert (list(again.new), again.already, again.occupancies) == ([], 4, first.occupancies)
     assert (database.history(), database.aforo()) == before
-    assert store.counts(show) == {"CAM1": 4}
+    assert store.events_by_camera(show) == {"CAM1": 4}
 
 
 def test_the_same_thisid_is_another_event_on_another_server_or_at_another_time(store: Store) -> None:
@@ -210,7 +210,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(database: DatabaseUnderT
         assert [worker.wait(60) for worker in workers] == [-signal.SIGKILL] * 2
     events = crowd()
     show = opened(store)
-    assert sum(store.counts(show).values()) > 0
+    assert sum(store.events_by_camera(show).values()) > 0
     for page in pages(random.Random(0), events):
         add(store, show, *page)
     _assert_right(database, events)
@@ -253,7 +253,7 @@ def test_any_split_any_order_and_any_repeats_give_the_naive_count(
     live = store.occupancies(show)
     assert live == {zone: naive(events, zone) for zone in (NORTE, SUR)}
     minutes = store.minutes(show)
-    assert store.rebuild(show) == live
+    assert store.recount(show) == live
     assert store.minutes(show) == minutes
 
 
@@ -267,7 +267,7 @@ def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late
     else:
         stored = add(store, show, exit_, entry)
     assert stored.occupancies[NORTE] == Occupancy(NORTE, 1, 1, 0, 0)
-    assert store.rebuild(show) == stored.occupancies
+    assert store.recount(show) == stored.occupancies
 
 
 def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
@@ -298,7 +298,7 @@ def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Da
         stored = add(restarted, show, *late)
     assert len([sql for sql in said if sql.lstrip().upper().startswith("SELECT")]) < 60
     assert stored.occupancies == {zone: naive([*punctual, *late], zone) for zone in (NORTE, SUR)}
-    assert restarted.rebuild(show) == stored.occupancies
+    assert restarted.recount(show) == stored.occupancies
 
 
 def test_another_process_never_makes_the_count_wrong(database: DatabaseUnderTest, store: Store) -> None:
@@ -340,7 +340,7 @@ def test_a_show_of_another_day_with_the_same_name_is_another_show(store: Store) 
     assert first.id != second.id
     add(store, first, at(10, "1"))
     add(store, second, at(10, "1", day=1))
-    assert store.counts(first) == store.counts(second) == {"CAM1": 1}
+    assert store.events_by_camera(first) == store.events_by_camera(second) == {"CAM1": 1}
 
 
 def test_an_earlier_start_is_asked_for_anew_and_a_later_one_does_not_count(store: Store) -> None:
@@ -350,11 +350,11 @@ def test_an_earlier_start_is_asked_for_anew_and_a_later_one_does_not_count(store
     later = opened(store, show_at(shift=1, hours=6))
     assert (later.id, later.checkpoints) == (show.id, {feed: START})
     assert later.occupancies[NORTE].entries == 1
-    assert store.counts(later) == {"CAM1": 1}
+    assert store.events_by_camera(later) == {"CAM1": 1}
     earlier = opened(store, show_at(shift=-1, hours=8))
     assert (earlier.id, earlier.checkpoints) == (show.id, {})
     assert earlier.occupancies[NORTE].entries == 2
-    assert store.rebuild(earlier) == earlier.occupancies
+    assert store.recount(earlier) == earlier.occupancies
 
 
 def test_an_end_within_a_minute_cuts_that_minute(store: Store) -> None:
@@ -395,7 +395,7 @@ def test_a_process_with_older_rules_stops_storing(database: DatabaseUnderTest, s
     opened(newer, judge=rules(3))
     with pytest.raises(StoreNotReady, match="otras reglas"):
         add(store, show, at(10, "1"))
-    assert newer.counts(show) == {}
+    assert newer.events_by_camera(show) == {}
 
 
 def test_a_show_that_takes_anothers_time_takes_the_events_in_it(database: DatabaseUnderTest, store: Store) -> None:
@@ -404,8 +404,8 @@ def test_a_show_that_takes_anothers_time_takes_the_events_in_it(database: Databa
     second = opened(store, show_at(name="Partido 2", shift=2, hours=3))
     assert second.id != first.id
     assert second.occupancies[NORTE].count == 1
-    assert store.counts(second) == {"CAM1": 2}
-    assert store.counts(first) == {"CAM1": 1}
+    assert store.events_by_camera(second) == {"CAM1": 2}
+    assert store.events_by_camera(first) == {"CAM1": 1}
     assert database.aforo() == {"Partido 1": 1, "Partido 2": 1}
     assert [row[-1] for row in database.history()] == ["Partido 2"]
     assert opened(store, show_at(name="Partido 1", hours=2)).id == first.id
@@ -422,15 +422,35 @@ def test_a_correction_counts_once_and_at_its_own_time(database: DatabaseUnderTes
     show = opened(store)
     add(store, show, at(10, "1"), at(200_000, "2", SALIDA), at(200_001, "3", SALIDA), at(200_002, "4", SALIDA))
     assert store.occupancies(show)[NORTE].count == 0
-    after = store.correct(show, _correction(1, 5))
+    after = store.correct(show, _correction(1, 5)).occupancies
     assert after[NORTE].count == 3  # 1 + 5, then three exits
     assert (after[NORTE].entries, after[NORTE].exits) == (1, 3)
-    assert store.correct(show, _correction(1, 5)) == after
+    assert store.correct(show, _correction(1, 5)).occupancies == after
     assert database.aforo() == {"Concierto Ñandú": 3}
     assert store.corrections(show) == [_correction(1, 5)]
-    assert store.rebuild(show) == after
-    undone = store.correct(show, _correction(2, -5, 2))
+    assert store.recount(show) == after
+    undone = store.correct(show, _correction(2, -5, 2)).occupancies
     assert undone[NORTE].count == 0
+
+
+def test_a_correction_to_a_count_adds_what_the_zone_lacks_of_it(store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2"))
+    result = store.correct(show, _correction(1, 0), count=7)
+    assert result.occupancies == store.occupancies(show)
+    assert result.occupancies[NORTE].count == 7
+    assert [correction.delta for correction in result.corrections] == [5]
+    assert result.minutes == store.minutes(show)[NORTE]
+    again = store.correct(show, _correction(1, 0), count=9)
+    assert (again.occupancies, again.corrections) == (result.occupancies, result.corrections)
+
+
+def test_a_correction_takes_away_no_more_than_there_is(store: Store) -> None:
+    show = opened(store)
+    add(store, show, at(10, "1"), at(20, "2"))
+    result = store.correct(show, _correction(1, -5))
+    assert result.occupancies[NORTE].count == 0
+    assert [correction.delta for correction in result.corrections] == [-2]
 
 
 def test_late_events_and_other_rules_leave_corrections_where_they_are(
@@ -464,7 +484,7 @@ def test_reads_counts_doors_and_the_ledger_page_by_page(store: Store) -> None:
     )
     for event in events:
         add(store, show, event)
-    assert store.counts(show) == {"CAM0": 3, "CAM1": 5, "CAM2": 3}
+    assert store.events_by_camera(show) == {"CAM0": 3, "CAM1": 5, "CAM2": 3}
     assert store.history_count(show) == 5
     doors = store.doors(show)
     base = int(START.timestamp() * 1000)
@@ -526,16 +546,16 @@ def test_the_last_open_show_is_known_until_it_is_closed(database: DatabaseUnderT
 
 def test_the_journal_keeps_beginnings_and_ends(database: DatabaseUnderTest, store: Store) -> None:
     show = opened(store)
-    first = store.begin_entry("camera", "CAM1", START, detail="no contesta", show=show)
-    store.begin_entry("database", "SQLite", START, ended=START + timedelta(minutes=3))
+    first = store.begin_entry(JournalKind.CAMERA_AWAY, "CAM1", START, detail="no contesta", record=show)
+    store.begin_entry(JournalKind.DATABASE_AWAY, "SQLite", START, ended=START + timedelta(minutes=3))
     store.end_entry(first, START + timedelta(minutes=1))
     store.end_entry(first, START + timedelta(minutes=9))
-    notes = database.store().notes()
+    notes = database.store().entries()
     assert [(note.kind, note.subject, note.detail, note.show_id) for note in notes] == [
         ("camera", "CAM1", "no contesta", show.id), ("database", "SQLite", "", None),
     ]  # fmt: skip
     assert [note.ended for note in notes] == [START + timedelta(minutes=1), START + timedelta(minutes=3)]
-    assert store.notes(show) == notes[:1] == store.notes(kind="camera")
+    assert store.entries(show) == notes[:1] == store.entries(kind=JournalKind.CAMERA_AWAY)
 
 
 # What the stadium's tables refuse.
@@ -547,13 +567,13 @@ def test_a_refused_history_row_leaves_nothing_behind(database: DatabaseUnderTest
     _refuse(database, HISTORY, "cameraId <> 'CAM9'")
     with pytest.raises(StoreRejectedRow, match=HISTORY):
         add(store, show, at(20, "2"), at(30, "3", PUERTA, camera="CAM9"), at(40, "4"))
-    assert store.counts(show) == {"CAM1": 1}
+    assert store.events_by_camera(show) == {"CAM1": 1}
     assert store.occupancies(show)[NORTE].count == 1
     assert add(store, show, at(40, "4"), at(50, "5", PUERTA)).occupancies[NORTE].count == 2
 
     refused = batch(at(30, "3", PUERTA, camera="CAM9"))
     assert len(store.add(show, refused, START, history=False).new) == 1
-    assert store.counts(show) == {"CAM1": 3, "CAM9": 1}
+    assert store.events_by_camera(show) == {"CAM1": 3, "CAM9": 1}
     assert store.history_count(opened(database.store())) == 1
     _allow(database, HISTORY)
     assert store.history_count(opened(database.store())) == 2
@@ -586,7 +606,7 @@ def test_ids_that_no_key_can_hold_are_still_told_apart(store: Store) -> None:
     assert add(store, show, *odd_ids).already == 6
     assert [add(store, show, one).already for one in odd_ids] == [1] * 6  # whatever comes with it
     assert store.occupancies(show)[NORTE].count == 6
-    assert sum(store.counts(show).values()) == 6
+    assert sum(store.events_by_camera(show).values()) == 6
 
 
 def _insisting(work: Callable[[], _T]) -> _T:
@@ -602,8 +622,8 @@ def _assert_right(database: DatabaseUnderTest, events: list[CameraEvent]) -> Non
     show = opened(store)
     right = {zone: naive(events, zone) for zone in (NORTE, SUR)}
     assert show.occupancies == right
-    assert store.rebuild(show) == right
-    assert sum(store.counts(show).values()) == len(events)
+    assert store.recount(show) == right
+    assert sum(store.events_by_camera(show).values()) == len(events)
     doors = [event for event in events if event.name == PUERTA]
     assert len(database.history()) == len(doors) == store.history_count(show)
     assert database.aforo() == {"Concierto Ñandú": right[NORTE].count}

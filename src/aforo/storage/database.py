@@ -1,4 +1,4 @@
-"""The asyncio side of the store: one thread, a bounded queue, and patience while the database is away."""
+"""The database as asyncio code uses it: one thread, a bounded queue, retries while the database is away."""
 
 import asyncio
 import logging
@@ -6,15 +6,18 @@ import random
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import ParamSpec, Self, TypeVar
 
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
-from aforo.models import Batch, CameraEvent, Classification, CommitResult, ScheduledEvent
+from aforo.models import Batch, CameraEvent, Classification, CommitResult, Occupancy, ScheduledEvent
 from aforo.storage.complaints import Complaints
+from aforo.storage.corrections import Correction, CorrectionResult
+from aforo.storage.journal import JournalEntry, JournalKind
 from aforo.storage.quarantine import QuarantinedEvents
+from aforo.storage.queries import ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema import tables
 from aforo.storage.store import Store
@@ -58,7 +61,7 @@ class Database:
         self._work, self._room, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
         self._room.set()
         self._idle.set()
-        self._show: EventRecord | None = None
+        self._record: EventRecord | None = None
         self._was_there = False
         self._failing = 0  # calls that have failed and are tried again
         self._failures = 0
@@ -83,20 +86,30 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def show(self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str) -> EventRecord:
-        """Open the show of that event; what is put from now on belongs to it. Waits until all before it is stored."""
+    async def open(self) -> None:
+        """Connect, bring our tables to this version, find or create the stadium's tables."""
+        await self._call(self._store.open)
+
+    async def last_open_event(self) -> ScheduledEvent | None:
+        """The latest event that was opened and never closed."""
+        return await self._call(self._store.last_open_event)
+
+    async def open_record(
+        self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str
+    ) -> EventRecord:
+        """Open the record of that event, once all before it is stored; what is put from now on belongs to it."""
         await self.drain()
-        self._show = await self.call(self._store.open_record, event, verdict, rules, self._clock.now())
-        return self._show
+        self._record = await self._call(self._store.open_record, event, verdict, rules, self._clock.now())
+        return self._record
 
     async def put(self, batch: Batch) -> None:
         """Hand over a batch of the show that is open; waits while too many events are waiting to be stored."""
-        if self._show is None:
-            raise RuntimeError("show() comes before put()")
+        if self._record is None:
+            raise RuntimeError("open_record() comes before put()")
         while self._pending and self._pending + len(batch.events) > self._most_waiting:
             self._room.clear()
             await self._wait(self._room)
-        self._queue.append((self._show, batch))
+        self._queue.append((self._record, batch))
         self._pending += len(batch.events)
         self._idle.clear()
         self._work.set()
@@ -105,7 +118,88 @@ class Database:
         """Wait until everything put so far, and meanwhile, is stored."""
         await self._wait(self._idle)
 
-    async def call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def recount(self, record: EventRecord) -> dict[str, Occupancy]:
+        """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
+        return await self._call(self._store.recount, record)
+
+    async def stored_figures(self, record: EventRecord) -> StoredFigures:
+        """Recount everything from the ledger; return what the comparison at the close needs."""
+        return await self._call(self._store.stored_figures, record)
+
+    async def close_record(self, record: EventRecord, now: datetime) -> None:
+        """Store that the event is over and compared."""
+        await self._call(self._store.close_record, record, now)
+
+    async def events_by_camera(self, record: EventRecord) -> dict[str, int]:
+        """The ledger's events per camera, inside the event's window."""
+        return await self._call(self._store.events_by_camera, record)
+
+    async def history_count(self, record: EventRecord) -> int:
+        """The rows of eventos_Analisis with the event's name, inside its window."""
+        return await self._call(self._store.history_count, record)
+
+    async def stored_history(self, record: EventRecord) -> StoredHistory:
+        """The event so far: zones and doors by minute, and the corrections."""
+        return await self._call(self._store.stored_history, record)
+
+    async def correct(
+        self, record: EventRecord, correction: Correction, *, count: int | None = None
+    ) -> CorrectionResult:
+        """Apply a correction, once for each id; with ``count``, by as much as the zone lacks of that count."""
+        return await self._call(self._store.correct, record, correction, count=count)
+
+    async def records_on(self, day: date) -> list[EventRecord]:
+        """The records of the events scheduled for that date, by their start; they can only be read."""
+        return await self._call(self._store.records_on, day)
+
+    async def report_snapshot(self, record: EventRecord, now: datetime) -> ReportSnapshot:
+        """All that the event report needs."""
+        return await self._call(self._store.report_snapshot, record, now)
+
+    async def begin_entry(  # noqa: PLR0913 -- the columns of the journal
+        self,
+        kind: JournalKind,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        record: EventRecord | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        """Store in the journal that something began (and is over, with ``ended``); returns the entry's id."""
+        return await self._call(
+            self._store.begin_entry, kind, subject, began, detail=detail, record=record, ended=ended
+        )
+
+    async def end_entry(self, entry_id: int, ended: datetime) -> None:
+        """Store the end of a journal entry; an entry that has an end keeps it."""
+        await self._call(self._store.end_entry, entry_id, ended)
+
+    async def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
+        """The journal, oldest first; of one event or kind where that is given."""
+        return await self._call(self._store.entries, record, kind)
+
+    async def beat(
+        self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
+    ) -> list[JournalEntry]:
+        """Store a sign of life of a running program; returns the entries of the other programs alive on that event."""
+        return await self._call(self._store.beat, record, instance, began, now, every)
+
+    async def stop(self) -> None:
+        """End after the transaction under way, close the store. Safe to call twice. Raises what the writer died of."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._stopping.set()
+        self._work.set()
+        await asyncio.wait([task])
+        if self._pending:
+            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+        self._thread.shutdown(wait=False)
+        task.result()
+
+    async def _call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a method of the store in its thread, between two transactions, again and again while it is unavailable.
 
         Raises what else it raises, such as StoreRejectedLogin at the start. Once the database has been there, wrong
@@ -132,20 +226,6 @@ class Database:
             self._failing -= failing
         self._worked()
         return result
-
-    async def stop(self) -> None:
-        """End after the transaction under way, close the store. Safe to call twice. Raises what the writer died of."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping.set()
-        self._work.set()
-        await asyncio.wait([task])
-        if self._pending:
-            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
-        self._thread.shutdown(wait=False)
-        task.result()
 
     async def _store_all(self) -> None:
         while not self._stopping.is_set():
@@ -198,15 +278,15 @@ class Database:
             self._tell(batch, stored)
             return
         now = self._clock.now()
-        stored = await self.call(self._store.add, show, cleaned, now, history=False)
+        stored = await self._call(self._store.add, show, cleaned, now, history=False)
         self._tell(batch, stored)
-        for refused in await self.call(self._store.write_history, show, stored.new):
+        for refused in await self._call(self._store.write_history, show, stored.new):
             await self._complain(show, refused, now)
 
     async def _accepted(self, show: EventRecord, batch: Batch) -> CommitResult | None:
         """What was stored; None where a row is refused, and so nothing was."""
         try:
-            return await self.call(self._store.add, show, batch, self._clock.now())
+            return await self._call(self._store.add, show, batch, self._clock.now())
         except StoreRejectedRow:
             return None
 
@@ -214,7 +294,7 @@ class Database:
         detail = self._complaints.of(refused, now)
         if detail is not None:
             subject = refused.first.name
-            await self.call(self._store.begin_entry, "row", subject, now, detail=detail, show=show, ended=now)
+            await self.begin_entry(JournalKind.ROW_REFUSED, subject, now, detail=detail, record=show, ended=now)
 
     def _tell(self, batch: Batch, stored: CommitResult) -> None:
         if self.on_stored is None:
@@ -257,7 +337,7 @@ class Database:
     async def _note_outages(self, show: EventRecord) -> None:
         while self._outages:
             since, until = self._outages[0]
-            await self.call(self._store.begin_entry, "database", self._store.name, since, ended=until, show=show)
+            await self.begin_entry(JournalKind.DATABASE_AWAY, self._store.name, since, ended=until, record=show)
             del self._outages[0]
 
     async def _wait(self, event: asyncio.Event) -> None:
