@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-from aforo.models import Batch, CameraEvent, Classification, Movement, ScheduledEvent, Window, Zone
+from aforo.models import Batch, CameraEvent, Classification, EventSource, Movement, ScheduledEvent, Window, Zone
 from aforo.storage import Store
 from aforo.storage.backends.drivers import choose_driver
 from bench.results import Figure, spread, table
@@ -36,11 +36,11 @@ SQL = (
 _day = count()
 
 
-def verdict(name: str) -> Classification:
+def classify(source: EventSource) -> Classification:
     """Half of the events are people at doors, half are cars."""
-    if name.startswith("PUERTA"):
+    if source.name.startswith("PUERTA"):
         return Classification(True, ())
-    return Classification(False, (Movement(ZONE.name, 1 if "INGRESO" in name else -1),))
+    return Classification(False, (Movement(ZONE.name, 1 if "INGRESO" in source.name else -1),))
 
 
 def crowd(start: datetime, size: int) -> list[CameraEvent]:
@@ -63,7 +63,7 @@ def ours(url: str) -> float:
     store.open()
     start = START + timedelta(days=next(_day))
     event = ScheduledEvent(date(2026, 1, 17), f"Concierto {start:%j}", Window(start, start + timedelta(hours=7)))
-    show = store.open_record(event, verdict, "", START)
+    show = store.open_record(event, classify, "", START)
     events = crowd(start, EVENTS)
     store.add(show, Batch(events[:50]), START)  # the server has seen each statement once
     started = time.perf_counter()

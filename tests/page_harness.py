@@ -139,7 +139,7 @@ async def staged(
             pending=lambda: database.pending,
         )
         await database.open()
-        show = await database.open_record(event, rules.verdict, rules.fingerprint)
+        show = await database.open_record(event, rules.classify, rules.fingerprint)
         coverage = FetchPlanner(event.window, timedelta(seconds=120))
         coverage.follow([Feed(crowd.servers[0].id, camera) for camera in crowd.allowed], show.checkpoints)
         board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})

@@ -50,6 +50,15 @@ class ScheduledEvent:
     window: Window
 
 
+class EventSource(NamedTuple):
+    """Which camera reports what: all of a camera event but its instant and its id. Its meaning is keyed by this."""
+
+    camera_id: str
+    name: str
+    area: str
+    activity: str
+
+
 class CameraEvent(NamedTuple):
     """One DEVICE_ANALYTICS_STOP event, checked and typed.
 
@@ -65,6 +74,11 @@ class CameraEvent(NamedTuple):
     name: str
     area: str
     activity: str
+
+    @property
+    def source(self) -> EventSource:
+        """What its meaning is keyed by."""
+        return EventSource(self.camera_id, self.name, self.area, self.activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +133,7 @@ class Movement(NamedTuple):
 
 
 class ExclusionReason(StrEnum):
-    """Why a well-formed event is not stored."""
+    """Why a well-formed camera event is not stored."""
 
     OUTSIDE = "fuera del horario"
     CAMERA = "cámara no permitida"
@@ -129,40 +143,41 @@ class ExclusionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What an ``analyticEventName`` means: kept in the history, counted in zones, or refused with a reason.
+    """What the camera events of a source mean: kept in the history, counted in zones, or excluded with a reason.
 
     ``ambiguous``: in some zone it would be an entry and an exit at once, and is neither.
     """
 
     history: bool
     movements: tuple[Movement, ...]
-    refusal: ExclusionReason | None = None
+    exclusion: ExclusionReason | None = None
     ambiguous: bool = False
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction stores: the accepted events, what their names mean, and how far each feed is answered.
+    """What one transaction stores: the accepted camera events, what they mean, and until when each feed is read.
 
-    ``checkpoints`` maps a feed to the instant before which all of it has been asked and answered. ``refused`` counts
-    the events left out, by camera ("" where it is not known) and reason, for the log.
+    ``classifications`` maps an ``EventSource`` to its meaning. ``checkpoints`` maps a feed to the instant before which
+    all of it has been read. ``excluded`` counts the camera events left out, by camera ("" where it is not known) and
+    reason, for the log.
     """
 
     events: list[CameraEvent] = field(default_factory=list)
-    classifications: Mapping[str, Classification] = field(default_factory=dict)
+    classifications: Mapping[tuple[str, str, str, str], Classification] = field(default_factory=dict)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
-    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    excluded: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """The aforo of a zone: ``count`` never below 0; ``swallowed`` counts the exits that met it at zero."""
+    """The aforo of a zone: ``count`` never below 0; ``unmatched_exits`` counts the exits at zero."""
 
     zone: str
     entries: int
     exits: int
     count: int
-    swallowed: int
+    unmatched_exits: int
 
 
 @dataclass(frozen=True, slots=True)

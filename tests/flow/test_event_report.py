@@ -191,13 +191,13 @@ def correct(settings: Settings, zone: str, delta: int) -> None:
     (show,) = store.records_on(DOORS.astimezone(BOGOTA).date())
     at = DOORS + hours(2)
     one = Correction("3f0e8a5e-1111-4a4b-9d3f-0123456789ab", zone, delta, "se rompió el contador", "Marta", at)
-    rules_of = replace(show, verdict=rules(settings))
+    rules_of = replace(show, classify=rules(settings))
     store.correct(rules_of, one)
     store.close()
 
 
 def rules(settings: Settings) -> Any:
-    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)).verdict
+    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)).classify
 
 
 async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:

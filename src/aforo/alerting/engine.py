@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import uuid4
 
-from aforo.counting.zone_series import Door, Doors, Passed
+from aforo.counting.doors import Crossings, Door, Doors
 from aforo.models import Alert, AlertKind, ZoneLevel
 
 _SURELY_SOME = 8.0  # passages expected by the others' count, and none came: by chance once in three thousand times
@@ -122,13 +122,13 @@ def silent_doors(doors: Doors, since_ms: int, until_ms: int) -> dict[str, bool |
     its zone, and where it is alone there all doors that move a zone; entries are compared with entries, exits with
     exits. True: silent; False: it counts; None: nothing can be told.
     """
-    now = {door.name: door.since(since_ms, until_ms) for door in doors}
+    now = {door.name: door.between(since_ms, until_ms) for door in doors}
     before = {door.name: _less(door.total, now[door.name]) for door in doors}
     groups = _groups(doors)
     return {door.name: _silent(door, groups[door.name], before, now) for door in doors}
 
 
-def _silent(door: Door, group: list[str], before: Mapping[str, Passed], now: Mapping[str, Passed]) -> bool | None:
+def _silent(door: Door, group: list[str], before: Mapping[str, Crossings], now: Mapping[str, Crossings]) -> bool | None:
     if now[door.name].total:
         return False
     if before[door.name].total < _COUNTED_ALL_EVENING:
@@ -159,5 +159,5 @@ def _has_like(door: Door, doors: Doors) -> bool:
     )
 
 
-def _less(whole: Passed, part: Passed) -> Passed:
-    return Passed(*(a - b for a, b in zip(whole, part, strict=True)))
+def _less(whole: Crossings, part: Crossings) -> Crossings:
+    return Crossings(*(a - b for a, b in zip(whole, part, strict=True)))

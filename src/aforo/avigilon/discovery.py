@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.payloads import Camera, Server
 from aforo.counting.rules import Rules
-from aforo.models import Window
+from aforo.models import EventSource, Window
 
 _ENOUGH = 2_000  # events of a camera in one day, after which no older day is read
 
@@ -29,7 +29,7 @@ async def cameras_that_count(  # noqa: PLR0913 -- who is asked, about what, and 
     return [
         camera
         for camera, (names, _) in zip(cameras, answers, strict=True)
-        if any(rules.verdict(name).refusal is None for name in names)
+        if any(rules.classify(EventSource(camera.id, name, "", "")).exclusion is None for name in names)
     ]
 
 

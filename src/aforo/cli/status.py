@@ -121,7 +121,7 @@ def lines(told: Told) -> list[str]:
     found = [f"«{told.event.name}», de {span}: {told.phase}. {told.stored} eventos guardados."]
     found += [
         f"{zone.zone}: aforo {zone.count} (entradas {zone.entries}, salidas {zone.exits}, "
-        f"salidas con la zona en cero {zone.swallowed})."
+        f"salidas con la zona en cero {zone.unmatched_exits})."
         for zone in told.occupancies.values()
     ]
     return [*found, *(told.troubles or ["Todo contesta y todo está guardado."]), *told.alerts]

@@ -107,7 +107,7 @@ class View:
             Group(
                 Align.center(Text(f"{occupancy.count}", style=f"bold {color}")),
                 Align.center(Text(f"entradas {occupancy.entries} · salidas {occupancy.exits}")),
-                Align.center(Text(f"salidas con la zona en cero: {occupancy.swallowed}", style="dim")),
+                Align.center(Text(f"salidas con la zona en cero: {occupancy.unmatched_exits}", style="dim")),
                 *(Align.center(Text(line, style=color)) for line in self._spark(curve)),
             ),
             title=occupancy.zone,

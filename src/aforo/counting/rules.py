@@ -1,4 +1,4 @@
-"""Event → history row, movement in a zone, or refused with a reason. Pure: the same name always means the same."""
+"""What a camera event means: a history row, movements in zones, or excluded with a reason. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
@@ -7,6 +7,7 @@ from aforo.models import (
     Batch,
     CameraEvent,
     Classification,
+    EventSource,
     ExclusionReason,
     Matcher,
     Movement,
@@ -15,69 +16,76 @@ from aforo.models import (
     Zone,
 )
 
-# Names come from outside: however many different ones a server sends, the memory for their verdicts is bounded.
-_MOST_NAMES = 20_000
+# Sources come from outside: however many a server sends, the memory for their meanings is bounded.
+_MOST_SOURCES = 100_000
 
 
 class Rules:
-    """The stadium's rules: which names go into the history, which move which zone."""
+    """The stadium's rules: which camera events go into the history, which move which zone.
+
+    A camera event's meaning depends on its source alone, so the same source always means the same.
+    """
 
     def __init__(self, history: Iterable[Matcher], zones: Sequence[Zone]) -> None:
         self._history = tuple(history)
         self._zones = tuple(zones)
-        self._verdicts: dict[str, Classification] = {}
-        self._news: list[tuple[str, Classification]] = []
+        self._known: dict[tuple[str, str, str, str], Classification] = {}
+        self._reported: set[str] = set()
+        self._new_names: list[tuple[str, Classification]] = []
 
     @property
     def fingerprint(self) -> str:
-        """A text that changes whenever a rule, a zone or an initial aforo does."""
+        """A text that changes whenever a rule, a zone or an initial occupancy does."""
         lines = [f"history {matcher}" for matcher in self._history]
         for zone in self._zones:
             lines.append(f"zone {zone.name} {zone.table} initial {zone.initial}")
             lines += [f"  + {matcher}" for matcher in zone.entries] + [f"  - {matcher}" for matcher in zone.exits]
         return "\n".join(lines)
 
-    def verdict(self, name: str) -> Classification:
-        """What an ``analyticEventName`` means, whatever its case."""
-        known = self._verdicts.get(name)
+    def classify(self, source: EventSource) -> Classification:
+        """What a camera event of that source means; the case of its name does not matter."""
+        known = self._known.get(source)
         if known is None:
-            if len(self._verdicts) >= _MOST_NAMES:
-                self._verdicts = {}  # not cleared: the writer's thread may be reading it
-            known = self._verdicts[name] = self._judge(name.upper())
-            self._news.append((name, known))
+            if len(self._known) >= _MOST_SOURCES:
+                self._known = {}  # not cleared: the database's thread may be reading it
+                self._reported = set()
+            known = self._known[source] = self._classify(source.name.upper())
+            if source.name not in self._reported:
+                self._reported.add(source.name)
+                self._new_names.append((source.name, known))
         return known
 
     def classify_page(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
-        """Split a page into what is stored and what is refused, each refusal with its camera and its reason."""
+        """Split a page into what is stored and what is excluded, each exclusion with its camera and its reason."""
         since, until = event.window
-        # By position and a name at a time: this runs for every event that was ever asked for.
-        ours = [one for one in page.events if one[3] in cameras and since <= one[2] < until]
-        meant = {name: self.verdict(name) for name in dict.fromkeys([one[4] for one in ours])}
-        fine = {name for name, verdict in meant.items() if verdict.refusal is None}
-        accepted = [one for one in ours if one[4] in fine]
-        refused: Counter[tuple[str, str]] = Counter()
+        # By position and one source at a time: this runs for every camera event that is ever read.
+        inside = [one for one in page.events if one[3] in cameras and since <= one[2] < until]
+        meanings = {key: self.classify(EventSource._make(key)) for key in {one[3:] for one in inside}}
+        excluded_sources = {key for key, meaning in meanings.items() if meaning.exclusion is not None}
+        accepted = [one for one in inside if one[3:] not in excluded_sources] if excluded_sources else inside
+        excluded: Counter[tuple[str, str]] = Counter()
         if len(accepted) < len(page.events):
-            for acc_event in page.events:
-                refusal = self._refusal(acc_event, event, cameras)
-                if refusal is not None:
-                    refused[acc_event.camera_id, refusal] += 1
-        for reason in page.malformed:
-            refused["", reason] += 1
-        return Batch(events=accepted, classifications=meant, refused=refused)
+            for camera_event in page.events:
+                reason = self._exclusion(camera_event, event, cameras)
+                if reason is not None:
+                    excluded[camera_event.camera_id, reason] += 1
+        for text in page.malformed:
+            excluded["", text] += 1
+        return Batch(events=accepted, classifications=meanings, excluded=excluded)
 
-    def _refusal(self, acc_event: CameraEvent, event: ScheduledEvent, cameras: Set[str]) -> ExclusionReason | None:
-        if acc_event.camera_id not in cameras:
+    def take_new_names(self) -> list[tuple[str, Classification]]:
+        """The names classified for the first time since the last call, so that each is reported once."""
+        names, self._new_names = self._new_names, []
+        return names
+
+    def _exclusion(self, camera_event: CameraEvent, event: ScheduledEvent, cameras: Set[str]) -> ExclusionReason | None:
+        if camera_event.camera_id not in cameras:
             return ExclusionReason.CAMERA
-        if not event.window.since <= acc_event.occurred_at < event.window.until:
+        if not event.window.since <= camera_event.occurred_at < event.window.until:
             return ExclusionReason.OUTSIDE
-        return self.verdict(acc_event.name).refusal
+        return self.classify(camera_event.source).exclusion
 
-    def news(self) -> list[tuple[str, Classification]]:
-        """The names judged for the first time since the last call: what is odd about one is reported once."""
-        news, self._news = self._news, []
-        return news
-
-    def _judge(self, upper_name: str) -> Classification:
+    def _classify(self, upper_name: str) -> Classification:
         history = any(matcher.matches(upper_name) for matcher in self._history)
         movements = []
         ambiguous = False

@@ -50,7 +50,7 @@ class RunContext:
 
     async def show(self, event: ScheduledEvent) -> EventRecord:
         """Open that event's show: what is read from now on belongs to it."""
-        return await self.database.open_record(event, self.rules.verdict, self.rules.fingerprint)
+        return await self.database.open_record(event, self.rules.classify, self.rules.fingerprint)
 
     async def discover(self, doubted: frozenset[str] = frozenset()) -> None:
         """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart.

@@ -40,7 +40,7 @@ class CycleStats:
         """A page was read and sifted."""
         for camera, count in _by_camera(batch.events).items():
             self._cameras[camera].received += count
-        for (camera, reason), count in batch.refused.items():
+        for (camera, reason), count in batch.excluded.items():
             tally = self._cameras[camera]
             tally.received += count
             tally.refused[reason] += count
@@ -83,5 +83,5 @@ def occupancy_line(occupancy: Occupancy) -> str:
     """A zone's numbers in words."""
     return (
         f"{occupancy.zone}: aforo {occupancy.count} (entradas {occupancy.entries}, salidas {occupancy.exits},"
-        f" salidas con la zona en cero {occupancy.swallowed})"
+        f" salidas con la zona en cero {occupancy.unmatched_exits})"
     )

@@ -176,10 +176,10 @@ class EventRunner:
     def _report_oddities(self) -> None:
         """Each once: names that no rule or two zones take, cameras that nobody knows."""
         rooms = self._rooms
-        for name, verdict in rooms.rules.news():
-            if verdict.refusal is not None:
+        for name, verdict in rooms.rules.take_new_names():
+            if verdict.exclusion is not None:
                 text = "El nombre analítico «%s» no se cuenta: %s. Si debe contar, añada una regla."
-                _log.warning(text, name, verdict.refusal)
+                _log.warning(text, name, verdict.exclusion)
             elif verdict.ambiguous:
                 text = (
                     "El nombre analítico «%s» sería entrada y salida de una zona: no cuenta en ella. Revise las reglas."

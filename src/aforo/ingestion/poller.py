@@ -15,8 +15,8 @@ from aforo.avigilon import AvigilonClient, QueryBatching
 from aforo.clock import Clock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccDenied, AccError, AccIncomplete, AccRejectedLogin, AccUnreachable
-from aforo.ingestion.census import SourceCount
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
+from aforo.ingestion.source_count import SourceCount
 from aforo.models import Batch, Feed, Page, ScheduledEvent
 
 _log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ class Poller:
                     self._on_read(batch)
                     self._together.record_page(ask.query, page)
                     if heard is not None:
-                        heard.page(batch)
+                        heard.add_page(batch)
                     if waiting is not None:
                         await self._sink.put(waiting)
                     waiting = batch

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
-from aforo.ingestion.census import SourceCount
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.poller import PollCycle
+from aforo.ingestion.source_count import SourceCount
 from aforo.models import EventPhase, Feed
 from aforo.storage import EventRecord
 
@@ -167,4 +167,4 @@ class Reconciler:
 
 
 def _refused(census: SourceCount) -> str:
-    return reasons(census.refused) or "ninguno"
+    return reasons(census.excluded) or "ninguno"

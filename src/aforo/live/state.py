@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from aforo.alerting.engine import ZoneLevels
-from aforo.counting.occupancy import OccupancyDelta, whole
-from aforo.counting.zone_series import Counted, Doors, ZoneSeries, tallied
+from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
+from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
+from aforo.counting.zone_series import ZoneSeries
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.uncommitted import UncommittedEvents
 from aforo.models import (
@@ -22,6 +23,7 @@ from aforo.models import (
     Classification,
     CommitResult,
     EventPhase,
+    EventSource,
     Feed,
     Occupancy,
     ScheduledEvent,
@@ -137,10 +139,11 @@ class LiveState:
         self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
         for zone, stretches in past.minutes.items():
             for minute, stretch in stretches.items():
-                self._series(zone).put(minute, stretch)
+                self._series(zone).put(minute, MinuteDelta(stretch))
         self.doors = Doors()
         for name, activity, minute, count in past.doors:
-            self.doors.count(Counted(name, activity, "", minute), self._verdict(name), count)
+            source = EventSource("", name, "", activity)
+            self.doors.add(SourceMinute(source, minute), self._classify(source), count)
         self.corrections = {correction.id: correction for correction in past.corrections}
         self._touched.clear()
         self._touched_doors.clear()
@@ -149,7 +152,7 @@ class LiveState:
 
     def read(self, batch: Batch) -> None:
         """A page was read and sifted."""
-        for (_, reason), count in batch.refused.items():
+        for (_, reason), count in batch.excluded.items():
             self.refused[reason] += count
         if self.signs.database_down_since() is not None:
             self.notify()
@@ -174,7 +177,7 @@ class LiveState:
         self.changes += 1
         for zone, stretches in minutes.items():
             for minute, stretch in stretches.items():
-                self._series(zone).put(minute, OccupancyDelta._make(stretch))
+                self._series(zone).put(minute, MinuteDelta(OccupancyDelta._make(stretch)))
                 self._touched[zone, minute] = self.changes
         self.notify()
 
@@ -209,7 +212,7 @@ class LiveState:
         if not self.pending.active:
             return
         waiting = list(self.signs.waiting())
-        if self.pending.follow(waiting, self._verdict, self._may_be_new):
+        if self.pending.follow(waiting, self._classify, self._may_be_new):
             self._touch_pending()
         elif not waiting and self.signs.database_down_since() is None:
             self._touch_pending()
@@ -222,7 +225,7 @@ class LiveState:
         if not pending:
             return known
         series = self._series(zone)
-        return whole(dict(series.steps(pending))).occupancy(zone, series.initial)
+        return composed(series.deltas(pending)).occupancy(zone, series.initial)
 
     def count_at(self, zone: str, instant: datetime) -> int:
         """A zone's count at an instant, to the minute."""
@@ -255,7 +258,7 @@ class LiveState:
 
     def stretch(self, zone: str, minute: int) -> OccupancyDelta:
         """What a minute of a zone lived, with what is not stored of it."""
-        stored = self._series(zone).get(minute)
+        stored = self._series(zone).delta(minute)
         return (
             stored.then(self.pending.stretches(zone).get(minute, OccupancyDelta())) if self.pending.active else stored
         )
@@ -265,8 +268,8 @@ class LiveState:
         for key in self.pending.minutes():
             self._touched[key] = self.changes
 
-    def _verdict(self, name: str) -> Classification:
-        return self.show.verdict(name) if self.show is not None else Classification(False, ())
+    def _classify(self, source: EventSource) -> Classification:
+        return self.show.classify(source) if self.show is not None else Classification(False, ())
 
     def _series(self, zone: str) -> ZoneSeries:
         return self.series.setdefault(zone, ZoneSeries())
@@ -280,8 +283,8 @@ class LiveState:
             self._answered[feed] = max(until, self._answered.get(feed, until))
 
     def _count_doors(self, new: Sequence[CameraEvent]) -> None:
-        for one, count in tallied(new):
-            door = self.doors.count(one, self._verdict(one.name), count)
+        for one, count in by_source_and_minute(new):
+            door = self.doors.add(one, self._classify(one.source), count)
             self._touched_doors[door, one.minute] = self.changes + 1
 
     def _sample_lateness(self, new: Sequence[CameraEvent], now: datetime) -> None:

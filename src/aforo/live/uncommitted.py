@@ -8,9 +8,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from aforo.counting.occupancy import OccupancyDelta
-from aforo.counting.zone_series import Counted, Step, counted, minute_of, step_of
-from aforo.models import Batch, CameraEvent, Classification
+from aforo.counting.doors import SourceMinute, minute_of, source_minute
+from aforo.counting.occupancy import OccupancyDelta, TimedMovement, timed_movement
+from aforo.models import Batch, CameraEvent, Classification, EventSource
 
 Identity = tuple[str, str, datetime]
 
@@ -26,8 +26,10 @@ class UncommittedEvents:
         self._recent_events = 0
         self._stored: set[Identity] = set()
         self._taken: dict[int, Batch] = {}
-        self._events: dict[Identity, tuple[Counted, Classification]] = {}
-        self._steps: defaultdict[str, defaultdict[int, dict[Identity, Step]]] = defaultdict(lambda: defaultdict(dict))
+        self._events: dict[Identity, tuple[SourceMinute, Classification]] = {}
+        self._steps: defaultdict[str, defaultdict[int, dict[Identity, TimedMovement]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
 
     def __len__(self) -> int:
         return len(self._events)
@@ -62,11 +64,14 @@ class UncommittedEvents:
         self._recent_events = 0
 
     def follow(
-        self, waiting: Iterable[Batch], verdict: Callable[[str], Classification], counts: Callable[[CameraEvent], bool]
+        self,
+        waiting: Iterable[Batch],
+        verdict: Callable[[EventSource], Classification],
+        counts: Callable[[CameraEvent], bool],
     ) -> bool:
         """Take the batches that wait; tells whether any is new.
 
-        ``verdict`` tells what a name means; ``counts`` whether an event may be new, by the checkpoints.
+        ``verdict`` says what a source means; ``counts`` whether an event may be new, by the checkpoints.
         """
         batches = {id(batch): batch for batch in waiting}
         new = [batch for key, batch in batches.items() if key not in self._taken]
@@ -78,7 +83,7 @@ class UncommittedEvents:
     def stretches(self, zone: str) -> Mapping[int, OccupancyDelta]:
         """What is not stored of a zone, by minute."""
         return {
-            minute: OccupancyDelta.of(step.delta for step in sorted(steps.values()))
+            minute: OccupancyDelta.of([movement[4] for movement in sorted(steps.values())])
             for minute, steps in self._steps.get(zone, _NO_STEPS).items()
             if steps
         }
@@ -87,21 +92,21 @@ class UncommittedEvents:
         """The zones and minutes that hold, or held, something that is not stored."""
         return [(zone, minute) for zone, minutes in self._steps.items() for minute in minutes]
 
-    def passages(self) -> Iterable[tuple[Counted, Classification]]:
+    def passages(self) -> Iterable[tuple[SourceMinute, Classification]]:
         """What is not stored, for the doors: each event with what its name means."""
         return self._events.values()
 
     def _take(
-        self, batch: Batch, classify: Callable[[str], Classification], counts: Callable[[CameraEvent], bool]
+        self, batch: Batch, classify: Callable[[EventSource], Classification], counts: Callable[[CameraEvent], bool]
     ) -> None:
         for event in batch.events:
             identity = _identity(event)
             if identity in self._stored or identity in self._events or not counts(event):
                 continue
-            verdict = classify(event.name)
-            self._events[identity] = (counted(event), verdict)
+            verdict = classify(event.source)
+            self._events[identity] = (source_minute(event), verdict)
             for zone, delta in verdict.movements:
-                self._steps[zone][minute_of(event)][identity] = step_of(event, delta)
+                self._steps[zone][minute_of(event)][identity] = timed_movement(event, delta)
 
     def _drop(self, identity: Identity) -> None:
         passage = self._events.pop(identity, None)
@@ -110,7 +115,7 @@ class UncommittedEvents:
                 self._steps[zone][passage[0].minute].pop(identity, None)
 
 
-_NO_STEPS: Mapping[int, dict[Identity, Step]] = {}
+_NO_STEPS: Mapping[int, dict[Identity, TimedMovement]] = {}
 
 
 def _identity(event: CameraEvent) -> Identity:

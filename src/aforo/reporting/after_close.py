@@ -64,6 +64,6 @@ def _detail(rooms: RunContext, told: Reconciliation) -> str:
         "complete": told.complete,
         "cameras": cameras,
         "history": told.census.history,
-        "refused": dict(told.census.refused),
+        "refused": dict(told.census.excluded),
     }
     return json.dumps(document, ensure_ascii=False)

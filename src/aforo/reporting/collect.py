@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aforo import __version__
-from aforo.counting.occupancy import OccupancyDelta, whole
+from aforo.counting.doors import Crossings, crossings
+from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
-from aforo.counting.zone_series import Passed, passed
 from aforo.live.state import undone_by
-from aforo.models import Matcher, Zone, from_ms
+from aforo.models import EventSource, Matcher, Zone, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     CorrectionFigures,
@@ -77,7 +77,7 @@ def _zones(history: StoredHistory, zones: Sequence[Zone]) -> list[ZoneFigures]:
 
 
 def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> ZoneFigures:
-    occupancy = whole(minutes).occupancy(zone.name, zone.initial)
+    occupancy = composed(minutes).occupancy(zone.name, zone.initial)
     count = peak = zone.initial
     peak_at: datetime | None = None
     curve = []
@@ -94,7 +94,7 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
         initial=zone.initial,
         entries=occupancy.entries,
         exits=occupancy.exits,
-        swallowed=occupancy.swallowed,
+        swallowed=occupancy.unmatched_exits,
         corrected=corrected,
         count=occupancy.count,
         peak=peak,
@@ -105,19 +105,19 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
 
 
 def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
-    slots: defaultdict[str, defaultdict[int, Passed]] = defaultdict(lambda: defaultdict(Passed))
+    slots: defaultdict[str, defaultdict[int, Crossings]] = defaultdict(lambda: defaultdict(Crossings))
     names: dict[str, str] = {}
     for name, activity, minute_ms, events in minutes:
         key = name.upper().strip()
         names.setdefault(key, name.strip())
         slot = minute_ms - minute_ms % SLOT_MS
-        ways = passed(activity, rules.verdict(name).movements, events)
+        ways = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)
         slots[key][slot] = slots[key][slot].plus(ways)
     return [_door(names[key], slots[key]) for key in sorted(slots, key=_natural)]
 
 
-def _door(name: str, slots: Mapping[int, Passed]) -> DoorFigures:
-    total = Passed()
+def _door(name: str, slots: Mapping[int, Crossings]) -> DoorFigures:
+    total = Crossings()
     for ways in slots.values():
         total = total.plus(ways)
     busiest = max(slots, key=lambda slot: (slots[slot].total, -slot))

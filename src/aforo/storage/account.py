@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, select
 
-from aforo.models import Classification, ScheduledEvent, Window, from_ms, to_ms
+from aforo.models import Classification, EventSource, ScheduledEvent, Window, from_ms, to_ms
 from aforo.storage.journal import Journal, JournalEntry, JournalKind, gaps, touches
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.record_cache import CachedRecord
@@ -36,7 +36,7 @@ class PastEvents:
                 checkpoints={},
                 occupancies={},
                 closed=row.closed_ms is not None,
-                verdict=_read_only,
+                classify=_read_only,
                 rules=row.rules,
             )
             for row in connection.execute(query).all()
@@ -100,5 +100,5 @@ def _inside(book: CachedRecord) -> tuple[ColumnElement[bool], ...]:
     return table.occurred_ms >= book.since_ms, table.occurred_ms < book.until_ms, table.show_id == book.show_id
 
 
-def _read_only(name: str) -> Classification:
+def _read_only(name: EventSource) -> Classification:
     raise RuntimeError(f"{name}: the record of a past event classifies nothing")

@@ -12,7 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
-from aforo.models import Batch, CameraEvent, Classification, CommitResult, Occupancy, ScheduledEvent
+from aforo.models import Batch, CameraEvent, Classification, CommitResult, EventSource, Occupancy, ScheduledEvent
 from aforo.storage.complaints import Complaints
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.journal import JournalEntry, JournalKind
@@ -95,7 +95,7 @@ class Database:
         return await self._call(self._store.last_open_event)
 
     async def open_record(
-        self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str
+        self, event: ScheduledEvent, verdict: Callable[[EventSource], Classification], rules: str
     ) -> EventRecord:
         """Open the record of that event, once all before it is stored; what is put from now on belongs to it."""
         await self.drain()

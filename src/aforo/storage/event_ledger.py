@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from aforo.counting.occupancy import seq
-from aforo.models import DAY_MS, EPOCH, CameraEvent, Classification, from_ms
+from aforo.counting.occupancy import TimedMovement, seq
+from aforo.models import DAY_MS, EPOCH, CameraEvent, Classification, EventSource, from_ms
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.curve import Step
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
@@ -17,7 +16,7 @@ from aforo.storage.site_tables.local_time import STRETCH_MS
 from aforo.storage.site_tables.tables import NOBODY, HistoryRow, SiteTables
 
 Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
-Judge = Callable[[str], Classification]  # what an analytic name means
+Judge = Callable[[EventSource], Classification]  # what a camera event means
 
 NOT_HISTORY, WRITTEN, REFUSED = 0, 1, 2  # what the column ``history`` says
 
@@ -80,7 +79,7 @@ class EventLedger:
         seen_ms: int,
         *,
         history: bool = True,
-    ) -> dict[str, list[Step]]:
+    ) -> dict[str, list[TimedMovement]]:
         """Store new events and their history rows; returns the movements that they are, per zone and in order.
 
         Without ``history`` the rows for that table are noted as refused. Raises StoreRejectedRow.
@@ -92,7 +91,7 @@ class EventLedger:
         written = WRITTEN if history else REFUSED
         meaning = {}
         for one in kinds:
-            verdict = judge(one[1])
+            verdict = judge(EventSource._make(one))
             columns = (numbers[one], book.show_id, written if verdict.history else NOT_HISTORY, seen_ms)
             meaning[one] = _Meaning(columns, verdict.history, verdict.movements)
         # By position and without a call per event: this runs for every event of the evening.
@@ -105,7 +104,7 @@ class EventLedger:
 
     def steps(
         self, connection: Connection, book: CachedRecord, span: tuple[int, int], judge: Judge
-    ) -> dict[str, list[Step]]:
+    ) -> dict[str, list[TimedMovement]]:
         """The movements of a show in ``[since, until)`` (epoch ms), corrections too, per zone and in order."""
         since_ms, until_ms = max(span[0], book.since_ms), min(span[1], book.until_ms)
         inside = self._inside(book, since_ms, until_ms)
@@ -173,8 +172,8 @@ class EventLedger:
 
     def _steps(
         self, connection: Connection, moving: Sequence[tuple[int, int, str, Sequence[tuple[str, int]]]]
-    ) -> dict[str, list[Step]]:
-        found: defaultdict[str, list[Step]] = defaultdict(list)
+    ) -> dict[str, list[TimedMovement]]:
+        found: defaultdict[str, list[TimedMovement]] = defaultdict(list)
         servers = self._directory.servers(connection, {row[1] for row in moving})
         for occurred_ms, server, this_id, moves in moving:
             for zone, delta in moves:
@@ -216,7 +215,7 @@ class EventLedger:
         """What those sources mean."""
         numbers = set(sources_said)
         sources = self._directory.sources(connection, numbers)
-        return {number: judge(sources[number].name) for number in numbers}
+        return {number: judge(sources[number]) for number in numbers}
 
     def add_history(self, connection: Connection, book: CachedRecord, entries: Sequence[Entry]) -> None:
         """Write the history rows of those entries. Raises StoreRejectedRow."""

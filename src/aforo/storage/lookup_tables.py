@@ -1,24 +1,15 @@
 """Servers and sources by number: the texts that events share are stored once, and remembered."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from aforo.models import EventSource
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
 
 _MOST_REMEMBERED = 100_000  # texts come from outside: however many there are, memory is bounded
 _AT_ONCE = 500  # in one IN list
-
-
-class Source(NamedTuple):
-    """A camera that says something: all of an event but when, and which one."""
-
-    camera_id: str
-    name: str
-    area: str
-    activity: str
 
 
 class LookupTables:
@@ -29,7 +20,7 @@ class LookupTables:
         self._server_numbers: dict[str, int] = {}
         self._source_numbers: dict[tuple[str, ...], int] = {}
         self._servers: dict[int, str] = {}
-        self._sources: dict[int, Source] = {}
+        self._sources: dict[int, EventSource] = {}
 
     def forget(self) -> None:
         """A transaction failed: the numbers that it gave were never given."""
@@ -71,7 +62,7 @@ class LookupTables:
             self._servers = {row.id: row.server_id for row in connection.execute(select(tables.servers))}
         return self._servers
 
-    def sources(self, connection: Connection, numbers: Iterable[int]) -> dict[int, Source]:
+    def sources(self, connection: Connection, numbers: Iterable[int]) -> dict[int, EventSource]:
         """The sources of those numbers, and maybe more."""
         if len(self._sources) > _MOST_REMEMBERED:
             self._sources.clear()
@@ -79,20 +70,20 @@ class LookupTables:
         table = tables.sources
         for first in range(0, len(new), _AT_ONCE):
             rows = connection.execute(select(table).where(table.c.id.in_(new[first : first + _AT_ONCE])))
-            self._sources.update({number: Source(*texts) for number, *texts in rows})
+            self._sources.update({number: EventSource(*texts) for number, *texts in rows})
         return self._sources
 
-    def _of_cameras(self, connection: Connection, camera_ids: set[str]) -> dict[Source, int]:
+    def _of_cameras(self, connection: Connection, camera_ids: set[str]) -> dict[EventSource, int]:
         table = tables.sources
-        known: dict[Source, int] = {}
+        known: dict[EventSource, int] = {}
         wanted = sorted(camera_ids)
         for first in range(0, len(wanted), _AT_ONCE):
             mine = table.c.camera_id.in_(wanted[first : first + _AT_ONCE])
             rows = connection.execute(select(table).where(mine).order_by(table.c.id.desc()))
-            known.update({Source(*texts): number for number, *texts in rows})
+            known.update({EventSource(*texts): number for number, *texts in rows})
         return known
 
 
-def _fitted(raw: tuple[str, ...]) -> Source:
+def _fitted(raw: tuple[str, ...]) -> EventSource:
     camera_id, *texts = raw
-    return Source(tables.fit_key(camera_id), *map(tables.fit, texts))
+    return EventSource(tables.fit_key(camera_id), *map(tables.fit, texts))

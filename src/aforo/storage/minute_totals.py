@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from aforo.counting.occupancy import OccupancyDelta
+from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, TimedMovement
 from aforo.models import MINUTE_MS
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.curve import Minute, Step
 from aforo.storage.event_ledger import EventLedger, Judge
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
@@ -31,10 +30,10 @@ class MinuteTotals:
         self._ledger = ledger
 
     def count(
-        self, connection: Connection, book: CachedRecord, new: Mapping[str, Sequence[Step]], judge: Judge
+        self, connection: Connection, book: CachedRecord, new: Mapping[str, Sequence[TimedMovement]], judge: Judge
     ) -> dict[str, dict[int, OccupancyDelta]]:
         """Take movements that are new in the ledger into their minutes; returns these minutes, by zone."""
-        changed: dict[Place, Minute] = {}
+        changed: dict[Place, MinuteDelta] = {}
         unknown: list[Place] = []
         for zone, steps in new.items():
             for start, run in _by_minute(step for step in steps if book.since_ms <= step[0] < book.until_ms):
@@ -47,16 +46,16 @@ class MinuteTotals:
         self._write(connection, book, changed)
         counted: defaultdict[str, dict[int, OccupancyDelta]] = defaultdict(dict)
         for (zone, start), minute in changed.items():
-            counted[zone][start] = minute.stretch
+            counted[zone][start] = minute.delta
         return dict(counted)
 
     def recount(self, connection: Connection, book: CachedRecord, judge: Judge) -> bool:
         """Make all minutes anew from the ledger; tells whether any differed."""
-        right: dict[Place, Minute] = {}
+        right: dict[Place, MinuteDelta] = {}
         first = book.since_ms - book.since_ms % MINUTE_MS
         for since_ms in range(first, book.until_ms, STRETCH_MS):
             for zone, steps in self._ledger.steps(connection, book, (since_ms, since_ms + STRETCH_MS), judge).items():
-                right.update({(zone, start): Minute.of(run) for start, run in _by_minute(steps)})
+                right.update({(zone, start): MinuteDelta.of(run) for start, run in _by_minute(steps)})
         there = {(zone, start): curve.get(start) for zone, curve in book.curves.items() for start in curve}
         gone = sorted(there.keys() - right.keys())
         changed = {place: minute for place, minute in right.items() if there.get(place) != minute}
@@ -66,24 +65,24 @@ class MinuteTotals:
 
     def _read(
         self, connection: Connection, book: CachedRecord, places: list[Place], judge: Judge
-    ) -> dict[Place, Minute]:
+    ) -> dict[Place, MinuteDelta]:
         """Those minutes from the ledger; what is read of other zones on the way is remembered too."""
-        read: dict[Place, Minute] = {}
+        read: dict[Place, MinuteDelta] = {}
         wanted = set(places)
         for span in stretches(sorted({start for _, start in places}), book.movements):
             for zone, steps in self._ledger.steps(connection, book, span, judge).items():
                 for start, run in _by_minute(steps):
                     book.remember(zone, start, run)
                     if (zone, start) in wanted:
-                        read[zone, start] = Minute.of(run)
+                        read[zone, start] = MinuteDelta.of(run)
         return read
 
-    def _write(self, connection: Connection, book: CachedRecord, changed: Mapping[Place, Minute]) -> None:
+    def _write(self, connection: Connection, book: CachedRecord, changed: Mapping[Place, MinuteDelta]) -> None:
         new: list[tuple[Any, ...]] = []
         known: list[tuple[Any, ...]] = []
         for (zone, start), minute in sorted(changed.items()):
             curve = book.curve(zone)
-            row = (book.show_id, zone, start, *minute.stretch, minute.last_ms)
+            row = (book.show_id, zone, start, *minute.delta, minute.last_ms)
             (known if start in curve else new).append(row)
             curve.put(start, minute)
         self._link.insert(connection, tables.minutes, new)
@@ -97,22 +96,22 @@ class MinuteTotals:
             book.curves[zone].remove(start)
 
 
-def _joined(book: CachedRecord, zone: str, start: int, run: list[Step]) -> Minute | None:
+def _joined(book: CachedRecord, zone: str, start: int, run: list[TimedMovement]) -> MinuteDelta | None:
     """The minute with new movements in it; None where its others are not remembered and come in between."""
     known = book.curve(zone).get(start)
     if known is None:
         book.remember(zone, start, run)
-        return Minute.of(run)
+        return MinuteDelta.of(run)
     others = book.recall(zone, start)
     if run[0][0] > known.last_ms:
         if others is not None:
             book.remember(zone, start, others + run)
-        return known.then(Minute.of(run))
+        return known.then(MinuteDelta.of(run))
     if others is None:
         return None
     steps = sorted(others + run)
     book.remember(zone, start, steps)
-    return Minute.of(steps)
+    return MinuteDelta.of(steps)
 
 
 def stretches(starts: Sequence[int], movements: Callable[[int], int]) -> Iterator[tuple[int, int]]:
@@ -129,7 +128,7 @@ def stretches(starts: Sequence[int], movements: Callable[[int], int]) -> Iterato
         yield since, until
 
 
-def _by_minute(steps: Iterable[Step]) -> Iterator[tuple[int, list[Step]]]:
+def _by_minute(steps: Iterable[TimedMovement]) -> Iterator[tuple[int, list[TimedMovement]]]:
     """Ordered movements, minute by minute, each with the epoch ms of its start."""
     for minute, run in groupby(steps, key=lambda step: step[0] // MINUTE_MS):
         yield minute * MINUTE_MS, list(run)

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, null, select
 
-from aforo.counting.occupancy import OccupancyDelta
+from aforo.counting.occupancy import CORRECTION, MinuteDelta, OccupancyDelta, TimedMovement
+from aforo.counting.zone_series import ZoneSeries
 from aforo.errors import StoreUnavailable
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.curve import CORRECTION, Curve, Minute, Step
 from aforo.storage.schema import tables
 
 _MOST_STEPS = 60_000  # movements remembered, some 10 MB: those of the minutes that a catch-up goes through
@@ -34,10 +34,10 @@ class CachedRecord:
     rules: str
     closed: bool
     revision: int
-    curves: dict[str, Curve] = field(default_factory=dict)
+    curves: dict[str, ZoneSeries] = field(default_factory=dict)
     checkpoints: dict[Feed, int] = field(default_factory=dict)
-    corrections: dict[str, list[Step]] = field(default_factory=dict)
-    _steps: OrderedDict[tuple[str, int], list[Step]] = field(default_factory=OrderedDict)
+    corrections: dict[str, list[TimedMovement]] = field(default_factory=dict)
+    _steps: OrderedDict[tuple[str, int], list[TimedMovement]] = field(default_factory=OrderedDict)
     _steps_kept: int = 0
 
     def occupancies(self, zones: Iterable[Zone]) -> dict[str, Occupancy]:
@@ -48,23 +48,23 @@ class CachedRecord:
         """Whether that instant is in its window."""
         return self.since_ms <= occurred_ms < self.until_ms
 
-    def curve(self, zone: str) -> Curve:
+    def curve(self, zone: str) -> ZoneSeries:
         """The zone's minutes."""
-        return self.curves.setdefault(zone, Curve({}))
+        return self.curves.setdefault(zone, ZoneSeries())
 
     def movements(self, minute: int) -> int:
         """How many movements a minute has, in all zones."""
         known = [curve.get(minute) for curve in self.curves.values()]
-        return sum(one.stretch.entries + one.stretch.exits for one in known if one is not None)
+        return sum(one.delta.entries + one.delta.exits for one in known if one is not None)
 
-    def recall(self, zone: str, minute: int) -> list[Step] | None:
+    def recall(self, zone: str, minute: int) -> list[TimedMovement] | None:
         """All movements of a minute in order, where they are remembered."""
         steps = self._steps.get((zone, minute))
         if steps is not None:
             self._steps.move_to_end((zone, minute))
         return steps
 
-    def remember(self, zone: str, minute: int, steps: list[Step]) -> None:
+    def remember(self, zone: str, minute: int, steps: list[TimedMovement]) -> None:
         """Keep all movements of a minute; those of the minute longest unused make room."""
         self._steps_kept += len(steps) - len(self._steps.pop((zone, minute), ()))
         self._steps[zone, minute] = steps
@@ -77,13 +77,13 @@ class CachedRecord:
         self._steps.clear()
         self._steps_kept = 0
 
-    def correction_step(self, correction_id: str, delta: int, at_ms: int) -> Step:
+    def correction_step(self, correction_id: str, delta: int, at_ms: int) -> TimedMovement:
         """A correction as a movement: after all passages of its millisecond, and never outside the window."""
         return min(max(at_ms, self.since_ms), self.until_ms - 1), CORRECTION, "", correction_id, delta
 
     def _whole(self, zone: str) -> OccupancyDelta:
         curve = self.curves.get(zone)
-        return OccupancyDelta() if curve is None else curve.whole()
+        return OccupancyDelta() if curve is None else curve.total()
 
 
 class RecordCache:
@@ -152,7 +152,7 @@ class RecordCache:
         """The show's corrections, each where it belongs in the window as it is now."""
         table = tables.corrections
         rows = connection.execute(select(table).where(table.c.show_id == book.show_id))
-        found: defaultdict[str, list[Step]] = defaultdict(list)
+        found: defaultdict[str, list[TimedMovement]] = defaultdict(list)
         for row in rows:
             found[row.zone].append(book.correction_step(row.id, row.delta, row.at_ms))
         book.corrections = dict(found)
@@ -190,12 +190,12 @@ class RecordCache:
         connection.execute(tables.checkpoints.delete().where(tables.checkpoints.c.show_id == book.show_id))
         book.checkpoints.clear()
 
-    def _curves(self, connection: Connection, show_id: int) -> dict[str, Curve]:
+    def _curves(self, connection: Connection, show_id: int) -> dict[str, ZoneSeries]:
         rows = connection.execute(select(tables.minutes).where(tables.minutes.c.show_id == show_id)).all()
-        found: defaultdict[str, dict[int, Minute]] = defaultdict(dict)
+        found: defaultdict[str, dict[int, MinuteDelta]] = defaultdict(dict)
         for _, zone, minute_ms, *stretch, last_ms in rows:
-            found[zone][minute_ms] = Minute(OccupancyDelta(*stretch), last_ms)
-        return {zone: Curve(minutes) for zone, minutes in found.items()}
+            found[zone][minute_ms] = MinuteDelta(OccupancyDelta(*stretch), last_ms)
+        return {zone: ZoneSeries(0, minutes) for zone, minutes in found.items()}
 
     def _checkpoints(self, connection: Connection, show_id: int) -> dict[Feed, int]:
         table = tables.checkpoints.c

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import Classification, Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
+from aforo.models import Classification, EventSource, Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.event_ledger import EventLedger, Judge
 from aforo.storage.minute_totals import MinuteTotals
@@ -21,7 +21,7 @@ from aforo.storage.site_tables.tables import NOBODY
 class EventRecord:
     """An event in the store. ``checkpoints`` and ``occupancies`` are as of its opening.
 
-    ``verdict`` and ``rules`` are those it was opened with: they say what the ledger's entries mean.
+    ``classify`` and ``rules`` are those it was opened with: they say what the ledger's entries mean.
     """
 
     id: int
@@ -29,7 +29,7 @@ class EventRecord:
     checkpoints: dict[Feed, datetime]
     occupancies: dict[str, Occupancy]
     closed: bool
-    verdict: Callable[[str], Classification] = field(repr=False)
+    classify: Callable[[EventSource], Classification] = field(repr=False)
     rules: str = field(repr=False)
 
 

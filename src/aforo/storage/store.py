@@ -15,6 +15,7 @@ from aforo.models import (
     CameraEvent,
     Classification,
     CommitResult,
+    EventSource,
     Occupancy,
     ScheduledEvent,
     Zone,
@@ -100,7 +101,11 @@ class Store:
         self._link.close()
 
     def open_record(
-        self, event: ScheduledEvent, verdict: Callable[[str], Classification], rules: str, now: datetime | None = None
+        self,
+        event: ScheduledEvent,
+        verdict: Callable[[EventSource], Classification],
+        rules: str,
+        now: datetime | None = None,
     ) -> EventRecord:
         """The show of a scheduled event: stored already (then brought to what the schedule and ``rules`` say) or new.
 
@@ -119,7 +124,7 @@ class Store:
                 checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
                 occupancies=book.occupancies(self._zones),
                 closed=book.closed,
-                verdict=verdict,
+                classify=verdict,
                 rules=rules,
             )
 
@@ -144,8 +149,8 @@ class Store:
                 self._books.bump_revision(connection, book)
             minutes: dict[str, dict[int, OccupancyDelta]] = {}
             if new:
-                steps = self._ledger.add(connection, book, new, show.verdict, to_ms(now), history=history)
-                minutes = self._minutes.count(connection, book, steps, show.verdict)
+                steps = self._ledger.add(connection, book, new, show.classify, to_ms(now), history=history)
+                minutes = self._minutes.count(connection, book, steps, show.classify)
                 self._zone_rows.write(connection, book, minutes)
             stored = CommitResult(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
             if not new and self._unanswered is not None and self._unanswered[0] is batch:
@@ -163,7 +168,7 @@ class Store:
 
         Some transactions; each leaves everything right.
         """
-        return self._owed.write_of(self._on(show), events, show.verdict)
+        return self._owed.write_of(self._on(show), events, show.classify)
 
     def events_by_camera(self, record: EventRecord) -> dict[str, int]:
         """The ledger's events per camera, inside the event's window."""
@@ -191,13 +196,13 @@ class Store:
 
         def work(connection: Connection) -> dict[str, Occupancy]:
             book = self._open_book(connection, show)
-            if self._minutes.recount(connection, book, show.verdict):
+            if self._minutes.recount(connection, book, show.classify):
                 self._books.bump_revision(connection, book)
             self._zone_rows.write(connection, book)
             return book.occupancies(self._zones)
 
         occupancies = self._write(work)
-        self._owed.write_all(self._on(show), show.verdict)
+        self._owed.write_all(self._on(show), show.classify)
         return occupancies
 
     def close_record(self, show: EventRecord, now: datetime) -> None:
@@ -221,11 +226,11 @@ class Store:
             present = book.occupancies(self._zones)[correction.zone].count
             wanted = correction.delta if count is None else count - present
             limited = replace(correction, delta=max(wanted, -present))
-            if self._corrections.apply(connection, book, limited, record.verdict):
+            if self._corrections.apply(connection, book, limited, record.classify):
                 self._zone_rows.write(connection, book, {correction.zone})
             return CorrectionResult(
                 book.occupancies(self._zones),
-                book.curve(correction.zone).stretches(),
+                book.curve(correction.zone).deltas(),
                 self._corrections.read(connection, book),
             )
 
@@ -297,7 +302,7 @@ class Store:
 
     def _minutes_of(self, book: CachedRecord) -> dict[str, dict[int, OccupancyDelta]]:
         curves = book.curves
-        return {zone.name: curves[zone.name].stretches() if zone.name in curves else {} for zone in self._zones}
+        return {zone.name: curves[zone.name].deltas() if zone.name in curves else {} for zone in self._zones}
 
     def _stored_history(self, connection: Connection, book: CachedRecord) -> StoredHistory:
         doors = queries.doors(connection, self._directory, book, book.since_ms)

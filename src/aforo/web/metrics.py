@@ -59,7 +59,7 @@ class BoardCollector(Collector):
             gauges["provisional"].add_metric(label, zone.count)
             if zone.capacity:
                 gauges["capacity"].add_metric(label, zone.capacity)
-            gauges["swallowed"].add_metric(label, stored.swallowed)
+            gauges["swallowed"].add_metric(label, stored.unmatched_exits)
             counters["entries"].add_metric(label, stored.entries)
             counters["exits"].add_metric(label, stored.exits)
         yield from gauges.values()

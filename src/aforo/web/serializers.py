@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from aforo.counting.zone_series import Door, Doors, Passed
+from aforo.counting.doors import Crossings, Door, Doors
 from aforo.ingestion.feed_state import FeedState
 from aforo.live.state import LiveState, undone_by
 from aforo.models import MINUTE_MS, EventPhase, Feed, ScheduledEvent, to_ms
@@ -48,7 +48,7 @@ def zones(board: LiveState, now: datetime) -> list[schemas.ZoneState]:
                 provisional=board.provisional and occupancy != stored,
                 entries=occupancy.entries,
                 exits=occupancy.exits,
-                swallowed=occupancy.swallowed,
+                swallowed=occupancy.unmatched_exits,
                 capacity=zone.capacity or None,
                 percent=round(100 * occupancy.count / zone.capacity, 1) if zone.capacity else None,
                 warning=zone.warning,
@@ -76,7 +76,7 @@ def doors(board: LiveState, now: datetime) -> list[schemas.DoorState]:
     extra = Doors()
     if board.pending.active:
         for one, verdict in board.pending.passages():
-            extra.count(one, verdict)
+            extra.add(one, verdict)
     more = {door.name: door for door in extra}
     told = [_door(door, more.get(door.name), until_ms, board) for door in board.doors if door.people]
     told += [
@@ -88,10 +88,10 @@ def doors(board: LiveState, now: datetime) -> list[schemas.DoorState]:
 
 
 def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> schemas.DoorState:
-    def since(minutes: int) -> Passed:
+    def since(minutes: int) -> Crossings:
         start = until_ms - until_ms % MINUTE_MS - (minutes - 1) * MINUTE_MS
-        passed = door.since(start, until_ms)
-        return passed.plus(more.since(start, until_ms)) if more else passed
+        passed = door.between(start, until_ms)
+        return passed.plus(more.between(start, until_ms)) if more else passed
 
     total = door.total.plus(more.total) if more else door.total
     return schemas.DoorState(
@@ -221,7 +221,7 @@ def series(board: LiveState) -> schemas.Series:
 def _curve(board: LiveState, zone: str) -> schemas.ZoneCurve:
     own = board.series[zone]
     pending = board.pending.stretches(zone) if board.pending.active else {}
-    steps = list(own.steps(pending))
+    steps = list(own.deltas(pending).items())
     return schemas.ZoneCurve(
         initial=own.initial,
         minutes=[minute // 1000 for minute, _ in steps],

@@ -21,6 +21,7 @@ from aforo.models import (
     CameraEvent,
     Classification,
     CommitResult,
+    EventSource,
     Feed,
     Matcher,
     Movement,
@@ -94,7 +95,9 @@ def at(
 def batch(*events: CameraEvent, until: Mapping[Feed, datetime] | None = None) -> Batch:
     """A batch as the rules would make it."""
     made = rules()
-    classifications = {event.name: made.verdict(event.name) for event in events}
+    classifications: dict[tuple[str, str, str, str], Classification] = {
+        event.source: made.classify(event.source) for event in events
+    }
     return Batch(list(events), classifications, dict(until or {}))
 
 
@@ -114,7 +117,7 @@ def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, judge: Rul
     entries = exits = swallowed = 0
     count = initial
     for event in sorted(once, key=order):
-        for movement in judge.verdict(event.name).movements:
+        for movement in judge.classify(event.source).movements:
             if movement == Movement(zone, 1):
                 entries, count = entries + 1, count + 1
             elif movement == Movement(zone, -1):
@@ -214,7 +217,7 @@ def names() -> Sequence[str]:
 def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | None = None) -> EventRecord:
     """The show of that event, by the rules of these tests."""
     judge = judge or rules()
-    return store.open_record(event or show_at(), judge.verdict, judge.fingerprint, START)
+    return store.open_record(event or show_at(), judge.classify, judge.fingerprint, START)
 
 
 def add(
@@ -239,9 +242,9 @@ def statements() -> Iterator[list[str]]:
         listening.remove(Engine, "before_cursor_execute", sent)
 
 
-def classify(name: str) -> Classification:
-    """What the tests' rules make of a name."""
-    return rules().verdict(name)
+def classify(source: EventSource) -> Classification:
+    """What a source means by the tests' rules."""
+    return rules().classify(source)
 
 
 def _wall(value: Any) -> str:

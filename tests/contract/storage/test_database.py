@@ -27,7 +27,7 @@ from tests.contract.storage.databases import (
 
 from aforo.clock import SystemClock
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreUnavailable
-from aforo.models import Batch, Classification, CommitResult, Feed, ScheduledEvent
+from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, ScheduledEvent
 from aforo.storage import Correction, Database, EventRecord, JournalKind, Store
 from aforo.storage.backends import sqlite
 
@@ -50,14 +50,14 @@ async def storage(database: DatabaseUnderTest, clock: "_Clock") -> AsyncIterator
     """The database with an event open."""
     store = await asyncio.to_thread(database.store)
     async with Database(store, clock, most_waiting=50, most_together=20) as made:
-        await made.open_record(show_at(), rules().verdict, rules().fingerprint)
+        await made.open_record(show_at(), rules().classify, rules().fingerprint)
         yield made
 
 
 @pytest.fixture
 async def record(storage: Database) -> EventRecord:
     """The record of that event."""
-    return await storage.open_record(show_at(), rules().verdict, rules().fingerprint)
+    return await storage.open_record(show_at(), rules().classify, rules().fingerprint)
 
 
 class _FailingStore(Store):
@@ -174,7 +174,7 @@ async def test_a_table_that_refuses_all_is_told_of_once_and_costs_neither_count_
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     assert len(await storage.entries(record, JournalKind.ROW_REFUSED)) == 1
     await asyncio.to_thread(database.run, "DROP TRIGGER refuse")
-    show = await storage.open_record(show_at(), rules().verdict, rules().fingerprint)
+    show = await storage.open_record(show_at(), rules().classify, rules().fingerprint)
     assert show.checkpoints == {feed: events[-1].occurred_at}
     assert await storage.history_count(show) == 50
 
@@ -225,7 +225,7 @@ async def test_one_bad_row_does_not_stop_the_others(
     await storage.drain()
     assert sorted(event for stored in told for event in stored.new) == sorted([*good, bad])
     assert len(await asyncio.to_thread(database.history)) == 10
-    show = await storage.open_record(show_at(), rules().verdict, rules().fingerprint)
+    show = await storage.open_record(show_at(), rules().classify, rules().fingerprint)
     assert show.checkpoints == {feed: START + timedelta(minutes=1)}
     assert show.occupancies[NORTE] == naive(good, NORTE)
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -298,7 +298,7 @@ async def test_stopping_does_not_wait_for_a_database_that_is_away(
     store = await asyncio.to_thread(database.store)
     clock = _Clock()
     async with Database(store, clock) as storage:
-        await storage.open_record(show_at(), rules().verdict, rules().fingerprint)
+        await storage.open_record(show_at(), rules().classify, rules().fingerprint)
         with _locked(database):
             await storage.put(batch(at(10, "1")))
             await clock.waiting.wait()
@@ -321,7 +321,7 @@ async def test_a_cancelled_caller_leaves_no_transaction_in_the_air(
 
 
 async def test_a_writer_that_died_is_heard_of(database: DatabaseUnderTest) -> None:
-    def judge_badly(_name: str) -> Classification:
+    def judge_badly(_source: EventSource) -> Classification:
         raise ZeroDivisionError
 
     async def evening() -> None:

@@ -298,7 +298,7 @@ def _curve(inside: Sequence[CameraEvent], zone: str) -> dict[int, OccupancyDelta
     moving = [
         (int(one.occurred_at.timestamp() * 1000 + 0.5), movement.delta)
         for one in sorted(inside, key=lambda one: one.occurred_at)
-        for movement in rules().verdict(one.name).movements
+        for movement in rules().classify(one.source).movements
         if movement.zone == zone
     ]
     return {

@@ -233,7 +233,7 @@ def test_two_writers_are_safe_under_other_isolation_levels(
         store = Store(database.url, zones(), BOGOTA)
         try:
             _insisting(store.open)
-            show = _insisting(lambda: store.open_record(show_at(), judge.verdict, judge.fingerprint, START))
+            show = _insisting(lambda: store.open_record(show_at(), judge.classify, judge.fingerprint, START))
             for page in pages(random.Random(seed), events):
                 made = batch(*page)
                 _insisting(partial(store.add, show, made, START))

@@ -177,7 +177,7 @@ def test_two_stores_at_once_store_each_event_once(database: DatabaseUnderTest, s
         store = Store(database.url, zones(), BOGOTA)
         try:
             _insisting(store.open)
-            show = _insisting(lambda: store.open_record(show_at(), judge.verdict, judge.fingerprint, START))
+            show = _insisting(lambda: store.open_record(show_at(), judge.classify, judge.fingerprint, START))
             for page in pages(mine, events):
                 _insisting(partial(store.add, show, batch(*page), START))
         except BaseException as error:  # noqa: BLE001 -- told in the test's own thread

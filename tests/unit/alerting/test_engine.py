@@ -4,7 +4,7 @@ import pytest
 
 from aforo.alerting.engine import AlertTracker, Condition, ZoneLevels, silent_doors
 from aforo.alerting.rules import conditions
-from aforo.counting.zone_series import Counted, Doors
+from aforo.counting.doors import Doors, SourceMinute
 from aforo.errors import AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
@@ -14,6 +14,7 @@ from aforo.models import (
     AlertKind,
     Classification,
     EventPhase,
+    EventSource,
     Feed,
     Movement,
     ScheduledEvent,
@@ -125,7 +126,11 @@ def doors(*rates: tuple[str, int, int], verdict: Classification = HISTORY) -> Do
     for name, before, now in rates:
         for minute in range(75):
             if count := before if minute < 60 else now:
-                found.count(Counted(name, "OBJECT_COUNTING_ENTER", "c", minute * MINUTE_MS), verdict, count)
+                found.add(
+                    SourceMinute(EventSource("c", name, "", "OBJECT_COUNTING_ENTER"), minute * MINUTE_MS),
+                    verdict,
+                    count,
+                )
     return found
 
 
@@ -146,14 +151,16 @@ def test_when_all_are_quiet_no_door_is_silent() -> None:
 
 def test_a_door_that_seldom_counts_is_not_called_silent() -> None:
     found = doors(("P1", 2, 2), ("P2", 2, 2))
-    found.count(Counted("P3", "OBJECT_COUNTING_ENTER", "c", 0), HISTORY, 20)
+    found.add(SourceMinute(EventSource("c", "P3", "", "OBJECT_COUNTING_ENTER"), 0), HISTORY, 20)
     assert silent_doors(found, *QUARTER)["P3"] is None
 
 
 def test_exits_are_not_expected_of_an_entrance() -> None:
     found = doors(("ENTRADA 1", 3, 0), ("ENTRADA 2", 3, 0), verdict=Classification(False, (Movement("Norte", 1),)))
     for minute in range(60, 75):
-        found.count(
-            Counted("SALIDA 1", "", "c", minute * MINUTE_MS), Classification(False, (Movement("Norte", -1),)), 20
+        found.add(
+            SourceMinute(EventSource("c", "SALIDA 1", "", ""), minute * MINUTE_MS),
+            Classification(False, (Movement("Norte", -1),)),
+            20,
         )
     assert silent_doors(found, *QUARTER)["ENTRADA 1"] is None

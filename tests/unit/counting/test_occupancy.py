@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.counting.occupancy import OccupancyDelta, whole
+from aforo.counting.occupancy import OccupancyDelta, composed
 
 deltas = st.lists(st.sampled_from([1, -1]), max_size=60)
 
@@ -28,7 +28,7 @@ def test_one_stretch_says_what_the_loop_says(passages: list[int], initial: int) 
     stretch = OccupancyDelta.of(passages)
     count, swallowed, peak = plain_count(passages, initial)
     occupancy = stretch.occupancy("Norte", initial)
-    assert (occupancy.count, occupancy.swallowed, stretch.peak(initial)) == (count, swallowed, peak)
+    assert (occupancy.count, occupancy.unmatched_exits, stretch.peak(initial)) == (count, swallowed, peak)
     assert (occupancy.entries, occupancy.exits) == (passages.count(1), passages.count(-1))
 
 
@@ -39,8 +39,8 @@ def test_any_cut_into_minutes_gives_the_same(passages: list[int], cuts: list[int
         minute: OccupancyDelta.of(passages[start:end]) for minute, (start, end) in enumerate(itertools.pairwise(edges))
     }
     shuffled = dict(random.Random(len(passages)).sample(sorted(pieces.items()), len(pieces)))
-    assert whole(shuffled) == OccupancyDelta.of(passages)
-    assert whole(shuffled).occupancy("Norte", initial) == OccupancyDelta.of(passages).occupancy("Norte", initial)
+    assert composed(shuffled) == OccupancyDelta.of(passages)
+    assert composed(shuffled).occupancy("Norte", initial) == OccupancyDelta.of(passages).occupancy("Norte", initial)
 
 
 @given(st.lists(deltas, min_size=3, max_size=3))
@@ -52,13 +52,13 @@ def test_joining_does_not_depend_on_the_grouping(parts: list[list[int]]) -> None
 
 def test_an_exit_at_zero_leaves_it_at_zero_and_is_counted() -> None:
     occupancy = OccupancyDelta.of([-1, -1, 1]).occupancy("Norte")
-    assert (occupancy.count, occupancy.swallowed) == (1, 2)
+    assert (occupancy.count, occupancy.unmatched_exits) == (1, 2)
 
 
 def test_a_correction_moves_the_count_and_is_neither_entry_nor_exit() -> None:
     stretch = OccupancyDelta.of([1, 1]).then(OccupancyDelta.correction(12)).then(OccupancyDelta.of([-1]))
     occupancy = stretch.occupancy("Norte", initial=3)
-    assert (occupancy.entries, occupancy.exits, occupancy.count, occupancy.swallowed) == (2, 1, 16, 0)
+    assert (occupancy.entries, occupancy.exits, occupancy.count, occupancy.unmatched_exits) == (2, 1, 16, 0)
     assert stretch.peak(3) == 17
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from aforo.counting.rules import Rules
-from aforo.models import CameraEvent, ExclusionReason, Matcher, Movement, Page, ScheduledEvent, Window
+from aforo.models import CameraEvent, EventSource, ExclusionReason, Matcher, Movement, Page, ScheduledEvent, Window
 from aforo.settings import Settings, zones_from
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
@@ -45,8 +45,8 @@ def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> Camer
     ],
 )
 def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tuple[Movement, ...]) -> None:
-    verdict = rules.verdict(name)
-    assert (verdict.history, verdict.movements, verdict.refusal) == (history, movements, None)
+    verdict = rules.classify(EventSource("", name, "", ""))
+    assert (verdict.history, verdict.movements, verdict.exclusion) == (history, movements, None)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tu
     ],
 )
 def test_what_a_name_does_not_mean(rules: Rules, name: str, refusal: ExclusionReason) -> None:
-    assert rules.verdict(name).refusal is refusal
+    assert rules.classify(EventSource("", name, "", "")).exclusion is refusal
 
 
 def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
@@ -77,7 +77,7 @@ def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
     )
     batch = rules.classify_page(page, SHOW, CAMERAS)
     assert [event.occurred_at for event in batch.events] == [START, until - timedelta(milliseconds=1)]
-    assert batch.refused == {
+    assert batch.excluded == {
         ("CAM000", ExclusionReason.CAMERA): 1,
         ("CAM123", ExclusionReason.OUTSIDE): 2,
         ("CAM123", ExclusionReason.NO_RULE): 1,
@@ -87,9 +87,9 @@ def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
 
 def test_each_name_is_news_once(rules: Rules) -> None:
     rules.classify_page(Page([passage("PASILLO"), passage("PASILLO"), passage("PUERTA 1")]), SHOW, CAMERAS)
-    assert [name for name, _ in rules.news()] == ["PASILLO", "PUERTA 1"]
+    assert [name for name, _ in rules.take_new_names()] == ["PASILLO", "PUERTA 1"]
     rules.classify_page(Page([passage("PASILLO")]), SHOW, CAMERAS)
-    assert rules.news() == []
+    assert rules.take_new_names() == []
 
 
 def test_the_fingerprint_follows_every_rule() -> None:

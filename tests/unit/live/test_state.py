@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.counting.occupancy import OccupancyDelta, whole
+from aforo.counting.doors import minute_of
+from aforo.counting.occupancy import OccupancyDelta, composed, timed_movement
 from aforo.counting.rules import Rules
-from aforo.counting.zone_series import minute_of, step_of
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Occupancy, ScheduledEvent, Window
@@ -37,7 +37,7 @@ class Fake:
         self.board.signs = HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
         coverage = FetchPlanner(EVENT.window, timedelta(seconds=120))
         coverage.follow([FEED], {})
-        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.verdict, ""), coverage, START)
+        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), coverage, START)
 
     def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
@@ -64,12 +64,12 @@ class Fake:
         known = {(one.server_id, one.this_id): one for one in (*self.ledger.values(), *extra)}
         minutes = {minute_of(one) for one in known.values()}
         stretches = {minute: counted([one for one in known.values() if minute_of(one) == minute]) for minute in minutes}
-        return whole(stretches).occupancy("Norte", 2)
+        return composed(stretches).occupancy("Norte", 2)
 
 
 def counted(events: Sequence[CameraEvent]) -> OccupancyDelta:
-    steps = [step_of(one, delta) for one in events for _, delta in RULES.verdict(one.name).movements]
-    return OccupancyDelta.of(step.delta for step in sorted(steps))
+    steps = [timed_movement(one, delta) for one in events for _, delta in RULES.classify(one.source).movements]
+    return OccupancyDelta.of([step[4] for step in sorted(steps)])
 
 
 def test_the_count_follows_only_what_was_stored_while_the_database_is_there() -> None:
@@ -153,4 +153,4 @@ def approximate(fake: Fake, waiting: Sequence[CameraEvent]) -> int:
         minute: fake.stretch(minute).then(counted([one for one in fresh if minute_of(one) == minute]))
         for minute in minutes
     }
-    return whole(stretches).occupancy("Norte", 2).count
+    return composed(stretches).occupancy("Norte", 2).count

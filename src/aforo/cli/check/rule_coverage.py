@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.cli.check.results import Line, many, ok, warning
 from aforo.counting.rules import Rules
-from aforo.models import ExclusionReason, Matcher, Zone
+from aforo.models import EventSource, ExclusionReason, Matcher, Zone
 
 _MEND = "Corrija la regla en aforo.toml o el nombre en ACC."
 
@@ -33,12 +33,16 @@ def name_lines(
 
 
 def _counted(cameras: Mapping[str, list[str]], rules: Rules) -> Line:
-    told = [f"«{name}»: {_meaning(rules, name)}" for name in sorted(cameras) if rules.verdict(name).refusal is None]
+    told = [
+        f"«{name}»: {_meaning(rules, name)}"
+        for name in sorted(cameras)
+        if rules.classify(EventSource("", name, "", "")).exclusion is None
+    ]
     return ok("names", f"{many(len(told), 'nombre')} que cuenta alguna regla.", told)
 
 
 def _meaning(rules: Rules, name: str) -> str:
-    verdict = rules.verdict(name)
+    verdict = rules.classify(EventSource("", name, "", ""))
     parts = [f"{'+' if movement.delta > 0 else '−'} {movement.zone}" for movement in verdict.movements]
     return ", ".join((["historial"] if verdict.history else []) + parts)
 
@@ -46,10 +50,10 @@ def _meaning(rules: Rules, name: str) -> str:
 def _odd(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
     none = []
     for name in sorted(cameras):
-        verdict = rules.verdict(name)
-        if verdict.refusal is ExclusionReason.NO_RULE:
+        verdict = rules.classify(EventSource("", name, "", ""))
+        if verdict.exclusion is ExclusionReason.NO_RULE:
             none.append(f"«{name}», de {', '.join(sorted(cameras[name]))}")
-        elif verdict.refusal is not None:
+        elif verdict.exclusion is not None:
             what = f"«{name}» es entrada y salida de la misma zona: no se cuenta."
             yield warning("names.ambiguous", what, _MEND)
         elif len(verdict.movements) > 1:
