@@ -1,11 +1,13 @@
 """What a newcomer and CI run, with nothing but Python: ``python3 dev.py demo``, ``python3 dev.py test``.
 
     demo [flags]    the demo (``aforo demo``); needs only the program's own packages
-    test [args]     every check and every test; the arguments go to pytest
-    docs            write the generated page of settings
+    test [args]     every check and every test, with coverage; arguments go to pytest, without coverage
+    test --fast     unit tests, and contract tests on SQLite: under a minute
+    docs            write the generated pages, and build the documentation site into site/
     pin             pin all packages anew, after a change of dependencies in pyproject.toml
     sbom            write the bill of materials of what runs at the stadium (dist/aforo.cdx.json)
-    audit           ask for known vulnerabilities of the pinned packages; says so where nobody answers
+    audit           look the pinned packages up among the known vulnerabilities
+    release         build wheel, sdist and bill of materials of a version that the changelog describes (dist/)
 
 Packages come from requirements*.txt, each with its hash, into ``.venv``; a second run finds them there.
 """
@@ -14,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +30,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SETTINGS_PAGE = HERE / "docs" / "ajustes.md"
 BILL = HERE / "dist" / "aforo.cdx.json"
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
+
+# Both go to pytest. Coverage is of code that runs in the tests' own processes; pyproject.toml has its limit.
+ALL_TESTS = ["-n", "auto", "--dist", "worksteal", "--cov", "--cov-report=term:skip-covered"]
+FAST_TESTS = ["-n", "auto", "--dist", "worksteal", "tests/unit", "tests/contract"]
 
 CHECKS = (
     ("ruff check", ["-m", "ruff", "check", "."]),
@@ -55,8 +62,11 @@ def test(arguments: Sequence[str]) -> int:
     """Run every check and every test, also those after one that fails; 0 when all passed."""
     if code := prepare(RUN, DEV):
         return code
+    if list(arguments) == ["--fast"]:
+        os.environ.pop("AFORO_TEST_MSSQL_URL", None)  # names the database servers that contract tests also run on
+        return inside(["-m", "pytest", *FAST_TESTS])
     failed = [name for name, check in CHECKS if inside(check)]
-    if code := inside(["-m", "pytest", *(arguments or ["-n", "auto"])]):
+    if code := inside(["-m", "pytest", *(arguments or ALL_TESTS)]):
         failed.append("pytest")
     for name in failed:
         print(f"No pasó: {name}", file=sys.stderr)
@@ -64,14 +74,14 @@ def test(arguments: Sequence[str]) -> int:
 
 
 def docs(_arguments: Sequence[str]) -> int:
-    """Write docs/ajustes.md from the table of settings."""
-    if code := prepare(RUN):
+    """Write docs/ajustes.md and docs/referencia/ from the code, and build the site; a dead link fails it."""
+    if code := prepare(RUN, DEV):
         return code
     page = subprocess.run(
         [PYTHON, "-m", "aforo.settings"], env=environment(), cwd=HERE, check=True, capture_output=True
     )
     SETTINGS_PAGE.write_bytes(page.stdout)
-    return 0
+    return inside(["-m", "tools.reference"]) or inside(["-m", "zensical", "build", "--strict", "--clean"])
 
 
 def pin(_arguments: Sequence[str]) -> int:
@@ -95,13 +105,28 @@ def sbom(_arguments: Sequence[str]) -> int:
     BILL.parent.mkdir(exist_ok=True)
     flags = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", str(BILL)]
     code = inside(["-m", "cyclonedx_py", "requirements", *flags, RUN])
-    return code or tell(f"{BILL.relative_to(HERE)}: escrito.")
+    return code or say(f"{BILL.relative_to(HERE)}: escrito.")
+
+
+def release(_arguments: Sequence[str]) -> int:
+    """Build what a release consists of into dist/; 2 when the changelog lacks the version."""
+    if code := prepare(RUN, DEV):
+        return code
+    source = (HERE / "src" / "aforo" / "__init__.py").read_text(encoding="utf-8")
+    version = re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE)[0]
+    if f"\n## {version}\n" not in (HERE / "CHANGELOG.md").read_text(encoding="utf-8"):
+        return fail(f"CHANGELOG.md no tiene la sección «## {version}».")
+    if code := inside(["-m", "build", "--no-isolation", "--outdir", "dist"]) or sbom([]):
+        return code
+    for path in (*sorted(BILL.parent.glob(f"aforo-{version}*")), BILL):
+        print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
+    return 0
 
 
 def audit(_arguments: Sequence[str]) -> int:
     """Look the pinned packages up among the known vulnerabilities; 1 where there is one.
 
-    Where the advisory service does not answer nothing is known, which is told and fails nothing.
+    Where the advisory service does not answer, nothing is known: a message says so, and the code is 0.
     """
     if code := prepare(RUN, DEV):
         return code
@@ -119,7 +144,7 @@ def audited(requirements: str) -> int:
         )  # fmt: skip
         if not found.exists():
             reason = (done.stderr.strip().splitlines() or ["sin respuesta"])[-1]
-            return tell(f"{requirements}: no se pudo preguntar por vulnerabilidades conocidas ({reason}).")
+            return say(f"{requirements}: no se pudo preguntar por vulnerabilidades conocidas ({reason}).")
         packages = json.loads(found.read_text(encoding="utf-8"))["dependencies"]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     bad = [
@@ -128,10 +153,10 @@ def audited(requirements: str) -> int:
         for flaw in package.get("vulns", [])
     ]
     if len(skipped) == len(packages):
-        return tell(f"{requirements}: el servicio de avisos no dio datos de ningún paquete; no se pudo comprobar.")
-    tell(f"{requirements}: {len(packages) - len(skipped)} paquetes, {len(bad)} vulnerabilidades conocidas.")
+        return say(f"{requirements}: el servicio de avisos no dio datos de ningún paquete; no se pudo comprobar.")
+    say(f"{requirements}: {len(packages) - len(skipped)} paquetes, {len(bad)} vulnerabilidades conocidas.")
     if skipped:
-        tell(f"Sin datos de: {', '.join(skipped)}.")
+        say(f"Sin datos de: {', '.join(skipped)}.")
     return fail("\n".join(bad), 1) if bad else 0
 
 
@@ -196,18 +221,18 @@ def environment() -> dict[str, str]:
 
 
 def has(module: str) -> bool:
-    """Tell whether this Python has a module."""
+    """Return whether this Python has a module."""
     return importlib.util.find_spec(module) is not None
 
 
-def tell(message: str) -> int:
-    """Tell something, and return 0."""
+def say(message: str) -> int:
+    """Print a message on stderr; returns 0."""
     print(message, file=sys.stderr)
     return 0
 
 
 def fail(message: str, code: int = 2) -> int:
-    """Tell why, and return the exit code."""
+    """Print the reason on stderr; returns the exit code."""
     print(message, file=sys.stderr)
     return code
 
@@ -219,6 +244,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "pin": pin,
     "sbom": sbom,
     "audit": audit,
+    "release": release,
 }
 
 if __name__ == "__main__":

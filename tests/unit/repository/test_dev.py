@@ -75,10 +75,38 @@ def test_every_check_runs_and_one_that_fails_fails_the_whole(
     monkeypatch.setattr(dev, "inside", inside)
     assert dev.main(["test"]) == 1
     assert len(ran) == len(dev.CHECKS) + 1
-    assert ran[-1] == "-m pytest -n auto"
+    assert ran[-1].startswith("-m pytest -n auto ")
+    assert " --cov " in ran[-1]
     assert capsys.readouterr().err == "No pasó: mypy\n"
     assert dev.main(["test", "-k", "x"]) == 1
     assert ran[-1] == "-m pytest -k x"
+
+
+def test_the_fast_tests_are_unit_tests_and_contracts_on_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def inside(arguments: list[str]) -> int:
+        ran.append(" ".join(arguments))
+        return int("AFORO_TEST_MSSQL_URL" in os.environ)
+
+    monkeypatch.setattr(dev, "prepare", lambda *_: 0)
+    monkeypatch.setattr(dev, "inside", inside)
+    monkeypatch.setenv("AFORO_TEST_MSSQL_URL", "mssql+mssqlpython://sql.example/AFORO")
+    assert dev.main(["test", "--fast"]) == 0
+    assert [words.split()[-2:] for words in ran] == [["tests/unit", "tests/contract"]]
+
+
+def test_a_version_without_its_section_in_the_changelog_is_not_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "HERE", tmp_path)
+    monkeypatch.setattr(dev, "prepare", lambda *_: 0)
+    monkeypatch.setattr(dev, "inside", lambda _: pytest.fail("nothing is built"))
+    (tmp_path / "src" / "aforo").mkdir(parents=True)
+    (tmp_path / "src" / "aforo" / "__init__.py").write_text('__version__ = "9.9.9"\n', encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text("## 9.9.8\n", encoding="utf-8")
+    assert dev.main(["release"]) == 2
+    assert "«## 9.9.9»" in capsys.readouterr().err
 
 
 def test_an_unknown_command_shows_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
