@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column
-from sqlalchemy.dialects import mssql
+from sqlalchemy import Column, Dialect, create_mock_engine
 
 from aforo.cli.argparse_es import Parser
 from aforo.cli.commands import COMMANDS
@@ -20,6 +19,7 @@ HERE = Path(__file__).resolve().parents[1]
 FOLDER = HERE / "docs" / "referencia"
 # The description that the page's tests compare with what the application answers.
 OPENAPI = HERE / "tests" / "freeze" / "golden" / "page" / "openapi.json"
+_SQL_SERVER: Dialect = create_mock_engine("mssql+pyodbc://", lambda *_: None).dialect
 GENERATED = "<!-- Se genera con «python3 dev.py docs»: no se edita a mano. -->"
 
 
@@ -206,7 +206,7 @@ def tables() -> str:
 
 def _sql_type(column: Column[Any]) -> str:
     """A column's type on SQL Server, without its collation."""
-    return column.type.compile(mssql.dialect()).partition(" COLLATE ")[0]
+    return column.type.compile(_SQL_SERVER).partition(" COLLATE ")[0]
 
 
 # HTTP API
