@@ -60,7 +60,7 @@ class Rules:
         since, until = event.window
         # By position and one source at a time: this runs for every camera event that is ever read.
         inside = [one for one in page.events if one[3] in cameras and since <= one[2] < until]
-        meanings = {key: self.classify(EventSource._make(key)) for key in {one[3:] for one in inside}}
+        meanings = {key: self.classify(EventSource._make(key)) for key in dict.fromkeys(one[3:] for one in inside)}
         excluded_sources = {key for key, meaning in meanings.items() if meaning.exclusion is not None}
         accepted = [one for one in inside if one[3:] not in excluded_sources] if excluded_sources else inside
         excluded: Counter[tuple[str, str]] = Counter()
