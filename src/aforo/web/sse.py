@@ -1,6 +1,6 @@
-"""The live stream: a full state on connecting, then what changes, at most a few times a second, and a heartbeat.
+"""Server-sent events: the full state on connecting, then what changes, a few times a second at most, and a heartbeat.
 
-Each frame is made once for everybody. A client that is slow to read loses frames and then gets a full state: what is
+Each frame is made once for all clients. A client that is slow to read loses frames and then gets a full state: what is
 kept for it is bounded, and nobody waits for it.
 """
 
@@ -12,13 +12,15 @@ from typing import Any
 
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.live.state import LiveState
-from aforo.web import serializers
+from aforo.web import schemas, serializers
+
+MAX_QUEUED_FRAMES = 16  # for a client that is slow to read
 
 _HEARTBEAT = 1.0  # real seconds between two frames when nothing changes
-_PACE = 0.25  # real seconds between two frames at least
-_MOST_FRAMES = 16  # kept for a client that is slow to read
-_MOST_OF_ONE = 60  # clients of one address: one that opens many leaves room for the walls
-RETRY_MS = 1_000  # what a browser is told to wait before it connects again
+_MIN_INTERVAL = 0.25  # real seconds between two frames at least
+_MAX_CLIENTS = 80
+_MAX_CLIENTS_PER_ADDRESS = 60  # one address does not take all places
+_RETRY_MS = 1_000  # what a browser waits before it connects again
 
 
 class TooManyClients(Exception):
@@ -26,79 +28,75 @@ class TooManyClients(Exception):
 
 
 class Client:
-    """What waits to be sent to one client."""
+    """The frames that wait to be sent to one client. ``needs_state``: a full state is due before the next frame."""
 
     def __init__(self, address: str = "") -> None:
         self.address = address
-        self.lost = True  # it has no full state yet
-        self._frames: deque[bytes] = deque()
-        self._some = asyncio.Event()
+        self.needs_state = True
         self.closed = False
+        self._frames: deque[bytes] = deque()
+        self._ready = asyncio.Event()
 
     def offer(self, frame: bytes) -> None:
-        """Queue a frame; a client that does not keep up loses all that waits."""
-        if self.lost:
+        """Queue a frame; a client whose queue is full loses all of it, and needs a full state."""
+        if self.needs_state:
             return
-        if len(self._frames) >= _MOST_FRAMES:
+        if len(self._frames) >= MAX_QUEUED_FRAMES:
             self._frames.clear()
-            self.lost = True
+            self.needs_state = True
         else:
             self._frames.append(frame)
-        self._some.set()
+        self._ready.set()
 
     def close(self) -> None:
-        """No more frames come."""
+        """End the stream: no more frames come."""
         self.closed = True
-        self._some.set()
+        self._ready.set()
 
     async def next(self) -> bytes | None:
-        """The next frame; None where a full state is due, or where the stream ends (``closed``)."""
-        while not self._frames and not self.lost and not self.closed:
-            self._some.clear()
-            await self._some.wait()
+        """Return the next frame; None where a full state is due, or where the stream ends (``closed``)."""
+        while not self._frames and not self.needs_state and not self.closed:
+            self._ready.clear()
+            await self._ready.wait()
         return self._frames.popleft() if self._frames and not self.closed else None
 
 
 class Broadcaster:
-    """Follows the board and feeds the clients of the stream."""
+    """Sends the changes of the live state to the clients of the stream.
 
-    def __init__(
-        self, board: LiveState, clock: Clock, timezone: str, stale_after: float, most_clients: int = 80
-    ) -> None:
-        self._board = board
+    Frames go at the pace of real time, however fast the clock of a demo runs. ``stale_after`` is in seconds.
+    """
+
+    def __init__(self, live: LiveState, clock: Clock, timezone: str, stale_after: float) -> None:
+        self._live = live
         self._clock = clock
         self._timezone = timezone
         self._stale_after = stale_after
-        self._most_clients = most_clients
-        self._pace = SystemClock()  # frames go at the pace of those who look, however fast an evening is played
+        self._real_time = SystemClock()
         self._changed = asyncio.Event()
         self._clients: set[Client] = set()
-        self._told: dict[str, str] = {}
-        self._told_series = 0
-        self._told_evening = 0
-        self._fresh_until = -1.0
-        self._full = b""
-        self._series: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
+        self._sent: dict[str, str] = {}  # each field of the state, as it was last sent
+        self._sent_changes = 0
+        self._sent_event = 0
+        self._state = b""
+        self._state_until = -1.0
+        self._series = b""
+        self._series_version = (-1, -1)
         self._series_until = -1.0
-
-    @property
-    def clients(self) -> int:
-        """How many follow the stream."""
-        return len(self._clients)
 
     async def run(self) -> None:
         """Send frames until cancelled."""
-        self._board.listeners.append(self._changed.set)
+        self._live.listeners.append(self._changed.set)
         try:
             while True:
-                await wait_until_set(self._changed, self._pace, _HEARTBEAT)
+                await wait_until_set(self._changed, self._real_time, _HEARTBEAT)
                 self._changed.clear()
-                self._board.look()
+                self._live.look()
                 if self._clients:
-                    self._send()
-                await self._pace.sleep(_PACE)
+                    self._send_changes()
+                await self._real_time.sleep(_MIN_INTERVAL)
         finally:
-            self._board.listeners.remove(self._changed.set)
+            self._live.listeners.remove(self._changed.set)
 
     def close(self) -> None:
         """End all streams."""
@@ -106,20 +104,20 @@ class Broadcaster:
             client.close()
 
     async def follow(self, address: str = "") -> AsyncIterator[bytes]:
-        """One client's stream. Raises TooManyClients."""
-        of_one = sum(client.address == address for client in self._clients)
-        if len(self._clients) >= self._most_clients or of_one >= _MOST_OF_ONE:
+        """Yield one client's frames. Raises TooManyClients."""
+        of_address = sum(client.address == address for client in self._clients)
+        if len(self._clients) >= _MAX_CLIENTS or of_address >= _MAX_CLIENTS_PER_ADDRESS:
             raise TooManyClients
         client = Client(address)
         if not self._clients:
-            self._told_series, self._told_evening = self._board.changes, self._board.evening
+            self._sent_changes, self._sent_event = self._live.changes, self._live.evening
         self._clients.add(client)
         try:
-            yield f"retry: {RETRY_MS}\n\n".encode()
+            yield f"retry: {_RETRY_MS}\n\n".encode()
             while not client.closed:
-                if client.lost:
-                    client.lost = False
-                    self._told.clear()  # the next frame tells all: this state may lie between two frames
+                if client.needs_state:
+                    client.needs_state = False
+                    self._sent.clear()  # this state may lie between two frames: the next frame holds all fields
                     yield _frame("state", self.state())
                 frame = await client.next()
                 if frame is not None:
@@ -128,35 +126,36 @@ class Broadcaster:
             self._clients.discard(client)
 
     def state(self) -> bytes:
-        """The full state as JSON; made anew at most four times a second."""
-        if self._pace.monotonic() >= self._fresh_until:
-            self._full = self._look().model_dump_json().encode()
-            self._fresh_until = self._pace.monotonic() + _PACE
-        return self._full
+        """Return the full state as JSON; it is made anew at most four times a second."""
+        if self._real_time.monotonic() >= self._state_until:
+            self._state = self._current_state().model_dump_json().encode()
+            self._state_until = self._real_time.monotonic() + _MIN_INTERVAL
+        return self._state
 
     def series(self) -> bytes:
-        """The curves as JSON; made anew at most twice a second, and only when something moved."""
-        version = (self._board.evening, self._board.changes)
-        if self._series[0] != version and self._pace.monotonic() >= self._series_until:
-            self._series = (version, serializers.series(self._board).model_dump_json().encode())
-            self._series_until = self._pace.monotonic() + 2 * _PACE
-        return self._series[1]
+        """Return the series as JSON; they are made anew at most twice a second, and only after a change."""
+        version = (self._live.evening, self._live.changes)
+        if self._series_version != version and self._real_time.monotonic() >= self._series_until:
+            self._series = serializers.series(self._live).model_dump_json().encode()
+            self._series_version = version
+            self._series_until = self._real_time.monotonic() + 2 * _MIN_INTERVAL
+        return self._series
 
-    def _look(self) -> Any:
-        return serializers.state(self._board, self._clock.now(), self._timezone, self._stale_after)
+    def _current_state(self) -> schemas.State:
+        return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after)
 
-    def _send(self) -> None:
-        """What changed since the last frame; always the time, so that a client knows that the line is alive."""
-        state = self._look().model_dump(mode="json")
+    def _send_changes(self) -> None:
+        """Send what changed since the last frame; always the time, by which a client sees that the line is up."""
+        state = self._current_state().model_dump(mode="json")
         changed: dict[str, Any] = {"now": state["now"]}
         for name, value in state.items():
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-            if self._told.get(name) != text:
-                self._told[name] = text
+            if self._sent.get(name) != text:
+                self._sent[name] = text
                 changed[name] = value
-        if self._told_evening == self._board.evening and self._board.changes > self._told_series:
-            changed["patch"] = serializers.patch(self._board, self._told_series)
-        self._told_series, self._told_evening = self._board.changes, self._board.evening
+        if self._sent_event == self._live.evening and self._live.changes > self._sent_changes:
+            changed["patch"] = serializers.series_delta(self._live, self._sent_changes)
+        self._sent_changes, self._sent_event = self._live.changes, self._live.evening
         frame = _frame("change", json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
         for client in self._clients:
             client.offer(frame)

@@ -2,20 +2,20 @@ import asyncio
 
 import pytest
 
-from aforo.web.sse import Client
+from aforo.web.sse import MAX_QUEUED_FRAMES, Client
 
 
 async def test_a_client_that_does_not_read_loses_frames_and_gets_a_full_state() -> None:
     client = Client()
-    client.lost = False
-    for number in range(16):
+    client.needs_state = False
+    for number in range(MAX_QUEUED_FRAMES):
         client.offer(str(number).encode())
-    assert not client.lost
-    for number in range(16, 1000):
+    assert not client.needs_state
+    for number in range(MAX_QUEUED_FRAMES, 1000):
         client.offer(str(number).encode())
-    assert client.lost
+    assert client.needs_state
     assert await asyncio.wait_for(client.next(), 1) is None
-    client.lost = False
+    client.needs_state = False
     with pytest.raises(TimeoutError):  # no frame was kept
         await asyncio.wait_for(client.next(), 0.05)
     client.close()
