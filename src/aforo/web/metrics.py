@@ -76,7 +76,7 @@ class BoardCollector(Collector):
         yield passages
 
     def _trust(self, now: datetime) -> Iterator[Metric]:
-        board, trust = self._board, serializers.trust(self._board, now, self._stale_after)
+        board, trust = self._board, serializers.data_quality(self._board, now, self._stale_after)
         yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=board.stored)
         yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=board.repeated)
         refused = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])

@@ -26,7 +26,7 @@ def state(board: LiveState, now: datetime, timezone: str, stale_after: float) ->
         series=board.changes,
         zones=zones(board, now),
         doors=doors(board, now),
-        trust=trust(board, now, stale_after),
+        trust=data_quality(board, now, stale_after),
         alerts=alerts(board),
         corrections=corrections(board)[-_MOST_CORRECTIONS:],
     )
@@ -120,7 +120,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return parts
 
 
-def trust(board: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
+def data_quality(board: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
     """How old the number is, and what it is missing."""
     as_of = board.as_of()
     age = max(0.0, (_at(board, now) - as_of).total_seconds()) if as_of is not None else None
@@ -243,7 +243,7 @@ def _door_curve(door: Door) -> schemas.DoorCurve:
     )
 
 
-def patch(board: LiveState, since: int) -> dict[str, object]:
+def series_delta(board: LiveState, since: int) -> dict[str, object]:
     """What changed in the series after ``since``: minutes anew, as [entries, exits, net, floor] and [in, out, all]."""
     zones_touched, doors_touched = board.touched(since)
     found: dict[str, dict[str, dict[int, list[int]]]] = {"zones": {}, "doors": {}}

@@ -20,7 +20,7 @@ async def health() -> dict[str, str]:
 async def ready(response: Response, parts: Parts) -> dict[str, bool | str]:
     """Cuenta, y el aforo es de ahora; entre evento y evento también está listo."""
     context = parts.context
-    trust = serializers.trust(context.live, context.clock.now(), context.stale_after)
+    trust = serializers.data_quality(context.live, context.clock.now(), context.stale_after)
     counting = context.live.phase in {EventPhase.WATCHING, EventPhase.CLOSING}
     fresh = not counting or not trust.stale
     response.status_code = 200 if fresh and trust.database.up else 503

@@ -1,4 +1,4 @@
-// The charts, by plotly. They come after the numbers: its script is fetched when all else is on the screen.
+// The charts, drawn by plotly. Its script is loaded after the numbers are on the screen.
 import * as format from "./format.js";
 import { Series } from "./series.js";
 
@@ -6,17 +6,17 @@ let plotly = null, loading = null;
 
 export async function load() {
   if (plotly) return;
-  await (loading ??= fetched().finally(() => { loading = null; }));
+  await (loading ??= loadScript().finally(() => { loading = null; }));
   plotly = window.Plotly;
   plotly.register(SPANISH);
 }
 
-function fetched() {
-  return new Promise((done, failed) => {
+function loadScript() {
+  return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "/static/plotly.min.js";
-    script.onload = done;
-    script.onerror = failed;
+    script.onload = resolve;
+    script.onerror = reject;
     document.head.append(script);
   });
 }
@@ -43,53 +43,53 @@ function layout(more) {
     spikethickness: 1, spikedash: "dot", spikecolor: text, spikesnap: "cursor" };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: css("--font"), color: text, size: 14 },
-    margin: { l: 52, r: 12, t: touched() ? 40 : 8, b: 10 }, separators: ",.", dragmode: touched() ? false : "zoom", hovermode: "x unified", autosize: true,
+    margin: { l: 52, r: 12, t: isTouch() ? 40 : 8, b: 10 }, separators: ",.", dragmode: isTouch() ? false : "zoom", hovermode: "x unified", autosize: true,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: text, activecolor: css("--accent") },
     hoverlabel: { bgcolor: css("--surface-high"), bordercolor: line, font: { color: css("--text"), size: 14 } },
-    legend: { orientation: "h", ...(narrow() ? { y: -0.16, yanchor: "top" } : { y: 1.12 }), x: 0, font: { color: css("--text"), size: 15 } },
+    legend: { orientation: "h", ...(isNarrow() ? { y: -0.16, yanchor: "top" } : { y: 1.12 }), x: 0, font: { color: css("--text"), size: 15 } },
     ...more,
     xaxis: { ...axis, type: "date", tickformat: "%H:%M", hoverformat: "%H:%M", ...(more.xaxis || {}) },
     yaxis: { ...axis, rangemode: "tozero", tickformat: ",d", autorangeoptions: { include: [0, 5] }, ...(more.yaxis || {}) },
   };
 }
 
-const narrow = () => window.matchMedia("(max-width: 700px)").matches;
-const touched = () => window.matchMedia("(hover: none)").matches;
+const isNarrow = () => window.matchMedia("(max-width: 700px)").matches;
+const isTouch = () => window.matchMedia("(hover: none)").matches;
 
-// Only these: plotly has a button that sends the chart to a server of its maker.
+// Only these buttons: another of plotly's sends the chart to its maker's server.
 const config = () => ({ locale: "es", displaylogo: false, responsive: true, doubleClick: false,
-  displayModeBar: touched() ? true : "hover",
-  modeBarButtons: [[...(touched() ? [] : ["toImage", "zoom2d", "pan2d"]), "zoomIn2d", "zoomOut2d",
-    { name: "whole", title: "Ver todo", icon: plotly.Icons.home, click: whole }]] });
+  displayModeBar: isTouch() ? true : "hover",
+  modeBarButtons: [[...(isTouch() ? [] : ["toImage", "zoom2d", "pan2d"]), "zoomIn2d", "zoomOut2d",
+    { name: "resetZoom", title: "Ver todo", icon: plotly.Icons.home, click: resetZoom }]] });
 
-// What was zoomed into stays while the evening goes on, until all is asked for again or another evening begins.
-const zooms = new Map(); // a chart's element: { range, times: how often all was asked for }
-let minutes = 0, evening = -1, drawAgain = () => {};
-const zoomOf = (element) => zooms.get(element) || { range: null, times: 0 };
-export const onWhole = (draw) => { drawAgain = draw; };
+// A zoom stays while the event goes on, until it is reset or another event begins.
+const zooms = new Map(); // a chart's element: { range, resets: how often its zoom was reset }
+let minutes = 0, event = -1, redraw = () => {};
+const zoomOf = (element) => zooms.get(element) || { range: null, resets: 0 };
+export const onResetZoom = (callback) => { redraw = callback; };
 
-export function last(chosen) {
+export function showLast(chosen) {
   minutes = chosen;
-  for (const element of [...zooms.keys()]) forget(element);
+  for (const element of [...zooms.keys()]) dropZoom(element);
 }
 
-function forget(element) { zooms.set(element, { range: null, times: zoomOf(element).times + 1 }); }
+function dropZoom(element) { zooms.set(element, { range: null, resets: zoomOf(element).resets + 1 }); }
 
-function whole(element) { forget(element); drawAgain(); }
+function resetZoom(element) { dropZoom(element); redraw(); }
 
-// A chart takes the room that its neighbours leave it, whenever that changes.
+// A chart is resized with its element.
 const sizes = new ResizeObserver((changes) => {
   for (const { target } of changes) if (target.data && target.offsetHeight) plotly.Plots.resize(target);
 });
 
-function drawn(element, traces, more, name, series) {
-  if (series.evening !== evening) { evening = series.evening; zooms.forEach((_, one) => forget(one)); }
+function drawChart(element, traces, more, name, series) {
+  if (series.event !== event) { event = series.event; zooms.forEach((_, one) => dropZoom(one)); }
   const zoom = zoomOf(element), first = !element.on;
   const xaxis = { ...more.xaxis, range: zoom.range || more.xaxis.range };
-  plotly.react(element, traces, layout({ ...more, xaxis, uirevision: `${name} ${series.evening} ${zoom.times}` }), config());
+  plotly.react(element, traces, layout({ ...more, xaxis, uirevision: `${name} ${series.event} ${zoom.resets}` }), config());
   if (!first) return;
   sizes.observe(element);
-  element.on("plotly_doubleclick", () => whole(element));
+  element.on("plotly_doubleclick", () => resetZoom(element));
   element.on("plotly_relayout", (change) => {
     const [from, to] = change["xaxis.range"] || [change["xaxis.range[0]"], change["xaxis.range[1]"]];
     const known = zoomOf(element);
@@ -98,15 +98,15 @@ function drawn(element, traces, more, name, series) {
 }
 
 // Before there is anything to draw, a sentence instead of empty axes.
-function empty(element, is) {
-  element.dataset.empty = is;
-  if (is && element.on) { plotly.purge(element); zooms.delete(element); }
-  return is;
+function clearIf(element, isEmpty) {
+  element.dataset.empty = isEmpty;
+  if (isEmpty && element.on) { plotly.purge(element); zooms.delete(element); }
+  return isEmpty;
 }
 
 export function curve(element, state, series) {
-  if (!plotly || empty(element, !state.event || !state.zones.length)) return;
-  const range = spanOf(state);
+  if (!plotly || clearIf(element, !state.event || !state.zones.length)) return;
+  const range = timeRange(state);
   const traces = [];
   state.zones.forEach((zone, place) => {
     if (!series.zones.has(zone.name)) return;
@@ -119,19 +119,19 @@ export function curve(element, state, series) {
     traces.push({ type: "scatter", mode: "lines", name: zone.name, x, y,
       line: { shape: "hv", width: 3, color: zoneColor(place), dash: ["solid", "dash", "dot"][place % 3] },
       hovertemplate: "%{y:,d}" });
-    const made = state.corrections.filter((one) => one.zone === zone.name);
-    if (made.length) {
+    const corrections = state.corrections.filter((one) => one.zone === zone.name);
+    if (corrections.length) {
       traces.push({ type: "scatter", mode: "markers", name: `Corrección, ${zone.name}`, showlegend: false,
-        x: made.map((one) => format.wall(Date.parse(one.at) / 1000)), y: made.map((one) => countAt(points, one.at)),
+        x: corrections.map((one) => format.wall(Date.parse(one.at) / 1000)), y: corrections.map((one) => countAt(points, one.at)),
         marker: { symbol: "diamond", size: 13, color: zoneColor(place), line: { width: 2, color: css("--text") } },
-        text: made.map((one) => `corrección ${format.signed(one.delta)} (${escape(one.author)}): ${escape(one.reason)}`),
+        text: corrections.map((one) => `corrección ${format.signed(one.delta)} (${escape(one.author)}): ${escape(one.reason)}`),
         hovertemplate: "%{text}" });
     }
   });
-  drawn(element, traces, { xaxis: { range } }, "curve", series);
+  drawChart(element, traces, { xaxis: { range } }, "curve", series);
 }
 
-// plotly reads a little HTML in texts: what people wrote is shown as they wrote it.
+// plotly interprets some HTML in texts: what people wrote is escaped.
 const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%", "％");
 
 function countAt(points, instant) {
@@ -141,25 +141,25 @@ function countAt(points, instant) {
   return count;
 }
 
-function spanOf(state) {
+function timeRange(state) {
   const since = Date.parse(state.event.since) / 1000, until = Date.parse(state.event.until) / 1000;
   const now = Math.min(until, Date.parse(state.now) / 1000);
   if (minutes) return [format.wall(Math.max(since, now - minutes * 60)), format.wall(now + minutes)];
-  // The first hour is not drawn into a corner: the axis grows with the evening.
+  // The first hour is not drawn into a corner: the axis grows with the event.
   return [format.wall(since), format.wall(Math.min(until, Math.max(since + 3600, now + (now - since) * 0.04)))];
 }
 
 export function flow(element, state, series, name) {
   const zone = series.zones.get(name);
-  if (!plotly || empty(element, !state.event || !zone)) return;
-  const sums = Series.fives(zone.minutes);
+  if (!plotly || clearIf(element, !state.event || !zone)) return;
+  const sums = Series.byFiveMinutes(zone.minutes);
   const x = sums.map(([at]) => format.wall(at + 150));
   const bar = (label, color, values) => ({ type: "bar", name: label, x, y: values, marker: { color },
     customdata: values.map(Math.abs), hovertemplate: "%{customdata:,d}" });
-  drawn(element, [
+  drawChart(element, [
     bar("Entradas", css("--in"), sums.map(([, [entries]]) => entries)),
     bar("Salidas", css("--out"), sums.map(([, [, exits]]) => -exits)),
-  ], { barmode: "relative", bargap: 0.15, xaxis: { range: spanOf(state) },
+  ], { barmode: "relative", bargap: 0.15, xaxis: { range: timeRange(state) },
     yaxis: { rangemode: "normal", autorangeoptions: { include: [-4, 4] }, labelalias: unsigned(sums) } },
   `flow ${name}`, series);
 }
@@ -172,26 +172,26 @@ function unsigned(sums) {
 
 export function heat(element, state, series) {
   const names = state.doors.map((door) => door.name).filter((name) => series.doors.has(name));
-  if (!plotly || empty(element, !state.event || !names.length)) return;
+  if (!plotly || clearIf(element, !state.event || !names.length)) return;
   const since = Date.parse(state.event.since) / 1000;
   const now = Math.min(Date.parse(state.event.until), Date.parse(state.now)) / 1000;
   const starts = [];
   for (let at = since - (since % 300); at < now; at += 300) starts.push(at);
   const z = names.map((name) => {
-    const sums = new Map(Series.fives(series.doors.get(name)).map(([at, [, , total]]) => [at, total]));
+    const sums = new Map(Series.byFiveMinutes(series.doors.get(name)).map(([at, [, , total]]) => [at, total]));
     return starts.map((at) => sums.get(at) || 0);
   });
   // One burst at one door does not dim all the rest.
   const sorted = z.flat().filter((value) => value > 0).sort((a, b) => a - b);
   const zmax = Math.max(5, sorted[Math.floor(sorted.length * 0.99)] || 0);
   element.style.height = `${Math.max(260, names.length * 26 + 60)}px`;
-  drawn(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map((name) => shortName(name)), z, zmin: 0, zmax, xgap: 1, ygap: 2,
+  drawChart(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map((name) => shortName(name)), z, zmin: 0, zmax, xgap: 1, ygap: 2,
     colorscale: [[0, css("--heat-0")], [0.5, css("--heat-1")], [1, css("--heat-2")]],
-    colorbar: { thickness: 10, outlinewidth: 0, tickfont: { color: css("--text-soft"), size: 13 } }, showscale: !narrow(),
+    colorbar: { thickness: 10, outlinewidth: 0, tickfont: { color: css("--text-soft"), size: 13 } }, showscale: !isNarrow(),
     hovertemplate: "%{y}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],
-  { hovermode: "closest", xaxis: { range: spanOf(state) }, margin: { l: 52, r: 12, t: touched() ? 40 : 8, b: 10 },
+  { hovermode: "closest", xaxis: { range: timeRange(state) }, margin: { l: 52, r: 12, t: isTouch() ? 40 : 8, b: 10 },
     yaxis: { type: "category", autorange: "reversed", rangemode: "normal", tickformat: "", autorangeoptions: {}, tickfont: { size: 12, color: css("--text-soft") } } },
   "heat", series);
 }
 
-const shortName = (name, most = narrow() ? 18 : 26) => escape(name.length > most ? `${name.slice(0, most - 1)}…` : name);
+const shortName = (name, most = isNarrow() ? 18 : 26) => escape(name.length > most ? `${name.slice(0, most - 1)}…` : name);

@@ -1,27 +1,26 @@
-// Logging in, correcting, taking back. The id of a correction is made once per dialog: a double click or a retry
-// applies it once.
+// Logging in, correcting, undoing. A correction's id is made once per dialog: a double click or a retry applies it once.
 import * as format from "./format.js";
 import { $ } from "./view.js";
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(status, reason) { super(reason); this.status = status; }
 }
 
-const PATIENCE = 12000; // ms: a network that swallows an answer must not hold the page for minutes
+const TIMEOUT = 12000; // ms: a lost response must not hold the page for minutes
 
-export async function ask(method, path, body, csrf = "") {
+export async function request(method, path, body, csrf = "") {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (csrf) headers["X-CSRF-Token"] = csrf;
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
   } catch {
-    throw new Refused(0, "El programa no contesta. Repítalo cuando vuelva la conexión: se aplica una sola vez.");
+    throw new RequestError(0, "El programa no contesta. Repítalo cuando vuelva la conexión: se aplica una sola vez.");
   }
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(answer.status, told.error || "No se pudo.");
-  return told;
+  const data = await response.json().catch(() => ({}));
+  if (!response.ok) throw new RequestError(response.status, data.error || "No se pudo.");
+  return data;
 }
 
 const uuid = () => {
@@ -34,7 +33,7 @@ const uuid = () => {
 
 for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 
-// A dialog whose form is sent by ``send``; what it refuses is shown in it, and it stays open.
+// A dialog whose form is sent by ``send``; after an error it stays open and shows it.
 function formDialog(id, send) {
   const dialog = $(id), form = $(`${id}-form`), error = form.querySelector(".error"), button = form.querySelector(".main");
   form.addEventListener("submit", async (submitted) => {
@@ -45,9 +44,9 @@ function formDialog(id, send) {
     try {
       await send(form.elements);
       dialog.close();
-    } catch (refused) {
-      if (!(refused instanceof Refused)) throw refused;
-      error.textContent = refused.message;
+    } catch (failure) {
+      if (!(failure instanceof RequestError)) throw failure;
+      error.textContent = failure.message;
       error.hidden = false;
     } finally {
       button.disabled = false;
@@ -57,18 +56,18 @@ function formDialog(id, send) {
 }
 
 export function makeDialogs(context) {
-  let zone = "", order = "", wrong = null;
+  let zone = "", correctionId = "", toUndo = null;
   const login = formDialog("login", async (fields) => {
-    await ask("POST", "/api/v1/session", { name: fields.name.value.trim(), password: fields.password.value });
+    await request("POST", "/api/v1/session", { name: fields.name.value.trim(), password: fields.password.value });
     await context.onSession();
   });
   const correct = formDialog("correct", async (fields) => {
-    const amount = Number(fields.amount.value), body = { id: order, zone, reason: fields.reason.value };
+    const amount = Number(fields.amount.value), body = { id: correctionId, zone, reason: fields.reason.value };
     body[fields.how.value] = amount;
-    await ask("POST", "/api/v1/corrections", body, context.session.csrf);
+    await request("POST", "/api/v1/corrections", body, context.session.csrf);
   });
   const undo = formDialog("undo", async (fields) => {
-    await ask("POST", `/api/v1/corrections/${wrong.id}/undo`, { reason: fields.reason.value }, context.session.csrf);
+    await request("POST", `/api/v1/corrections/${toUndo.id}/undo`, { reason: fields.reason.value }, context.session.csrf);
   });
   const preview = () => {
     const fields = $("correct-form").elements, now = context.zone(zone), amount = Number(fields.amount.value);
@@ -82,14 +81,14 @@ export function makeDialogs(context) {
     correct(name) {
       if (!context.session.may_correct) { login.open(); return; }
       zone = name;
-      order = uuid();
+      correctionId = uuid();
       correct.open();
       $("correct-title").textContent = `Corregir ${name}`;
       $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${context.session.name}.`;
       preview();
     },
     undo(one) {
-      wrong = one;
+      toUndo = one;
       undo.open();
       $("undo-what").textContent = `${one.zone} ${format.signed(one.delta)}, de ${one.author}: ${one.reason}`;
     },

@@ -1,4 +1,4 @@
-// Swagger UI, from the wheel. A change needs the session's CSRF token: it is added to what is tried out here.
+// Swagger UI, from its wheel. The session's CSRF token is added to the requests that are tried out here.
 let csrf = "";
 fetch("/api/v1/session").then((answer) => answer.json()).then((session) => { csrf = session.csrf; });
 SwaggerUIBundle({

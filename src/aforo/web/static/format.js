@@ -1,4 +1,4 @@
-// How numbers, times and spans are written. The stadium's time zone comes from the server.
+// How numbers, times and durations are written. The stadium's time zone comes from the server.
 let timezone = "America/Bogota";
 let clockFormat, shortFormat, wallFormat, dayFormat;
 
@@ -24,7 +24,7 @@ export const day = (instant) => dayFormat.format(new Date(instant)).replace(",",
 // An hour of another day than that of ``beside`` carries its day.
 export const hour = (instant, beside) => (day(instant) === day(beside) ? short(instant) : `${short(instant)} del ${day(instant)}`);
 
-const walls = new Map(); // the same minutes are written again and again
+const walls = new Map(); // cache: the same minutes are written again and again
 export function wall(seconds) {
   let text = walls.get(seconds);
   if (text === undefined) {
@@ -35,7 +35,7 @@ export function wall(seconds) {
   return text;
 }
 
-export function span(seconds) {
+export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 100) return `${whole} s`;
   if (whole < 5400) return `${Math.round(whole / 60)} min`;

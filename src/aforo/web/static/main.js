@@ -1,9 +1,9 @@
-// The page: state in, screen out.
+// The page: it receives the state and renders it.
 import * as charts from "./charts.js";
 import * as format from "./format.js";
 import * as view from "./view.js";
-import { ask, makeDialogs } from "./dialogs.js";
-import { Line } from "./live.js";
+import { makeDialogs, request } from "./dialogs.js";
+import { Connection } from "./live.js";
 import { Series } from "./series.js";
 
 const { $ } = view;
@@ -13,33 +13,33 @@ const series = new Series();
 const context = {
   session: { name: "", may_correct: false, accounts: false, logged_in: false, csrf: "" },
   zone: (name) => state?.zones.find((zone) => zone.name === name),
-  onSession: async () => { await whoAmI(); line.open(); },
+  onSession: async () => { await loadSession(); connection.open(); },
 };
 const dialogs = makeDialogs(context);
 
-async function whoAmI() {
-  context.session = await ask("GET", "/api/v1/session");
+async function loadSession() {
+  context.session = await request("GET", "/api/v1/session");
   $("account").textContent = context.session.logged_in ? `Salir${context.session.name ? ` (${context.session.name})` : ""}` : "Entrar";
   $("account").hidden = !context.session.logged_in && !context.session.accounts;
-  if (state) show();
+  if (state) render();
   return context.session;
 }
 
-// Whether it is worth connecting: the program is there, and lets us read. Where it wants a login, it is asked for.
+// Whether the program answers and lets this browser read; where it requires a login, the dialog opens.
 async function mayRead() {
-  const answer = await fetch("/api/v1/zones", { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => null);
-  if (answer?.status === 401 && !$("login").open) dialogs.login();
-  return Boolean(answer?.ok);
+  const response = await fetch("/api/v1/zones", { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => null);
+  if (response?.status === 401 && !$("login").open) dialogs.login();
+  return Boolean(response?.ok);
 }
 
-const may = () => ({ offer: context.session.may_correct || context.session.accounts, correct: context.session.may_correct });
+const permissions = () => ({ offer: context.session.may_correct || context.session.accounts, correct: context.session.may_correct });
 
-function show() {
-  view.zones(state, may(), dialogs.correct);
-  view.trust(state);
+function render() {
+  view.zones(state, permissions(), dialogs.correct);
+  view.dataQuality(state);
   view.doors(state);
   view.cameras(state);
-  view.corrections(state, may(), dialogs.undo);
+  view.corrections(state, permissions(), dialogs.undo);
   view.alerts(state);
   view.flowZones(state);
   tick();
@@ -73,56 +73,53 @@ function draw() {
   document.body.dataset.drawn = "true";
 }
 
-// All curves anew. What the server gives may be half a second old: then it is asked again.
+// Loads all series. The server's answer may be half a second old: then it is requested again.
 function loadSeries() {
-  loading ??= ask("GET", "/api/v1/series").then((told) => {
-    series.load(told);
+  loading ??= request("GET", "/api/v1/series").then((data) => {
+    series.load(data);
     drawSoon();
-    if (series.version < state.series || series.evening !== state.evening) setTimeout(loadSeries, 600);
+    if (series.version < state.series || series.event !== state.evening) setTimeout(loadSeries, 600);
   }, () => {}).finally(() => { loading = null; });
   return loading;
 }
 
-const line = new Line({
+const connection = new Connection({
   mayRead,
-  onState(told) {
-    state = told;
+  onState(data) {
+    state = data;
     format.useTimezone(state.timezone);
     loadSeries();
-    show();
+    render();
   },
-  onChange(told) {
+  onChange({ patch: delta, ...changes }) {
     if (!state) return;
-    const patch = told.patch;
-    delete told.patch;
-    const only = Object.keys(told).length === 1;
-    Object.assign(state, told);
-    if (state.evening !== series.evening || (patch && !series.patch(patch))) loadSeries();
-    if (only) tick();
-    else show();
+    Object.assign(state, changes);
+    if (state.evening !== series.event || (delta && !series.apply(delta))) loadSeries();
+    if (Object.keys(changes).length === 1) tick(); // the time alone
+    else render();
   },
   onDown() { downSince = state ? Date.parse(state.now) : Date.now(); tick(); },
-  onUp() { downSince = null; whoAmI().catch(() => {}); loadCharts(); tick(); },
+  onUp() { downSince = null; loadSession().catch(() => {}); loadCharts(); tick(); },
 });
-const loadCharts = () => charts.load().then(drawNow, () => {}); // not now: it is tried again when the line is back
+const loadCharts = () => charts.load().then(drawNow, () => {}); // after a failure it is tried again when the connection is back
 
 $("account").addEventListener("click", async () => {
   if (!context.session.logged_in) { dialogs.login(); return; }
-  await ask("DELETE", "/api/v1/session", undefined, context.session.csrf);
-  await whoAmI();
-  line.open();
+  await request("DELETE", "/api/v1/session", undefined, context.session.csrf);
+  await loadSession();
+  connection.open();
 });
 $("theme").addEventListener("click", () => {
   const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  try { localStorage.setItem("aforo-theme", theme); } catch { /* a browser that keeps nothing: it holds until a reload */ }
+  try { localStorage.setItem("aforo-theme", theme); } catch { /* without storage the choice lasts until a reload */ }
   drawNow();
 });
 $("flow-zone").addEventListener("change", drawNow);
-$("span").addEventListener("change", () => { charts.last(Number($("span").value)); drawNow(); });
-charts.onWhole(() => { $("span").value = "0"; charts.last(0); drawNow(); });
+$("span").addEventListener("change", () => { charts.showLast(Number($("span").value)); drawNow(); });
+charts.onResetZoom(() => { $("span").value = "0"; charts.showLast(0); drawNow(); });
 document.addEventListener("visibilitychange", drawSoon);
 
-line.open();
-whoAmI().catch(() => {});
+connection.open();
+loadSession().catch(() => {});
 loadCharts();

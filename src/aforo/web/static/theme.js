@@ -1,5 +1,4 @@
-// Before anything is drawn: the theme that was chosen, else the machine's.
-// Where the browser keeps nothing, asking it throws.
+// Before anything is drawn: the chosen theme, else the system's. Without storage, localStorage throws.
 const chosen = (() => { try { return localStorage.getItem("aforo-theme"); } catch { return null; } })();
 document.documentElement.dataset.theme =
   chosen || (window.matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");

@@ -1,4 +1,4 @@
-// What is on the screen, from a state. All text is set as text: no name from outside can become markup.
+// Renders a state. All text is set as text: no name from outside can become markup.
 import * as format from "./format.js";
 
 export const $ = (id) => document.getElementById(id);
@@ -15,7 +15,7 @@ export function make(tag, attributes = {}, ...children) {
 
 function text(element, value) { if (element.textContent !== value) element.textContent = value; }
 
-// One element per key, kept while it is there: focus and screen readers are not disturbed by every change.
+// One element per key, kept while its item is there: changes do not disturb focus and screen readers.
 function keyed(parent, items, key, create, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   items.forEach((item, place) => {
@@ -71,10 +71,10 @@ export function zones(state, may, onCorrect) {
 export function header(state) {
   text($("event-name"), state.event ? state.event.name : state.next ? `Próximo: ${state.next.name}` : "Sin evento");
   const phase = state.phase[0].toUpperCase() + state.phase.slice(1);
-  const said = [phase];
-  if (state.event) said.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
-  if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) said.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
-  text($("event-phase"), said.join(" · "));
+  const parts = [phase];
+  if (state.event) parts.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
+  if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) parts.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
+  text($("event-phase"), parts.join(" · "));
   document.title = state.event ? `Aforo · ${state.event.name}` : "Aforo";
 }
 
@@ -90,15 +90,15 @@ export function time(state) {
 }
 
 export function freshness(state, down) {
-  const [kind, words] = judged(state, down);
+  const [kind, words] = freshnessOf(state, down);
   $("freshness").dataset.state = kind;
   document.body.dataset.fresh = kind;
   text($("freshness-text"), words);
-  // Spoken when it changes, and not each second that the number is older.
+  // Read aloud when it changes, and not each second that the number is older.
   text($("freshness-spoken"), words.replace(/ · hace .*| · dato de .*|: atrasado .*/, ""));
 }
 
-function judged(state, down) {
+function freshnessOf(state, down) {
   if (down) return ["lost", `Sin conexión con el programa desde las ${format.short(down)}. Se reintenta sola.`];
   if (!state) return ["wait", "Conectando…"];
   const trust = state.trust;
@@ -106,34 +106,34 @@ function judged(state, down) {
   if (trust.age === null) return ["wait", "Sin dato todavía"];
   const silent = trust.cameras.filter((one) => !one.answers).length;
   const without = silent ? `, sin ${silent} ${silent === 1 ? "cámara" : "cámaras"}` : "";
-  if (state.phase === "terminado") return finalOf(trust, without);
-  if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.span(trust.age)}`];
-  if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.span(trust.age)}`];
-  if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.span(trust.age)}`];
-  return [without ? "pending" : "ok", `Al día${without} · hace ${format.span(trust.age)}`];
+  if (state.phase === "terminado") return finalFreshness(trust, without);
+  if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.duration(trust.age)}`];
+  if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.duration(trust.age)}`];
+  if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.duration(trust.age)}`];
+  return [without ? "pending" : "ok", `Al día${without} · hace ${format.duration(trust.age)}`];
 }
 
-// A final number that misses something says what.
-function finalOf(trust, without) {
+// The final number, and what it lacks.
+function finalFreshness(trust, without) {
   if (trust.age > 0) return ["old", `Final incompleto: se conoce hasta las ${format.short(trust.as_of)}`];
   if (!trust.database.up || trust.pending) return ["pending", "Dato final, aún sin guardar"];
   return without ? ["pending", `Dato final${without}`] : ["ok", "Dato final"];
 }
 
-export function trust(state) {
-  const told = state.trust, answering = told.cameras.filter((one) => one.answers).length;
-  const failing = told.cameras.filter((one) => !one.answers);
-  const behind = told.cameras.filter((one) => one.answers && one.behind > 600);
-  const refused = Object.values(told.refused).reduce((sum, count) => sum + count, 0);
+export function dataQuality(state) {
+  const trust = state.trust, answering = trust.cameras.filter((one) => one.answers).length;
+  const failing = trust.cameras.filter((one) => !one.answers);
+  const behind = trust.cameras.filter((one) => one.answers && one.behind > 600);
+  const excluded = Object.values(trust.refused).reduce((sum, count) => sum + count, 0);
   const items = [
-    ["data", "Dato", told.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.span(told.age)}`, told.stale ? "bad" : "ok", told.as_of ? `Se conoce todo hasta las ${format.clock(told.as_of)}` : ""],
-    ["base", "Base de datos", told.database.up ? "Responde" : `No responde desde las ${format.short(told.database.since)}`, told.database.up ? "ok" : "bad", ""],
-    ["acc", "Servidor de cámaras", told.acc.up ? "Responde" : `No responde desde las ${format.short(told.acc.since)}`, told.acc.up ? "ok" : "bad", ""],
-    ["cameras", "Cámaras", !told.cameras.length ? "—" : `${answering} de ${told.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : told.cameras.length ? "Contestan todas" : ""],
+    ["data", "Dato", trust.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.duration(trust.age)}`, trust.stale ? "bad" : "ok", trust.as_of ? `Se conoce todo hasta las ${format.clock(trust.as_of)}` : ""],
+    ["base", "Base de datos", trust.database.up ? "Responde" : `No responde desde las ${format.short(trust.database.since)}`, trust.database.up ? "ok" : "bad", ""],
+    ["acc", "Servidor de cámaras", trust.acc.up ? "Responde" : `No responde desde las ${format.short(trust.acc.since)}`, trust.acc.up ? "ok" : "bad", ""],
+    ["cameras", "Cámaras", !trust.cameras.length ? "—" : `${answering} de ${trust.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : trust.cameras.length ? "Contestan todas" : ""],
     ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => one.name).join(", ")],
-    ["late", "Llegan tras", told.lateness ? `${format.span(told.lateness.median)} (95 %: ${format.span(told.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
-    ["pending", "Por guardar", format.number(told.pending), told.database.up ? "ok" : "warn", "Leído y aún no guardado"],
-    ["refused", "Rechazados", format.number(refused), "ok", Object.entries(told.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
+    ["late", "Llegan tras", trust.lateness ? `${format.duration(trust.lateness.median)} (95 %: ${format.duration(trust.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
+    ["pending", "Por guardar", format.number(trust.pending), trust.database.up ? "ok" : "warn", "Leído y aún no guardado"],
+    ["refused", "Rechazados", format.number(excluded), "ok", Object.entries(trust.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
   ];
   keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
     (element, [, label, value, kind, more]) => {
@@ -162,26 +162,26 @@ export function doors(state) {
 }
 
 export function cameras(state) {
-  const told = state.trust.cameras;
-  const shown = told.filter((one) => !one.answers || one.behind > 600);
-  const answering = told.filter((one) => one.answers).length;
-  text($("cameras-total"), told.length ? `${answering} de ${told.length} contestan` : "");
+  const all = state.trust.cameras;
+  const shown = all.filter((one) => !one.answers || one.behind > 600);
+  const answering = all.filter((one) => one.answers).length;
+  text($("cameras-total"), all.length ? `${answering} de ${all.length} contestan` : "");
   rows($("cameras"), shown.length ? shown : [null], (camera) => camera ? camera.id : "", (camera) => {
-    if (!camera) return [told.length ? "ok" : "", told.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
+    if (!camera) return [all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
     const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
       : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
     return [camera.answers ? "warn" : "bad", camera.name, state];
   });
 }
 
-function rows(list, items, key, tell, extra) {
+function rows(list, items, key, describe, extra) {
   keyed(list, items, key, (item) => {
     const row = make("li", {}, make("span", { class: "row-main" }), make("span", { class: "row-more" }));
     const more = item && extra ? extra(item) : null;
     if (more) row.append(more);
     return row;
   }, (row, item) => {
-    const [kind, main, more] = tell(item);
+    const [kind, main, more] = describe(item);
     row.dataset.state = kind;
     text(row.children[0], main);
     text(row.children[1], more);
