@@ -86,7 +86,6 @@ def _error_names() -> set[str]:
         "TimedOut",
         "kind",
         "fault",
-        "NotNow",
-        "NotSo",
-        "Refused",
+        "ServiceUnavailable",
+        "RequestConflict",
     }

@@ -146,12 +146,13 @@ async def staged(
         board.open(show, coverage, clock.now())
         board.recall(await database.stored_history(show))
         stage = Stage(clock, crowd, event, board, coverage, rules, database, path)
-        desk = web.CorrectionService(board, database, make_store, clock)
+        corrections, events = web.CorrectionService(board, database, clock), web.EventReader(board, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
-        rooms = web.WebContext(settings, board, clock, "America/Bogota", (alerts or AlertsSettings()).stale, desk)
+        stale_after = (alerts or AlertsSettings()).stale
+        context = web.WebContext(settings, board, clock, "America/Bogota", stale_after, corrections, events)
         async with (
             watching(alerts or AlertsSettings(), board, clock, database),
-            web.serving(rooms, free_port=not port) as page,
+            web.serving(context, free_port=not port) as page,
         ):
             assert page is not None
             if shown:

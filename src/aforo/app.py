@@ -298,8 +298,8 @@ async def observers(
     def another() -> Store:
         return Store(settings.database.address(), zones, timezone)
 
-    desk = web.CorrectionService(board, database, another, clock)
-    rooms = web.WebContext(settings.web, board, clock, timezone.key, settings.alerts.stale, desk)
+    corrections, events = web.CorrectionService(board, database, clock), web.EventReader(board, another)
+    rooms = web.WebContext(settings.web, board, clock, timezone.key, settings.alerts.stale, corrections, events)
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (

@@ -5,6 +5,7 @@ It reads the live state, and hands corrections to the database.
 
 from aforo.web.context import WebContext
 from aforo.web.corrections import CorrectionService
+from aforo.web.event_reader import EventReader
 from aforo.web.server import Page, check, serving
 
-__all__ = ["CorrectionService", "Page", "WebContext", "check", "serving"]
+__all__ = ["CorrectionService", "EventReader", "Page", "WebContext", "check", "serving"]

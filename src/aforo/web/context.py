@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from aforo.live.state import LiveState
     from aforo.settings import WebSettings
     from aforo.web.corrections import CorrectionService
+    from aforo.web.event_reader import EventReader
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
     """What the page is built from. ``clock`` is the event's clock; ``stale_after`` is in seconds.
 
-    Without ``corrections`` the page takes no corrections and lists no stored events.
+    Without ``corrections`` the page takes none; without ``events`` it lists no stored events.
     """
 
     settings: WebSettings
@@ -25,3 +26,4 @@ class WebContext:
     timezone: str
     stale_after: float
     corrections: CorrectionService | None = None
+    events: EventReader | None = None

@@ -1,21 +1,17 @@
 """FastAPI dependencies: the parts that the routes use, and who may use a route."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from aforo.web import schemas
 from aforo.web.auth import Sessions, Visitor
 from aforo.web.context import WebContext
-from aforo.web.corrections import NotNow, NotSo
 from aforo.web.metrics import Metrics
 from aforo.web.rate_limits import RateLimits
 from aforo.web.security import RequestRejected
 from aforo.web.sse import Broadcaster
-
-_T = TypeVar("_T")
 
 READ_ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": schemas.Problem, "description": "Falta la sesión o la clave"},
@@ -78,13 +74,3 @@ Operator = Annotated[Visitor, Depends(operator)]
 def client_address(request: Request) -> str:
     """Return the address that the request comes from."""
     return request.client.host if request.client else "local"
-
-
-async def or_rejected(call: Awaitable[_T]) -> _T:
-    """Await a call to the database; its failures become RequestRejected (503, 409)."""
-    try:
-        return await call
-    except NotNow as exc:
-        raise RequestRejected(503, str(exc), 5) from exc
-    except NotSo as exc:
-        raise RequestRejected(409, str(exc)) from exc

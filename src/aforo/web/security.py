@@ -47,6 +47,20 @@ class RequestRejected(Exception):
         self.retry_after = retry_after
 
 
+class RequestConflict(RequestRejected):
+    """A request that does not fit the state of the event (409)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(409, reason)
+
+
+class ServiceUnavailable(RequestRejected):
+    """A request that cannot be served now (503), for a reason that passes."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, reason, retry_after=5.0)
+
+
 def is_loopback(host: str) -> bool:
     """Return whether an address to listen on, or a name in a Host header, belongs to this machine alone."""
     if host.lower() == "localhost":

@@ -77,8 +77,8 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        if context.corrections is not None:
-            await context.corrections.close()
+        if context.events is not None:
+            await context.events.close()
 
 
 def check(settings: WebSettings) -> None:

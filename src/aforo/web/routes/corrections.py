@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from aforo.web import schemas, serializers
 from aforo.web.corrections import CorrectionService
-from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, AppParts, Operator, Parts, Reader, or_rejected
+from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, AppParts, Operator, Parts, Reader
 from aforo.web.security import RequestRejected
 
 router = APIRouter(tags=["correcciones"])
@@ -21,7 +21,7 @@ async def correct(who: Operator, parts: Parts, order: schemas.CorrectionOrder) -
     """Corrige una zona: `delta` o `count`. El mismo `id` se aplica una sola vez."""
     if (order.delta is None) == (order.count is None):
         raise RequestRejected(422, "La petición no sirve: se admite delta o count, uno de los dos.")
-    await or_rejected(_service(parts).correct(order, who.name))
+    await _service(parts).correct(order, who.name)
     return serializers.corrections(parts.context.live)
 
 
@@ -30,7 +30,7 @@ async def undo(
     who: Operator, parts: Parts, correction_id: schemas.CorrectionId, order: schemas.UndoOrder
 ) -> list[schemas.CorrectionState]:
     """Deshace una corrección con otra que la nombra; una sola vez."""
-    await or_rejected(_service(parts).undo(correction_id, why=order.reason, who=who.name))
+    await _service(parts).undo(correction_id, why=order.reason, who=who.name)
     return serializers.corrections(parts.context.live)
 
 

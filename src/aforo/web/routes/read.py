@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from aforo.models import CameraEvent
 from aforo.storage import Cursor
 from aforo.web import schemas, serializers
-from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, Parts, Reader, client_address, or_rejected
+from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, Parts, Reader, client_address
 from aforo.web.security import RequestRejected
 from aforo.web.sse import TooManyClients
 
@@ -57,9 +57,9 @@ async def events(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> schemas.EventsPage:
     """Los eventos guardados del evento abierto, por páginas y en orden de tiempo."""
-    if parts.context.corrections is None:
+    if parts.context.events is None:
         return schemas.EventsPage(events=[], next=None)
-    return _page(*await or_rejected(parts.context.corrections.events(_cursor(after), limit)))
+    return _page(*await parts.context.events.page(_cursor(after), limit))
 
 
 @router.get(
