@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerting.engine import Condition, ZoneLevels, silent_doors
-from aforo.ingestion.cycle_stats import grouped
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings
+from aforo.wording import grouped
 
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 

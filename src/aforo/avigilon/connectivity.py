@@ -11,6 +11,7 @@ from datetime import datetime
 from aforo.avigilon.errors import NoConnection
 from aforo.clock import Clock
 from aforo.errors import AccError
+from aforo.wording import duration
 
 _log = logging.getLogger("aforo.avigilon")
 _STUBBORN = 3  # a question fails so often alone, and nobody is answered in between: perhaps the server is lost
@@ -55,7 +56,7 @@ class ConnectionMonitor:
         if self.down_since is not None:
             lasted = (self._clock.now() - self.down_since).total_seconds()
             self.down_since = None
-            _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, spanish(lasted))
+            _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, duration(lasted))
 
     def failed(self, subject: str, mark: int, error: AccError, *, events: bool = True) -> bool:
         """A request was given up; ``subject`` says about what, ``mark`` when it began.
@@ -83,11 +84,3 @@ class ConnectionMonitor:
         if self.down_since is None:
             self.down_since = self._first_failure or self._clock.now()
             _log.error("Sin servidor de cámaras %s: %s Se sigue intentando y nada se pierde.", self._host, error.what)
-
-
-def spanish(seconds: float) -> str:
-    """A duration as people say it: ``3 min 20 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * (not hours)
-    return " ".join(parts)

@@ -5,13 +5,13 @@ from collections import deque
 from datetime import timedelta
 
 from aforo.avigilon.auth import authorization_token
-from aforo.avigilon.connectivity import spanish
 from aforo.avigilon.errors import ApiError, quoted, refusal, to_acc_error
 from aforo.avigilon.payloads import decode_session
 from aforo.avigilon.transport import Transport
 from aforo.clock import Clock
 from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
 from aforo.settings import AccSettings
+from aforo.wording import duration
 
 _NEEDED = ("url", "username", "password", "user_nonce", "user_key")
 _NO_NEW_TRY = 30.0  # seconds without a new login after a refused one: servers lock accounts that insist
@@ -141,7 +141,7 @@ class Session:
         if abs(skew) < _CLOCKS_APART:
             return "Los relojes van bien: el servidor tiene la misma hora."
         way = "adelantado" if skew > timedelta(0) else "atrasado"
-        return f"El reloj del servidor va {way} {spanish(abs(skew).total_seconds())} respecto a este."
+        return f"El reloj del servidor va {way} {duration(abs(skew).total_seconds())} respecto a este."
 
 
 def _plain(value: object) -> str:

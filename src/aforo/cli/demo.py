@@ -21,7 +21,6 @@ from rich.table import Table
 from aforo.app import Monitor
 from aforo.cli.tui import LastNews, View
 from aforo.clock import Clock, SystemClock
-from aforo.ingestion.cycle_stats import grouped
 from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
 from aforo.settings import (
@@ -36,6 +35,7 @@ from aforo.settings import (
 )
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.web.auth import hash_password
+from aforo.wording import grouped
 
 _log = logging.getLogger(__name__)
 

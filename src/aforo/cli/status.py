@@ -21,6 +21,7 @@ from aforo.cli.tui import LastNews, View
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
+from aforo.wording import occupancy_line, trouble_lines
 
 _TIMEOUT = 5.0  # seconds for one answer
 _PAUSE = 1.0  # seconds between two looks
@@ -119,11 +120,7 @@ def lines(told: Told) -> list[str]:
         return [f"{told.phase[:1].upper()}{told.phase[1:]}: no hay ningún evento abierto.", *told.troubles]
     span = " a ".join(f"{instant.astimezone(told.timezone):%H:%M}" for instant in told.event.window)
     found = [f"«{told.event.name}», de {span}: {told.phase}. {told.stored} eventos guardados."]
-    found += [
-        f"{zone.zone}: aforo {zone.count} (entradas {zone.entries}, salidas {zone.exits}, "
-        f"salidas con la zona en cero {zone.unmatched_exits})."
-        for zone in told.occupancies.values()
-    ]
+    found += [f"{occupancy_line(zone)}." for zone in told.occupancies.values()]
     return [*found, *(told.troubles or ["Todo contesta y todo está guardado."]), *told.alerts]
 
 
@@ -162,17 +159,12 @@ def _event(event: Mapping[str, Any] | None) -> ScheduledEvent | None:
 
 
 def _troubles(trust: Mapping[str, Any]) -> list[str]:
-    found = []
-    if not trust["database"]["up"]:
-        found.append(f"La base de datos no responde; por guardar: {trust['pending']} eventos. Nada se pierde.")
-    if not trust["acc"]["up"]:
-        found.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
-    else:
-        silent = [camera["name"] for camera in trust["cameras"] if not camera["answers"]]
-        found += [f"La cámara {name} no contesta; su tiempo queda pendiente." for name in silent]
-    if trust["stale"]:
-        found.append("El aforo no es de ahora.")
-    return found
+    return trouble_lines(
+        pending=None if trust["database"]["up"] else trust["pending"],
+        server_up=trust["acc"]["up"],
+        silent_cameras=[camera["name"] for camera in trust["cameras"] if not camera["answers"]],
+        stale=trust["stale"],
+    )
 
 
 def _curve(curve: Mapping[str, Sequence[int]]) -> list[tuple[datetime, int]]:

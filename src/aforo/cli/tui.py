@@ -16,8 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aforo.ingestion.cycle_stats import grouped
 from aforo.models import Occupancy, ScheduledEvent
+from aforo.wording import grouped
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _COLORS = ("cyan", "green", "magenta", "yellow", "blue")

@@ -4,12 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aforo.models import Batch, CameraEvent, CommitResult, Occupancy
-
-
-def grouped(number: int) -> str:
-    """``12.345``, as it is written in Colombia."""
-    return f"{number:,}".replace(",", ".")
+from aforo.models import Batch, CameraEvent, CommitResult
 
 
 @dataclass(slots=True)
@@ -77,11 +72,3 @@ def total(cameras: Mapping[str, CameraStats]) -> CameraStats:
 def reasons(refused: Mapping[str, int]) -> str:
     """The reasons in words, most frequent first."""
     return ", ".join(f"{count} {reason}" for reason, count in sorted(refused.items(), key=lambda item: -item[1]))
-
-
-def occupancy_line(occupancy: Occupancy) -> str:
-    """A zone's numbers in words."""
-    return (
-        f"{occupancy.zone}: aforo {occupancy.count} (entradas {occupancy.entries}, salidas {occupancy.exits},"
-        f" salidas con la zona en cero {occupancy.unmatched_exits})"
-    )

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from aforo.clock import wait_until_set
 from aforo.errors import StoreRejectedRow
 from aforo.ingestion.context import RunContext
-from aforo.ingestion.cycle_stats import occupancy_line, total
+from aforo.ingestion.cycle_stats import total
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.poller import PollCycle
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
 from aforo.models import EventPhase, Occupancy, ScheduledEvent
 from aforo.storage import EventRecord
+from aforo.wording import occupancy_line
 
 _log = logging.getLogger(__name__)
 

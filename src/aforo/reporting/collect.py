@@ -24,6 +24,7 @@ from aforo.reporting.data import (
 )
 from aforo.settings import Settings, zones_from
 from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, touches
+from aforo.wording import natural_key
 
 SLOT_MS = 300_000  # the width of a bar: five minutes
 _SHORTEST = timedelta(seconds=5)  # what was over sooner held up nothing
@@ -113,7 +114,7 @@ def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
         slot = minute_ms - minute_ms % SLOT_MS
         ways = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)
         slots[key][slot] = slots[key][slot].plus(ways)
-    return [_door(names[key], slots[key]) for key in sorted(slots, key=_natural)]
+    return [_door(names[key], slots[key]) for key in sorted(slots, key=natural_key)]
 
 
 def _door(name: str, slots: Mapping[int, Crossings]) -> DoorFigures:
@@ -134,7 +135,7 @@ def _cameras(stored: Mapping[str, int], told: Mapping[str, Any]) -> list[CameraF
         found.append(
             CameraFigures(camera, said.get("name", ""), acc, stored.get(camera, 0), said.get("unanswered", ""))
         )
-    return sorted(found, key=lambda camera: _natural(camera.name or camera.id))
+    return sorted(found, key=lambda camera: natural_key(camera.name or camera.id))
 
 
 def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
@@ -217,18 +218,3 @@ def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:
 
     over = sum(count for seconds, count in histogram if seconds > 60)
     return Lateness(at(0.5), at(0.95), at(0.99), max(0.0, histogram[-1][0]), over)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """PUERTA 2 before PUERTA 10."""
-    parts: list[tuple[int, str]] = []
-    digits = ""
-    for character in name.upper() + " ":
-        if character.isdigit() and character.isascii() and len(digits) < 9:
-            digits += character
-            continue
-        if digits:
-            parts.append((int(digits), ""))
-            digits = ""
-        parts.append((0, character))
-    return parts

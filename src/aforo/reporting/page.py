@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from aforo.ingestion.cycle_stats import grouped
 from aforo.reporting.charts import doors_picture, zone_picture
 from aforo.reporting.data import EventReport
+from aforo.wording import grouped
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (

@@ -21,6 +21,7 @@ from aforo.storage.queries import ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema import tables
 from aforo.storage.store import Store
+from aforo.wording import duration_to_the_second
 
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
@@ -332,7 +333,8 @@ class Database:
             return
         now = self._clock.now()
         self._outages.append((since, now))
-        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, _words(now - since))
+        lasted = duration_to_the_second((now - since).total_seconds())
+        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, lasted)
 
     async def _note_outages(self, show: EventRecord) -> None:
         while self._outages:
@@ -362,10 +364,3 @@ def _cleaned(event: CameraEvent) -> CameraEvent:
         area=tables.fit(event.area),
         activity=tables.fit(event.activity),
     )
-
-
-def _words(duration: timedelta) -> str:
-    minutes, seconds = divmod(round(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{seconds} s"]
-    return " ".join(parts)

@@ -7,6 +7,7 @@ from aforo.ingestion.feed_state import FeedState
 from aforo.live.state import LiveState, undone_by
 from aforo.models import MINUTE_MS, EventPhase, Feed, ScheduledEvent, to_ms
 from aforo.web import schemas
+from aforo.wording import natural_key
 
 _TREND = timedelta(minutes=15)
 _LATENESS_OF = timedelta(minutes=15)
@@ -84,7 +85,7 @@ def doors(board: LiveState, now: datetime) -> list[schemas.DoorState]:
         for name, door in more.items()
         if door.people and name not in {known.name for known in board.doors}
     ]
-    return sorted(told, key=lambda door: _natural(door.name))
+    return sorted(told, key=lambda door: natural_key(door.name))
 
 
 def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> schemas.DoorState:
@@ -104,20 +105,6 @@ def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> sch
         last_15=since(15).total,
         silent=door.name in board.silent_doors,
     )
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """PUERTA 2 before PUERTA 10."""
-    parts, digits = [], ""
-    for character in name.upper() + " ":
-        if character.isdigit() and character.isascii() and len(digits) < 9:
-            digits += character
-            continue
-        if digits:
-            parts.append((int(digits), ""))
-            digits = ""
-        parts.append((0, character))
-    return parts
 
 
 def data_quality(board: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
@@ -153,7 +140,7 @@ def cameras(board: LiveState, now: datetime) -> list[schemas.CameraState]:
     for feed, feed_state in board.coverage.feeds.items():
         feeds.setdefault(feed.camera_id, []).append((feed, feed_state))
     told = [_camera(camera_id, states, board, now) for camera_id, states in feeds.items()]
-    return sorted(told, key=lambda camera: (camera.answers, -camera.behind, _natural(camera.name)))
+    return sorted(told, key=lambda camera: (camera.answers, -camera.behind, natural_key(camera.name)))
 
 
 def _camera(

@@ -13,7 +13,7 @@ from tests.fake_clock import FakeClock
 
 from aforo.avigilon import NO_RETRY, RetryPolicy
 from aforo.avigilon.auth import authorization_token
-from aforo.avigilon.connectivity import ConnectionMonitor, spanish
+from aforo.avigilon.connectivity import ConnectionMonitor
 from aforo.avigilon.errors import NoConnection
 from aforo.avigilon.identity import content_hash, numbered
 from aforo.avigilon.spans import Span
@@ -98,13 +98,6 @@ def test_every_part_of_the_content_counts(other: CameraEvent) -> None:
 def test_instants_as_the_web_endpoint_writes_them() -> None:
     assert instant_text(datetime(2026, 1, 27, 19, tzinfo=UTC)) == "2026-01-27T19:00:00.000Z"
     assert instant_text(NOW) == "2026-01-27T19:00:00.999999Z"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7_260, "2 h 1 min"), (3_600, "1 h")]
-)
-def test_durations_as_people_say_them(seconds: float, text: str) -> None:
-    assert spanish(seconds) == text
 
 
 class TestLink:

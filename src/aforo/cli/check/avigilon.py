@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aforo.avigilon import AvigilonClient, Camera, Server, fingerprint, home_servers, recent_names
-from aforo.avigilon.connectivity import spanish
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
 from aforo.settings import AccSettings
+from aforo.wording import duration
 
 _PATIENCE = 30.0  # seconds for what one camera sent
 _CLOCK_ODD, _CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)
@@ -150,7 +150,7 @@ def _clock_line(skew: timedelta | None) -> Line:
     if away < _CLOCK_ODD:
         return ok("acc.clock", f"Los relojes coinciden ({skew.total_seconds():+.0f} s).")
     way = "adelantado" if skew > timedelta(0) else "atrasado"
-    what = f"El reloj del servidor va {way} {spanish(away.total_seconds())} respecto a este."
+    what = f"El reloj del servidor va {way} {duration(away.total_seconds())} respecto a este."
     if away < _CLOCK_WRONG:
         return warning("acc.clock", what, remedy)
     return failure("acc.clock", f"{what} Con tanto, algunas versiones de ACC no dejan entrar.", remedy)

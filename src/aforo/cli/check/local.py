@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from aforo.cli.check.results import Line, failed, failure, many, ok, warning
+from aforo.cli.check.results import Line, failed, failure, ok, warning
 from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.models import ScheduledEvent
 from aforo.settings import Row, Settings, WebSettings, rows
+from aforo.wording import plural
 
 _FACTORY = "valor de fábrica"
 _MOST_EVENTS = 3  # next events told
@@ -97,10 +98,10 @@ def schedule_lines(settings: Settings, now: datetime) -> list[Line]:
     upcoming = [event for event in schedule.events if event.window.until > now]
     path = settings.monitor.schedule_file
     if not upcoming:
-        what = f"{path}: {many(len(schedule.events), 'evento')}, ninguno por venir."
+        what = f"{path}: {plural(len(schedule.events), 'evento')}, ninguno por venir."
         return [warning("schedule", what, f"Escriba el próximo evento en {path}.")]
     told = [_told(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
-    return [ok("schedule", f"{path}: {many(len(upcoming), 'evento')} por venir.", told)]
+    return [ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", told)]
 
 
 def _told(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
@@ -116,7 +117,7 @@ def camera_file_lines(settings: Settings) -> tuple[list[Line], frozenset[str]]:
         cameras = load_cameras(settings.monitor.cameras_file)
     except BadCameras as exc:
         return [failed("cameras", exc)], frozenset()
-    return [ok("cameras", f"{settings.monitor.cameras_file}: {many(len(cameras), 'cámara')}.")], cameras
+    return [ok("cameras", f"{settings.monitor.cameras_file}: {plural(len(cameras), 'cámara')}.")], cameras
 
 
 def log_lines(settings: Settings) -> list[Line]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from aforo import __version__
 from aforo.errors import AforoError
+from aforo.wording import plural
 
 
 class State(StrEnum):
@@ -108,9 +109,9 @@ class Printer:
         failures, warnings = count(lines, State.FAILURE), count(lines, State.WARNING)
         text, style = "Todo está bien.", "bold green"
         if failures:
-            text, style = f"{many(failures, 'fallo')}, {many(warnings, 'aviso')}: así no debe empezar.", "bold red"
+            text, style = f"{plural(failures, 'fallo')}, {plural(warnings, 'aviso')}: así no debe empezar.", "bold red"
         elif warnings:
-            text, style = f"Puede empezar, con {many(warnings, 'aviso')}.", "bold yellow"
+            text, style = f"Puede empezar, con {plural(warnings, 'aviso')}.", "bold yellow"
         self._write(Text(f"\n{text}", style=style))
 
     def _line(self, line: Line) -> Text:
@@ -143,8 +144,3 @@ def as_json(lines: Sequence[Line]) -> str:
         ],
     }
     return json.dumps(document, ensure_ascii=False, indent=2)
-
-
-def many(number: int, word: str) -> str:
-    """``1 fallo``, ``2 fallos``."""
-    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -3,9 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from aforo.cli.check.results import Line, many, ok, warning
+from aforo.cli.check.results import Line, ok, warning
 from aforo.counting.rules import Rules
 from aforo.models import EventSource, ExclusionReason, Matcher, Zone
+from aforo.wording import plural
 
 _MEND = "Corrija la regla en aforo.toml o el nombre en ACC."
 
@@ -38,7 +39,7 @@ def _counted(cameras: Mapping[str, list[str]], rules: Rules) -> Line:
         for name in sorted(cameras)
         if rules.classify(EventSource("", name, "", "")).exclusion is None
     ]
-    return ok("names", f"{many(len(told), 'nombre')} que cuenta alguna regla.", told)
+    return ok("names", f"{plural(len(told), 'nombre')} que cuenta alguna regla.", told)
 
 
 def _meaning(rules: Rules, name: str) -> str:
@@ -62,7 +63,7 @@ def _odd(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
                 "names.two_zones", f"«{name}» cuenta en {zones}.", f"Si es de una sola: {_MEND[0].lower()}{_MEND[1:]}"
             )
     if none:
-        what = f"{many(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."
+        what = f"{plural(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."
         yield warning("names.no_rule", what, "Si alguno debe contar, añada una regla en aforo.toml.", none)
 
 
@@ -73,5 +74,5 @@ def _unused(cameras: Iterable[str], history: Sequence[Matcher], zones: Sequence[
     rules += [(f"salidas de {zone.name}", matcher) for zone in zones for matcher in zone.exits]
     idle = [f"{use}: {rule}" for use, rule in rules if not any(rule.matches(upper) for upper in uppers)]
     if idle:
-        what = f"{many(len(idle), 'regla')} sin ningún evento en estos días."
+        what = f"{plural(len(idle), 'regla')} sin ningún evento en estos días."
         yield warning("names.unused", what, "Compruebe que la regla está bien escrita y la cámara, permitida.", idle)

@@ -1,0 +1,78 @@
+"""Figures and sentences that the log, the page, the status and the event report share. Pure."""
+
+from collections.abc import Iterable
+
+from aforo.models import Occupancy
+
+_MOST_DIGITS = 9  # of one number in a name: longer ones are compared piece by piece
+
+
+def grouped(number: int) -> str:
+    """Return ``12.345``, as it is written in Colombia."""
+    return f"{number:,}".replace(",", ".")
+
+
+def plural(number: int, word: str) -> str:
+    """Return ``1 fallo``, ``2 fallos``."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return ``3 min 20 s``, ``2 h 5 min``: no seconds from one hour on."""
+    hours, minutes, rest = _split(seconds)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * (not hours)
+    return " ".join(parts)
+
+
+def duration_to_the_second(seconds: float) -> str:
+    """Return ``3 min 20 s``, ``2 h 5 min 0 s``: always with seconds."""
+    hours, minutes, rest = _split(seconds)
+    return " ".join([f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes) + [f"{rest} s"])
+
+
+def _split(seconds: float) -> tuple[int, int, int]:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return hours, minutes, rest
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Return the key that sorts PUERTA 2 before PUERTA 10, whatever the case."""
+    parts, digits = [], ""
+    for character in name.upper() + " ":
+        if character.isdigit() and character.isascii() and len(digits) < _MOST_DIGITS:
+            digits += character
+            continue
+        if digits:
+            parts.append((int(digits), ""))
+            digits = ""
+        parts.append((0, character))
+    return parts
+
+
+def occupancy_line(occupancy: Occupancy) -> str:
+    """Return a zone's figures in words, without a full stop."""
+    return (
+        f"{occupancy.zone}: aforo {occupancy.count} (entradas {occupancy.entries}, salidas {occupancy.exits},"
+        f" salidas con la zona en cero {occupancy.unmatched_exits})"
+    )
+
+
+def trouble_lines(
+    *, pending: int | None, server_up: bool, silent_cameras: Iterable[str], stale: bool = False
+) -> list[str]:
+    """Return what is not well now, as Spanish sentences; empty when all is.
+
+    ``pending``: events that wait to be stored while the database does not answer; None while it does.
+    ``silent_cameras``: names of the cameras that do not answer, which says nothing while their server does not.
+    """
+    lines = []
+    if pending is not None:
+        lines.append(f"La base de datos no responde; por guardar: {pending} eventos. Nada se pierde.")
+    if not server_up:
+        lines.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
+    else:
+        lines += [f"La cámara {name} no contesta; su tiempo queda pendiente." for name in silent_cameras]
+    if stale:
+        lines.append("El aforo no es de ahora.")
+    return lines

@@ -1,0 +1,67 @@
+import pytest
+
+from aforo.models import Occupancy
+from aforo.wording import (
+    duration,
+    duration_to_the_second,
+    grouped,
+    natural_key,
+    occupancy_line,
+    plural,
+    trouble_lines,
+)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (1_000, "1.000"), (1_234_567, "1.234.567")])
+def test_grouped(number: int, text: str) -> None:
+    assert grouped(number) == text
+
+
+def test_plural() -> None:
+    assert [plural(number, "fallo") for number in (0, 1, 2)] == ["0 fallos", "1 fallo", "2 fallos"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7_260, "2 h 1 min"), (3_600, "1 h")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7_265, "2 h 1 min 5 s"), (3_600, "1 h 0 s")],
+)
+def test_duration_to_the_second(seconds: float, text: str) -> None:
+    assert duration_to_the_second(seconds) == text
+
+
+def test_natural_key_sorts_numbers_by_their_value() -> None:
+    names = ["PUERTA 10", "Puerta 2", "PUERTA", "puerta 02 B", "ENTRADA 3"]
+    assert sorted(names, key=natural_key) == ["ENTRADA 3", "PUERTA", "Puerta 2", "puerta 02 B", "PUERTA 10"]
+
+
+def test_natural_key_takes_any_name() -> None:
+    names = ["", "9" * 40, "a1", "²", "٣"]
+    assert sorted(names, key=natural_key) == ["", "a1", "²", "٣", "9" * 40]
+
+
+def test_occupancy_line() -> None:
+    line = "Norte: aforo 7 (entradas 9, salidas 3, salidas con la zona en cero 1)"
+    assert occupancy_line(Occupancy("Norte", 9, 3, 7, 1)) == line
+
+
+def test_trouble_lines_are_empty_when_all_is_well() -> None:
+    assert trouble_lines(pending=None, server_up=True, silent_cameras=[]) == []
+
+
+def test_trouble_lines_name_silent_cameras_only_while_the_server_is_up() -> None:
+    assert trouble_lines(pending=None, server_up=True, silent_cameras=["P1", "P2"]) == [
+        "La cámara P1 no contesta; su tiempo queda pendiente.",
+        "La cámara P2 no contesta; su tiempo queda pendiente.",
+    ]
+    assert trouble_lines(pending=3, server_up=False, silent_cameras=["P1"], stale=True) == [
+        "La base de datos no responde; por guardar: 3 eventos. Nada se pierde.",
+        "El servidor de cámaras no responde: se recuperará todo lo que falte.",
+        "El aforo no es de ahora.",
+    ]
