@@ -1,8 +1,8 @@
-"""Every message that an operator may meet: what the program raises and what its log warns of, read from the sources."""
+"""Every message that an operator may meet: what the program raises and what it logs, read from the sources."""
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,11 +36,17 @@ def messages() -> list[Message]:
 
 def _texts(call: ast.Call, errors: set[str], path: Path) -> Iterator[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    yield from _shown(text for one in call.keywords if one.arg == "failure" for text in _plain(one.value, path))
     logs = name in LEVELS and isinstance(call.func, ast.Attribute) and "log" in ast.unparse(call.func.value)
     if not call.args or not (name in errors or logs or name == "log"):
         return
     argument = call.args[1] if name == "log" and len(call.args) > 1 else call.args[0]
-    for text in _plain(argument, path):
+    yield from _shown(_plain(argument, path))
+
+
+def _shown(texts: Iterable[str]) -> Iterator[str]:
+    """Those that say something, as compared."""
+    for text in texts:
         shown = normal(text)
         if re.search(r"\w{3,}.*\s", shown.replace("…", "")):
             yield shown

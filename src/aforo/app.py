@@ -4,16 +4,17 @@ import asyncio
 import gc
 import logging
 import os
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
+from functools import partial
 
 from aforo import web
 from aforo.alerting.heartbeat import beating
 from aforo.alerting.incidents import chronicling
 from aforo.alerting.notifier import watching
 from aforo.avigilon import AvigilonClient
+from aforo.background import Backoff
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccUnreachable, BadCommand
@@ -29,11 +30,13 @@ from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_si
 from aforo.reporting.after_close import Morning
 from aforo.settings import Settings, zones_from
 from aforo.storage import Database, Store
+from aforo.wording import trouble_lines
 
 _log = logging.getLogger(__name__)
 
 _LOOK_AT_FILES = 5.0  # seconds between two looks at the schedule while waiting for an event
 _CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not compare
+_LOGIN_BACKOFF = Backoff(first=3.0, longest=3.0, least=1 / 3)  # a server that does not answer: every 1 to 3 seconds
 _LOGIN_AGAIN = 300.0  # seconds until a service tries a refused login again: servers lock accounts that insist
 # Events are tuples that no cycle holds: to search for cycles every 700 objects costs a catch-up a tenth of its time.
 _OBJECTS_BETWEEN_SEARCHES = 50_000
@@ -130,17 +133,13 @@ class Monitor:
         """What is not well right now, as Spanish sentences; empty when all is."""
         if self._open is None:
             return []
-        found = []
         database, acc, coverage = self._open.database, self._open.acc, self.board.coverage
-        if database.down_since is not None:
-            found.append(f"La base de datos no responde; por guardar: {database.pending} eventos. Nada se pierde.")
-        if acc.link_down_since is not None:
-            found.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
-        elif coverage is not None:
-            behind = coverage.behind(self._clock.now())
-            failing = [feed.camera_id for feed, state in behind.items() if state.failing_since]
-            found += [f"La cámara {camera[:16]}… no contesta; su tiempo queda pendiente." for camera in failing]
-        return found
+        behind = coverage.behind(self._clock.now()) if coverage is not None else {}
+        return trouble_lines(
+            pending=database.pending if database.down_since is not None else None,
+            server_up=acc.link_down_since is None,
+            silent_cameras=[f"{feed.camera_id[:16]}…" for feed, state in behind.items() if state.failing_since],
+        )
 
     async def backfill(self, day: date) -> int:
         """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
@@ -225,16 +224,14 @@ class Monitor:
 
     async def _login(self, acc: AvigilonClient, *, patient: bool) -> None:
         started = self._clock.monotonic()
-        while True:
-            try:
-                await acc.login()
-            except AccUnreachable:
-                waited = self._clock.monotonic() - started
-                if self._stopping.is_set() or (not patient and waited >= self._settings.monitor.start_patience):
-                    raise
-                await wait_until_set(self._stopping, self._clock, random.uniform(1.0, 3.0))  # noqa: S311 -- jitter
-            else:
-                return
+
+        def repeatable(error: Exception) -> bool:
+            waited = self._clock.monotonic() - started
+            impatient = not patient and waited >= self._settings.monitor.start_patience
+            return isinstance(error, AccUnreachable) and not self._stopping.is_set() and not impatient
+
+        sleep = partial(wait_until_set, self._stopping, self._clock)
+        await _LOGIN_BACKOFF.retry(acc.login, sleep=sleep, repeatable=repeatable)
 
     async def _evening(self, rooms: RunContext, event: ScheduledEvent) -> bool:
         show = await rooms.show(event)

@@ -20,6 +20,7 @@ from tests.page_harness import BOGOTA, START, Stage, StageClock, capped_zones, s
 from aforo.alerting.engine import AlertTransition
 from aforo.alerting.notifier import AlertNotifier
 from aforo.alerting.webhook import Webhook
+from aforo.background import Backoff
 from aforo.live.state import LiveState
 from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings, zones_from
@@ -27,6 +28,8 @@ from aforo.storage import Database, Store
 
 FULL_SOON = capped_zones((100_000, 100_000, 50))  # Zona Sur fills up within the first hours
 BOTH = [("begin", "zone_warning"), ("begin", "zone_full")]
+
+QUICK = Backoff(first=0.01, longest=0.08, least=0.5, attempts=5)
 
 
 @dataclass
@@ -130,7 +133,7 @@ async def test_a_notice_is_tried_some_times_and_given_up(
     receiver = Receiver(status)
     notice = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
     async with receiver.listening() as url, aiohttp.ClientSession() as session:
-        assert not await Webhook(url, "json", session, pause=0.01).send(notice, "A")
+        assert not await Webhook(url, "json", session, QUICK).send(notice, "A")
     assert receiver.keys == ["x-begin"] * tries
     (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert f"respuesta {status}" in told
@@ -142,7 +145,7 @@ async def test_nobody_listens_and_it_is_given_up() -> None:
     async with Receiver().listening() as url:
         pass
     async with aiohttp.ClientSession() as session:
-        assert not await Webhook(url, "json", session, pause=0.01).send(notice, "A")
+        assert not await Webhook(url, "json", session, QUICK).send(notice, "A")
 
 
 @asynccontextmanager
@@ -172,7 +175,7 @@ async def test_after_a_restart_what_is_on_waits_for_the_evening_and_is_not_told_
             await stage.play(stage.at(100))
             await until(lambda: receiver.told == BOTH)
         async with aiohttp.ClientSession() as session:
-            webhook = Webhook(url, "json", session, pause=0.01)
+            webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook) as watchman:
                 await until(lambda: len(watchman._watch.active) == 2)
                 watchman.look()
@@ -195,7 +198,7 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
             assert stage.board.show is not None
             await stage.database.close_record(stage.board.show, stage.clock.now())
         async with aiohttp.ClientSession() as session:
-            webhook = Webhook(url, "json", session, pause=0.01)
+            webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook):
                 await until(lambda: len(receiver.told) == 4)
     assert receiver.told[2:] == [("end", "zone_warning"), ("end", "zone_full")]

@@ -6,11 +6,12 @@ It has a task of its own: an address that hangs or refuses holds up no turn, and
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import aiohttp
 
 from aforo.alerting.rules import stale_seconds
+from aforo.background import background_task
 from aforo.clock import Clock
 from aforo.live.state import LiveState
 from aforo.models import EventPhase
@@ -76,10 +77,6 @@ async def beating(
     if not url:
         yield
         return
-    task = asyncio.create_task(Heartbeat(url, interval, board, clock, ready).run(), name="aforo-heartbeat")
-    try:
+    heartbeat = Heartbeat(url, interval, board, clock, ready)
+    async with background_task(heartbeat.run(), name="aforo-heartbeat"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -8,20 +8,19 @@ import json
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
 from uuid import uuid4
 
+from aforo.background import SerialQueue, background_task, cancel_and_wait
 from aforo.clock import Clock, wait_until_set
 from aforo.live.state import LiveState
 from aforo.models import EventPhase
 from aforo.storage import Database, EventRecord, JournalKind
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 _GOODBYE = 3.0  # real seconds at the end in which the last notes may be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two signs of life
@@ -69,8 +68,9 @@ class IncidentRecorder:
         self._beat_at: datetime | None = None
         self._outages: dict[Subject, _Outage] = {}
         self._others: set[str] = set()
-        self._writing: set[asyncio.Task[Any]] = set()
-        self._turn = asyncio.Lock()
+        self._entries = SerialQueue(
+            "aforo-chronicle-note", _log, failure="Una anotación para el acta no se pudo guardar: %s"
+        )
         self._beating: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -89,10 +89,8 @@ class IncidentRecorder:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):
                 await self.look(last=True)
-                while self._writing:
-                    await asyncio.wait(self._writing)
-        for task in self._writing:
-            task.cancel()
+                await self._entries.join()
+        self._entries.cancel()
 
     async def look(self, *, last: bool = False) -> None:
         """Look once: begin and end what is due, and give a sign of life."""
@@ -107,11 +105,11 @@ class IncidentRecorder:
         for subject in down.keys() - self._outages.keys():
             self._begin(show, subject, *down[subject])
         for subject in self._outages.keys() - down.keys() - self._untold(down):
-            self._do(self._end(self._outages.pop(subject), now))
+            self._entries.add(self._end(self._outages.pop(subject), now))
         due = last or self._beat_at is None or now - self._beat_at >= self._every
         if due and (self._beating is None or self._beating.done()):
             self._beat_at = now
-            self._beating = self._do(self._beat(show))
+            self._beating = self._entries.add(self._beat(show))
 
     def _untold(self, down: Mapping[Subject, object]) -> Set[Subject]:
         """While the server is away nothing is known of its cameras, nor until each was asked after its return."""
@@ -141,12 +139,14 @@ class IncidentRecorder:
         self._outages.clear()
         for note in await self._database.entries(show):
             if note.ended is None and note.kind in {JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY}:
-                self._outages[JournalKind(note.kind), note.subject] = _Outage(note.began, self._do(_known(note.id)))
+                self._outages[JournalKind(note.kind), note.subject] = _Outage(
+                    note.began, self._entries.add(_known(note.id))
+                )
 
     def _begin(self, show: EventRecord, subject: Subject, began: datetime, detail: str) -> None:
         kind, about = subject
         call = self._database.begin_entry(kind, about, began, detail=detail, record=show)
-        self._outages[subject] = _Outage(began, self._do(call))
+        self._outages[subject] = _Outage(began, self._entries.add(call))
 
     async def _end(self, outage: _Outage, now: datetime) -> None:
         await self._database.end_entry(await outage.note, now)
@@ -165,23 +165,6 @@ class IncidentRecorder:
             _log.info("El otro proceso (%s) ya no trabaja en este evento.", other)
         self._others = alive
 
-    def _do(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """One note after the other: while the database is away only one of them tries again and again."""
-
-        async def in_turn() -> _T:
-            async with self._turn:
-                return await work
-
-        task = asyncio.create_task(in_turn(), name="aforo-chronicle-note")
-        self._writing.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._writing.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("Una anotación para el acta no se pudo guardar: %s", error)
-
 
 async def _known(note: int) -> int:
     return note
@@ -191,20 +174,11 @@ async def _known(note: int) -> int:
 async def chronicling(board: LiveState, clock: Clock, database: Database, every: timedelta) -> AsyncIterator[None]:
     """Keep the journal inside the ``with``. Whatever happens here is told, and touches nothing else."""
     chronicle = IncidentRecorder(board, clock, database, every)
-    task = asyncio.create_task(_guarded(chronicle), name="aforo-chronicle")
-    try:
-        yield
-    finally:
-        running = not task.done()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        if running:
-            await chronicle.finish()
-
-
-async def _guarded(chronicle: IncidentRecorder) -> None:
-    try:
-        await chronicle.run()
-    except Exception:  # noqa: BLE001 -- a fault of the journal must not stop the counting
-        _log.exception("El diario para el acta falló; el conteo sigue.")
+    failure = "El diario para el acta falló; el conteo sigue."
+    async with background_task(chronicle.run(), name="aforo-chronicle", log=_log, failure=failure) as task:
+        try:
+            yield
+        finally:
+            if not task.done():
+                await cancel_and_wait(task)
+                await chronicle.finish()

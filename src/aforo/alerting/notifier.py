@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +16,8 @@ from typing import Any
 from aforo.alerting.engine import AlertTracker, AlertTransition, Condition, ZoneLevels
 from aforo.alerting.rules import RUNNING, conditions
 from aforo.alerting.webhook import Webhook
+from aforo.background import SerialQueue, background_task
 from aforo.clock import Clock, SystemClock, wait_until_set
-from aforo.errors import StoreError
 from aforo.inputs.schedule import UNCLOSED_FOR
 from aforo.live.state import LiveState
 from aforo.models import Alert, AlertKind
@@ -56,8 +56,9 @@ class AlertNotifier:
         self._changed = asyncio.Event()
         self._notices: asyncio.Queue[AlertTransition] = asyncio.Queue(_MOST_TO_SEND)
         self._notes: dict[str, int] = {}
-        self._noting: set[asyncio.Task[None]] = set()
-        self._note_turn = asyncio.Lock()
+        self._entries = SerialQueue(
+            "aforo-notice-note", _log, failure="Un aviso no se pudo anotar en la base de datos: %s"
+        )
         self._opened_by: datetime | None = None  # an evening was left open, and will be opened again, by then or never
         self._pace = SystemClock()
         board.levels = ZoneLevels(settings.hysteresis)
@@ -76,8 +77,7 @@ class AlertNotifier:
                     await self._pace.sleep(_PACE)
         finally:
             self._board.listeners.remove(self._changed.set)
-            for task in self._noting:
-                task.cancel()
+            self._entries.cancel()
 
     async def finish(self) -> None:
         """Look a last time, and let what is to be told go out for some seconds."""
@@ -85,8 +85,7 @@ class AlertNotifier:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):
                 await self._notices.join()
-                while self._noting:
-                    await asyncio.wait(self._noting)
+                await self._entries.join()
 
     def look(self) -> None:
         """Look once: begin and end what is due."""
@@ -151,27 +150,10 @@ class AlertNotifier:
         """Send one notice after the other. What the journal waits for, while the database is away, holds up none."""
         while True:
             notice = await self._notices.get()
-            await asyncio.wait([self._note(self._journal(notice))], timeout=_JOURNAL_PATIENCE)
+            await asyncio.wait([self._entries.add(self._journal(notice))], timeout=_JOURNAL_PATIENCE)
             if self._webhook is not None and await self._webhook.send(notice, self._event_name()):
-                self._note(self._journal_sent(notice))
+                self._entries.add(self._journal_sent(notice))
             self._notices.task_done()
-
-    def _note(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Take notes in their order, beside the sending."""
-
-        async def in_turn() -> None:
-            try:
-                async with self._note_turn:
-                    await work
-            except StoreError as error:
-                _log.error("Un aviso no se pudo anotar en la base de datos: %s", error)
-            finally:
-                work.close()
-
-        task = asyncio.create_task(in_turn(), name="aforo-notice-note")
-        self._noting.add(task)
-        task.add_done_callback(self._noting.discard)
-        return task
 
     async def _journal_sent(self, notice: AlertTransition) -> None:
         now = self._clock.now()
@@ -210,19 +192,10 @@ async def watching(settings: AlertsSettings, board: LiveState, clock: Clock, dat
     """Warn inside the ``with``. Whatever happens here is told, and touches nothing else."""
     async with Webhook.of(settings) as webhook:
         watchman = AlertNotifier(settings, board, clock, database, webhook)
-        task = asyncio.create_task(_guarded(watchman), name="aforo-watchman")
-        try:
-            yield
-        finally:
-            if not task.done():
-                await watchman.finish()
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def _guarded(watchman: AlertNotifier) -> None:
-    try:
-        await watchman.run()
-    except Exception:  # noqa: BLE001 -- a fault of the alerts must not stop the counting
-        _log.exception("Los avisos fallaron; el conteo sigue. No habrá más avisos hasta el próximo arranque.")
+        failure = "Los avisos fallaron; el conteo sigue. No habrá más avisos hasta el próximo arranque."
+        async with background_task(watchman.run(), name="aforo-watchman", log=_log, failure=failure) as task:
+            try:
+                yield
+            finally:
+                if not task.done():
+                    await watchman.finish()

@@ -1,33 +1,41 @@
 """Sends a notice to the operators' own address: plain JSON, or as Teams or Slack want it. The address is a secret."""
 
 import logging
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
 
 from aforo.alerting.engine import AlertTransition
+from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.settings import AlertsSettings
 
 _log = logging.getLogger(__name__)
 
-_TRIES = 5
-_FIRST_PAUSE = 1.0  # real seconds before a second try; then twice as long each time
+_BACKOFF = Backoff(first=1.0, longest=8.0, least=0.5, attempts=5)  # real seconds
 _TIMEOUT = 10.0
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class _NotAccepted(Exception):
+    """The address did not accept a message: a short reason, and whether sending it again may help."""
+
+    def __init__(self, reason: str, *, repeatable: bool) -> None:
+        super().__init__(reason)
+        self.repeatable = repeatable
 
 
 class Webhook:
     """The address, with the connections to it."""
 
-    def __init__(self, url: str, shape: str, session: aiohttp.ClientSession, pause: float = _FIRST_PAUSE) -> None:
+    def __init__(self, url: str, shape: str, session: aiohttp.ClientSession, backoff: Backoff = _BACKOFF) -> None:
         self._url = url
         self._shape = shape
         self._session = session
-        self._pause = pause
+        self._backoff = backoff
         self._clock = SystemClock()
 
     @classmethod
@@ -46,25 +54,29 @@ class Webhook:
         """Send one notice, again a few times where that may help; False, told in the log, where it was given up."""
         body = _BODIES[self._shape](notice, event_name)
         headers = {"Idempotency-Key": f"{notice.alert.id}-{'begin' if notice.begins else 'end'}"}
-        for attempt in range(_TRIES):
-            if attempt:
-                pause = self._pause * 2 ** (attempt - 1)
-                await self._clock.sleep(random.uniform(pause / 2, pause))  # noqa: S311 -- jitter
-            reason, again = await self._try(body, headers)
-            if not reason:
-                return True
-            if not again:
-                break
-        _log.error("El aviso «%s» no se pudo enviar al webhook (%s). Está en la página.", notice.alert.text, reason)
-        return False
-
-    async def _try(self, body: dict[str, Any], headers: dict[str, str]) -> tuple[str, bool]:
-        """Why it was not taken, "" where it was, and whether trying again may help."""
         try:
-            async with self._session.post(self._url, json=body, headers=headers, allow_redirects=False) as answer:
-                return ("" if answer.status < 300 else f"respuesta {answer.status}", answer.status in _RETRIED)
+            await self._backoff.retry(
+                partial(self._post, body, headers), sleep=self._clock.sleep, repeatable=_is_repeatable
+            )
+        except _NotAccepted as error:
+            _log.error("El aviso «%s» no se pudo enviar al webhook (%s). Está en la página.", notice.alert.text, error)
+            return False
+        return True
+
+    async def _post(self, body: dict[str, Any], headers: dict[str, str]) -> None:
+        """Send one request. Raises _NotAccepted."""
+        try:
+            async with self._session.post(self._url, json=body, headers=headers, allow_redirects=False) as response:
+                status = response.status
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            return type(error).__name__, not isinstance(error, aiohttp.InvalidURL | ValueError)
+            repeatable = not isinstance(error, aiohttp.InvalidURL | ValueError)
+            raise _NotAccepted(type(error).__name__, repeatable=repeatable) from error
+        if status >= 300:
+            raise _NotAccepted(f"respuesta {status}", repeatable=status in _RETRIED)
+
+
+def _is_repeatable(error: Exception) -> bool:
+    return isinstance(error, _NotAccepted) and error.repeatable
 
 
 def _plain(notice: AlertTransition, event_name: str) -> dict[str, Any]:
