@@ -1,6 +1,7 @@
 """The handlers of the log: queue, console, rotating file."""
 
 import logging
+import os
 import sys
 from contextlib import suppress
 from copy import copy
@@ -56,10 +57,10 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 class FileHandler(ConcurrentRotatingFileHandler):
     """Writes to the rotating file, which several processes may share, and reports lost lines on the console.
 
-    A lock file beside the log, ``.__NAME.lock``, serializes writing and rotation. What the library does not do is here:
-    no line is lost because the lock file cannot be opened, or because the process that holds the lock is stopped;
-    a file never grows beyond ``max_bytes``; lone surrogates are escaped; and the console gets one line when lines begin
-    to be lost, and one when that ends. Raises LogUnwritable when the file cannot be opened.
+    A lock file beside the log, ``.__NAME.lock``, serializes writing and rotation; ``close`` removes it. This class adds
+    to the library: no line is lost because the lock file cannot be opened, or because the process that holds the lock
+    is stopped; a file never grows beyond ``max_bytes``; lone surrogates are escaped; and the console gets one line when
+    lines begin to be lost, and one when that ends. Raises LogUnwritable when the file cannot be opened.
     """
 
     def __init__(self, settings: LogSettings, path: Path, console: logging.Handler | None) -> None:
@@ -102,6 +103,10 @@ class FileHandler(ConcurrentRotatingFileHandler):
         """Take the lock; go on without it where it cannot be had, since an unlocked line is better than none."""
         try:
             super()._do_lock()
+            while self._lock_file_was_removed():  # by a process that ended; others lock the new one
+                self._do_unlock()
+                self._close_lock_file()
+                super()._do_lock()
         except OSError:  # the lock file cannot be opened: the folder may be read-only while the log is writable
             return
         except RuntimeError:  # its holder does not release it: it may be a stopped process
@@ -113,14 +118,37 @@ class FileHandler(ConcurrentRotatingFileHandler):
         """Try once to take the lock, where the library waits for ever; it repeats that ``maxLockAttempts`` times."""
         lock(stream_lock, LOCK_EX | LOCK_NB)
 
+    def _lock_file_was_removed(self) -> bool:
+        if self.stream_lock is None:
+            return False
+        try:
+            named = Path(self.lockFilename).stat()
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(os.fstat(self.stream_lock.fileno()), named)
+
+    def _close_lock_file(self) -> None:
+        stream_lock, self.stream_lock = self.stream_lock, None
+        if stream_lock is not None:
+            stream_lock.close()
+
+    def _remove_lock_file(self) -> None:
+        """Remove the lock file while it is locked, so that no other process can be writing."""
+        if self.stream_lock is None:
+            return
+        self._do_lock()
+        if self.is_locked:
+            with suppress(OSError):  # Windows removes no open file
+                Path(self.lockFilename).unlink()
+        self._do_unlock()
+
     def _discard_streams(self) -> None:
         """Close file and lock file; what the file still buffers is the line that is reported as lost."""
         stream, self.stream = self.stream, None
-        stream_lock, self.stream_lock = self.stream_lock, None
-        for opened in (stream, stream_lock):
-            if opened is not None:
-                with suppress(OSError):
-                    opened.close()
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+        self._close_lock_file()
 
     def _report(self, failure: OSError | ValueError | None) -> None:
         if self._losing_lines == (failure is not None):
@@ -136,7 +164,8 @@ class FileHandler(ConcurrentRotatingFileHandler):
             self._console.handle(logging.makeLogRecord(fields))
 
     def close(self) -> None:
-        """Close the file; never raises for a full disk."""
+        """Close the file and remove the lock file; never raises for a full disk."""
+        self._remove_lock_file()
         try:
             super().close()
         except OSError as exc:
