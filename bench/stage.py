@@ -164,7 +164,7 @@ def stage(
     now = datetime.now(UTC).replace(microsecond=0)
     since, until = now - before, now + after
     folder = Path(tempfile.mkdtemp(prefix="aforo-bench-"))
-    command = [sys.executable, "-m", "aforo.simulator", "--start", utc(since), "--end", utc(until)]
+    command = [sys.executable, "-m", "aforo", "simulate", "--start", utc(since), "--end", utc(until)]
     command += ["--latency-ms", str(latency_ms), *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, env=python_environment(), text=True, cwd=folder

@@ -77,7 +77,7 @@ class Stage:
         """Let the evening go on until then; cameras in ``silent`` are not asked. ``stored``: wait for the database."""
         fresh: defaultdict[str, list[CameraEvent]] = defaultdict(list)
         cameras = [camera for camera in self.crowd.allowed if camera not in silent]
-        for passage in self.crowd.recording.passages(milliseconds(self.played), milliseconds(until), cameras):
+        for passage in self.crowd.event_log.crossings(milliseconds(self.played), milliseconds(until), cameras):
             kind = passage.kind
             instant, area = instant_of(passage.at), kind.area or ""
             fresh[kind.camera_id].append(

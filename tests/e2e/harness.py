@@ -139,7 +139,7 @@ def stadium(
     """An evening around now: it began ``before`` ago and ends ``after`` from now."""
     now = datetime.now(UTC).replace(microsecond=0)
     since, until = now - before, now + after
-    command = [sys.executable, "-m", "aforo.simulator", "--start", _utc(since), "--end", _utc(until), *options]
+    command = [sys.executable, "-m", "aforo", "simulate", "--start", _utc(since), "--end", _utc(until), *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True, cwd=folder) as simulator:
         assert simulator.stdout is not None

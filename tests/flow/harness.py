@@ -89,7 +89,7 @@ class Evening:
 
     def check(self, crowd: Scenario, since: datetime, until: datetime) -> None:
         """The tables, read with SQLite itself, say what the crowd knows: 0 lost, 0 doubled, the right aforo."""
-        truth = crowd.truth().tell(since, until, crowd.allowed)
+        truth = crowd.truth().between(since, until, crowd.allowed)
         expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds"), self.name) for row in truth.history)
         with closing(sqlite3.connect(self.database)) as database:
             stored = Counter(database.execute(
@@ -114,7 +114,7 @@ def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan
     """An evening whose two files say what the plan says."""
     night = Evening(folder, site, clock, settings)
     night.schedule(plan.start, plan.end)
-    night.allow(list(site.crowd.allowed))
+    night.allow(list(site.scenario.allowed))
     return night
 
 
@@ -131,6 +131,6 @@ async def evening(
     crowd = Scenario(plan)
     async with (
         FakeClock(starts) as clock,
-        Simulator(crowd, clock=clock, behaviour=behaviour, faults=faults) as site,
+        Simulator(crowd, clock=clock, profile=behaviour, faults=faults) as site,
     ):
         yield arranged(folder, site, clock, plan, **settings), crowd

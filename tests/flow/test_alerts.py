@@ -116,12 +116,12 @@ async def test_a_server_that_fails_for_most_cameras_is_told_once(night: Night) -
 async def test_a_password_that_changes_is_told_once_and_so_is_its_return(
     night: Night, caplog: pytest.LogCaptureFixture
 ) -> None:
-    doorman = night.evening.site._doorman
+    site = night.evening.site
     await night.until(AWAY)
-    good, doorman._credentials = doorman._credentials, Credentials(password="otra")
+    site.change_credentials(Credentials(password="otra"))
     night.faults.set("expire_session", Fault(times=1))
     await night.until(BACK)
-    doorman._credentials = good
+    site.change_credentials(site.credentials)
     await night.until(BACK + timedelta(minutes=10))
     lines = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
     assert len([line for line in lines if "no acepta el usuario" in line]) == 1

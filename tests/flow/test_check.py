@@ -1,4 +1,4 @@
-"""``aforo check`` and ``aforo cameras`` against the simulated site: what is told of each trouble, and what to do."""
+"""``aforo check`` and ``aforo cameras`` against the simulated site: the line of each fault, and what to do."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.harness import DOORS, Evening, hours
 
-from aforo.cli.cameras import _lines, _rows
+from aforo.cli.cameras import as_lines, camera_rows
 from aforo.cli.check import Line, State, checkup
 from aforo.cli.check.local import space_line
-from aforo.cli.check.results import as_json, count
+from aforo.cli.check.results import count, to_json
 from aforo.errors import BadSetting
 from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan, Simulator
@@ -80,7 +80,7 @@ async def test_all_is_well(place: Place) -> None:
     assert "«INGRESO PERSONAS ENTRADA MARATON»: historial" in counted
     (stranger,) = lines["names.no_rule"]
     assert any("INGRESO PERSONAS ENTRADA MARATON 2" in detail for detail in stranger.details)
-    document = json.loads(as_json(every))
+    document = json.loads(to_json(every))
     assert document["ok"] is True
     assert {"topic", "state", "what", "remedy", "details"} == set(document["lines"][0])
 
@@ -92,7 +92,7 @@ async def test_an_unknown_certificate_is_shown_to_be_pinned(place: Place) -> Non
     shown = certificate.details[0].removeprefix('fingerprint = "').rstrip('"')
     assert shown.replace(":", "").lower() == place.evening.site.fingerprint.replace(":", "").lower()
     assert states(lines, "acc.login") == {State.SKIPPED}
-    assert place.evening.site.tally["/login"] == 0
+    assert place.evening.site.request_counts["/login"] == 0
     assert states(lines, "database") == {State.OK}, "the other lines go on"
 
 
@@ -116,7 +116,7 @@ async def test_a_wrong_password(place: Place) -> None:
     assert "acc.username y acc.password" in login.remedy
     assert states(lines, "acc.certificate") == {State.OK}
     assert states(lines, "acc.cameras") == {State.SKIPPED}
-    assert "otra" not in as_json([line for found in lines.values() for line in found])
+    assert "otra" not in to_json([line for found in lines.values() for line in found])
 
 
 async def test_nobody_listens(place: Place) -> None:
@@ -145,9 +145,9 @@ async def test_cameras_unknown_disconnected_and_silent(place: Place) -> None:
     place.evening.allow([*place.crowd.allowed[:2], "4xNADIE", *place.crowd.strangers])
     place.evening.clock.advance(hours(24 * 5).total_seconds())
     lines = await place.check()
-    told = {line.what: line.state for line in lines["acc.camera"]}
-    assert told["Ningún servidor conoce la cámara 4xNADIE."] is State.FAILURE
-    assert [state for what, state in told.items() if "ningún evento en 3 días" in what] == [State.WARNING] * 3
+    by_sentence = {line.what: line.state for line in lines["acc.camera"]}
+    assert by_sentence["Ningún servidor conoce la cámara 4xNADIE."] is State.FAILURE
+    assert [state for what, state in by_sentence.items() if "ningún evento en 3 días" in what] == [State.WARNING] * 3
     assert states(lines, "names") == {State.WARNING}
     assert states(lines, "schedule") == {State.WARNING}, "no event to come"
 
@@ -242,19 +242,23 @@ async def test_secrets_that_others_can_read(place: Place) -> None:
     toml = place.evening.folder / "aforo.toml"
     toml.write_text("")
     toml.chmod(0o644)
-    settings._origins["database.url"] = f"{toml}:3"  # a file's address is no secret
-    settings._origins["acc.password"] = f"archivo {secret} (acc.password_file, aforo.toml:4)"
+    settings.set_origins(
+        {
+            "database.url": f"{toml}:3",  # a file's address is no secret
+            "acc.password": f"archivo {secret} (acc.password_file, aforo.toml:4)",
+        }
+    )
     for mode, expected in ((0o644, 1), (0o600, 0)):
         secret.chmod(mode)
         assert len((await place.check(settings)).get("settings.secrets", [])) == expected
 
 
 async def test_the_list_of_cameras(place: Place) -> None:
-    everything = await _rows(place.settings(), place.evening.clock, counting=False)
+    everything = await camera_rows(place.settings(), place.evening.clock, counting=False)
     assert {row.camera.id for row in everything} == {camera.id for camera in place.crowd.cameras}
     assert {row.camera.id for row in everything if row.allowed} == set(place.crowd.allowed)
     assert {row.server for row in everything} == {"ACC-1", "ACC-2"}
-    counting = await _rows(place.settings(), place.evening.clock, counting=True)
+    counting = await camera_rows(place.settings(), place.evening.clock, counting=True)
     names = {row.camera.name for row in everything} - {row.camera.name for row in counting}
     assert names == {"Merodeo Tribuna Occidental – Baños"}, "nothing that it sends is counted"
-    assert _lines(everything, counting=False)[-1] == f"{len(everything)} cámaras, 11 permitidas."
+    assert as_lines(everything, counting=False)[-1] == f"{len(everything)} cámaras, 11 permitidas."

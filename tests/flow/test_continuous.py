@@ -54,7 +54,7 @@ class Service:
         return count
 
     def check(self, name: str, since: datetime, until: datetime) -> None:
-        truth = self.crowd.truth().tell(since, until, self.crowd.allowed)
+        truth = self.crowd.truth().between(since, until, self.crowd.allowed)
         with closing(sqlite3.connect(self.evening.database)) as database:
             texts = [f"{instant.astimezone(BOGOTA):%Y-%m-%d %H:%M:%S}.000" for instant in (since, until)]
             rows = database.execute(
@@ -73,7 +73,7 @@ async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: f
     """A service for whose first hour one event is scheduled; it is stopped in the end."""
     evening = arranged(folder, site, clock, PLAN, interval=60.0, **settings)
     monitor = await asyncio.to_thread(evening.monitor)
-    one = Service(evening, site.crowd, monitor, asyncio.create_task(monitor.run(continuous=True)))
+    one = Service(evening, site.scenario, monitor, asyncio.create_task(monitor.run(continuous=True)))
     try:
         yield one
     finally:
@@ -122,11 +122,11 @@ class _Unlisted(Simulator):
         return not DOORS + hours(1.5) <= self.clock.now() < self.back
 
     async def _server_ids(self, _: web.Request) -> web.Response:
-        known = self.crowd.servers[: None if self._is_there() else 1]
+        known = self.scenario.servers[: None if self._is_there() else 1]
         return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
 
     async def _search(self, request: web.Request) -> web.Response:
-        if request.query.get("serverId") == self.crowd.servers[1].id and not self._is_there():
+        if request.query.get("serverId") == self.scenario.servers[1].id and not self._is_there():
             raise AnswerError(500, "no such server.", "INTERNAL_SERVER_ERROR")
         return await super()._search(request)
 
@@ -248,9 +248,9 @@ async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptur
     service.schedule()
     await service.until(DOORS + hours(0.5))
     assert [record.message for record in caplog.records if "ya no está en" in record.message] != []
-    asked = service.evening.site.tally["/events/search"]
+    asked = service.evening.site.request_counts["/events/search"]
     await service.until(DOORS + hours(0.7))
-    assert service.evening.site.tally["/events/search"] == asked, "a cancelled event is not watched"
+    assert service.evening.site.request_counts["/events/search"] == asked, "a cancelled event is not watched"
     assert not service.task.done()
     service.schedule(A=(DOORS, DOORS + hours(1)))
     await service.until(DOORS + hours(1.2))

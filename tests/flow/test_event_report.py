@@ -41,7 +41,7 @@ def figures(folder: Path) -> dict[str, Any]:
 def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
     """Each zone's highest count and the minute of it, counted passage by passage."""
     since, until = (int(instant.timestamp() * 1000) for instant in (crowd.plan.start, crowd.plan.end))
-    passages = sorted(crowd.recording.passages(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
+    passages = sorted(crowd.event_log.crossings(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
     found: dict[str, tuple[int, datetime | None]] = {}
     for zone in STADIUM.zones:
         texts = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
@@ -59,7 +59,7 @@ def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
 
 
 def check_figures(act: dict[str, Any], crowd: Scenario) -> None:
-    truth = crowd.truth().tell(crowd.plan.start, crowd.plan.end, crowd.allowed)
+    truth = crowd.truth().between(crowd.plan.start, crowd.plan.end, crowd.allowed)
     highest = peaks(crowd)
     for zone in act["zones"]:
         told = truth.zones[zone["name"]]
@@ -181,7 +181,7 @@ async def test_made_again_with_corrections_it_tells_them(tmp_path: Path) -> None
 
 
 def check_truth_unchanged(act: dict[str, Any], crowd: Scenario) -> bool:
-    truth = crowd.truth().tell(DOORS, END, crowd.allowed)
+    truth = crowd.truth().between(DOORS, END, crowd.allowed)
     return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in act["zones"])
 
 

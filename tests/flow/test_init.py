@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aforo.cli.init import SECRETS, Nobody, Wish, Wizard
+from aforo.cli.init import SECRETS, DefaultAnswers, InitOptions, Wizard
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand, BadSchedule, BadSetting
 from aforo.settings import load
@@ -32,13 +32,13 @@ class Person:
         assert found, question
         return found[0]
 
-    def ask(self, question: str, default: str = "") -> str:
+    def text(self, question: str, default: str = "") -> str:
         return str(self._find(question)) or default
 
     def secret(self, question: str) -> str:
         return str(self._find(question))
 
-    def yes(self, question: str, *, default: bool) -> bool:
+    def yes_no(self, question: str, *, default: bool) -> bool:
         return bool(self._find(question))
 
 
@@ -79,8 +79,8 @@ async def test_answers_become_files_that_are_read_back_just_so(
     site: Simulator, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
-    assert await run(Wizard(Wish(), person(site), tmp_path, told.append).run) == 0
+    printed: list[str] = []
+    assert await run(Wizard(InitOptions(), person(site), tmp_path, printed.append).run) == 0
     settings = await run(lambda: load({}))
     assert settings.acc.url == site.url
     assert settings.acc.fingerprint == site.fingerprint.replace(":", "").lower()
@@ -92,10 +92,10 @@ async def test_answers_become_files_that_are_read_back_just_so(
     schedule = json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8"))
     assert schedule == {"2026-02-03": {"nombre": "Concierto «Ñ»", "hora_inicio": "16:00", "hora_fin": "23:30"}}
     allowed = set(json.loads((tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8")))
-    loitering = next(camera.id for camera in site.crowd.cameras if "Merodeo" in camera.name)
-    assert allowed == {camera.id for camera in site.crowd.cameras} - {loitering}
+    loitering = next(camera.id for camera in site.scenario.cameras if "Merodeo" in camera.name)
+    assert allowed == {camera.id for camera in site.scenario.cameras} - {loitering}
     assert NASTY.password not in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
-    assert not any(NASTY.password in line for line in told)
+    assert not any(NASTY.password in line for line in printed)
     if os.name != "nt":
         assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 
@@ -106,13 +106,13 @@ async def test_what_is_there_is_kept_unless_the_person_says_so(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "aforo.toml").write_text("# mío\n", encoding="utf-8")
     (tmp_path / "ids_camaras_permitidas.json").write_text('["CAM1"]', encoding="utf-8")
-    told: list[str] = []
+    printed: list[str] = []
     who = person(site, aforo=False, ids_camaras=False)
-    await run(Wizard(Wish(), who, tmp_path, told.append).run)
+    await run(Wizard(InitOptions(), who, tmp_path, printed.append).run)
     assert (tmp_path / "aforo.toml").read_text(encoding="utf-8") == "# mío\n"
     assert (tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8") == '["CAM1"]'
     assert sum("ya existe. ¿Sobrescribirlo?" in question for question in who.asked) == 2
-    await run(Wizard(Wish(force=True), person(site), tmp_path, told.append).run)
+    await run(Wizard(InitOptions(force=True), person(site), tmp_path, printed.append).run)
     assert "[acc]" in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
 
 
@@ -121,19 +121,19 @@ class Hesitating(Person):
 
     ends = ("25:00", "11 pm", "01:30")
 
-    def ask(self, question: str, default: str = "") -> str:
+    def text(self, question: str, default: str = "") -> str:
         if "hora_fin" not in question:
-            return super().ask(question, default)
+            return super().text(question, default)
         self.asked.append(question)
         return self.ends[self.asked.count(question) - 1]
 
 
 async def test_an_event_that_is_mistyped_is_asked_for_again(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
+    printed: list[str] = []
     who = Hesitating(**person(site).answers)
-    await run(Wizard(Wish(), who, tmp_path, told.append).run)
-    assert sum("no es una hora" in line for line in told) == 2
+    await run(Wizard(InitOptions(), who, tmp_path, printed.append).run)
+    assert sum("no es una hora" in line for line in printed) == 2
     schedule = json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8"))
     assert schedule["2026-02-03"]["hora_fin"] == "01:30"
 
@@ -143,9 +143,11 @@ async def test_nobody_is_asked_again_and_nothing_is_written(
     event: tuple[str, str, str, str], site: Simulator, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    wish = Wish(url=site.url, username="u", database="sqlite", event=event, secrets=dict.fromkeys(SECRETS, "x"))
+    options = InitOptions(
+        url=site.url, username="u", database="sqlite", event=event, secrets=dict.fromkeys(SECRETS, "x")
+    )
     with pytest.raises(BadSchedule):
-        await run(Wizard(wish, Nobody(), tmp_path, lambda _: None).run)
+        await run(Wizard(options, DefaultAnswers(), tmp_path, lambda _: None).run)
     assert await run(lambda: list(tmp_path.iterdir())) == []
 
 
@@ -153,8 +155,10 @@ async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     secrets = dict(zip(SECRETS, (NASTY.password, NASTY.user_nonce, NASTY.user_key, NASTY.integration_id), strict=True))
     odbc = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=s;DATABASE=AVIGILON;UID=u;PWD={a'b;c}"
-    wish = Wish(url=site.url, username=NASTY.username, pinned=site.fingerprint, database=odbc, secrets=secrets)
-    await run(Wizard(wish, Nobody(), tmp_path, lambda _: None).run)
+    options = InitOptions(
+        url=site.url, username=NASTY.username, fingerprint=site.fingerprint, database=odbc, secrets=secrets
+    )
+    await run(Wizard(options, DefaultAnswers(), tmp_path, lambda _: None).run)
     settings = await run(lambda: load({}))
     assert settings.database.odbc.get_secret_value() == odbc
     assert "PWD" not in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
@@ -163,30 +167,37 @@ async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monke
 
 def test_nobody_there_and_something_missing(tmp_path: Path) -> None:
     with pytest.raises(BadCommand, match="Falta: Dirección del servidor"):
-        Wizard(Wish(), Nobody(), tmp_path, lambda _: None).run()
+        Wizard(InitOptions(), DefaultAnswers(), tmp_path, lambda _: None).run()
     with pytest.raises(BadCommand, match="Falta: Contraseña"):
         Wizard(
-            Wish(url="https://127.0.0.1:9", username="u", pinned="ab" * 32), Nobody(), tmp_path, lambda _: None
+            InitOptions(url="https://127.0.0.1:9", username="u", fingerprint="ab" * 32),
+            DefaultAnswers(),
+            tmp_path,
+            lambda _: None,
         ).run()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_cannot_be_used_writes_nothing(tmp_path: Path) -> None:
-    wish = Wish(
-        url="http://acc:8443", username="u", pinned="ab" * 32, database="sqlite", secrets=dict.fromkeys(SECRETS, "x")
+    options = InitOptions(
+        url="http://acc:8443",
+        username="u",
+        fingerprint="ab" * 32,
+        database="sqlite",
+        secrets=dict.fromkeys(SECRETS, "x"),
     )
     with pytest.raises(BadSetting, match=r"acc\.url no admite «http://acc:8443»"):
-        Wizard(wish, Nobody(), tmp_path, lambda _: None).run()
+        Wizard(options, DefaultAnswers(), tmp_path, lambda _: None).run()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_answer_leaves_the_cameras_for_later(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    told: list[str] = []
-    wish = Wish(
-        url="127.0.0.1:9", username="u", pinned="ab" * 32, database="sqlite", secrets=dict.fromkeys(SECRETS, "x")
+    printed: list[str] = []
+    options = InitOptions(
+        url="127.0.0.1:9", username="u", fingerprint="ab" * 32, database="sqlite", secrets=dict.fromkeys(SECRETS, "x")
     )
-    Wizard(wish, Nobody(), tmp_path, told.append).run()
-    assert "«aforo cameras --counting --write»" in "".join(told)
+    Wizard(options, DefaultAnswers(), tmp_path, printed.append).run()
+    assert "«aforo cameras --counting --write»" in "".join(printed)
     assert not (tmp_path / "ids_camaras_permitidas.json").exists()
     assert load({}).acc.url == "https://127.0.0.1:9"

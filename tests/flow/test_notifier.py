@@ -119,7 +119,7 @@ async def test_a_webhook_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
             await until(lambda: receiver.got)
             assert set(active(stage)) == {(AlertKind.ZONE_WARNING, "Zona Sur"), (AlertKind.ZONE_FULL, "Zona Sur")}
             await stage.play(stage.at(110))
-            truth = stage.crowd.truth().tell(stage.at(0), stage.at(110), stage.crowd.allowed)
+            truth = stage.crowd.truth().between(stage.at(0), stage.at(110), stage.crowd.allowed)
             assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
             leaving = time.monotonic()
         assert time.monotonic() - leaving < 6.0

@@ -76,12 +76,12 @@ class _Endless(Simulator):
     endless = 0
 
     async def _search(self, request: web.Request) -> web.Response:
-        ours = self.crowd.allowed[3] in request.query.getall("deviceIds", [])
+        ours = self.scenario.allowed[3] in request.query.getall("deviceIds", [])
         if self.clock.now() >= DOORS + hours(0.5) or not (ours or request.query.get("token", "").startswith("más")):
             return await super()._search(request)
         self.endless += 1
         event = {
-            "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": self.crowd.allowed[3], "thisId": str(self.endless),
+            "timestamp": "2020-01-01T00:00:00.000Z", "cameraId": self.scenario.allowed[3], "thisId": str(self.endless),
             "analyticEventName": "PUERTA 1",
         }  # fmt: skip
         return web.json_response({"status": "success", "result": {"events": [event], "token": f"más{self.endless}"}})
@@ -127,7 +127,7 @@ class _Beyond(Simulator):
             result: dict[str, object] = {"events": [event]}
         else:
             response = await super()._search(request)
-            if request.query.getall("deviceIds", []) != [self.crowd.allowed[3]]:
+            if request.query.getall("deviceIds", []) != [self.scenario.allowed[3]]:
                 return response
             since = request.query["from"]
             assert isinstance(response.body, bytes)
@@ -151,7 +151,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
     """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
     monkeypatch.setattr(pagination, "_MOST_REQUESTS", 40)
     crowd = Scenario(SHORT)
-    given = crowd.truth().tell(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
+    given = crowd.truth().between(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
         site.latency, site.at = latency, ""
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0, close_patience=60.0)
@@ -188,7 +188,7 @@ class _HalfUp(Simulator):
     """One server of the site is still starting when the doors open: the others do not tell of it."""
 
     async def _server_ids(self, request: web.Request) -> web.Response:
-        known = self.crowd.servers[: 1 if self.clock.now() < DOORS + hours(0.2) else None]
+        known = self.scenario.servers[: 1 if self.clock.now() < DOORS + hours(0.2) else None]
         return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
 
 
@@ -216,12 +216,12 @@ class _Twin(Simulator):
     """A second server that passes on what the first one has."""
 
     async def _server_ids(self, _: web.Request) -> web.Response:
-        twins = [self.crowd.servers[0], self.crowd.servers[0]._replace(id="twin")]
+        twins = [self.scenario.servers[0], self.scenario.servers[0]._replace(id="twin")]
         return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in twins]}})
 
     async def _search(self, request: web.Request) -> web.Response:
         if request.query.get("serverId") == "twin":
-            url = request.rel_url.update_query(serverId=self.crowd.servers[0].id)
+            url = request.rel_url.update_query(serverId=self.scenario.servers[0].id)
             return await super()._search(request.clone(rel_url=url))
         return await super()._search(request)
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from tests.flow.harness import DOORS, PLAN, evening, hours
 
-from aforo.cli.status import Service, ServiceSilent, Told, _view, lines, main
+from aforo.cli.status import Service, ServiceSilent, ServiceState, lines, main, view
 from aforo.errors import BadCommand
 from aforo.settings import Settings, WebSettings
 
@@ -28,28 +28,28 @@ async def test_what_a_running_service_tells(tmp_path: Path) -> None:
         running = asyncio.create_task(monitor.run())
         await night.clock.sleep(hours(1).total_seconds())
         service = Service(night.settings)
-        told: Told = await reached(service)
-        again = await asyncio.to_thread(service.state, told)
+        state: ServiceState = await reached(service)
+        again = await asyncio.to_thread(service.state, state)
         monitor._stopping.set()
         await running
-        truth = crowd.truth().tell(DOORS, DOORS + timedelta(minutes=57), crowd.allowed)
-    assert told.event is not None
-    assert told.event.name == night.name
-    assert again.series >= told.series
-    north = told.occupancies["Parqueadero Norte"]
+        truth = crowd.truth().between(DOORS, DOORS + timedelta(minutes=57), crowd.allowed)
+    assert state.event is not None
+    assert state.event.name == night.name
+    assert again.series >= state.series
+    north = state.occupancies["Parqueadero Norte"]
     assert north.entries >= truth.zones["Parqueadero Norte"].entries * 0.8
-    assert told.curves["Parqueadero Norte"][-1][1] == north.count
-    text = lines(told)
+    assert state.curves["Parqueadero Norte"][-1][1] == north.count
+    text = lines(state)
     assert text[0].startswith("«Concierto A», de 16:00 a 23:00: en curso.")
     assert "Todo contesta y todo está guardado." in text
     console = Console(width=110, height=36, record=True, file=io.StringIO())
-    console.print(_view(told, service))
+    console.print(view(state, service))
     shown = console.export_text()
     for word in ("Concierto A", "Campinsito", "Avisos", service.url):
         assert word in shown
 
 
-async def reached(service: Service) -> Told:
+async def reached(service: Service) -> ServiceState:
     """The page is up a moment after the counting."""
     for _ in range(100):
         try:

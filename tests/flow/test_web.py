@@ -73,7 +73,7 @@ async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Pa
 
         await until(levels_known)
         state, series = await get(client, "/api/v1/state"), await get(client, "/api/v1/series")
-        truth = stage.crowd.truth().tell(stage.at(0), stage.at(90), stage.crowd.allowed)
+        truth = stage.crowd.truth().between(stage.at(0), stage.at(90), stage.crowd.allowed)
         for zone in state["zones"]:
             true = truth.zones[zone["name"]]
             assert (zone["count"], zone["entries"], zone["exits"], zone["swallowed"]) == (
@@ -255,7 +255,7 @@ async def test_while_the_database_is_away_the_count_goes_on_and_nothing_is_corre
             await stage.play(stage.at(80), stored=False)
             await until(lambda: provisional(client, expected=True))
             state = await get(client, "/api/v1/state")
-            truth = stage.crowd.truth().tell(stage.at(0), stage.at(80), stage.crowd.allowed)
+            truth = stage.crowd.truth().between(stage.at(0), stage.at(80), stage.crowd.allowed)
             assert {zone["name"]: zone["count"] for zone in state["zones"]} == {
                 name: zone.aforo for name, zone in truth.zones.items()
             }
@@ -515,7 +515,7 @@ async def test_a_port_in_use_is_told_once_and_nothing_else_happens(
         taken.listen()
         async with staged(tmp_path, port=taken.getsockname()[1], shown=False) as stage:
             await stage.play(stage.at(30))
-            truth = stage.crowd.truth().tell(stage.at(0), stage.at(30), stage.crowd.allowed)
+            truth = stage.crowd.truth().between(stage.at(0), stage.at(30), stage.crowd.allowed)
             assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
     told = [record.getMessage() for record in caplog.records if "La página no se puede abrir" in record.getMessage()]
     assert len(told) == 1

@@ -25,7 +25,7 @@ async def test_the_counting_does_not_notice_a_flood(tmp_path: Path, attack: str)
             process.kill()
             process.join()
         assert turns > 0
-        truth = stage.crowd.truth().tell(stage.at(0), stage.played, stage.crowd.allowed)
+        truth = stage.crowd.truth().between(stage.at(0), stage.played, stage.crowd.allowed)
         counted = {name: zone.count for name, zone in stage.board.occupancies.items()}
         assert counted == {name: zone.aforo for name, zone in truth.zones.items()}
         async with asyncio.timeout(15):

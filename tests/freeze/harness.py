@@ -25,7 +25,8 @@ from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo import os_service
 from aforo.logging_setup import logging_to
-from aforo.os_service import Wish, systemd, windows
+from aforo.os_service import ServiceOptions, windows
+from aforo.os_service.systemd import Systemd
 from aforo.settings import AlertsSettings, LogSettings, WebSettings
 from aforo.settings.reference import page as settings_page
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan
@@ -218,7 +219,7 @@ def dump(database: Path) -> str:
 def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
     """What the oracle says of the fixed event: history rows, zones, events by camera."""
     crowd = Scenario(PLAN)
-    answer = crowd.truth().tell(since, until, crowd.allowed)
+    answer = crowd.truth().between(since, until, crowd.allowed)
     return {
         "history": [(*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in answer.history],
         "zones": {name: zone._asdict() for name, zone in answer.zones.items()},
@@ -255,10 +256,9 @@ def windows_commands(folder: str, python: str, account: str = "", config: str = 
 
 def windows_state(answer: str) -> tuple[str, bool]:
     """What is said for an answer of ``sc query``."""
-    return windows.told("aforo", answer)
+    return windows.parse_state("aforo", answer)
 
 
 def systemd_service(action: str, units: Path, *, user: str = "") -> int:
     """``aforo service`` with its units in another folder, on a machine that systemd seems to run."""
-    with mock.patch.object(systemd, "_UNITS", units), mock.patch.object(systemd, "_BOOTED", units):
-        return os_service.main(Wish(action, user=user))
+    return os_service.main(ServiceOptions(action, user=user), Systemd(units, units))

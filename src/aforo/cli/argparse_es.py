@@ -1,143 +1,116 @@
-"""argparse in Spanish throughout: headings, help and complaints, with a suggestion for a mistyped word."""
+"""argparse in Spanish, through its own gettext calls.
+
+argparse looks its messages up with the functions ``_`` and ``ngettext`` of its module. A parser of ours replaces them
+with a catalogue in memory while it works, and only then: no message catalogue has to be installed, the language does
+not depend on the environment, and other parsers of the process stay as they are.
+"""
 
 import argparse
-import re
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
 from typing import NoReturn
 
 from aforo.errors import BadCommand
 
-# argparse has no translations of its own: its English complaint → ours.
-_COMPLAINTS = (
-    (r"the following arguments are required: (.+)", "Falta: {0}."),
-    (r"unrecognized arguments: (.+)", "No se conoce: {0}."),
-    (r"argument (\S+): invalid choice: '?([^']*)'? \(.*", "«{1}» no se admite en {0}."),
-    (r"argument (.+): expected (?:one|at least one) argument", "Falta el valor de {0}."),
-    (r"argument (.+): expected (\d+) arguments?", "{0} espera {1} valores."),
-    (r"argument (.+): not allowed with argument (.+)", "{0} y {1} no se admiten a la vez."),
-    (r"argument (.+): ignored explicit argument '(.*)'", "{0} no lleva valor."),
-    (r"ambiguous option: (\S+) could match (.+)", "{0} puede ser varias opciones: {1}."),
-    (r"argument (.+): invalid (?:int|float) value: '(.*)'", "El valor de {0} no sirve: «{1}» no es un número."),
-    (r"argument (.+): invalid \S+ value: '(.*)'", "El valor de {0} no sirve: «{1}» no se entiende."),
-    (r"argument (.+): (.+)", "El valor de {0} no sirve: {1}"),
-)
+_ARGUMENT = "\0"  # in a message: the place of the argument's name, which argparse would put before it
+_MESSAGES = {
+    "usage: ": "Uso: ",
+    "positional arguments": "Argumentos",
+    "options": "Opciones",
+    "show this help message and exit": "muestra esta ayuda y termina",
+    "the following arguments are required: %s": "Falta: %s.",
+    "one of the arguments %s is required": "Falta uno de estos: %s.",
+    "unrecognized arguments: %s": "No se conoce: %s.",
+    "ambiguous option: %(option)s could match %(matches)s": "%(option)s puede ser varias opciones: %(matches)s.",
+    "unexpected option string: %s": "No se conoce: %s.",
+    "expected one argument": f"Falta el valor de {_ARGUMENT}.",
+    "expected at most one argument": f"{_ARGUMENT} no admite más de un valor.",
+    "expected at least one argument": f"Falta el valor de {_ARGUMENT}.",
+    "expected %s argument": f"{_ARGUMENT} espera %s valores.",
+    "expected %s arguments": f"{_ARGUMENT} espera %s valores.",
+    "not allowed with argument %s": f"{_ARGUMENT} y %s no se admiten a la vez.",
+    "ignored explicit argument %r": f"{_ARGUMENT} no lleva valor.%.0r",  # the value is formatted to nothing
+    "invalid choice: %(value)r (choose from %(choices)s)": f"«%(value)s» no se admite en {_ARGUMENT}.",
+    "invalid %(type)s value: %(value)r": f"El valor de {_ARGUMENT} no sirve: «%(value)s» no se entiende.",
+}
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
-    """Help with Spanish headings and room for long options."""
+def translate(message: str) -> str:
+    """Return a message of argparse in Spanish; one that is not in the catalogue stays English."""
+    return _MESSAGES.get(message, message)
+
+
+def _translate_plural(singular: str, plural: str, number: int) -> str:
+    return translate(singular if number == 1 else plural)
+
+
+@contextmanager
+def _spanish_messages() -> Iterator[None]:
+    names = vars(argparse)
+    before = {name: names[name] for name in ("_", "ngettext")}
+    names.update(_=translate, ngettext=_translate_plural)
+    try:
+        yield
+    finally:
+        names.update(before)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help with room for long options."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)
 
-    def add_usage(
-        self,
-        usage: str | None,
-        actions: Iterable[argparse.Action],
-        groups: Iterable[argparse._MutuallyExclusiveGroup],
-        prefix: str | None = None,
-    ) -> None:
-        """The line of usage."""
-        super().add_usage(usage, actions, groups, "Uso: " if prefix is None else prefix)
-
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are BadCommand, in Spanish."""
+    """A parser with Spanish help, whose errors are BadCommand."""
 
-    def __init__(self, prog: str, description: str, epilog: str = "") -> None:
-        super().__init__(
-            prog, description=description, epilog=epilog, formatter_class=Help, add_help=False, allow_abbrev=False
-        )
-        self._positionals.title = "Argumentos"
-        self._optionals.title = "Opciones"
-        self.add_argument("-h", "--help", action="help", help="muestra esta ayuda y termina")
+    def __init__(self, prog: str, description: str) -> None:
+        with _spanish_messages():
+            super().__init__(
+                prog, description=description, formatter_class=HelpFormatter, allow_abbrev=False, exit_on_error=False
+            )
+        self.register("type", int, _number)
 
-    def error(self, message: str) -> NoReturn:
-        """Raise BadCommand with argparse's complaint in Spanish."""
-        words = [word for action in self._actions for word in action.option_strings]
-        raise BadCommand(_translated(message), remedy=f"{_suggestion(message, words)}La ayuda: {self.prog} --help")
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Return the parsed arguments; raises BadCommand, or SystemExit after ``--help``."""
+        with _spanish_messages():
+            try:
+                arguments, unknown = self.parse_known_args(argv)
+            except argparse.ArgumentError as exc:
+                self.error(_sentence(exc))
+        if unknown:
+            options = [option for action in self._actions for option in action.option_strings]
+            self.error(_MESSAGES["unrecognized arguments: %s"] % " ".join(unknown), did_you_mean(unknown[0], options))
+        return arguments
+
+    def format_help(self) -> str:
+        """Return the help in Spanish."""
+        with _spanish_messages():
+            return super().format_help()
+
+    def error(self, message: str, suggestion: str = "") -> NoReturn:
+        """Raise BadCommand with the message."""
+        raise BadCommand(message, remedy=f"{suggestion}La ayuda: {self.prog} --help")
 
 
-def _translated(message: str) -> str:
-    for english, spanish in _COMPLAINTS:
-        if found := re.fullmatch(english, message, re.DOTALL):
-            return spanish.format(*found.groups())
-    return message
+def _sentence(error: argparse.ArgumentError) -> str:
+    if error.argument_name is None:
+        return error.message
+    if _ARGUMENT in error.message:
+        return error.message.replace(_ARGUMENT, error.argument_name)
+    return f"El valor de {error.argument_name} no sirve: {error.message}"
 
 
-def _suggestion(message: str, words: Iterable[str]) -> str:
-    wrong = re.match(r"unrecognized arguments: (\S+)", message)
-    return did_you_mean(wrong[1], words) if wrong else ""
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"«{text}» no es un número.") from exc
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``¿Quiso decir X? `` or, where nothing is near, ""."""
+    """Return ``¿Quiso decir X? ``, or "" where no known word is similar."""
     found = get_close_matches(word, list(known), n=1)
     return f"¿Quiso decir {found[0]}? " if found else ""
-
-
-def day(text: str) -> date:
-    """A date as the schedule writes it."""
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass  # told below, like a text of another shape
-    raise argparse.ArgumentTypeError(f"«{text}» no es una fecha; se admite AAAA-MM-DD, como 2025-01-20.")
-
-
-def existing_file(text: str) -> Path:
-    """A file that is there."""
-    path = Path(text)
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"no existe el archivo «{text}».")
-    return path
-
-
-def existing_folder(text: str) -> Path:
-    """A folder that is there."""
-    path = Path(text)
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"no existe la carpeta «{text}».")
-    return path
-
-
-def no_password(text: str) -> str:
-    """A database without a password in it: everybody can read a process's arguments."""
-    if re.search(r"://[^/@]*:[^/@]*@|(?i:pwd|password)\s*=", text):
-        raise argparse.ArgumentTypeError("lleva una contraseña, y los argumentos los puede leer cualquiera.")
-    return text
-
-
-def service_name(text: str) -> str:
-    """A name that systemd and Windows take, and that is nobody's path or option."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", text):
-        raise argparse.ArgumentTypeError(f"«{text}» no sirve de nombre; se admiten letras, cifras, «-» y «_».")
-    return text
-
-
-def positive(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"«{text}» no es un número mayor que 0.")
-    return number
-
-
-def port(text: str) -> int:
-    """A TCP port; 0 lets the system choose."""
-    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"«{text}» no es un puerto; se admite un entero entre 0 y 65535.")
-    return int(text)
-
-
-def whole(text: str) -> int:
-    """A whole number of days or the like, 1 or more."""
-    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"«{text}» no es un entero de 1 en adelante.")
-    return int(text)

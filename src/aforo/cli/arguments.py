@@ -1,45 +1,45 @@
-"""The flags of each command, with their help in Spanish. A secret is never one: everybody can read arguments."""
+"""The arguments of each command, with Spanish help. A secret is never one: every user can read arguments."""
 
 from pathlib import Path
 
-from aforo.cli.argparse_es import (
-    Parser,
+from aforo.cli.argparse_es import Parser
+from aforo.cli.argument_types import (
+    database_without_password,
     day,
+    days,
     existing_file,
     existing_folder,
-    no_password,
     port,
-    positive,
+    positive_number,
     service_name,
-    whole,
 )
 
 
 def run(parser: Parser) -> None:
-    """Of ``aforo run``."""
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
-    how.add_argument("--continuous", action="store_true", help="de evento en evento, día tras día, hasta que se pare")
+    """Add the arguments of ``aforo run``."""
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--no-wait", action="store_true", help="si ahora no hay evento, termina en lugar de esperarlo")
+    mode.add_argument("--continuous", action="store_true", help="de evento en evento, día tras día, hasta que se pare")
     _settings(parser)
 
 
 def demo(parser: Parser) -> None:
-    """Of ``aforo demo``."""
-    parser.add_argument("--seconds", type=positive, default=60.0, metavar="S", help="cuánto dura (60)")
+    """Add the arguments of ``aforo demo``."""
+    parser.add_argument("--seconds", type=positive_number, default=60.0, metavar="S", help="cuánto dura (60)")
     parser.add_argument("--port", type=port, default=8080, metavar="P", help="puerto de la página (8080; 0: ninguna)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="semilla del público simulado (1)")
 
 
 def check(parser: Parser) -> None:
-    """Of ``aforo check``."""
+    """Add the arguments of ``aforo check``."""
     parser.add_argument("--json", action="store_true", help="para programas: un objeto JSON")
     days_help = "cuántos días atrás se leen los nombres que enviaron las cámaras (3)"
-    parser.add_argument("--days", type=whole, default=3, metavar="N", help=days_help)
+    parser.add_argument("--days", type=days, default=3, metavar="N", help=days_help)
     _settings(parser)
 
 
 def cameras(parser: Parser) -> None:
-    """Of ``aforo cameras``."""
+    """Add the arguments of ``aforo cameras``."""
     parser.add_argument("--write", action="store_true", help="las escribe como cámaras permitidas")
     counting_help = "solo las que en los últimos días enviaron algo que una regla cuenta"
     parser.add_argument("--counting", action="store_true", help=counting_help)
@@ -48,13 +48,13 @@ def cameras(parser: Parser) -> None:
 
 
 def backfill(parser: Parser) -> None:
-    """Of ``aforo backfill``."""
+    """Add the arguments of ``aforo backfill``."""
     parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
     _settings(parser)
 
 
 def report(parser: Parser) -> None:
-    """Of ``aforo report``."""
+    """Add the arguments of ``aforo report``."""
     parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
     folder_help = "dónde se escribe; si no, donde dice report.folder"
     parser.add_argument("--folder", type=Path, metavar="CARPETA", help=folder_help)
@@ -62,14 +62,14 @@ def report(parser: Parser) -> None:
 
 
 def init(parser: Parser) -> None:
-    """Of ``aforo init``."""
+    """Add the arguments of ``aforo init``."""
     parser.add_argument(
         "--url", default="", metavar="URL", help="dirección de ACC, como https://acc.estadio.local:8443"
     )
     parser.add_argument("--username", default="", metavar="USUARIO", help="usuario de ACC")
     parser.add_argument("--fingerprint", default="", metavar="HUELLA", help="huella SHA-256 de su certificado")
     database_help = "sqlite, o una URL sin contraseña; la cadena ODBC se pregunta"
-    parser.add_argument("--database", type=no_password, default="", metavar="BASE", help=database_help)
+    parser.add_argument("--database", type=database_without_password, default="", metavar="BASE", help=database_help)
     event_help = "el próximo evento"
     parser.add_argument("--event", nargs=4, metavar=("FECHA", "NOMBRE", "INICIO", "FIN"), help=event_help)
     parser.add_argument("--force", action="store_true", help="sobrescribe los archivos que ya existan")
@@ -78,13 +78,13 @@ def init(parser: Parser) -> None:
 
 
 def status(parser: Parser) -> None:
-    """Of ``aforo status``."""
+    """Add the arguments of ``aforo status``."""
     parser.add_argument("--once", action="store_true", help="una vez, como texto")
     _settings(parser)
 
 
 def service(parser: Parser) -> None:
-    """Of ``aforo service``."""
+    """Add the arguments of ``aforo service``."""
     actions = {"install": "la hace y la arranca", "uninstall": "la quita", "status": "cómo está"}
     action_help = "; ".join(f"{name}: {text}" for name, text in actions.items())
     parser.add_argument("action", choices=list(actions), metavar="QUÉ", help=action_help)
@@ -98,7 +98,7 @@ def service(parser: Parser) -> None:
 
 
 def schema(parser: Parser) -> None:
-    """Of ``aforo schema``."""
+    """Add the arguments of ``aforo schema``."""
     account_help = "la cuenta del servicio en SQL Server, a la que se dan los permisos (aforo)"
     parser.add_argument("--account", default="aforo", metavar="CUENTA", help=account_help)
     since_help = "solo los cambios desde esa versión de las tablas aforo_…, la que dice «aforo check»"
@@ -107,11 +107,11 @@ def schema(parser: Parser) -> None:
 
 
 def password(parser: Parser) -> None:
-    """Of ``aforo password``: none, since a password is no argument."""
+    """Add the arguments of ``aforo password``: none, since a password is no argument."""
 
 
 def simulate(parser: Parser) -> None:
-    """Of ``aforo simulate``."""
+    """Add the arguments of ``aforo simulate``."""
     from aforo.simulator import add_arguments  # noqa: PLC0415
 
     add_arguments(parser)

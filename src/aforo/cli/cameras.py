@@ -1,4 +1,4 @@
-"""``aforo cameras``: what the server knows, and on request the allow list made of it."""
+"""``aforo cameras``: the cameras of the site, and on request the allow list made of them."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from aforo.inputs.camera_list import load_cameras, write_cameras
 from aforo.models import Matcher
 from aforo.settings import Settings, zones_from
 
-_DAYS = 3  # how far back a camera's events are looked at
+_DAYS = 3  # days of a camera's events that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Row:
     allowed: bool
 
 
-def main(settings: Settings, *, write: bool = False, counting: bool = False, as_program: bool = False) -> int:
-    """List the server's cameras, and write the allow list if asked. Raises AccError, BadCameras.
+def main(settings: Settings, *, write: bool = False, counting: bool = False, as_json: bool = False) -> int:
+    """List the site's cameras, and write the allow list if requested. Raises AccError, BadCameras.
 
-    ``counting``: only those that in the last days sent something that a rule counts.
+    ``counting``: only those that in the last days sent an event that a rule counts.
     """
-    rows = asyncio.run(_rows(settings, SystemClock(), counting=counting))
+    rows = asyncio.run(camera_rows(settings, SystemClock(), counting=counting))
     out = sys.stdout.write
-    if as_program:
-        out(f"{json.dumps([_told(row) for row in rows], ensure_ascii=False, indent=2)}\n")
+    if as_json:
+        out(f"{json.dumps([_as_object(row) for row in rows], ensure_ascii=False, indent=2)}\n")
     else:
-        out("".join(f"{line}\n" for line in _lines(rows, counting=counting)))
+        out("".join(f"{line}\n" for line in as_lines(rows, counting=counting)))
     if write:
         path = settings.monitor.cameras_file
         if not rows:
@@ -46,7 +46,8 @@ def main(settings: Settings, *, write: bool = False, counting: bool = False, as_
     return 0
 
 
-async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row]:
+async def camera_rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row]:
+    """Return the site's cameras by name; ``counting``: only those with events that a rule counts. Raises AccError."""
     async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()
@@ -62,16 +63,17 @@ async def _rows(settings: Settings, clock: Clock, *, counting: bool) -> list[Row
 def _allowed(settings: Settings) -> Set[str]:
     try:
         return load_cameras(settings.monitor.cameras_file)
-    except BadCameras:  # it may be what this command is about to make
+    except BadCameras:  # this command may be about to make it
         return frozenset()
 
 
-def _lines(rows: Sequence[Row], *, counting: bool) -> list[str]:
-    told = [("permitida" if row.allowed else "–", _state(row.camera), row.camera.name, row.server) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
+def as_lines(rows: Sequence[Row], *, counting: bool) -> list[str]:
+    """Return the table of cameras, and a line with their number."""
+    cells = [("permitida" if row.allowed else "–", _state(row.camera), row.camera.name, row.server) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), row.camera.id])
-        for cells, row in zip(told, rows, strict=True)
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row_cells, widths, strict=True)), row.camera.id])
+        for row_cells, row in zip(cells, rows, strict=True)
     ]
     what = f" que cuentan, por lo que enviaron en {_DAYS} días" if counting else ""
     return [*lines, f"{len(rows)} cámaras{what}, {sum(row.allowed for row in rows)} permitidas."]
@@ -81,7 +83,7 @@ def _state(camera: Camera) -> str:
     return "conectada" if camera.connected else f"sin conexión ({camera.state or '?'})"
 
 
-def _told(row: Row) -> dict[str, object]:
+def _as_object(row: Row) -> dict[str, object]:
     camera = row.camera
     return {
         "id": camera.id,

@@ -1,9 +1,11 @@
-"""The table of commands. A new one: a function that runs it, one for its flags, and a row."""
+"""The table of commands. A new one needs a function that runs it, one that adds its arguments, and a row."""
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from aforo import __version__
@@ -18,15 +20,15 @@ Arguments = argparse.Namespace
 
 
 class Command(NamedTuple):
-    """A command: what it is for, in Spanish, how it runs, and the flags it takes."""
+    """A command: its name, its Spanish description, what runs it, and what adds its arguments to a parser."""
 
     name: str
-    text: str
+    description: str
     run: Callable[[Arguments], int]
-    flags: Callable[[Parser], None]
+    add_arguments: Callable[[Parser], None]
 
 
-def _settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
+def _load_settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
     from aforo.settings import Given, load  # noqa: PLC0415 - pydantic takes longer to import than --help may take
 
     named = {"log.level": Given("DEBUG", "--verbose")} if arguments.verbose else {}
@@ -45,11 +47,11 @@ def _backfill(arguments: Arguments) -> int:
 
 
 def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None, continuous: bool = False) -> int:
-    settings = _settings(arguments, acc=True)
+    settings = _load_settings(arguments, acc=True)
     from aforo.app import main  # noqa: PLC0415
-    from aforo.cli.run_logged import logged  # noqa: PLC0415
+    from aforo.cli.run_logged import run_logged  # noqa: PLC0415
 
-    return logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous))
+    return run_logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous))
 
 
 def _demo(arguments: Arguments) -> int:
@@ -61,50 +63,52 @@ def _demo(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> int:
     from aforo.cli.check import main  # noqa: PLC0415
 
-    return main(lambda: _settings(arguments), as_program=arguments.json, days=arguments.days)
+    return main(lambda: _load_settings(arguments), as_json=arguments.json, days=arguments.days)
 
 
 def _cameras(arguments: Arguments) -> int:
-    settings = _settings(arguments, acc=True)
+    settings = _load_settings(arguments, acc=True)
     from aforo.cli.cameras import main  # noqa: PLC0415
 
-    return main(settings, write=arguments.write, counting=arguments.counting, as_program=arguments.json)
+    return main(settings, write=arguments.write, counting=arguments.counting, as_json=arguments.json)
 
 
 def _report(arguments: Arguments) -> int:
-    settings = _settings(arguments)
-    from aforo.cli.report import main  # noqa: PLC0415
+    settings = _load_settings(arguments)
+    from aforo.reporting import acts  # noqa: PLC0415
 
-    return main(settings, arguments.date, arguments.folder)
+    for page in acts(settings, arguments.date, arguments.folder or settings.report.folder or Path("informes")):
+        print(page)  # noqa: T201
+    return 0
 
 
 def _init(arguments: Arguments) -> int:
-    from aforo.cli.init import SECRETS, Wish, main  # noqa: PLC0415
+    from aforo.cli.init import SECRETS, InitOptions, main  # noqa: PLC0415
 
     variables = {name: f"AFORO_{name.replace('.', '__').upper()}" for name in SECRETS}
-    wish = Wish(
+    options = InitOptions(
         url=arguments.url,
         username=arguments.username,
-        pinned=arguments.fingerprint,
+        fingerprint=arguments.fingerprint,
         database=arguments.database,
         event=tuple(arguments.event) if arguments.event else None,
         force=arguments.force,
         secrets={name: os.environ[variable] for name, variable in variables.items() if os.environ.get(variable)},
     )
-    return main(wish, ask=not arguments.yes)
+    return main(options, interactive=not arguments.yes)
 
 
 def _status(arguments: Arguments) -> int:
-    settings = _settings(arguments)
+    settings = _load_settings(arguments)
     from aforo.cli.status import main  # noqa: PLC0415
 
     return main(settings, once=arguments.once)
 
 
 def _service(arguments: Arguments) -> int:
-    from aforo.os_service import Wish, main  # noqa: PLC0415
+    from aforo.os_service import ServiceOptions, main  # noqa: PLC0415
 
-    wish = Wish(
+    options = ServiceOptions(
         action=arguments.action,
         name=arguments.name,
         user=arguments.user,
@@ -112,11 +116,11 @@ def _service(arguments: Arguments) -> int:
         config=arguments.config,
         only_print=arguments.print,
     )
-    return main(wish)
+    return main(options)
 
 
 def _schema(arguments: Arguments) -> int:
-    settings = _settings(arguments)
+    settings = _load_settings(arguments)
     from aforo.settings import zones_from  # noqa: PLC0415
     from aforo.storage.schema.grants import schema_sql  # noqa: PLC0415
 
@@ -125,16 +129,29 @@ def _schema(arguments: Arguments) -> int:
 
 
 def _password(_arguments: Arguments) -> int:
-    from aforo.cli.password import main  # noqa: PLC0415
+    import getpass  # noqa: PLC0415
 
-    return main()
+    from aforo.web.auth import MIN_PASSWORD_LENGTH, hash_password  # noqa: PLC0415
+
+    if sys.stdin.isatty():
+        password, again = getpass.getpass("Contraseña: "), getpass.getpass("Otra vez: ")
+    else:
+        password = again = sys.stdin.readline().rstrip("\r\n")
+    if password != again:
+        raise BadCommand("Las dos no son iguales.", remedy="Repita.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise BadCommand(
+            f"Es demasiado corta: se admiten {MIN_PASSWORD_LENGTH} caracteres o más.", remedy="Use una frase."
+        )
+    print(hash_password(password))  # noqa: T201
+    return 0
 
 
 def _simulate(arguments: Arguments) -> int:
-    from aforo.cli.simulate import main  # noqa: PLC0415
-    from aforo.simulator import options_from  # noqa: PLC0415
+    from aforo.simulator import options_from, run  # noqa: PLC0415
 
-    return main(options_from(arguments))
+    run(options_from(arguments))
+    return 0
 
 
 COMMANDS = (
@@ -155,28 +172,31 @@ COMMANDS = (
 )
 
 
-def dispatch(argv: Sequence[str]) -> int:
-    """Run the command that the arguments name; returns its exit code. Raises BadCommand, or what the command raises."""
+def dispatch(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> int:
+    """Run the command that the arguments name and return its exit code.
+
+    Raises BadCommand for arguments that do not fit, and what the command raises.
+    """
     if not argv or argv[0] in {"-h", "--help"}:
-        print(_overview())  # noqa: T201
+        print(_overview(commands))  # noqa: T201
         return 0 if argv else BadCommand.exit_code
     if argv[0] == "--version":
         print(f"aforo {__version__}")  # noqa: T201
         return 0
-    command = next((command for command in COMMANDS if command.name == argv[0]), None)
+    command = next((command for command in commands if command.name == argv[0]), None)
     if command is None:
-        suggestion = did_you_mean(argv[0], [command.name for command in COMMANDS])
+        suggestion = did_you_mean(argv[0], [command.name for command in commands])
         raise BadCommand(f"No existe el comando «{argv[0]}».", remedy=f"{suggestion}La lista: aforo --help")
     try:
-        arguments = _parser(command).parse_args(argv[1:])
-    except SystemExit:  # argparse has shown the help
+        arguments = _parser(command).parse(argv[1:])
+    except SystemExit:  # argparse has printed the help
         return 0
     return command.run(arguments)
 
 
-def _overview() -> str:
-    width = max(len(command.name) for command in COMMANDS)
-    listed = "\n".join(f"  {command.name:{width}}  {command.text}" for command in COMMANDS)
+def _overview(commands: Sequence[Command]) -> str:
+    width = max(len(command.name) for command in commands)
+    listed = "\n".join(f"  {command.name:{width}}  {command.description}" for command in commands)
     return (
         "Uso: aforo COMANDO [opciones]\n\n"
         "El aforo en vivo de un estadio a partir de sus cámaras Avigilon.\n\n"
@@ -187,6 +207,6 @@ def _overview() -> str:
 
 
 def _parser(command: Command) -> Parser:
-    parser = Parser(f"aforo {command.name}", command.text)
-    command.flags(parser)
+    parser = Parser(f"aforo {command.name}", command.description)
+    command.add_arguments(parser)
     return parser

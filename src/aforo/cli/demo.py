@@ -1,4 +1,4 @@
-"""``aforo demo``: a whole match in a minute, over real HTTPS, into SQLite, and the proof that nothing was lost."""
+"""``aforo demo``: a match in a minute over real HTTPS into SQLite, and the proof that nothing was lost."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from aforo.app import Monitor
-from aforo.cli.tui import LastNews, View
+from aforo.cli.tui import LastRecords, View
 from aforo.clock import Clock, SystemClock
 from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
@@ -40,16 +40,17 @@ from aforo.wording import grouped
 _log = logging.getLogger(__name__)
 
 _NAME = "Partido de demostración"
-_EARLY = timedelta(minutes=4)  # the monitor starts that long before the match's doors open
+_EARLY = timedelta(minutes=4)  # from the start of the monitor to the start of the event
 _DOORS, _HOURS = time(16, 0), timedelta(hours=7)
-_AFTER = timedelta(minutes=10)  # grace and close, in the evening's time
-_CAPACITIES = (560, 620, 400)  # of the three car parks: one fills up, one comes near
-_OPERATOR, _PASSWORD = "operador", "partido-de-prueba"  # who may correct the count of the demo, on this machine alone
-_LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))  # when another program holds the database
+_AFTER = timedelta(minutes=10)  # grace and close, by the demo's clock
+_CAPACITIES = (560, 620, 400)  # of the three car parks: one becomes full, one nearly
+_OPERATOR, _PASSWORD = "operador", "partido-de-prueba"  # may correct the demo's counts, on this machine only
+# after the start of the event: the time in which another program holds the database
+_LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))
 
 
 def main(*, seconds: float = 60.0, port: int = 8080, seed: int = 1, folder: Path | None = None) -> int:
-    """Play the match in about ``seconds`` real seconds; ``port`` 0: no page. Returns 0 when the proof holds."""
+    """Play the match in about ``seconds`` real seconds; ``port`` 0 means no page. Returns 0 if the proof holds."""
     folder = folder or Path.cwd()
     console = Console()
     port = port and _free_port(port)
@@ -60,14 +61,14 @@ def main(*, seconds: float = 60.0, port: int = 8080, seed: int = 1, folder: Path
 
 
 def _free_port(wanted: int) -> int:
-    """That port, or another one where a program has it."""
+    """Return that port, or a free one if it is taken."""
     for port in (wanted, 0):
-        with socket.socket() as trying:
+        with socket.socket() as probe:
             try:
-                trying.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return int(trying.getsockname()[1])
+            return int(probe.getsockname()[1])
     return 0
 
 
@@ -76,12 +77,12 @@ class _Demo:
         self._console = console
         self._database = folder / "aforo-demo.db"
         self._log_file = folder / "aforo-demo.log"
-        self._acts = folder / "aforo-demo-acta"
+        self._reports = folder / "aforo-demo-acta"
         self._scratch = scratch
         self._port = port
         self._seed = seed
         self._operator = OperatorSettings(name=_OPERATOR, password_hash=SecretStr(hash_password(_PASSWORD)))
-        self._news = LastNews()
+        self._last_records = LastRecords()
 
     async def play(self, seconds: float) -> int:
         defaults = MonitorSettings()
@@ -90,26 +91,26 @@ class _Demo:
         doors = datetime.combine(today, _DOORS, timezone).astimezone(UTC)
         event = ScheduledEvent(today, _NAME, Window(doors, doors + _HOURS))
         clock = SystemClock((_EARLY + _HOURS + _AFTER) / timedelta(seconds=seconds), doors - _EARLY)
-        crowd = Scenario(ScenarioPlan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
+        scenario = Scenario(ScenarioPlan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
         for stale in self._database.parent.glob(self._database.name + "*"):
             stale.unlink()
-        async with Simulator(crowd, clock=clock, faults=self._faults(crowd, event)) as site:
-            settings = self._settings(site, crowd, event)
+        async with Simulator(scenario, clock=clock, faults=self._faults(scenario, event)) as site:
+            settings = self._settings(site, scenario, event)
             with logging_to(settings.log, timezone, settings.secrets(), console=None):
-                logging.getLogger().addHandler(self._news)
+                logging.getLogger().addHandler(self._last_records)
                 try:
-                    await self._watch(settings, clock, event)
+                    await self._run_job(settings, clock, event)
                 finally:
-                    logging.getLogger().removeHandler(self._news)
-        return self._prove(crowd, event, settings)
+                    logging.getLogger().removeHandler(self._last_records)
+        return self._print_proof(scenario, event, settings)
 
-    def _settings(self, site: Simulator, crowd: Scenario, event: ScheduledEvent) -> Settings:
-        """The settings that a stadium would have, and its two files, in a scratch folder."""
+    def _settings(self, site: Simulator, scenario: Scenario, event: ScheduledEvent) -> Settings:
+        """Return settings as a stadium has them, with its two files in a temporary folder."""
         schedule = {str(event.day): {"nombre": event.name, "hora_inicio": "16:00", "hora_fin": "23:00"}}
         schedule_file = self._scratch / "eventos_programados.json"
         cameras_file = self._scratch / "ids_camaras_permitidas.json"
         schedule_file.write_text(json.dumps(schedule), encoding="utf-8")
-        cameras_file.write_text(json.dumps(crowd.allowed), encoding="utf-8")
+        cameras_file.write_text(json.dumps(scenario.allowed), encoding="utf-8")
         return Settings(
             acc=AccSettings(
                 url=site.url,
@@ -128,19 +129,19 @@ class _Demo:
                 zone.model_copy(update={"capacity": capacity})
                 for zone, capacity in zip(Settings().zones, _CAPACITIES, strict=True)
             ],
-            report=ReportSettings(folder=self._acts),
+            report=ReportSettings(folder=self._reports),
         )
 
-    def _faults(self, crowd: Scenario, event: ScheduledEvent) -> Faults:
-        """What goes wrong this evening; times are the evening's."""
+    def _faults(self, scenario: Scenario, event: ScheduledEvent) -> Faults:
+        """Return the faults of the event; times are by the demo's clock."""
         start = event.window.since
         hung = Fault(
             since=start + timedelta(minutes=70),
             until=start + timedelta(minutes=110),
-            cameras=frozenset(crowd.allowed[-1:]),
+            cameras=frozenset(scenario.allowed[-1:]),
         )
         away = Fault(since=start + timedelta(minutes=130), until=start + timedelta(minutes=155))
-        troubles = {
+        faults = {
             "error_503": Fault(0.02),
             "cut_json": Fault(0.01),
             "expire_session": Fault(0.004),
@@ -150,10 +151,10 @@ class _Demo:
             "camera_hang": hung,
             "away": away,
         }
-        return Faults(self._seed, troubles)
+        return Faults(self._seed, faults)
 
-    async def _watch(self, settings: Settings, clock: Clock, event: ScheduledEvent) -> None:
-        """Run the job, the view beside it, and the program that locks the database for a while."""
+    async def _run_job(self, settings: Settings, clock: Clock, event: ScheduledEvent) -> None:
+        """Run the job, its view, and the program that locks the database for a while."""
         monitor = await asyncio.to_thread(Monitor, settings, clock, asyncio.Event())
         locking = asyncio.create_task(self._lock_database(clock, event))
         try:
@@ -172,12 +173,12 @@ class _Demo:
 
     @asynccontextmanager
     async def _view(self, monitor: Monitor, clock: Clock, settings: Settings) -> AsyncIterator[None]:
-        """Draw the evening four times a second where there is a terminal; else the log's lines go out as they come."""
+        """Draw the view four times a second on a terminal; print the log's lines elsewhere."""
 
-        def view() -> View:
+        def draw() -> View:
             page = f"http://{settings.web.host}:{self._port}/" if self._port else ""
             timezone = settings.monitor.timezone
-            return View(monitor.board, clock.now(), timezone, monitor.troubles(), self._news, page)
+            return View(monitor.board, clock.now(), timezone, monitor.troubles(), self._last_records, page)
 
         if not self._console.is_terminal:
             echo = logging.StreamHandler(sys.stdout)
@@ -187,12 +188,12 @@ class _Demo:
             finally:
                 logging.getLogger("aforo").removeHandler(echo)
             return
-        with Live(get_renderable=view, console=self._console, refresh_per_second=4, screen=True):
+        with Live(get_renderable=draw, console=self._console, refresh_per_second=4, screen=True):
             yield
 
-    def _prove(self, crowd: Scenario, event: ScheduledEvent, settings: Settings) -> int:
-        """Compare the tables, read with SQLite itself, with the crowd's truth; 0 when they are equal."""
-        truth = crowd.truth().tell(*event.window, crowd.allowed)
+    def _print_proof(self, scenario: Scenario, event: ScheduledEvent, settings: Settings) -> int:
+        """Compare the tables, read with SQLite itself, with the scenario's truth; returns 0 if they are equal."""
+        truth = scenario.truth().between(*event.window, scenario.allowed)
         with closing(sqlite3.connect(self._database)) as database:
             stored = Counter(database.execute(
                 'SELECT "analyticEventName", "area", "activity", "cameraId", "timestamp" FROM "eventos_Analisis"'
@@ -204,19 +205,19 @@ class _Demo:
         table = Table(title="La prueba: lo que pasó en el estadio y lo que dicen las tablas")
         for heading in ("", "en el estadio", "en la base", "diferencia"):
             table.add_column(heading, justify="right" if heading else "left")
-        lost, doubled = (expected - stored).total(), (stored - expected).total()
-        _row(table, "eventos_Analisis, filas", expected.total(), stored.total())
+        lost, repeated = (expected - stored).total(), (stored - expected).total()
+        _add_row(table, "eventos_Analisis, filas", expected.total(), stored.total())
         for zone in settings.zones:
-            _row(table, f"{zone.table}, aforo", truth.zones[zone.name].aforo, aforos[zone.name])
+            _add_row(table, f"{zone.table}, aforo", truth.zones[zone.name].aforo, aforos[zone.name])
         self._console.print(table)
         counted = {name: aforo for name, aforo in aforos.items() if name not in corrected}
-        right = not lost and not doubled and all(truth.zones[name].aforo == aforo for name, aforo in counted.items())
+        equal = not lost and not repeated and all(truth.zones[name].aforo == aforo for name, aforo in counted.items())
         if corrected:
             self._console.print(f"Corregidas a mano en la página, y por eso distintas: {', '.join(sorted(corrected))}.")
-        self._console.print(f"Perdidos: {lost}. Repetidos: {doubled}. {'Todo coincide.' if right else 'NO coincide.'}")
+        self._console.print(f"Perdidos: {lost}. Repetidos: {repeated}. {'Todo coincide.' if equal else 'NO coincide.'}")
         self._console.print(f"Base de datos: {self._database}\nRegistro: {self._log_file}")
-        self._console.print(f"Acta: {max(self._acts.glob('*.html'), default='no se pudo hacer')}", soft_wrap=True)
-        return 0 if right else 1
+        self._console.print(f"Acta: {max(self._reports.glob('*.html'), default='no se pudo hacer')}", soft_wrap=True)
+        return 0 if equal else 1
 
 
 def _aforo(database: sqlite3.Connection, table: str, event: str) -> int:
@@ -224,5 +225,5 @@ def _aforo(database: sqlite3.Connection, table: str, event: str) -> int:
     return int(database.execute(statement, (event,)).fetchone()[0])
 
 
-def _row(table: Table, what: str, true: int, stored: int) -> None:
-    table.add_row(what, grouped(true), grouped(stored), str(stored - true))
+def _add_row(table: Table, what: str, expected: int, stored: int) -> None:
+    table.add_row(what, grouped(expected), grouped(stored), str(stored - expected))

@@ -1,4 +1,4 @@
-"""``aforo init``: a few questions, and the four files that the job needs; nothing is overwritten unasked."""
+"""``aforo init``: a few questions, and the four files that the job needs."""
 
 import asyncio
 import getpass
@@ -22,7 +22,7 @@ from aforo.models import Matcher
 from aforo.settings import Given, MonitorSettings, Settings, validated, zones_from
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint
-_DAYS = 3  # how far back a camera must have sent something that counts
+_DAYS = 3  # days in which a camera must have sent an event that counts
 _PRIVATE, _PUBLIC = 0o600, 0o644
 SECRETS = {
     "acc.password": "Contraseña de ese usuario",
@@ -33,136 +33,140 @@ SECRETS = {
 _OPTIONAL = "acc.integration_id"
 
 
-class Asker(Protocol):
-    """Who answers the questions."""
+class Prompt(Protocol):
+    """The source of the answers."""
 
-    def ask(self, question: str, default: str = "") -> str: ...  # noqa: D102 -- a line of text
-    def secret(self, question: str) -> str: ...  # noqa: D102 -- a line that is not shown
-    def yes(self, question: str, *, default: bool) -> bool: ...  # noqa: D102
+    def text(self, question: str, default: str = "") -> str: ...  # noqa: D102 -- a line of text
+    def secret(self, question: str) -> str: ...  # noqa: D102 -- a line that is not displayed
+    def yes_no(self, question: str, *, default: bool) -> bool: ...  # noqa: D102
 
 
 @dataclass(slots=True)
-class Wish:
-    """What is known before anything is asked: flags, and secrets from the environment. "" means: to be asked."""
+class InitOptions:
+    """The answers given in advance, by flags and by environment variables; "" means that there is a question."""
 
     url: str = ""
     username: str = ""
-    pinned: str = ""
+    fingerprint: str = ""
     database: str = ""
     event: tuple[str, str, str, str] | None = None
     force: bool = False
     secrets: dict[str, str] = field(default_factory=dict)
 
 
-class Console:
+class ConsolePrompt:
     """A person at the console."""
 
-    def ask(self, question: str, default: str = "") -> str:
-        """What is typed, or the default."""
-        shown = f" [{default}]" if default else ""
-        return input(f"{question}{shown}: ").strip() or default
+    def text(self, question: str, default: str = "") -> str:
+        """Return the typed line, or the default for an empty one."""
+        hint = f" [{default}]" if default else ""
+        return input(f"{question}{hint}: ").strip() or default
 
     def secret(self, question: str) -> str:
-        """What is typed, unseen."""
+        """Return the typed line, which is not displayed."""
         return getpass.getpass(f"{question}: ").strip()
 
-    def yes(self, question: str, *, default: bool) -> bool:
-        """Yes or no."""
+    def yes_no(self, question: str, *, default: bool) -> bool:
+        """Return whether the answer is yes."""
         answer = input(f"{question} [{'S/n' if default else 's/N'}]: ").strip().lower()
         return answer in {"s", "si", "sí", "y"} if answer else default
 
 
-class Nobody:
-    """No person: what was not given is refused, and nothing is overwritten."""
+class DefaultAnswers:
+    """No person: each question gets its default, or raises BadCommand."""
 
-    def ask(self, question: str, default: str = "") -> str:
-        """The default, where there is one."""
+    def text(self, question: str, default: str = "") -> str:
+        """Return the default, if there is one."""
         if not default:
             raise BadCommand(f"Falta: {question}.", remedy="Con --yes no se pregunta nada: dé la opción o la variable.")
         return default
 
     def secret(self, question: str) -> str:
-        """There is none."""
+        """Raise BadCommand: a secret has no default."""
         raise BadCommand(f"Falta: {question}.", remedy="Con --yes los secretos vienen de variables AFORO_ACC__….")
 
-    def yes(self, question: str, *, default: bool) -> bool:  # noqa: ARG002 -- the question is for a person
-        """What goes without saying."""
+    def yes_no(self, question: str, *, default: bool) -> bool:  # noqa: ARG002 -- the question is for a person
+        """Return the default."""
         return default
 
 
-def main(wish: Wish, *, ask: bool = True) -> int:
-    """Ask, write, tell. Returns 0. Raises BadCommand, BadSetting."""
+def main(options: InitOptions, *, interactive: bool = True) -> int:
+    """Write the files from options and answers; returns 0. Raises BadCommand, BadSetting."""
     try:
-        return Wizard(wish, Console() if ask else Nobody(), Path.cwd(), sys.stdout.write).run()
+        return Wizard(options, ConsolePrompt() if interactive else DefaultAnswers(), Path.cwd(), sys.stdout.write).run()
     except EOFError as exc:
         raise BadCommand("No hay nadie que conteste.", remedy="Use --yes, con opciones y variables.") from exc
 
 
 class Wizard:
-    """One conversation. ``tell`` writes a line for the person."""
+    """Asks for what the options do not say, and writes the files; ``write_out`` receives each line for the person."""
 
-    def __init__(self, wish: Wish, asker: Asker, folder: Path, tell: Callable[[str], object]) -> None:
-        self._wish = wish
-        self._asker = asker
+    def __init__(self, options: InitOptions, prompt: Prompt, folder: Path, write_out: Callable[[str], object]) -> None:
+        self._options = options
+        self._prompt = prompt
         self._folder = folder
-        self._tell = tell
+        self._write_out = write_out
 
     def run(self) -> int:
-        """Do it all."""
-        wish, asker = self._wish, self._asker
-        url = _whole_url(wish.url or asker.ask("Dirección del servidor de Avigilon (ACC), como acc.estadio.local"))
-        pinned = wish.pinned or self._pin(url)
-        username = wish.username or asker.ask("Usuario de ACC")
+        """Ask and write; returns 0."""
+        options, prompt = self._options, self._prompt
+        url = _complete_url(
+            options.url or prompt.text("Dirección del servidor de Avigilon (ACC), como acc.estadio.local")
+        )
+        pinned = options.fingerprint or self._confirmed_fingerprint(url)
+        username = options.username or prompt.text("Usuario de ACC")
         secrets = {name: self._secret(name, text) for name, text in SECRETS.items()}
-        database = wish.database or self._database()
-        settings = _checked(url, username, pinned, secrets, database)
+        database = options.database or self._database()
+        settings = _settings(url, username, pinned, secrets, database)
         schedule = self._schedule()
         self._write("aforo.toml", _toml(url, username, pinned, database), _PUBLIC)
         self._write(".env", _dotenv(secrets, database), _PRIVATE)
         self._write("eventos_programados.json", _json(schedule), _PUBLIC)
         self._write_cameras(settings)
-        self._say("Listo. Ahora: «aforo check», que lo comprueba todo, y después «aforo run».")
+        self._print("Listo. Ahora: «aforo check», que lo comprueba todo, y después «aforo run».")
         return 0
 
-    def _pin(self, url: str) -> str:
-        """The certificate's fingerprint, where the person has compared it; "" for one that a known CA signed."""
+    def _confirmed_fingerprint(self, url: str) -> str:
+        """Return the certificate's fingerprint if the person confirms it, "" otherwise."""
         try:
             shown = asyncio.run(fingerprint(url))
         except AccError as exc:
-            self._say(f"{exc.what} Se sigue sin ver su certificado: «aforo check» lo mostrará.")
+            self._print(f"{exc.what} Se sigue sin ver su certificado: «aforo check» lo mostrará.")
             return ""
-        self._say(f"El servidor muestra un certificado con esta huella SHA-256:\n  {shown}")
+        self._print(f"El servidor muestra un certificado con esta huella SHA-256:\n  {shown}")
         question = "¿Es la que dice el administrador de ACC? Con «no» se exige una autoridad conocida"
-        if self._asker.yes(question, default=False):
+        if self._prompt.yes_no(question, default=False):
             return shown
-        self._say("No se fija. Cuando la confirme: «aforo init --fingerprint …», o fingerprint en [acc] de aforo.toml.")
+        self._print(
+            "No se fija. Cuando la confirme: «aforo init --fingerprint …», o fingerprint en [acc] de aforo.toml."
+        )
         return ""
 
     def _secret(self, name: str, text: str) -> str:
-        given = self._wish.secrets.get(name, "")
-        if given or (name == _OPTIONAL and isinstance(self._asker, Nobody)):
+        given = self._options.secrets.get(name, "")
+        if given or (name == _OPTIONAL and isinstance(self._prompt, DefaultAnswers)):
             return given
-        return self._asker.secret(text)
+        return self._prompt.secret(text)
 
     def _database(self) -> str:
-        answer = self._asker.ask("Base de datos: sqlite, odbc, o una URL sin contraseña", "sqlite")
-        return self._asker.secret("Cadena ODBC (no se verá)") if answer.strip().lower() == "odbc" else answer
+        answer = self._prompt.text("Base de datos: sqlite, odbc, o una URL sin contraseña", "sqlite")
+        return self._prompt.secret("Cadena ODBC (no se verá)") if answer.strip().lower() == "odbc" else answer
 
     def _schedule(self) -> dict[str, Any]:
-        """The next event, as the file has it; a person who mistypes is asked again. Raises BadSchedule."""
-        if self._wish.event is not None:
-            return _event(*self._wish.event)
-        asker = self._asker
-        if not asker.yes("¿Escribir ya el próximo evento?", default=False):
+        """Return a schedule with the next event, or an empty one; a mistyped event is asked for again."""
+        if self._options.event is not None:
+            return _event(*self._options.event)
+        prompt = self._prompt
+        if not prompt.yes_no("¿Escribir ya el próximo evento?", default=False):
             return {}
         today = SystemClock().now().astimezone(MonitorSettings().timezone).date()
         while True:
-            day, name = asker.ask("Fecha (AAAA-MM-DD)", str(today)), asker.ask("Nombre del evento")
-            since, until = asker.ask("hora_inicio", "16:00"), asker.ask("hora_fin", "23:00")
+            day, name = prompt.text("Fecha (AAAA-MM-DD)", str(today)), prompt.text("Nombre del evento")
+            since, until = prompt.text("hora_inicio", "16:00"), prompt.text("hora_fin", "23:00")
             try:
                 return _event(day, name, since, until)
             except BadSchedule as exc:
-                self._say(f"{exc} Otra vez, por favor.")
+                self._print(f"{exc} Otra vez, por favor.")
 
     def _write_cameras(self, settings: Settings) -> None:
         path = settings.monitor.cameras_file
@@ -170,37 +174,37 @@ class Wizard:
         try:
             cameras = asyncio.run(_cameras_that_count(settings))
         except AforoError as exc:
-            self._say(f"{exc.what} Faltan las cámaras: {remedy}")
+            self._print(f"{exc.what} Faltan las cámaras: {remedy}")
             return
         if not cameras:
-            self._say(f"Ninguna cámara envió en {_DAYS} días algo que cuente: {remedy}")
+            self._print(f"Ninguna cámara envió en {_DAYS} días algo que cuente: {remedy}")
             return
         self._write(str(path), json.dumps(cameras, indent=2) + "\n", _PUBLIC)
-        self._say(f"{len(cameras)} cámaras permitidas: las que en {_DAYS} días enviaron algo que una regla cuenta.")
+        self._print(f"{len(cameras)} cámaras permitidas: las que en {_DAYS} días enviaron algo que una regla cuenta.")
 
     def _write(self, name: str, text: str, mode: int) -> None:
         path = self._folder / name
-        if path.exists() and not self._wish.force:
+        if path.exists() and not self._options.force:
             if path.read_text(encoding="utf-8", errors="replace") == text:
                 return
-            if not self._asker.yes(f"{name} ya existe. ¿Sobrescribirlo?", default=False):
-                self._say(f"{name}: queda como estaba.")
+            if not self._prompt.yes_no(f"{name} ya existe. ¿Sobrescribirlo?", default=False):
+                self._print(f"{name}: queda como estaba.")
                 return
         try:
             if mode == _PRIVATE and os.name != "nt":
-                path.touch(mode=mode)  # private before anything is in it
+                path.touch(mode=mode)  # private before it has any content
                 path.chmod(mode)
             write_whole(path, text)
         except OSError as exc:
             raise BadCommand(f"{path} no se puede escribir ({os_reason(exc)}).") from exc
-        self._say(f"{name}: escrito.")
+        self._print(f"{name}: escrito.")
 
-    def _say(self, text: str) -> None:
-        self._tell(f"{text}\n")
+    def _print(self, text: str) -> None:
+        self._write_out(f"{text}\n")
 
 
 def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:
-    """A schedule with one event; raises BadSchedule for what the program would not read."""
+    """Return a schedule with one event; raises BadSchedule for an event that the program would not read."""
     event = {"nombre": name.strip(), "hora_inicio": since.strip(), "hora_fin": until.strip()}
     check_event(day.strip(), event, MonitorSettings().timezone)
     return {day.strip(): event}
@@ -216,14 +220,20 @@ async def _cameras_that_count(settings: Settings) -> list[str]:
     return [camera.id for camera in counting]
 
 
-def _checked(url: str, username: str, pinned: str, secrets: Mapping[str, str], database: str) -> Settings:
-    """The answers as the program will read them. Raises BadSetting before anything is written."""
-    given = {"acc.url": url, "acc.username": username, "acc.fingerprint": pinned, **secrets, **_database(database)}
+def _settings(url: str, username: str, pinned: str, secrets: Mapping[str, str], database: str) -> Settings:
+    """Return the settings that the answers make. Raises BadSetting before anything is written."""
+    given = {
+        "acc.url": url,
+        "acc.username": username,
+        "acc.fingerprint": pinned,
+        **secrets,
+        **_database_settings(database),
+    }
     return validated({name: Given(value, "respuesta") for name, value in given.items()})
 
 
-def _whole_url(text: str) -> str:
-    """``acc.estadio.local`` as people write it, with the scheme and the port that are the usual ones."""
+def _complete_url(text: str) -> str:
+    """Add the usual scheme and port to an address as people write it: ``acc.estadio.local``."""
     url = text.strip().rstrip("/")
     url = url if "://" in url else f"https://{url}"
     try:
@@ -234,7 +244,7 @@ def _whole_url(text: str) -> str:
     return url if complete else f"{url}:{_PORT}"
 
 
-def _database(answer: str) -> dict[str, str]:
+def _database_settings(answer: str) -> dict[str, str]:
     if answer.strip().lower() == "sqlite":
         return {}
     return {"database.url" if "://" in answer.partition(";")[0] else "database.odbc": answer}
@@ -244,7 +254,7 @@ def _toml(url: str, username: str, pinned: str, database: str) -> str:
     lines = ["# Todos los ajustes: docs/ajustes.md. Los secretos están en .env.", "", "[acc]"]
     lines += [f"url = {_text(url)}", f"username = {_text(username)}"]
     lines += [f"fingerprint = {_text(pinned)}"] if pinned else []
-    if not _database(database):
+    if not _database_settings(database):
         lines += ["", "[database]", 'url = "sqlite:///aforo.db"']
     return "\n".join(lines) + "\n"
 
@@ -254,13 +264,13 @@ def _text(value: str) -> str:
 
 
 def _dotenv(secrets: Mapping[str, str], database: str) -> str:
-    found = {**secrets, **_database(database)}
+    found = {**secrets, **_database_settings(database)}
     lines = [f"AFORO_{name.replace('.', '__').upper()}={_quoted(value)}" for name, value in found.items() if value]
     return "# Secretos: que solo los lea quien ejecuta el programa.\n" + "\n".join(lines) + "\n"
 
 
 def _quoted(value: str) -> str:
-    """As ``.env`` takes any text: in single quotes, where only these and the backslash mean something."""
+    """Quote a value for ``.env``: in single quotes, where only these and the backslash are special."""
     return "'" + re.sub(r"(['\\])", r"\\\1", value) + "'"
 
 

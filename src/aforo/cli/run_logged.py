@@ -1,4 +1,4 @@
-"""A job with its log around it: whatever ends it is in the log's last lines too, for the morning after."""
+"""Running a job with its log: the last lines of the log say why it ended."""
 
 import logging
 import sys
@@ -11,10 +11,11 @@ from aforo.settings import Settings
 _log = logging.getLogger(__name__)
 
 
-def logged(settings: Settings, job: Callable[[], int]) -> int:
-    """Run the job with its log set up; an AforoError is logged and gives the exit code, anything else is raised again.
+def run_logged(settings: Settings, job: Callable[[], int]) -> int:
+    """Run the job with its log set up, and return its exit code.
 
-    Raises LogUnwritable before the job when the log cannot be opened.
+    An AforoError is logged, and its exit code returned; anything else is logged and raised. Raises LogUnwritable before
+    the job when the log cannot be opened.
     """
     with logging_to(settings.log, settings.monitor.timezone, settings.secrets(), console=sys.stderr):
         try:
@@ -22,10 +23,10 @@ def logged(settings: Settings, job: Callable[[], int]) -> int:
         except AforoError as exc:
             return _ended(exc)
         except ExceptionGroup as group:
-            if (found := _foremost(group)) is None:
+            if (error := _first_error(group)) is None:
                 _log.critical("Error inesperado: es un fallo del programa.", exc_info=True)
                 raise
-            return _ended(found)
+            return _ended(error)
         except Exception:
             _log.critical("Error inesperado: es un fallo del programa.", exc_info=True)
             raise
@@ -36,10 +37,10 @@ def _ended(exc: AforoError) -> int:
     return exc.exit_code
 
 
-def _foremost(group: BaseExceptionGroup[BaseException]) -> AforoError | None:
-    """The first AforoError of a group that holds nothing else; None where there is a fault of the program in it."""
+def _first_error(group: BaseExceptionGroup[BaseException]) -> AforoError | None:
+    """Return the first AforoError of a group, or None if the group has an error of another kind."""
     ours, others = group.split(AforoError)
     if ours is None or others is not None:
         return None
     first = ours.exceptions[0]
-    return _foremost(first) if isinstance(first, BaseExceptionGroup) else first
+    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,4 +1,4 @@
-"""``aforo status``: a running service seen from a terminal, through the JSON that it gives to machines."""
+"""``aforo status``: the state of a running service on a terminal, through its JSON API."""
 
 import json
 import logging
@@ -11,32 +11,33 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.live import Live
 
-from aforo.cli.tui import LastNews, View
+from aforo.cli.tui import LastRecords, View
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
 from aforo.wording import occupancy_line, trouble_lines
 
 _TIMEOUT = 5.0  # seconds for one answer
-_PAUSE = 1.0  # seconds between two looks
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- where a page that listens everywhere is asked
+_PAUSE = 1.0  # seconds between two requests
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- how to reach a page that listens on all addresses
 
 
 class ServiceSilent(AforoError):
-    """Nobody answers where the service should."""
+    """No service answers at its address."""
 
     exit_code = 3
 
 
 @dataclass(slots=True)
-class Told:
-    """What a service told of itself, as a view draws it. ``troubles`` and ``alerts`` are Spanish sentences."""
+class ServiceState:
+    """The state of a service, as a view draws it. ``troubles`` and ``alerts`` are Spanish sentences."""
 
     now: datetime
     timezone: ZoneInfo
@@ -52,7 +53,7 @@ class Told:
 
 
 class Service:
-    """The running service's page, asked as machines ask it."""
+    """The JSON API of the running service."""
 
     def __init__(self, settings: Settings) -> None:
         web = settings.web
@@ -66,22 +67,22 @@ class Service:
         self.url = f"{'https' if web.certificate_file else 'http'}://{host}:{web.port}"
         token = web.read_token.get_secret_value()
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._tls = _trusting(web.certificate_file) if web.certificate_file else None
+        self._tls = _tls_context(web.certificate_file) if web.certificate_file else None
 
-    def state(self, known: Told | None) -> Told:
-        """How it stands now; the curves are only asked for anew when they have changed. Raises ServiceSilent."""
-        state = self._get("state")
-        if known is not None and known.series == state["series"]:
-            return _told(state, known.curves)
-        series = self._get("series")["zones"] if state["event"] else {}
-        return _told(state, {name: _curve(curve) for name, curve in series.items()})
+    def state(self, known: ServiceState | None) -> ServiceState:
+        """Return the current state; curves are requested again only if they have changed. Raises ServiceSilent."""
+        answer = self._get("state")
+        if known is not None and known.series == answer["series"]:
+            return _service_state(answer, known.curves)
+        series = self._get("series")["zones"] if answer["event"] else {}
+        return _service_state(answer, {name: _curve(curve) for name, curve in series.items()})
 
-    def _get(self, what: str) -> dict[str, Any]:
-        request = urllib.request.Request(f"{self.url}/api/v1/{what}", headers=self._headers)  # noqa: S310 -- http(s)
+    def _get(self, path: str) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers=self._headers)  # noqa: S310 -- http(s)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT, context=self._tls) as answer:  # noqa: S310
-                told: dict[str, Any] = json.load(answer)
-                return told
+            with urllib.request.urlopen(request, timeout=_TIMEOUT, context=self._tls) as response:  # noqa: S310
+                answer: dict[str, Any] = json.load(response)
+                return answer
         except urllib.error.HTTPError as exc:
             raise ServiceSilent(
                 f"El servicio de {self.url} no deja mirar ({exc.code}).",
@@ -96,58 +97,62 @@ class Service:
 
 
 def main(settings: Settings, *, once: bool = False) -> int:
-    """Show it until Ctrl-C; once, as text, where it is asked for or where there is no terminal."""
+    """Draw the state until Ctrl-C; print it once as text if requested, or without a terminal. Returns 0."""
     service, console = Service(settings), Console()
-    told = service.state(None)
+    state = service.state(None)
     if once or not console.is_terminal:
-        sys.stdout.write("\n".join(lines(told)) + "\n")
+        sys.stdout.write("\n".join(lines(state)) + "\n")
         return 0
-    first = _view(told, service)
+    first = view(state, service)
     with suppress(KeyboardInterrupt), Live(first, console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(_PAUSE)  # noqa: TID251 -- no loop runs here, and Ctrl-C ends it
             try:
-                told = service.state(told)
+                state = service.state(state)
             except ServiceSilent as exc:
-                told.troubles = (exc.what, exc.meaning)
-            live.update(_view(told, service), refresh=True)
+                state.troubles = (exc.what, exc.meaning)
+            live.update(view(state, service), refresh=True)
     return 0
 
 
-def lines(told: Told) -> list[str]:
-    """The same as plain text."""
-    if told.event is None:
-        return [f"{told.phase[:1].upper()}{told.phase[1:]}: no hay ningún evento abierto.", *told.troubles]
-    span = " a ".join(f"{instant.astimezone(told.timezone):%H:%M}" for instant in told.event.window)
-    found = [f"«{told.event.name}», de {span}: {told.phase}. {told.stored} eventos guardados."]
-    found += [f"{occupancy_line(zone)}." for zone in told.occupancies.values()]
-    return [*found, *(told.troubles or ["Todo contesta y todo está guardado."]), *told.alerts]
+def lines(state: ServiceState) -> list[str]:
+    """Return the state as lines of text."""
+    if state.event is None:
+        return [f"{state.phase[:1].upper()}{state.phase[1:]}: no hay ningún evento abierto.", *state.troubles]
+    window = " a ".join(f"{instant.astimezone(state.timezone):%H:%M}" for instant in state.event.window)
+    return [
+        f"«{state.event.name}», de {window}: {state.phase}. {state.stored} eventos guardados.",
+        *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
+        *(state.troubles or ["Todo contesta y todo está guardado."]),
+        *state.alerts,
+    ]
 
 
-def _view(told: Told, service: Service) -> View:
-    news = LastNews()
-    for text in told.alerts or ["Ninguno."]:
-        news.records.append(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING if told.alerts else 0}))
-    return View(told, told.now, told.timezone, told.troubles, news, service.url, "Avisos")
+def view(state: ServiceState, service: Service) -> View:
+    """Return the drawing of the state."""
+    alerts = LastRecords()
+    for text in state.alerts or ["Ninguno."]:
+        alerts.records.append(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING if state.alerts else 0}))
+    return View(state, state.now, state.timezone, state.troubles, alerts, service.url, "Avisos")
 
 
-def _told(state: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> Told:
+def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> ServiceState:
     zones = [
         Occupancy(zone["name"], zone["entries"], zone["exits"], zone["count"], zone["swallowed"])
-        for zone in state["zones"]
+        for zone in answer["zones"]
     ]
-    return Told(
-        now=datetime.fromisoformat(state["now"]),
-        timezone=ZoneInfo(state["timezone"]),
-        phase=state["phase"],
-        event=_event(state["event"]),
-        stored=state["trust"]["stored"],
-        repeated=state["trust"]["repeated"],
-        series=state["series"],
+    return ServiceState(
+        now=datetime.fromisoformat(answer["now"]),
+        timezone=ZoneInfo(answer["timezone"]),
+        phase=answer["phase"],
+        event=_event(answer["event"]),
+        stored=answer["trust"]["stored"],
+        repeated=answer["trust"]["repeated"],
+        series=answer["series"],
         occupancies={zone.zone: zone for zone in zones},
         curves=curves,
-        troubles=_troubles(state["trust"]),
-        alerts=[alert["text"] for alert in state["alerts"] if alert["ended"] is None],
+        troubles=_troubles(answer["trust"]),
+        alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
 
 
@@ -172,8 +177,8 @@ def _curve(curve: Mapping[str, Sequence[int]]) -> list[tuple[datetime, int]]:
     return [(datetime.fromtimestamp(minute, UTC), count) for minute, count in zip(minutes, counts, strict=True)]
 
 
-def _trusting(certificate: Any) -> ssl.SSLContext:
-    """Believe exactly the certificate that the settings give the page; its name is that of another machine, maybe."""
+def _tls_context(certificate: Path) -> ssl.SSLContext:
+    """Return a context that accepts exactly the page's certificate; its host name may be that of another machine."""
     context = ssl.create_default_context(cafile=certificate)
     context.check_hostname = False
     return context

@@ -1,4 +1,4 @@
-"""The evening on a terminal: the event's progress, each zone with its curve, what is being recovered, the last news."""
+"""The terminal view: progress of the event, zones with their curves, recovery, last log lines."""
 
 import logging
 from collections import deque
@@ -24,11 +24,11 @@ _COLORS = ("cyan", "green", "magenta", "yellow", "blue")
 _LEVELS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
-class Picture(Protocol):
-    """What a view draws: a board's, or what a running service tells of its own."""
+class ViewState(Protocol):
+    """The state that a view draws: the live state, or what a running service answers."""
 
     @property
-    def event(self) -> ScheduledEvent | None: ...  # noqa: D102 -- as the board's
+    def event(self) -> ScheduledEvent | None: ...  # noqa: D102 -- as in LiveState
     @property
     def phase(self) -> str: ...  # noqa: D102
     @property
@@ -41,30 +41,30 @@ class Picture(Protocol):
     def repeated(self) -> int: ...  # noqa: D102
 
 
-class LastNews(logging.Handler):
-    """Keeps the last log lines for the view."""
+class LastRecords(logging.Handler):
+    """Keeps the last log records for the view."""
 
     def __init__(self, lines: int = 40, level: int = logging.INFO) -> None:
         super().__init__(level)
         self.records: deque[logging.LogRecord] = deque(maxlen=lines)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record; each camera's line of each turn would push all others out."""
+        """Keep the record, except the line of each camera in each poll cycle, which would displace all others."""
         if not str(record.msg).startswith("Cámara %s"):
             self.records.append(record)
 
 
 @dataclass(slots=True)
 class View:
-    """What one drawing shows. ``now`` is aware UTC; ``troubles`` are Spanish sentences; ``page`` is the page's URL."""
+    """One drawing. ``now`` is aware UTC; ``troubles`` are Spanish sentences; ``page`` is the page's URL."""
 
-    board: Picture
+    state: ViewState
     now: datetime
     timezone: ZoneInfo
     troubles: Sequence[str]
-    news: LastNews
+    log: LastRecords
     page: str = ""
-    news_title: str = "Registro"
+    log_title: str = "Registro"
 
     def __rich__(self) -> RenderableType:
         layout = Layout()
@@ -72,37 +72,37 @@ class View:
             Layout(self._header(), size=5),
             Layout(self._zones(), size=9),
             Layout(self._troubles(), size=6),
-            Layout(self._last_news()),
+            Layout(self._last_lines()),
         )
         return layout
 
     def _header(self) -> RenderableType:
-        event = self.board.event
+        event = self.state.event
         if event is None:
             return Panel("Esperando el evento…", title="Aforo")
-        done, whole = self.now - event.window.since, event.window.until - event.window.since
-        bar = ProgressBar(total=whole.total_seconds(), completed=max(0.0, min(done, whole).total_seconds()))
-        stored, repeated = map(grouped, (self.board.stored, self.board.repeated))
+        done, duration = self.now - event.window.since, event.window.until - event.window.since
+        bar = ProgressBar(total=duration.total_seconds(), completed=max(0.0, min(done, duration).total_seconds()))
+        stored, repeated = map(grouped, (self.state.stored, self.state.repeated))
         counts = f"{stored} eventos guardados · {repeated} repetidos, no contados de nuevo"
         line = Table.grid(expand=True)
         line.add_column()
         line.add_column(justify="right")
-        line.add_row(f"{self._clock(self.now)}   {self.board.phase}", counts)
-        span = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
+        line.add_row(f"{self._clock(self.now)}   {self.state.phase}", counts)
+        window = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
         page = f"Página: {self.page}" if self.page else None
-        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {span}", subtitle=page)
+        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {window}", subtitle=page)
 
     def _zones(self) -> RenderableType:
         row = Layout()
         zones = [
             Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)]))
-            for number, occupancy in enumerate(self.board.occupancies.values())
+            for number, occupancy in enumerate(self.state.occupancies.values())
         ]
         row.split_row(*zones or [Layout(Panel(""))])
         return row
 
     def _zone(self, occupancy: Occupancy, color: str) -> RenderableType:
-        curve = self.board.curves.get(occupancy.zone, [])
+        curve = self.state.curves.get(occupancy.zone, [])
         return Panel(
             Group(
                 Align.center(Text(f"{occupancy.count}", style=f"bold {color}")),
@@ -114,7 +114,7 @@ class View:
         )
 
     def _spark(self, curve: Sequence[tuple[datetime, int]]) -> list[str]:
-        event = self.board.event
+        event = self.state.event
         return [] if event is None else sparkline(curve, event, self.now)
 
     def _troubles(self) -> RenderableType:
@@ -122,9 +122,9 @@ class View:
             return Panel(Text("Todo contesta y todo está guardado.", style="green"), title="Recuperación")
         return Panel(Text("\n".join(self.troubles[:4]), style="yellow"), title="Recuperación")
 
-    def _last_news(self) -> RenderableType:
-        lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.news.records]
-        return Panel(Group(*lines[-12:]), title=self.news_title)
+    def _last_lines(self) -> RenderableType:
+        lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.log.records]
+        return Panel(Group(*lines[-12:]), title=self.log_title)
 
     def _clock(self, instant: datetime) -> str:
         return instant.astimezone(self.timezone).strftime("%H:%M")
@@ -133,7 +133,10 @@ class View:
 def sparkline(
     curve: Sequence[tuple[datetime, int]], event: ScheduledEvent, now: datetime, *, width: int = 32, height: int = 3
 ) -> list[str]:
-    """The curve from the event's start until now in lines of blocks; each column the aforo at the end of its step."""
+    """Draw the curve from the event's start until now in lines of blocks.
+
+    Each column is the occupancy at the end of its part of the event.
+    """
     since, until = event.window
     step = max((until - since) / width, timedelta(seconds=1))
     highest = max((count for _, count in curve), default=0) or 1

@@ -1,4 +1,4 @@
-"""``ids_camaras_permitidas.json`` → the allowed cameras: ``["CAM123", "CAM998"]``. Pure once read."""
+"""The allow list ``ids_camaras_permitidas.json``: ``["CAM123", "CAM998"]``."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ _SHAPE = 'Se admite una lista de identificadores: ["CAM123", "CAM998"]. «aforo 
 
 
 def load_cameras(path: Path) -> frozenset[str]:
-    """Read the allow list, each one trimmed; raises BadCameras. A camera that stands twice is told, and kept once."""
+    """Read the allow list. Raises BadCameras; a repeated camera is logged and kept once."""
     document, _ = read_json(path, BadCameras, _SHAPE)
     if not isinstance(document, list):
         raise BadCameras(f"{path} no es una lista.", remedy=_SHAPE)
@@ -26,14 +26,14 @@ def load_cameras(path: Path) -> frozenset[str]:
     if not document:
         raise BadCameras(f"{path}: la lista está vacía.", "No se contaría nada.", _SHAPE)
     cameras = Counter(camera.strip() for camera in document)
-    twice = [camera for camera, times in cameras.items() if times > 1]
-    if twice:
-        _log.warning("%s: repetidas, se cuentan una vez: %s.", path, ", ".join(twice))
+    repeated = [camera for camera, times in cameras.items() if times > 1]
+    if repeated:
+        _log.warning("%s: repetidas, se cuentan una vez: %s.", path, ", ".join(repeated))
     return frozenset(cameras)
 
 
 def write_cameras(path: Path, cameras: Iterable[str]) -> None:
-    """Replace the allow list in one step, in the order given; raises BadCameras when that cannot be done."""
+    """Replace the allow list atomically, in the given order; raises BadCameras if it cannot be written."""
     ids = list(dict.fromkeys(cameras))
     try:
         write_whole(path, json.dumps(ids, indent=2) + "\n")
@@ -43,12 +43,12 @@ def write_cameras(path: Path, cameras: Iterable[str]) -> None:
 
 
 class CamerasFile(WatchedFile[frozenset[str]]):
-    """The allow list as the file has it now; ``refresh()`` looks whether it changed. Made, it raises BadCameras."""
+    """The watched allow list; the constructor raises BadCameras."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, load_cameras)
 
     @property
     def cameras(self) -> frozenset[str]:
-        """The version in force."""
+        """The valid version."""
         return self.value

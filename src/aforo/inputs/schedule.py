@@ -1,8 +1,8 @@
-"""``eventos_programados.json`` → which event is on, which comes next. Pure once read.
+"""The schedule ``eventos_programados.json``: which event is on, which comes next.
 
 ``{"2025-01-20": {"nombre": "Concierto A", "hora_inicio": "16:00", "hora_fin": "23:00"}}``; a date may also hold a list.
-Times are the stadium's. ``hora_fin`` at or before ``hora_inicio`` is on the next day. Where clocks are put back or
-forward, a time that exists twice or not at all is taken so that the event is the longer.
+Times are local. ``hora_fin`` at or before ``hora_inicio`` is on the next day. When clocks change, a time that exists
+twice or not at all is taken so that the event is the longer.
 """
 
 import re
@@ -18,7 +18,7 @@ from aforo.errors import BadSchedule
 from aforo.inputs.watched_file import WatchedFile, line_of, read_json
 from aforo.models import ScheduledEvent, Window
 
-UNCLOSED_FOR = timedelta(hours=24)  # an event left open by a kill is closed by a start within that time
+UNCLOSED_FOR = timedelta(hours=24)  # a start within that time closes an event that a kill left open
 _SHAPE = (
     'Se admite {"2025-01-20": {"nombre": "Concierto A", "hora_inicio": "16:00", "hora_fin": "23:00"}}, '
     "con una lista de eventos donde un día tiene varios."
@@ -44,44 +44,40 @@ class Schedule:
             place = f"{path}{line_of(text, key)}, fecha «{key}»"
             events += _on_day(_day(key, place), entry, place, timezone)
         events.sort(key=lambda event: event.window)
-        _refuse_overlaps(events, path)
+        _check_overlaps(events, path)
         return cls(tuple(events))
 
     def active(self, now: datetime) -> ScheduledEvent | None:
-        """The event that is on at that instant (aware), yesterday's past midnight included."""
+        """Return the event that is on at that instant (aware), one that began yesterday included."""
         return next((event for event in self.events if event.window.since <= now < event.window.until), None)
 
     def next(self, now: datetime) -> ScheduledEvent | None:
-        """The first event that begins after that instant."""
+        """Return the first event that begins after that instant."""
         return next((event for event in self.events if event.window.since > now), None)
 
-    def last_ended(self, now: datetime) -> ScheduledEvent | None:
-        """The event that ended last before that instant, or at it."""
-        return next((event for event in reversed(self.events) if event.window.until <= now), None)
-
     def on(self, day: date) -> list[ScheduledEvent]:
-        """The events under that date's key, by their start."""
+        """Return the events of that date's key, by their start."""
         return [event for event in self.events if event.day == day]
 
     def overlapping(self, window: Window) -> ScheduledEvent | None:
-        """The first event that shares an instant with the window: how one is found again after its times changed."""
+        """Return the first event that overlaps the window: how an event is found again after its times changed."""
         return next((e for e in self.events if e.window.since < window.until and window.since < e.window.until), None)
 
 
 class ScheduleFile(WatchedFile[Schedule]):
-    """The schedule as the file has it now; ``refresh()`` looks whether it changed. Made, it raises BadSchedule."""
+    """The watched schedule file; the constructor raises BadSchedule."""
 
     def __init__(self, path: Path, timezone: ZoneInfo) -> None:
         super().__init__(path, partial(Schedule.load, timezone=timezone))
 
     @property
     def schedule(self) -> Schedule:
-        """The version in force."""
+        """The valid version."""
         return self.value
 
 
 def check_event(day: str, entry: dict[str, str], timezone: ZoneInfo) -> None:
-    """Whether this would be a date and an event of the file; raises BadSchedule."""
+    """Raise BadSchedule if this is not a valid date and event of the file."""
     _on_day(_day(day, f"«{day}»"), entry, "El evento", timezone)
 
 
@@ -90,7 +86,7 @@ def _day(key: str, place: str) -> date:
         if _DAY.fullmatch(key):
             return date.fromisoformat(key)
     except ValueError:
-        pass  # told below, like a key of another shape
+        pass  # rejected below, like a key of another shape
     raise BadSchedule(f"{place}: no es una fecha.", remedy="Se admite AAAA-MM-DD, como 2025-01-20.")
 
 
@@ -122,11 +118,11 @@ def _time(entry: dict[str, Any], key: str, place: str) -> time:
 
 
 def _instants(day: date, local: time, timezone: ZoneInfo) -> list[datetime]:
-    """The instants that this local time can mean: one, or two where clocks change."""
+    """Return the instants that this local time can mean: one, or two when clocks change."""
     return [datetime.combine(day, local.replace(fold=fold), timezone).astimezone(UTC) for fold in (0, 1)]
 
 
-def _refuse_overlaps(events: list[ScheduledEvent], path: Path) -> None:
+def _check_overlaps(events: list[ScheduledEvent], path: Path) -> None:
     for earlier, later in pairwise(events):
         if later.window.since < earlier.window.until:
             raise BadSchedule(

@@ -1,4 +1,4 @@
-"""The operators' small JSON files: a sentence for each fault, looked at again when they change, replaced whole."""
+"""The operators' JSON files: read with a sentence for each fault, read again when they change, replaced atomically."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FAULTS = (  # what json says, and what people have usually done
+_FAULTS = (  # a part of json's message, and the usual mistake
     ("',' delimiter", "falta una coma, o una llave o un corchete sin cerrar"),
     ("':' delimiter", "faltan los dos puntos tras el nombre"),
     ("property name", "sobra una coma, o faltan las comillas dobles de un nombre"),
@@ -28,23 +28,23 @@ _FAULTS = (  # what json says, and what people have usually done
 )
 
 
-class _TwiceError(Exception):
-    """A key stands twice in one JSON object; json itself would keep the last in silence."""
+class _RepeatedKeyError(Exception):
+    """A key is repeated in one JSON object; json itself would keep the last one without an error."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _TwiceError(key)
+            raise _RepeatedKeyError(key)
         found[key] = value
     return found
 
 
 def read_json(path: Path, fault: type[BadInput], remedy: str) -> tuple[Any, str]:
-    """The file's JSON and its text; UTF-8 with or without a mark. Raises ``fault`` with file, line and column.
+    """Return the file's JSON and its text, UTF-8 with or without a byte order mark.
 
-    ``remedy`` is Spanish and says what such a file looks like.
+    Raises ``fault`` with file, line and column; ``remedy`` is its Spanish remedy, the valid form of the file.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -53,12 +53,12 @@ def read_json(path: Path, fault: type[BadInput], remedy: str) -> tuple[Any, str]
     except OSError as exc:
         raise fault(f"{path} no se puede leer ({os_reason(exc)}).", remedy=remedy) from exc
     try:
-        return json.loads(text, object_pairs_hook=_once), text
+        return json.loads(text, object_pairs_hook=_unique_keys), text
     except json.JSONDecodeError as exc:
         reason = next((spanish for english, spanish in _FAULTS if english in exc.msg), "no se entiende")
         where = f"línea {exc.lineno}, columna {exc.colno}"
         raise fault(f"{path}, {where}: no es JSON válido ({reason}).", remedy=remedy) from exc
-    except _TwiceError as exc:
+    except _RepeatedKeyError as exc:
         where = f"{path}{line_of(text, str(exc), last=True)}"
         raise fault(f"{where}: «{exc}» está dos veces.", remedy="Deje una sola.") from exc
     except RecursionError as exc:
@@ -66,78 +66,78 @@ def read_json(path: Path, fault: type[BadInput], remedy: str) -> tuple[Any, str]
 
 
 def line_of(text: str, key: str, *, last: bool = False) -> str:
-    """``, línea 3`` where that JSON key stands (the last time, if asked), or "" when it is not found as it is."""
+    """Return ``, línea 3`` for the first (or last) line with that JSON key, "" if it is not found literally."""
     quoted = json.dumps(key, ensure_ascii=False)
     found = [number for number, line in enumerate(text.splitlines(), start=1) if quoted in line]
     return f", línea {found[-1 if last else 0]}" if found else ""
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace the file in one step: who reads it sees the old or the new, never half. Raises OSError."""
+    """Replace the file in one step: a reader gets the old or the new text, never a part. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    half = Path(name)
+    unfinished = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            half.chmod(path.stat().st_mode & 0o777)
+            unfinished.chmod(path.stat().st_mode & 0o777)
         else:
-            half.chmod(0o644)
-        half.replace(path)
+            unfinished.chmod(0o644)
+        unfinished.replace(path)
     except BaseException:
-        half.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
 
 
 class WatchedFile(Generic[T]):
-    """A file that is read again when it changes. A new version that cannot be used leaves the old one in force.
+    """A file that is read again when it changes; an invalid new version leaves the old one valid.
 
-    ``load`` reads it or raises BadInput; the first reading is done here and lets that through.
+    ``load`` reads it or raises BadInput; so does the constructor.
     """
 
     def __init__(self, path: Path, load: Callable[[Path], T]) -> None:
         self._path = path
         self._load = load
-        self._seen = self._signature()
-        self._complaint = ""
+        self._version = self._signature()
+        self._reported = ""
         self.value = load(path)
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return self._path
 
     def refresh(self) -> bool:
-        """Look again (one ``stat``, a reading only after a change); True when the value is another. Never raises."""
-        seen = self._signature()
-        if seen == self._seen:
+        """Read the file if it has changed (one ``stat``), and return whether the value is another. Never raises."""
+        version = self._signature()
+        if version == self._version:
             return False
         try:
             value = self._load(self._path)
         except BadInput as exc:
-            self._complain(str(exc))
+            self._report(str(exc))
             return False
-        self._seen = seen  # only now: a reading that failed, of a file half written perhaps, is done again
-        if self._complaint:
+        self._version = version  # only now: a failed reading, maybe of an unfinished file, is repeated
+        if self._reported:
             _log.info("%s vuelve a servir.", self._path)
-            self._complaint = ""
+            self._reported = ""
         changed = value != self.value
         self.value = value
         return changed
 
     async def refreshed(self) -> bool:
-        """``refresh`` without holding up the loop: a file on a share may take its time."""
+        """Call ``refresh`` in a thread, since a file on a network share may be slow."""
         return await asyncio.to_thread(self.refresh)
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            _log.error("%s Sigue en vigor la versión anterior.", complaint)
-            self._complaint = complaint
+    def _report(self, sentence: str) -> None:
+        if sentence != self._reported:
+            _log.error("%s Sigue en vigor la versión anterior.", sentence)
+            self._reported = sentence
 
     def _signature(self) -> tuple[int, int, int] | None:
-        """What tells one version from another; None when there is no file to be seen."""
+        """Return what differs between versions of the file, None if there is no file."""
         try:
             stat = self._path.stat()
         except OSError:

@@ -1,4 +1,4 @@
-"""The account that a Linux service will run as: that it exists, and that it may use what the service needs."""
+"""The account of a Linux service, and its permissions."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _READ, _WRITE, _ENTER = 4, 2, 1  # as in a mode's digits
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this machine, with all groups."""
+    """A user of this machine, with its groups."""
 
     name: str
     uid: int
@@ -20,7 +20,7 @@ class Account:
 
     @classmethod
     def named(cls, name: str, folder: Path) -> "Account":
-        """The account of that name. Raises BadCommand where there is none."""
+        """Return the account of that name. Raises BadCommand if there is none."""
         import pwd  # noqa: PLC0415 -- not on Windows, where this is never called
 
         try:
@@ -33,17 +33,20 @@ class Account:
         return cls(name, found.pw_uid, frozenset(os.getgrouplist(name, found.pw_gid)))
 
     def lacks(self, read: Iterable[Path], write: Sequence[Path]) -> list[str]:
-        """What it may not do with these files and folders, in words. By mode bits: an access list is not seen."""
+        """Return in Spanish what the account may not do with these files and folders.
+
+        Only mode bits are checked, no access lists.
+        """
         if self.uid == 0:
             return []
-        found = [f"leer {path}" for path in dict.fromkeys(read) if path.exists() and not self._may(path, _READ)]
+        lacking = [f"leer {path}" for path in dict.fromkeys(read) if path.exists() and not self._may(path, _READ)]
         written = [path for path in dict.fromkeys(write) if path.exists()]
-        return found + [f"escribir en {path}" for path in written if not self._may(path, _WRITE)]
+        return lacking + [f"escribir en {path}" for path in written if not self._may(path, _WRITE)]
 
     def _may(self, path: Path, right: int) -> bool:
-        whole = path.resolve()
-        right |= _ENTER if whole.is_dir() else 0
-        return self._has(whole, right) and all(self._has(parent, _ENTER) for parent in whole.parents)
+        resolved = path.resolve()
+        right |= _ENTER if resolved.is_dir() else 0
+        return self._has(resolved, right) and all(self._has(parent, _ENTER) for parent in resolved.parents)
 
     def _has(self, path: Path, rights: int) -> bool:
         found = path.stat()

@@ -1,4 +1,4 @@
-"""How the job is told to end, and how long it may take: signals, or another thread where no signal comes."""
+"""The request to end the job, by signals or from another thread, and the time that the job has for it."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from typing import Any
 
 _log = logging.getLogger(__name__)
 
-STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled: a service manager waits longer than that
+STOP_PATIENCE = 15.0  # seconds from a stop until the job is cancelled; service managers wait longer
 
 
 class ShutdownRequest:
-    """Stops the job from another thread: a Windows service's."""
+    """Stops the job from another thread, that of a Windows service."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
         self._stop: Callable[[], object] = self.stopped.set
 
     def attach(self, loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-        """The job runs now in that loop."""
+        """Connect the request with the job that now runs in that loop."""
 
         def stop() -> None:
             loop.call_soon_threadsafe(stopping.set)
@@ -31,13 +31,13 @@ class ShutdownRequest:
             stop()
 
     def stop(self) -> None:
-        """End the job cleanly; from any thread, at any time."""
+        """Request the end of the job; from any thread, at any time."""
         self.stopped.set()
         self._stop()
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:
-    """Ctrl-C and a service's stop end the job cleanly; the second one ends it at once. On Windows too."""
+    """Let Ctrl-C and a service's stop end the job cleanly, and a second one at once; on Windows too."""
     loop = asyncio.get_running_loop()
 
     def stop(number: int, _frame: object) -> None:
@@ -51,15 +51,15 @@ def stop_on_signals(stopping: asyncio.Event) -> None:
             signal.signal(getattr(signal, name), stop)
 
 
-async def until_stopped(work: asyncio.Task[int], stopping: asyncio.Event) -> int:
-    """The work's exit code. After a stop it has some seconds to store what it read, then it is left as it is."""
+async def until_stopped(job: asyncio.Task[int], stopping: asyncio.Event) -> int:
+    """Wait for the job and return its exit code; after a stop, at most STOP_PATIENCE to store what it read."""
     stop = asyncio.create_task(stopping.wait())
-    both: set[asyncio.Task[Any]] = {work, stop}
+    both: set[asyncio.Task[Any]] = {job, stop}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     try:
         async with asyncio.timeout(STOP_PATIENCE if stopping.is_set() else None):
-            return await work
+            return await job
     except TimeoutError:
         _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir en el próximo arranque.")
         return 0

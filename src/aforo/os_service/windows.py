@@ -1,4 +1,4 @@
-"""The service of a Windows machine: what ``sc.exe`` is told. The process behind it is ``cli.windows_host``."""
+"""The service of a Windows machine, through ``sc.exe``. The service's process is ``cli.windows_host``."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from aforo.errors import BadCommand
 
 _DISPLAY = "Aforo en vivo del estadio"
 _DESCRIPTION = "Lleva el aforo del estadio a partir de las cámaras Avigilon, de evento en evento."
-_RUNNING = "4"  # sc's number for a service that runs
+_RUNNING = "4"  # sc's number for a running service
 _DENIED, _UNKNOWN, _EXISTS, _LEAVING, _BAD_ACCOUNT = 5, 1060, 1073, 1072, 1057  # sc's exit codes are Windows's errors
 _REMEDIES = {
     _DENIED: "Repita en una consola abierta como administrador.",
@@ -23,7 +23,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What service to make. ``account`` "": LocalService, which may do little and has no password."""
+    """The service to install. ``account`` "": LocalService, which has few rights and no password."""
 
     name: str
     folder: Path
@@ -33,12 +33,12 @@ class Plan:
 
 
 def create_commands(plan: Plan) -> list[list[str]]:
-    """The commands that make it: starts with the machine, is started again 15 s after a crash, always."""
+    """Return the commands that install the service: it starts with the machine, and 15 s after any crash."""
     host = [str(plan.python), "-m", "aforo.cli.windows_host", plan.name, str(plan.folder)]
     if plan.config is not None:
         host.append(str(plan.config))
     account = plan.account or r"NT AUTHORITY\LocalService"
-    # The blank after each "=" is sc's own syntax: the value is a word of its own.
+    # sc's syntax: the value after each "=" is a word of its own.
     create = ["sc.exe", "create", plan.name, "binPath=", subprocess.list2cmdline(host), "start=", "delayed-auto"]
     return [
         [*create, "obj=", account, "DisplayName=", _DISPLAY],
@@ -50,12 +50,12 @@ def create_commands(plan: Plan) -> list[list[str]]:
 
 
 def delete_commands(name: str) -> list[list[str]]:
-    """The commands that take it away; the first one may fail where it does not run."""
+    """Return the commands that remove the service; the first one fails if it does not run."""
     return [["sc.exe", "stop", name], ["sc.exe", "delete", name]]
 
 
 def install(plan: Plan) -> str:
-    """Make the service and start it; returns what was done. Raises BadCommand."""
+    """Install and start the service; returns what was done. Raises BadCommand."""
     for command in create_commands(plan):
         _run(command)
     account = plan.account or r"NT AUTHORITY\LocalService"
@@ -66,7 +66,7 @@ def install(plan: Plan) -> str:
 
 
 def uninstall(name: str) -> str:
-    """Stop it and take it away; returns what was done. Raises BadCommand."""
+    """Stop and remove the service; returns what was done. Raises BadCommand."""
     stop, delete = delete_commands(name)
     subprocess.run(stop, capture_output=True, check=False)  # noqa: S603 -- it may not run
     _run(delete)
@@ -74,12 +74,12 @@ def uninstall(name: str) -> str:
 
 
 def status(name: str) -> tuple[str, bool]:
-    """How the service stands, in a line, and whether it runs. Raises BadCommand."""
-    return told(name, _run(["sc.exe", "query", name]))
+    """Return the service's state in one line, and whether it runs. Raises BadCommand."""
+    return parse_state(name, _run(["sc.exe", "query", name]))
 
 
-def told(name: str, answer: str) -> tuple[str, bool]:
-    """What ``sc query`` answered, in whatever language: the state's number says it all."""
+def parse_state(name: str, answer: str) -> tuple[str, bool]:
+    """Parse the answer of ``sc query`` in any language, by the number of the state."""
     states = [line.partition(":")[2].split() for line in answer.splitlines() if ":" in line]
     number = next((words[0] for words in states[1:] if words and words[0] in _STATES and len(words) == 2), "")
     return f"{name}: {_STATES.get(number, 'estado desconocido')}.", number == _RUNNING

@@ -1,10 +1,10 @@
-"""An Avigilon site that is not there: a Web Endpoint over real HTTPS, a crowd that knows the truth, and faults."""
+"""A simulated Avigilon site: a Web Endpoint over real HTTPS, a seeded event with its truth, and faults."""
 
 from aforo.simulator.auth import Credentials
 from aforo.simulator.event_log import Camera, Crossing, Kind, Server
 from aforo.simulator.faults import EVERY, Fault, Faults
 from aforo.simulator.oracle import STADIUM, Answer, HistoryRow, Oracle, RuleTexts, ZoneTexts, ZoneTruth
-from aforo.simulator.runner import Options, add_arguments, options_from, serve
+from aforo.simulator.runner import Options, add_arguments, options_from, run, serve
 from aforo.simulator.scenario import Scenario, ScenarioPlan
 from aforo.simulator.server import Simulator
 from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, TokenHash, Tokens
@@ -36,5 +36,6 @@ __all__ = [
     "ZoneTruth",
     "add_arguments",
     "options_from",
+    "run",
     "serve",
 ]

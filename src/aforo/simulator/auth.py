@@ -1,4 +1,4 @@
-"""Who may ask: the checks of ``/login``, and the sessions that it gives."""
+"""Authentication: the checks of ``/login``, and the sessions."""
 
 import hmac
 import random
@@ -27,20 +27,23 @@ _FIELDS = ("username", "password", "clientName", "authorizationToken")
 
 
 class SessionStore:
-    """Checks logins and keeps the sessions; ``now`` is aware UTC. Raises AnswerError with the status to give."""
+    """Checks logins and keeps the sessions.
 
-    def __init__(self, credentials: Credentials, behaviour: ServerProfile, seed: int) -> None:
+    ``now`` is aware UTC. Every check raises AnswerError with the HTTP status of the answer.
+    """
+
+    def __init__(self, credentials: Credentials, profile: ServerProfile, seed: int) -> None:
         self._credentials = credentials
-        self._behaviour = behaviour
+        self._profile = profile
         self._random = random.Random(seed)
         self._last_used: dict[str, datetime] = {}
 
     def login(self, body: Mapping[str, object], now: datetime) -> str:
-        """A new session for a body of ``/login`` that passes every check."""
+        """Check the body of ``/login`` and return a new session."""
         for name in _FIELDS:
             if not isinstance(body.get(name), str) or not body[name]:
                 raise AnswerError(400, f"{name} is missing or empty.", "BAD_REQUEST")
-        if body.get("clientVersion", "1.0") not in self._behaviour.client_versions:
+        if body.get("clientVersion", "1.0") not in self._profile.client_versions:
             raise AnswerError(500, "unknown client version.", "INTERNAL_SERVER_ERROR")
         self._check_token(str(body["authorizationToken"]), now)
         user = (body["username"], body["password"])
@@ -51,21 +54,25 @@ class SessionStore:
         return session
 
     def check(self, session: str | None, now: datetime) -> None:
-        """Let a session pass that is known and was used lately, and note the use."""
+        """Check that a session is known and has not expired, and prolong it."""
         last_used = self._last_used.get(session or "")
         if session is None or last_used is None:
             raise AnswerError(401, "invalid session.", "UNAUTHORIZED")
-        if now - last_used >= timedelta(seconds=self._behaviour.session_seconds):
+        if now - last_used >= timedelta(seconds=self._profile.session_seconds):
             self.forget(session)
             raise AnswerError(401, "session expired.", "UNAUTHORIZED")
         self._last_used[session] = now
+
+    def change_credentials(self, credentials: Credentials) -> None:
+        """Accept only these credentials from now on; sessions stay."""
+        self._credentials = credentials
 
     def forget(self, session: str) -> None:
         """End one session; an unknown one is no error."""
         self._last_used.pop(session, None)
 
     def forget_all(self) -> None:
-        """What a restart of the server does to the sessions."""
+        """End every session, as a restart of the server does."""
         self._last_used.clear()
 
     def _check_token(self, token: str, now: datetime) -> None:
@@ -76,11 +83,11 @@ class SessionStore:
             raise AnswerError(403, "cannot authenticate token.", "FORBIDDEN")
         if integration != self._credentials.integration_id or token.endswith(":"):
             raise AnswerError(403, "unknown integration.", "FORBIDDEN")
-        if not stamp.isdecimal() or abs(now.timestamp() - int(stamp)) > self._behaviour.clock_tolerance_seconds:
+        if not stamp.isdecimal() or abs(now.timestamp() - int(stamp)) > self._profile.clock_tolerance_seconds:
             raise AnswerError(403, "token timestamp out of range.", "FORBIDDEN")
 
     def _digest(self, stamp: str) -> str:
         text = stamp + self._credentials.user_key
-        if self._behaviour.token_hash is TokenHash.NONCE_TIMESTAMP_KEY:
+        if self._profile.token_hash is TokenHash.NONCE_TIMESTAMP_KEY:
             text = self._credentials.user_nonce + text
         return sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A self-signed certificate for one run of the simulator, as most Web Endpoints have one. Nothing stays on disk."""
+"""A self-signed certificate for one run of the simulator, as most Web Endpoints have one."""
 
 import ssl
 from dataclasses import dataclass
@@ -34,7 +34,10 @@ _USAGE = x509.KeyUsage(
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """``pem``: the certificate alone, fit as a CA file. ``fingerprint``: its SHA-256, 64 lower-case hex digits."""
+    """A certificate with its TLS context.
+
+    ``pem`` is the certificate alone, usable as a CA file; ``fingerprint`` its SHA-256, 64 lower-case hex digits.
+    """
 
     pem: str
     fingerprint: str
@@ -42,8 +45,9 @@ class Certificate:
 
 
 def self_signed() -> Certificate:
-    """Make a key and a certificate for this machine, good for some days. Blocks for some milliseconds; writes no file
-    that outlives the call.
+    """Make a key and a certificate for this machine, valid for 30 days.
+
+    Blocks for some milliseconds; no file outlives the call.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _signed(key)
@@ -52,7 +56,7 @@ def self_signed() -> Certificate:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with TemporaryDirectory() as folder:  # load_cert_chain reads only files
+    with TemporaryDirectory() as folder:  # load_cert_chain only reads files
         chain = Path(folder) / "chain.pem"
         chain.write_bytes(secret + pem)
         context.load_cert_chain(chain)
@@ -61,7 +65,7 @@ def self_signed() -> Certificate:
 
 def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aforo simulator")])
-    now = SystemClock().now()  # TLS clients look at the machine's clock, whatever clock the evening has
+    now = SystemClock().now()  # TLS clients use the machine's clock, not the servers' simulated one
     return (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -1,4 +1,4 @@
-"""A second door beside the API, ``/simulator/…``: tests in another process ask the truth and switch faults here."""
+"""``/simulator/…``: state, truth, faults and restarts, for tests in another process."""
 
 import asyncio
 from collections import Counter
@@ -16,21 +16,24 @@ _T = TypeVar("_T")
 
 
 class Site(Protocol):
-    """What the control door needs of the simulator."""
+    """The parts of the simulator that the control API uses."""
 
-    crowd: Scenario
+    scenario: Scenario
     clock: Clock
     faults: Faults
-    tally: Counter[str]
+    request_counts: Counter[str]
     most_at_once: int
 
     def restart(self) -> None:
-        """Forget sessions and tokens."""
+        """End all sessions and page tokens."""
         ...
 
 
 class _Switch(msgspec.Struct, forbid_unknown_fields=True):
-    """``clear``: names, all without names; ``set``: names with their fault, null for the usual rate. Cleared first."""
+    """Changes of faults, ``clear`` first.
+
+    ``clear``: names; all if it is empty. ``set``: faults by name; null means the usual rate.
+    """
 
     clear: list[str] | None = None
     set: dict[str, Fault | None] = msgspec.field(default_factory=dict)
@@ -45,7 +48,7 @@ class _Added(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def add_control(router: web.UrlDispatcher, site: Site) -> None:
-    """Hang the control door's answers into the router."""
+    """Add the routes of the control API."""
     control = _Control(site)
     router.add_get("/simulator/state", control.state)
     router.add_get("/simulator/truth", control.truth)
@@ -59,36 +62,37 @@ class _Control:
         self._site = site
 
     async def state(self, _: web.Request) -> web.Response:
-        """The servers' clock, what was asked so far, and the faults that are on."""
+        """Answer with the servers' clock, the counted requests, and the active faults."""
         site = self._site
         answer = {
             "now": site.clock.now(),
-            "tally": site.tally,
+            "tally": site.request_counts,
             "most_at_once": site.most_at_once,
             "faults": site.faults.names(),
         }
         return _json(answer)
 
     async def truth(self, request: web.Request) -> web.Response:
-        """The truth of [since, until) (default: the event's), for each ``camera`` (default: the allow list); the
-        history's rows only with ``rows=1``.
+        """Answer with what should be counted in [since, until) for the cameras of the query.
+
+        The defaults are the event's window and the allow list. ``rows=1`` adds the history's rows.
         """
-        plan = self._site.crowd.plan
+        plan = self._site.scenario.plan
         since = _instant(request, "since", plan.start)
         until = _instant(request, "until", plan.end)
-        cameras = request.query.getall("camera", None) or list(self._site.crowd.allowed)
-        answer = await asyncio.to_thread(self._site.crowd.truth().tell, since, until, cameras)
-        told: dict[str, object] = {
+        cameras = request.query.getall("camera", None) or list(self._site.scenario.allowed)
+        answer = await asyncio.to_thread(self._site.scenario.truth().between, since, until, cameras)
+        body: dict[str, object] = {
             "history_count": len(answer.history),
             "zones": {name: zone._asdict() for name, zone in answer.zones.items()},
             "accepted": answer.accepted,
         }
         if request.query.get("rows") == "1":
-            told["history"] = answer.history
-        return _json(told)
+            body["history"] = answer.history
+        return _json(body)
 
     async def switch(self, request: web.Request) -> web.Response:
-        """Switch faults; answers with those that are on."""
+        """Switch faults, and answer with the active ones."""
         change = _decoded(await request.read(), _Switch)
         if change.clear is not None:
             self._site.faults.clear(*change.clear)
@@ -100,14 +104,14 @@ class _Control:
         return _json(self._site.faults.names())
 
     async def add(self, request: web.Request) -> web.Response:
-        """Record passages more; answers with their thisId."""
-        passages = _decoded(await request.read(), list[_Added])
-        add = self._site.crowd.add
-        added = [add(one.camera, one.name, one.at, one.activity, one.server) for one in passages]
-        return _json([str(passage.number) for passage in added])
+        """Record further crossings, and answer with their thisId."""
+        crossings = _decoded(await request.read(), list[_Added])
+        add = self._site.scenario.add
+        added = [add(one.camera, one.name, one.at, one.activity, one.server) for one in crossings]
+        return _json([str(crossing.number) for crossing in added])
 
     async def restart(self, _: web.Request) -> web.Response:
-        """Every session is gone."""
+        """Restart the simulated servers: every session and page token ends."""
         self._site.restart()
         return _json({})
 

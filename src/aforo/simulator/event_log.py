@@ -1,8 +1,8 @@
-"""What the servers of the simulated site have recorded: every passage, held in columns, found by camera and time.
+"""The recorded events of the simulated servers, in columns, found by camera and time.
 
-Two million passages have to fit, and a page of a thousand has to be found at once. So a passage is two numbers in
-columns (its kind, its ``thisId``) and one *key* in the list of its server and camera: a whole number that holds the
-milliseconds since ``origin``, the passage's place in the columns and a mark, and so sorts by time.
+Two million crossings have to fit into memory, and a page of a thousand has to be found at once. So a crossing is two
+numbers in columns (its kind, its ``thisId``) and one *key* in the list of its server and camera: an integer of the
+milliseconds since ``origin``, the crossing's place in the columns, and a mark. Keys sort by time.
 """
 
 from array import array
@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 _MARK_BITS = 2
-_PLACE_BITS = 26  # 67 million passages
+_PLACE_BITS = 26  # 67 million crossings
 SHIFT = _MARK_BITS + _PLACE_BITS  # leaves 35 bits and the sign for milliseconds: a year on either side of the origin
 PLACE_MASK = (1 << _PLACE_BITS) - 1
 MARK_MASK = (1 << _MARK_BITS) - 1
 START, STOP, NOISE = 0, 1, 2  # marks: the event that opens a crossing, the one that counts, a broken one beside it
 
 _STARTS_BEFORE = 700  # milliseconds from a crossing's START event to its STOP
-_FIRST_NUMBER = 9_871  # near a power of ten: whoever sorts thisId as text is soon found out
+_FIRST_NUMBER = 9_871  # near a power of ten, so that a client that sorts thisId as text fails
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,7 +31,7 @@ class Server(NamedTuple):
 
 
 class Camera(NamedTuple):
-    """One camera, as ``/cameras`` tells of it. ``state`` is its connectionState; ``server_id`` its home."""
+    """One camera, as ``/cameras`` has it. ``state`` is its connectionState; ``server_id`` its own server."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class Camera(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What passages have in common. ``area`` None is written as null."""
+    """The fields that crossings have in common. ``area`` None is written as null."""
 
     server_id: str
     camera_id: str
@@ -52,7 +52,7 @@ class Kind(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """One recorded passage. ``at`` is in milliseconds since 1970, UTC; ``number`` is its ``thisId``."""
+    """One recorded crossing. ``at`` is in milliseconds since 1970, UTC; ``number`` is its ``thisId``."""
 
     at: int
     number: int
@@ -60,22 +60,22 @@ class Crossing(NamedTuple):
 
 
 def milliseconds(instant: datetime) -> int:
-    """The whole milliseconds since 1970 of an aware instant, rounded down."""
+    """Return the milliseconds since 1970 of an aware instant, rounded down."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def instant_of(at: int) -> datetime:
-    """The aware UTC instant of so many milliseconds since 1970."""
+    """Return the aware UTC instant of milliseconds since 1970."""
     return _EPOCH + timedelta(milliseconds=at)
 
 
 def place_of(key: int) -> int:
-    """The place in the columns of the passage that a key speaks of."""
+    """Return the place of a key's crossing in the columns."""
     return key >> _MARK_BITS & PLACE_MASK
 
 
 class EventLog:
-    """The passages of one site. ``origin`` (milliseconds since 1970) is a whole second; all keys count from it."""
+    """The crossings of one site. Keys count from ``origin``, a whole second in milliseconds since 1970."""
 
     def __init__(self, origin: datetime, servers: Iterable[Server]) -> None:
         self.origin = milliseconds(origin.replace(microsecond=0))
@@ -90,7 +90,7 @@ class EventLog:
         return len(self.numbers)
 
     def kind(self, kind: Kind) -> int:
-        """The number by which a kind is known here; a new one gets one."""
+        """Return the number of a kind; a new kind gets the next one."""
         known = self._known.get(kind)
         if known is None:
             known = self._known[kind] = len(self.kinds)
@@ -98,12 +98,12 @@ class EventLog:
             self._feeds[kind.server_id].setdefault(kind.camera_id, array("q"))
         return known
 
-    def record(self, passages: Iterable[tuple[int, int]]) -> None:
-        """Record many passages, (milliseconds since 1970, number of the kind), sorted by time, all at once."""
+    def record(self, crossings: Iterable[tuple[int, int]]) -> None:
+        """Record crossings, each (milliseconds since 1970, number of its kind), sorted by time."""
         lists = [self._feeds[kind.server_id][kind.camera_id] for kind in self.kinds]
         servers = [kind.server_id for kind in self.kinds]
         origin, next_number = self.origin, self._next_number
-        for place, (at, kind) in enumerate(passages, start=len(self.numbers)):
+        for place, (at, kind) in enumerate(crossings, start=len(self.numbers)):
             number = next_number[servers[kind]]
             next_number[servers[kind]] = number + 2  # the crossing's START event took the one before
             self.kind_of.append(kind)
@@ -111,7 +111,7 @@ class EventLog:
             lists[kind].append((at - origin) << SHIFT | place << _MARK_BITS | STOP)
 
     def add(self, at: int, kind: Kind) -> Crossing:
-        """Record one passage more, whenever it happened (milliseconds since 1970)."""
+        """Record one further crossing at any time (milliseconds since 1970)."""
         known = self.kind(kind)
         place = len(self.numbers)
         number = self._next_number[kind.server_id]
@@ -122,7 +122,10 @@ class EventLog:
         return Crossing(at, number, kind)
 
     def stops(self, server_id: str, camera_ids: Iterable[str] | None, since: int, until: int) -> list[int]:
-        """The keys of the STOP events of [since, until), milliseconds since 1970, oldest first; None: every camera."""
+        """Return the keys of the STOP events of [since, until), oldest first.
+
+        Times are milliseconds since 1970; ``camera_ids`` None means every camera.
+        """
         feeds = self._feeds[server_id]
         first, last = (since - self.origin) << SHIFT, (until - self.origin) << SHIFT
         keys: list[int] = []
@@ -134,16 +137,16 @@ class EventLog:
         return keys
 
     def starts(self, server_id: str, camera_ids: Iterable[str] | None, since: int, until: int) -> list[int]:
-        """The keys of the START events of [since, until), oldest first."""
+        """Return the keys of the START events of [since, until), oldest first."""
         stops = self.stops(server_id, camera_ids, since + _STARTS_BEFORE, until + _STARTS_BEFORE)
         return [key - (_STARTS_BEFORE << SHIFT) + START - STOP for key in stops]
 
     def at(self, key: int) -> int:
-        """The milliseconds since 1970 that a key holds."""
+        """Return the time of a key in milliseconds since 1970."""
         return (key >> SHIFT) + self.origin
 
-    def passages(self, since: int, until: int, camera_ids: Iterable[str]) -> Iterator[Crossing]:
-        """All that these cameras recorded in [since, until), on every server, server by server, each oldest first."""
+    def crossings(self, since: int, until: int, camera_ids: Iterable[str]) -> Iterator[Crossing]:
+        """Yield the crossings of these cameras in [since, until), server by server, each oldest first."""
         wanted = list(dict.fromkeys(camera_ids))
         for server_id in self._feeds:
             for key in self.stops(server_id, wanted, since, until):

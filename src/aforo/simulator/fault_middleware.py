@@ -1,4 +1,4 @@
-"""The faults at work: what happens to a request before it is answered, and to the answer on its way."""
+"""The faults applied to requests and answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,8 +21,8 @@ _GARBAGE = (
 )
 
 
-class Asked(NamedTuple):
-    """A request as the faults see it: its path below the API's base, and the cameras that it is about."""
+class ApiRequest(NamedTuple):
+    """A request with its path below the API's base, and the cameras that it concerns."""
 
     request: web.Request
     path: str
@@ -30,49 +30,51 @@ class Asked(NamedTuple):
 
 
 class FaultMiddleware:
-    """Spoils requests and answers as the faults say. ``closing`` ends what hangs when the simulator ends."""
+    """Applies the active faults to requests and answers. Setting ``closing`` ends what hangs."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self.closing = asyncio.Event()
         self._faults = faults
         self._clock = clock
-        self._wire = SystemClock()  # the network does not speed up with the evening's clock
+        self._real_clock = SystemClock()  # the network is not as fast as a sped-up clock
 
-    async def answer(self, asked: Asked, answer: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        """The answer, or what becomes of it."""
-        if self._strikes("away", asked):
-            return _cut(asked.request)
-        latency = self._strikes("latency", asked)
+    async def answer(
+        self, api_request: ApiRequest, answer: Callable[[], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Return the answer, or what the faults make of it."""
+        if self._strikes("away", api_request):
+            return _cut(api_request.request)
+        latency = self._strikes("latency", api_request)
         if latency:
-            await self._wire.sleep(latency.seconds)
-        if self._strikes("hang", asked) or self._strikes("camera_hang", asked):
+            await self._real_clock.sleep(latency.seconds)
+        if self._strikes("hang", api_request) or self._strikes("camera_hang", api_request):
             await self.closing.wait()
-            return _cut(asked.request)
-        spoiled = self._instead(asked)
-        if spoiled is not None:
-            return spoiled
-        return await self._on_its_way(asked, await answer())
+            return _cut(api_request.request)
+        faulty = self._instead(api_request)
+        if faulty is not None:
+            return faulty
+        return await self._in_transit(api_request, await answer())
 
-    def expires_session(self, asked: Asked) -> bool:
-        """Whether the session of this request is to be forgotten first."""
-        return self._strikes("expire_session", asked) is not None
+    def expires_session(self, api_request: ApiRequest) -> bool:
+        """Return whether the session of this request expires first."""
+        return self._strikes("expire_session", api_request) is not None
 
-    def _strikes(self, name: str, asked: Asked) -> Fault | None:
-        return self._faults.strikes(name, self._clock.now(), asked.path, asked.cameras)
+    def _strikes(self, name: str, api_request: ApiRequest) -> Fault | None:
+        return self._faults.strikes(name, self._clock.now(), api_request.path, api_request.cameras)
 
-    def _instead(self, asked: Asked) -> web.Response | None:
+    def _instead(self, api_request: ApiRequest) -> web.Response | None:
         for status, reason in _REASONS.items():
-            if self._strikes(f"error_{status}", asked):
+            if self._strikes(f"error_{status}", api_request):
                 return self._error(status, reason)
-        if self._strikes("empty_body", asked):
+        if self._strikes("empty_body", api_request):
             return web.Response(body=b"", content_type="application/json")
-        if self._strikes("camera_404", asked):
+        if self._strikes("camera_404", api_request):
             raise AnswerError(404, "camera not found.", "NOT_FOUND")
-        if self._strikes("camera_400", asked):
+        if self._strikes("camera_400", api_request):
             raise AnswerError(400, "invalid argument: deviceIds.", "BAD_REQUEST")
-        if self._strikes("camera_500", asked):
+        if self._strikes("camera_500", api_request):
             return self._error(500, _REASONS[500])
-        if self._strikes("camera_garbage", asked):
+        if self._strikes("camera_garbage", api_request):
             return web.Response(body=self._faults.random.choice(_GARBAGE), content_type="application/json")
         return None
 
@@ -81,26 +83,26 @@ class FaultMiddleware:
             return web.Response(status=status, text=_HTML.format(status), content_type="text/html")
         raise AnswerError(status, "the server cannot answer now.", reason)
 
-    async def _on_its_way(self, asked: Asked, response: web.StreamResponse) -> web.StreamResponse:
+    async def _in_transit(self, api_request: ApiRequest, response: web.StreamResponse) -> web.StreamResponse:
         if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
             return response
         body = response.body
-        if self._strikes("cut_json", asked):
+        if self._strikes("cut_json", api_request):
             response.body = body[: len(body) // 2]
-        elif self._strikes("cut_connection", asked):
-            return await _half(asked.request, body)
+        elif self._strikes("cut_connection", api_request):
+            return await _half(api_request.request, body)
         return response
 
 
 def _cut(request: web.Request) -> web.Response:
-    """End the connection at once; what is returned is never sent."""
+    """End the connection at once; the returned response is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=503)
 
 
 async def _half(request: web.Request, body: bytes) -> web.StreamResponse:
-    """Announce the whole body, send half of it, and end the connection."""
+    """Send the headers of the whole body and half of the body, and end the connection."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(body)
     await response.prepare(request)

@@ -1,4 +1,4 @@
-"""What can go wrong at a real Web Endpoint, switched on and off while it runs; seeded."""
+"""Faults of a real Web Endpoint, switched on and off while the simulator runs; seeded."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -11,12 +11,12 @@ _SPREAD = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One trouble.
+    """One fault, with its limits.
 
-    ``probability``: per request, or per passage for malformed, repeated and late. ``since``, ``until``: only in
-    [since, until) by the server's clock, aware UTC. ``times``: only so often. ``cameras``: only where one of these is
-    asked about. ``paths``: only these, as in ``events/search``. ``seconds``: the latency (real seconds), or the longest
-    delay of a late event (by the server's clock).
+    ``probability``: per request, or per crossing for malformed, repeated and late. ``since``, ``until``: only in
+    [since, until) by the server's clock, aware UTC. ``times``: at most so often. ``cameras``: only for requests that
+    name one of these. ``paths``: only these, as in ``events/search``. ``seconds``: the latency (real seconds), or the
+    longest delay of a late event (by the server's clock).
     """
 
     probability: float = 1.0
@@ -32,11 +32,11 @@ class Fault:
             raise ValueError(f"probability {self.probability} is not in [0, 1]")
 
     def is_on(self, now: datetime) -> bool:
-        """Whether its span is now."""
+        """Return whether the fault is active at that instant."""
         return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
 
 
-# What each does, and how often with "all". A camera's troubles are aimed at the cameras that are named.
+# Each fault with its usual rate. The faults of cameras need the cameras that they concern.
 EVERY: Mapping[str, Fault] = {
     "error_500": Fault(0.02),  # JSON or an HTML page, either way
     "error_503": Fault(0.02),
@@ -44,10 +44,10 @@ EVERY: Mapping[str, Fault] = {
     "empty_body": Fault(0.01),  # 200 and nothing
     "cut_json": Fault(0.01),  # 200 and the first half
     "cut_connection": Fault(0.01),  # the connection dies in the middle of the answer
-    "hang": Fault(0.003),  # no answer until the client goes
+    "hang": Fault(0.003),  # no answer until the client ends the connection
     "latency": Fault(seconds=0.002),
-    "expire_session": Fault(0.005),  # 401, and the session is gone
-    "away": Fault(0.002),  # every connection is cut at once; with a span, the whole server is away
+    "expire_session": Fault(0.005),  # 401, and the session ends
+    "away": Fault(0.002),  # every connection is cut at once; with since and until, the server is unreachable
     "expire_token": Fault(0.01, paths=frozenset({"events/search"})),  # CONTINUE answers 400
     "malformed": Fault(0.01),  # broken events beside the good ones
     "repeated": Fault(0.02),  # an event twice, in one page or in two
@@ -62,7 +62,7 @@ OF_CAMERAS = tuple(name for name in EVERY if name.startswith("camera_"))
 
 
 class Faults:
-    """The troubles that are on, by name (see ``EVERY``). The same seed draws the same luck, request by request."""
+    """The active faults, by name (see ``EVERY``). The same seed gives the same faults, request by request."""
 
     def __init__(self, seed: int = 1, on: Mapping[str, Fault] | None = None) -> None:
         self.random = random.Random(seed)
@@ -73,35 +73,35 @@ class Faults:
 
     @classmethod
     def all(cls, seed: int = 1, broken: Iterable[str] = ()) -> Self:
-        """Every fault at its usual rate; each of the ``broken`` cameras has one of the cameras' troubles for ever."""
+        """Return all faults at their usual rates; each of the ``broken`` cameras has a camera fault for ever."""
         faults = cls(seed, {name: fault for name, fault in EVERY.items() if name not in OF_CAMERAS})
         for number, camera_id in enumerate(broken):
             name = OF_CAMERAS[number % len(OF_CAMERAS)]
-            aimed = faults.get(name) or replace(EVERY[name], cameras=frozenset())
-            faults.set(name, replace(aimed, cameras=aimed.cameras | {camera_id}))
+            fault = faults.get(name) or replace(EVERY[name], cameras=frozenset())
+            faults.set(name, replace(fault, cameras=fault.cameras | {camera_id}))
         return faults
 
     def set(self, name: str, fault: Fault | None = None) -> None:
-        """Switch one on (None: at its usual rate) or change it. Raises ValueError for a name that is none."""
+        """Switch a fault on (None: at its usual rate), or change it. Raises ValueError for an unknown name."""
         if name not in EVERY:
             raise ValueError(f"{name}: {', '.join(EVERY)}")
         self._on[name] = fault or EVERY[name]
 
     def clear(self, *names: str) -> None:
-        """Switch these off; without names, all."""
+        """Switch these faults off; without names, all."""
         for name in names or tuple(self._on):
             self._on.pop(name, None)
 
     def get(self, name: str) -> Fault | None:
-        """The fault of that name, None while it is off."""
+        """Return the fault of that name, None while it is off."""
         return self._on.get(name)
 
     def names(self) -> list[str]:
-        """The faults that are on."""
+        """Return the names of the active faults."""
         return list(self._on)
 
     def strikes(self, name: str, now: datetime, path: str = "", cameras: Iterable[str] = ()) -> Fault | None:
-        """Draw whether it strikes this request; one that strikes only so often is used up by that."""
+        """Draw whether a fault strikes this request, and count it against the fault's ``times``."""
         fault = self._on.get(name)
         if fault is None or not fault.is_on(now) or (fault.paths and path not in fault.paths):
             return None
@@ -114,12 +114,12 @@ class Faults:
         return fault
 
     def marks(self, name: str, place: int) -> bool:
-        """Whether it befalls the passage at that place: the same answer each time, as long as it is on."""
+        """Return whether a fault concerns the crossing at that place: the same each time, as long as it is on."""
         fault = self._on.get(name)
         return fault is not None and self.luck(name, place) < fault.probability
 
     def luck(self, name: str, place: int) -> float:
-        """A number in [0, 1) that belongs to this fault, this passage and this seed."""
+        """Return a number in [0, 1) that depends on the fault, the crossing and the seed only."""
         mixed = (place * 0x85EBCA6B + self._seed + len(name) * 0xC2B2AE35 + ord(name[0]) * 0x27D4EB2F) % _SPREAD
         mixed ^= mixed >> 15
         mixed = mixed * 0x2C1B3C6D % _SPREAD

@@ -1,4 +1,4 @@
-"""What should have been counted: the plain rules, applied one passage after the other, with nothing clever.
+"""What should have been counted: the rules, applied to one crossing after the other in the simplest way.
 
 It shares no code with the program under test, so that a mistake there is not repeated here.
 """
@@ -15,7 +15,7 @@ BOGOTA = ZoneInfo("America/Bogota")
 
 
 class ZoneTexts(NamedTuple):
-    """A zone's rules as texts, ``contains:TEXT`` or ``equals:TEXT``, and the aforo it starts with."""
+    """A zone's rules as texts, ``contains:TEXT`` or ``equals:TEXT``, and its occupancy at the start."""
 
     name: str
     entries: tuple[str, ...]
@@ -24,7 +24,7 @@ class ZoneTexts(NamedTuple):
 
 
 class RuleTexts(NamedTuple):
-    """The rules as texts: what is stored in the history, and the zones."""
+    """The rules as texts: which events are stored in the history, and the zones."""
 
     stored: tuple[str, ...]
     zones: tuple[ZoneTexts, ...]
@@ -55,7 +55,7 @@ class HistoryRow(NamedTuple):
 
 
 class ZoneTruth(NamedTuple):
-    """What a zone should say at the end of the window."""
+    """The expected counts of a zone at the end of the window."""
 
     entries: int
     exits: int
@@ -64,7 +64,7 @@ class ZoneTruth(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The truth about a window. ``accepted``: passages by camera that count for the history or for a zone."""
+    """The truth about a window. ``accepted``: crossings by camera that count for the history or for a zone."""
 
     history: list[HistoryRow]
     zones: dict[str, ZoneTruth]
@@ -82,48 +82,48 @@ def _fits(rules: tuple[str, ...], name: str) -> bool:
 
 
 class Oracle:
-    """Answers for any window [since, until), aware UTC, and any set of allowed cameras."""
+    """Computes the expected counts of any window and set of allowed cameras."""
 
-    def __init__(self, recording: EventLog, rules: RuleTexts = STADIUM) -> None:
-        self._recording = recording
+    def __init__(self, event_log: EventLog, rules: RuleTexts = STADIUM) -> None:
+        self._event_log = event_log
         self._rules = rules
 
-    def tell(self, since: datetime, until: datetime, cameras: Collection[str]) -> Answer:
-        """All of it: the history rows in time order, each zone, and how many passages count, by camera."""
-        passages = self._sorted(since, until, cameras)
-        stored = {name: _fits(self._rules.stored, name) for name in {passage.kind.name for passage in passages}}
-        history = [self._row(passage) for passage in passages if stored[passage.kind.name]]
-        zones, moved = {}, {name for name, kept in stored.items() if kept}
+    def between(self, since: datetime, until: datetime, cameras: Collection[str]) -> Answer:
+        """Return the truth about [since, until), aware UTC: history rows in time order, zones, and counts by camera."""
+        crossings = self._sorted(since, until, cameras)
+        stored = {name: _fits(self._rules.stored, name) for name in {crossing.kind.name for crossing in crossings}}
+        history = [self._row(crossing) for crossing in crossings if stored[crossing.kind.name]]
+        zones, counted = {}, {name for name, kept in stored.items() if kept}
         for zone in self._rules.zones:
-            steps = {name: _step(zone, name) for name in stored}
-            moved |= {name for name, step in steps.items() if step}
-            zones[zone.name] = _walk(zone.initial, [steps[passage.kind.name] for passage in passages])
-        accepted = Counter(passage.kind.camera_id for passage in passages if passage.kind.name in moved)
+            deltas = {name: _delta(zone, name) for name in stored}
+            counted |= {name for name, delta in deltas.items() if delta}
+            zones[zone.name] = _count(zone.initial, [deltas[crossing.kind.name] for crossing in crossings])
+        accepted = Counter(crossing.kind.camera_id for crossing in crossings if crossing.kind.name in counted)
         return Answer(history, zones, dict(accepted))
 
     def _sorted(self, since: datetime, until: datetime, cameras: Collection[str]) -> list[Crossing]:
-        passages = self._recording.passages(milliseconds(since), milliseconds(until), cameras)
-        return sorted(passages, key=lambda passage: (passage.at, passage.number, passage.kind.server_id))
+        crossings = self._event_log.crossings(milliseconds(since), milliseconds(until), cameras)
+        return sorted(crossings, key=lambda crossing: (crossing.at, crossing.number, crossing.kind.server_id))
 
-    def _row(self, passage: Crossing) -> HistoryRow:
-        kind = passage.kind
-        wall = instant_of(passage.at).astimezone(BOGOTA).replace(tzinfo=None)
+    def _row(self, crossing: Crossing) -> HistoryRow:
+        kind = crossing.kind
+        wall = instant_of(crossing.at).astimezone(BOGOTA).replace(tzinfo=None)
         return HistoryRow(kind.name, kind.area or "", kind.activity, kind.camera_id, wall)
 
 
-def _step(zone: ZoneTexts, name: str) -> int:
-    """+1 for an entry, -1 for an exit, 0 for neither and for what claims to be both."""
+def _delta(zone: ZoneTexts, name: str) -> int:
+    """Return +1 for an entry, -1 for an exit, 0 for neither and for both."""
     return _fits(zone.entries, name) - _fits(zone.exits, name)
 
 
-def _walk(initial: int, steps: list[int]) -> ZoneTruth:
+def _count(initial: int, deltas: list[int]) -> ZoneTruth:
     entries = exits = swallowed = 0
     aforo = initial
-    for step in steps:
-        if step > 0:
+    for delta in deltas:
+        if delta > 0:
             entries += 1
             aforo += 1
-        elif step < 0:
+        elif delta < 0:
             exits += 1
             if aforo == 0:
                 swallowed += 1

@@ -1,7 +1,10 @@
-"""The simulator as a process of its own: ``aforo simulate`` and ``python -m aforo.simulator``."""
+"""The simulator as a process of its own: ``aforo simulate``."""
 
 import argparse
 import asyncio
+import contextlib
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,15 +25,17 @@ _LASTS = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to simulate. ``now``: the instant (aware UTC) at which the servers' clock starts, None for the machine's;
-    ``speed``: how much faster than the machine's it runs. ``faults``: see ``faults_from``; ``latency_ms``: per request.
-    ``ca_file``: where to leave the certificate while it runs.
+    """What to simulate.
+
+    ``now``: the instant (aware UTC) at which the servers' clock starts, None for the machine's; ``speed``: how much
+    faster than the machine's clock it runs. ``faults``: see ``faults_from``; ``latency_ms``: per request. ``ca_file``:
+    where to write the certificate while the simulator runs.
     """
 
     plan: ScenarioPlan
     host: str = "127.0.0.1"
     port: int = 0
-    behaviour: ServerProfile = field(default_factory=ServerProfile)
+    profile: ServerProfile = field(default_factory=ServerProfile)
     faults: str = "none"
     latency_ms: float = 0.0
     speed: float = 1.0
@@ -38,24 +43,46 @@ class Options:
     ca_file: Path | None = None
 
 
-async def serve(options: Options, say: Callable[[str], object], stopping: asyncio.Event) -> None:
+def run(options: Options) -> None:
+    """Simulate until Ctrl-C or SIGTERM; the first line on standard output says where the simulator listens.
+
+    Raises BadCommand for options that make no sense and for a port that is taken.
+    """
+    with contextlib.suppress(KeyboardInterrupt):  # where the loop takes no signal handlers, as on Windows
+        asyncio.run(_serve_until_signal(options))
+
+
+async def _serve_until_signal(options: Options) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await serve(options, _write_line, stopping)
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+async def serve(options: Options, write_line: Callable[[str], object], stopping: asyncio.Event) -> None:
     """Simulate until ``stopping`` is set.
 
-    ``say`` is given one line of JSON as soon as it listens: url, fingerprint, credentials, servers, cameras (the allow
-    list), start, end and now. Raises BadCommand for options that make no sense and for a port that is taken.
+    ``write_line`` receives one line of JSON as soon as the simulator listens: url, fingerprint, credentials, servers,
+    cameras (the allow list), start, end and now. Raises BadCommand as ``run`` does.
     """
-    crowd = await asyncio.to_thread(Scenario, options.plan)
-    faults = faults_from(options, crowd.quiet)
+    scenario = await asyncio.to_thread(Scenario, options.plan)
+    faults = faults_from(options, scenario.quiet)
     starts_at = options.now or (SystemClock().now() if options.speed != 1.0 else None)
     clock = SystemClock(options.speed, starts_at)
     site = Simulator(
-        crowd, clock=clock, behaviour=options.behaviour, faults=faults, host=options.host, port=options.port
+        scenario, clock=clock, profile=options.profile, faults=faults, host=options.host, port=options.port
     )
     async with site:
         if options.ca_file is not None:
             await asyncio.to_thread(options.ca_file.write_text, site.ca_pem, encoding="ascii")
         try:
-            say(_ready(site))
+            write_line(_ready_line(site))
             await stopping.wait()
         finally:
             if options.ca_file is not None:
@@ -63,9 +90,9 @@ async def serve(options: Options, say: Callable[[str], object], stopping: asynci
 
 
 def faults_from(options: Options, broken: Sequence[str] = ()) -> Faults:
-    """The faults that the options name: ``all``, ``none``, or ``name[=probability[:seconds]],…``.
+    """Return the faults that the options name: ``all``, ``none``, or ``name[=probability[:seconds]],…``.
 
-    With ``all`` the ``broken`` cameras are in trouble for ever. Raises BadCommand for a name that is none.
+    With ``all``, the ``broken`` cameras have a fault for ever. Raises BadCommand for an unknown name.
     """
     seed = options.plan.seed
     faults = Faults.all(seed, broken) if options.faults == "all" else Faults(seed)
@@ -86,8 +113,8 @@ def faults_from(options: Options, broken: Sequence[str] = ()) -> Faults:
     return faults
 
 
-def behaviour_from(text: str) -> ServerProfile:
-    """The behaviour that differs from the usual one in ``name=value,…``. Raises BadCommand for what is not known."""
+def profile_from(text: str) -> ServerProfile:
+    """Return the profile that differs from the usual one in ``name=value,…``. Raises BadCommand for unknown names."""
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     usual = {name: value for name, value in asdict(ServerProfile()).items() if name != "client_versions"}
     remedy = f"Use nombre=valor,… con estos nombres: {', '.join(usual)}."
@@ -100,7 +127,7 @@ def behaviour_from(text: str) -> ServerProfile:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of the simulator."""
+    """Add the options of the simulator to a parser."""
     parser.add_argument("--host", default="127.0.0.1", help="dirección en la que escucha")
     parser.add_argument("--port", type=int, default=0, help="puerto; 0: uno libre")
     parser.add_argument("--events", type=int, default=5_000, help="pasos de personas y vehículos dentro del evento")
@@ -120,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
-    """The options that were given. Raises BadCommand where they do not fit."""
+    """Return the parsed options. Raises BadCommand where they do not fit together."""
     start = arguments.start or SystemClock().now().replace(microsecond=0) - _BEGAN_BEFORE
     end = arguments.end or start + _LASTS
     if end <= start or arguments.events < 0 or arguments.cameras < 1 or arguments.speed <= 0:
@@ -142,7 +169,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         plan=plan,
         host=arguments.host,
         port=arguments.port,
-        behaviour=behaviour_from(arguments.behaviour),
+        profile=profile_from(arguments.behaviour),
         faults=arguments.faults,
         latency_ms=arguments.latency_ms,
         speed=arguments.speed,
@@ -158,7 +185,7 @@ def _instant(text: str) -> datetime:
     return instant.astimezone(UTC)
 
 
-def _ready(site: Simulator) -> str:
+def _ready_line(site: Simulator) -> str:
     credentials = site.credentials
     line = {
         "url": site.url,
@@ -170,10 +197,10 @@ def _ready(site: Simulator) -> str:
             "user_key": credentials.user_key,
             "integration_id": credentials.integration_id,
         },
-        "servers": [server.id for server in site.crowd.servers],
-        "cameras": site.crowd.allowed,
-        "start": site.crowd.plan.start,
-        "end": site.crowd.plan.end,
+        "servers": [server.id for server in site.scenario.servers],
+        "cameras": site.scenario.allowed,
+        "start": site.scenario.plan.start,
+        "end": site.scenario.plan.end,
         "now": site.clock.now(),
     }
     return msgspec.json.encode(line).decode()

@@ -1,6 +1,6 @@
-"""A seeded evening at the stadium: people through the doors, cars in three car parks, and what spoils a naive count.
+"""A seeded event at the stadium: people at the doors, cars in three car parks, and what breaks a naive count.
 
-Everything here is invented. The same ``ScenarioPlan`` always makes the same evening.
+Everything here is invented. The same ``ScenarioPlan`` always makes the same event.
 """
 
 import random
@@ -15,24 +15,24 @@ from typing import NamedTuple
 from aforo.simulator.event_log import Camera, Crossing, EventLog, Kind, Server, milliseconds
 from aforo.simulator.oracle import STADIUM, Oracle, RuleTexts
 
-_SLOTS = 400  # the evening's curves are drawn in so many steps
-_FAILOVER = (0.30, 0.36)  # the part of the evening in which the second server records what the first should have
+_SLOTS = 400  # steps in which the event's curves are drawn
+_FAILOVER = (0.30, 0.36)  # the part of the event in which the second server records for the first
 _BURST_AT = 0.33
-_BURST_DENSITY = 50  # passages per millisecond of a burst: far under what one page can hold
+_BURST_DENSITY = 50  # crossings per millisecond of a burst: far fewer than one page can hold
 _FIRST_DOORS = 40
 _ENTER, _EXIT, _BEAM = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT", "OBJECTS_CROSSED_BEAM"
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioPlan:
-    """What evening to make. ``start`` and ``end`` are aware UTC, the event is [start, end).
+    """The event to make. ``start`` and ``end`` are aware UTC, the event is [start, end).
 
-    ``cameras``: how many are on the allow list and count. ``strangers``: more cameras, not on the list (None: one in
-    eight). ``quiet``: cameras on the list that never see anybody (for faults that never pass). ``events``: passages
-    inside the event. ``burst``: so many passages more, on neighbouring milliseconds. ``edges``: passages just before
+    ``cameras``: how many are on the allow list and count. ``strangers``: further cameras, not on the list (None: one in
+    eight). ``quiet``: cameras on the list that record nothing (for faults without end). ``events``: crossings inside
+    the event. ``burst``: so many further crossings, on neighbouring milliseconds. ``edges``: crossings just before
     ``start`` and from ``end`` on, and entries and exits on one millisecond. ``opposite_ties``: whether an entry and an
-    exit of one car park may share a millisecond; without ``thisId`` nobody could tell which came first. ``failover``:
-    with two servers, the second records a part of the evening for the first one's cameras.
+    exit of one car park may share a millisecond; without ``thisId`` their order is not known. ``failover``: with two
+    servers, the second records a part of the event for the first one's cameras.
     """
 
     start: datetime
@@ -49,12 +49,12 @@ class ScenarioPlan:
     failover: bool = True
 
     def at(self, share: float) -> int:
-        """The instant, in milliseconds since 1970, at which that share of the event is over."""
+        """Return the instant, in milliseconds since 1970, at which that share of the event is over."""
         return milliseconds(self.start + share * (self.end - self.start))
 
 
 class _Flow(NamedTuple):
-    """One analytic of a camera: its name, and when how many pass."""
+    """One analytic of a camera: its name, and the curve and weight of its crossings."""
 
     name: str
     activity: str
@@ -107,13 +107,13 @@ _STRANGERS_WEIGHT = 5.0
 
 
 class Scenario:
-    """The evening of a plan: its servers, its cameras, what they recorded, and the truth about it."""
+    """The event of a plan: servers, cameras, what they recorded, and the truth about it."""
 
     def __init__(self, plan: ScenarioPlan) -> None:
         self.plan = plan
         self._random = random.Random(plan.seed)
         self.servers = tuple(Server(self._id(b"\x50\xca\x28", 8), f"ACC-{1 + n}") for n in range(plan.servers))
-        self.recording = EventLog(plan.start, self.servers)
+        self.event_log = EventLog(plan.start, self.servers)
         doors = max(1, plan.cameras - len(_GATES))
         gates = [*_GATES, *(self._door(number, doors) for number in range(doors))]
         seeing = [self._camera(number) for number in range(plan.cameras)]
@@ -129,14 +129,14 @@ class Scenario:
         self._record(flows)
 
     def truth(self, rules: RuleTexts = STADIUM) -> Oracle:
-        """What should have been counted, by these rules."""
-        return Oracle(self.recording, rules)
+        """Return what should be counted by these rules."""
+        return Oracle(self.event_log, rules)
 
     def add(self, camera_id: str, name: str, at: datetime, activity: str = _ENTER, server_id: str = "") -> Crossing:
-        """One passage more, at an aware instant; it is part of the truth and visible as soon as the clock is there."""
-        home = next((camera.server_id for camera in self.cameras if camera.id == camera_id), self.servers[0].id)
-        kind = Kind(server_id or home, camera_id, name, "", activity, "PERSON")
-        return self.recording.add(milliseconds(at), kind)
+        """Record one further crossing at an aware instant; it is visible as soon as the servers' clock reaches it."""
+        own_server = next((camera.server_id for camera in self.cameras if camera.id == camera_id), self.servers[0].id)
+        kind = Kind(server_id or own_server, camera_id, name, "", activity, "PERSON")
+        return self.event_log.add(milliseconds(at), kind)
 
     def _id(self, prefix: bytes, more: int) -> str:
         return urlsafe_b64encode(prefix + self._random.randbytes(more)).decode().rstrip("=")
@@ -163,14 +163,14 @@ class Scenario:
         return [(flows[n % 2]._replace(weight=weight), camera) for n, camera in enumerate(strange)]
 
     def _record(self, flows: Sequence[tuple[_Flow, Camera]]) -> None:
-        """Draw all passages, packed as whole numbers that sort by time, then record them in that order."""
+        """Draw all crossings, packed as integers that sort by time, and record them in that order."""
         packed = self._drawn(flows) + self._burst(flows)
         if self.plan.edges:
             packed += self._edges()
         packed.sort()
         kinds = [self._kinds(flow, camera) for flow, camera in flows]
         first, last = (self.plan.at(share) for share in _FAILOVER)
-        self.recording.record(
+        self.event_log.record(
             (at, kinds[number & _FLOW_MASK][first <= at < last]) for number in packed for at in (number >> _FLOW_BITS,)
         )
 
@@ -184,11 +184,11 @@ class Scenario:
         for number, (flow, _) in enumerate(flows):
             slots = chance.choices(range(_SLOTS), cum_weights=_CURVES[flow.curve], k=share[number])
             instants = [start + int((slot + chance.random()) * step) for slot in slots]
-            packed += [at << _FLOW_BITS | number for at in self._apart(instants, flow)]
+            packed += [at << _FLOW_BITS | number for at in self._without_ties(instants, flow)]
         return packed
 
-    def _apart(self, instants: list[int], flow: _Flow) -> list[int]:
-        """Keep entries on even milliseconds and exits on odd ones where an entry and an exit may not coincide."""
+    def _without_ties(self, instants: list[int], flow: _Flow) -> list[int]:
+        """Put entries on even milliseconds and exits on odd ones, unless an entry and an exit may coincide."""
         if self.plan.opposite_ties:
             return instants
         return [at & ~1 | (flow.curve == "out") for at in instants]
@@ -199,7 +199,7 @@ class Scenario:
         packed = []
         for _ in range(self.plan.burst):
             number = chance.choice((0, 1, 3, _FIRST_DOOR))
-            instant = self._apart([at + chance.randrange(width)], flows[number][0])[0]
+            instant = self._without_ties([at + chance.randrange(width)], flows[number][0])[0]
             packed.append(instant << _FLOW_BITS | number)
         return packed
 
@@ -215,11 +215,11 @@ class Scenario:
         return [at << _FLOW_BITS | number for at, number in instants]
 
     def _kinds(self, flow: _Flow, camera: Camera) -> tuple[int, int]:
-        """The kind as the camera's own server records it, and as the site records it while the first server is down."""
+        """Return the kind as the camera's own server records it, and as it is while the first server is down."""
         own = Kind(camera.server_id, camera.id, flow.name, flow.area, flow.activity, flow.subclass)
         fails = self.plan.failover and len(self.servers) > 1 and camera.server_id == self.servers[0].id
         other = own._replace(server_id=self.servers[1].id) if fails else own
-        return self.recording.kind(own), self.recording.kind(other)
+        return self.event_log.kind(own), self.event_log.kind(other)
 
 
 _FLOW_BITS = 20

@@ -1,4 +1,4 @@
-"""``/events/search``: what is asked, what of it is visible by now, and the pages it is given in."""
+"""``/events/search``: the checked query, the events that are visible by now, and their pages."""
 
 import random
 from base64 import urlsafe_b64encode
@@ -27,7 +27,7 @@ _OF_ACTIVE = {"queryType", "serverId", "eventTopics", "deviceIds", "limit", "ses
 
 
 class _Rest(NamedTuple):
-    """What a token stands for: the keys of the whole answer, and from where on they are still to be given."""
+    """What a page token stands for: the keys of the whole answer, and how many of them were given."""
 
     keys: Sequence[int]
     given: int
@@ -36,8 +36,8 @@ class _Rest(NamedTuple):
     cameras: tuple[str, ...]
 
 
-class _Question(NamedTuple):
-    """A checked question. ``cameras`` None: every camera; [since, until) in milliseconds since 1970."""
+class _Query(NamedTuple):
+    """A checked query. ``cameras`` None: every camera; [since, until) in milliseconds since 1970."""
 
     server_id: str
     cameras: tuple[str, ...] | None
@@ -48,20 +48,20 @@ class _Question(NamedTuple):
 
 
 class SearchEndpoint:
-    """Answers searches. Raises AnswerError for a wrong argument, an unknown server, camera or token."""
+    """Answers searches; raises AnswerError for a wrong argument, an unknown server, camera or token."""
 
-    def __init__(self, crowd: Scenario, behaviour: ServerProfile, faults: Faults, seed: int) -> None:
-        self._crowd = crowd
-        self._behaviour = behaviour
+    def __init__(self, scenario: Scenario, profile: ServerProfile, faults: Faults, seed: int) -> None:
+        self._scenario = scenario
+        self._profile = profile
         self._faults = faults
-        self._pages = Pages(crowd.recording, this_id=behaviour.this_id)
+        self._pages = Pages(scenario.event_log, this_id=profile.this_id)
         self._random = random.Random(seed)
-        self._servers = {server.id for server in crowd.servers}
-        self._homes = {camera.id: camera.server_id for camera in crowd.cameras}
+        self._servers = {server.id for server in scenario.servers}
+        self._server_of = {camera.id: camera.server_id for camera in scenario.cameras}
         self._tokens: OrderedDict[str, _Rest] = OrderedDict()
 
     def answer(self, arguments: Arguments, now: datetime) -> bytes:
-        """The page for these arguments of the query."""
+        """Return the page for these arguments."""
         match arguments.get("queryType", [""])[0]:
             case "TIME_RANGE":
                 _only(arguments, _OF_TIME_RANGE)
@@ -75,26 +75,26 @@ class SearchEndpoint:
         raise _bad("queryType")
 
     def cameras(self, arguments: Arguments) -> tuple[str, ...]:
-        """The cameras that the query is about, as far as it names them, itself or by its token."""
+        """Return the cameras that the query names, itself or by its token."""
         rest = self._tokens.get(arguments.get("token", [""])[0])
         return rest.cameras if rest else tuple(arguments.get("deviceIds", ()))
 
     def forget_all(self) -> None:
-        """What a restart of the server does to the tokens."""
+        """End every page token, as a restart of the server does."""
         self._tokens.clear()
 
     def _first(self, arguments: Arguments, now: datetime) -> bytes:
         first, last = _instant(arguments, "from"), _instant(arguments, "to")
         if first > last:
             raise _bad("from")
-        until = milliseconds(last) + 1 if self._behaviour.to_inclusive else _rounded_up(last)
-        question = self._question(arguments, _rounded_up(first), until)
-        keys = self._ordered(self._troubled(self._visible(question, now), now))
-        return self._give(_Rest(keys, 0, question.limit, now, self.cameras(arguments)), now)
+        until = milliseconds(last) + 1 if self._profile.to_inclusive else _rounded_up(last)
+        query = self._query(arguments, _rounded_up(first), until)
+        keys = self._ordered(self._with_faulty_events(self._visible(query, now), now))
+        return self._give(_Rest(keys, 0, query.limit, now, self.cameras(arguments)), now)
 
     def _next(self, token: str, now: datetime) -> bytes:
         rest = self._tokens.get(token)
-        age = timedelta(seconds=self._behaviour.page_token_seconds)
+        age = timedelta(seconds=self._profile.page_token_seconds)
         if rest is None or now - rest.made_at >= age or self._faults.strikes("expire_token", now, "events/search"):
             self._tokens.pop(token, None)
             raise AnswerError(400, "invalid token.", "BAD_REQUEST")
@@ -102,11 +102,11 @@ class SearchEndpoint:
 
     def _active(self, arguments: Arguments, now: datetime) -> bytes:
         at = milliseconds(now)
-        question = self._question(arguments, at - _ACTIVE_FOR, at)
-        starts = self._crowd.recording.starts(question.server_id, question.cameras, question.since, question.until)
-        return self._pages.page(starts[: question.limit], None)
+        query = self._query(arguments, at - _ACTIVE_FOR, at)
+        starts = self._scenario.event_log.starts(query.server_id, query.cameras, query.since, query.until)
+        return self._pages.page(starts[: query.limit], None)
 
-    def _question(self, arguments: Arguments, since: int, until: int) -> _Question:
+    def _query(self, arguments: Arguments, since: int, until: int) -> _Query:
         server_id = _one(arguments, "serverId")
         if server_id not in self._servers:
             raise AnswerError(404, "server not found.", "NOT_FOUND")
@@ -116,42 +116,42 @@ class SearchEndpoint:
         topics = frozenset(arguments.get("eventTopics", (_STARTS, _STOPS)))
         if not all(topic.replace("_", "").isalpha() and topic.isupper() for topic in topics):
             raise _bad("eventTopics")
-        cameras = self._asked(server_id, tuple(arguments.get("deviceIds", ())))
-        return _Question(server_id, cameras, since, until, topics, int(limit))
+        cameras = self._checked_cameras(server_id, tuple(arguments.get("deviceIds", ())))
+        return _Query(server_id, cameras, since, until, topics, int(limit))
 
-    def _asked(self, server_id: str, cameras: tuple[str, ...]) -> tuple[str, ...] | None:
-        if not cameras or self._behaviour.device_ids is DeviceIds.IGNORED:
+    def _checked_cameras(self, server_id: str, cameras: tuple[str, ...]) -> tuple[str, ...] | None:
+        if not cameras or self._profile.device_ids is DeviceIds.IGNORED:
             return None
-        if len(cameras) > 1 and self._behaviour.device_ids is DeviceIds.REFUSED:
+        if len(cameras) > 1 and self._profile.device_ids is DeviceIds.REFUSED:
             raise _bad("deviceIds")
-        if self._behaviour.device_ids is DeviceIds.FIRST_ONLY:
+        if self._profile.device_ids is DeviceIds.FIRST_ONLY:
             cameras = cameras[:1]
         for camera in cameras:
-            home = self._homes.get(camera)
-            if home is None or (home != server_id and not self._behaviour.away_cameras_known):
+            own_server = self._server_of.get(camera)
+            if own_server is None or (own_server != server_id and not self._profile.away_cameras_known):
                 raise AnswerError(404, "camera not found.", "NOT_FOUND")
         return cameras
 
-    def _visible(self, question: _Question, now: datetime) -> list[int]:
-        server_id, cameras, since, until, topics, _ = question
+    def _visible(self, query: _Query, now: datetime) -> list[int]:
+        server_id, cameras, since, until, topics, _ = query
         until = min(until, milliseconds(now) + 1)
-        recording = self._crowd.recording
-        keys = recording.stops(server_id, cameras, since, until) if _STOPS in topics else []
+        event_log = self._scenario.event_log
+        keys = event_log.stops(server_id, cameras, since, until) if _STOPS in topics else []
         if _STARTS in topics:
-            keys = sorted(keys + recording.starts(server_id, cameras, since, until))
+            keys = sorted(keys + event_log.starts(server_id, cameras, since, until))
         late = self._faults.get("late")
         if late is None or not late.is_on(now):
             return keys
-        recent = bisect_left(keys, (milliseconds(now - timedelta(seconds=late.seconds)) - recording.origin) << SHIFT)
-        return keys[:recent] + [key for key in keys[recent:] if not self._is_still_on_its_way(key, now, late.seconds)]
+        recent = bisect_left(keys, (milliseconds(now - timedelta(seconds=late.seconds)) - event_log.origin) << SHIFT)
+        return keys[:recent] + [key for key in keys[recent:] if not self._is_still_delayed(key, now, late.seconds)]
 
-    def _is_still_on_its_way(self, key: int, now: datetime, longest: float) -> bool:
-        age = (milliseconds(now) - self._crowd.recording.at(key)) / 1000
+    def _is_still_delayed(self, key: int, now: datetime, longest: float) -> bool:
+        age = (milliseconds(now) - self._scenario.event_log.at(key)) / 1000
         place = place_of(key)
         return self._faults.marks("late", place) and age < longest * self._faults.luck("delay", place)
 
-    def _troubled(self, keys: list[int], now: datetime) -> list[int]:
-        """The same events with broken ones and repeats among them, where these faults are on."""
+    def _with_faulty_events(self, keys: list[int], now: datetime) -> list[int]:
+        """Return the events with broken ones and repeats among them, where these faults are active."""
         faults = self._faults
         malformed, repeated = faults.get("malformed"), faults.get("repeated")
         if malformed and malformed.is_on(now):
@@ -166,16 +166,16 @@ class SearchEndpoint:
         return [key for _, key in sorted(places)]
 
     def _ordered(self, keys: list[int]) -> list[int]:
-        if self._behaviour.order is Order.NEWEST:
+        if self._profile.order is Order.NEWEST:
             keys.reverse()
-        elif self._behaviour.order is Order.SHUFFLED:
+        elif self._profile.order is Order.SHUFFLED:
             self._random.shuffle(keys)
         return keys
 
     def _give(self, rest: _Rest, now: datetime) -> bytes:
         page = rest.keys[rest.given : rest.given + rest.limit]
         full = len(page) == rest.limit
-        wanted = self._behaviour.tokens is Tokens.ALWAYS or (self._behaviour.tokens is Tokens.FULL_PAGES and full)
+        wanted = self._profile.tokens is Tokens.ALWAYS or (self._profile.tokens is Tokens.FULL_PAGES and full)
         token = self._token(rest._replace(given=rest.given + len(page), made_at=now)) if wanted else None
         return self._pages.page(page, token)
 
@@ -217,5 +217,5 @@ def _instant(arguments: Arguments, name: str) -> datetime:
 
 
 def _rounded_up(instant: datetime) -> int:
-    """The first whole millisecond (since 1970) that is not before the instant."""
+    """Return the first millisecond (since 1970) that is not before the instant."""
     return milliseconds(instant + timedelta(microseconds=999))

@@ -1,4 +1,4 @@
-"""The shapes of the Web Endpoint's JSON."""
+"""The JSON of the Web Endpoint."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from aforo.simulator.event_log import MARK_MASK, PLACE_MASK, SHIFT, START, STOP,
 
 _MARK_BITS = MARK_MASK.bit_length()
 _MILLIS = tuple(f"{milli:03}Z" for milli in range(1000))
-_MOST_SECONDS = 100_000  # texts of seconds kept ready, a day's worth
+_MOST_SECONDS = 100_000  # texts of seconds in the cache, a day's worth
 
 _CODES = {400: -1, 401: -10, 403: -11, 404: -25, 405: -26, 415: -27, 500: -2, 503: -3, 504: -4}
 
 
 class AnswerError(Exception):
-    """An answer other than success: its HTTP status, message and name."""
+    """An answer other than success, with its HTTP status, message and name."""
 
     def __init__(self, status: int, message: str, name: str) -> None:
         super().__init__(message)
@@ -33,12 +33,12 @@ class AnswerError(Exception):
 
 
 def success(result: object) -> bytes:
-    """The answer that holds a result."""
+    """Return the answer with a result."""
     return msgspec.json.encode({"status": "success", "result": result})
 
 
 def cameras(known: Iterable[Camera], verbosity: str) -> bytes:
-    """The answer of ``/cameras``."""
+    """Return the answer of ``/cameras``."""
     return success({"cameras": [_camera(camera, verbosity) for camera in known]})
 
 
@@ -59,38 +59,38 @@ def _camera(camera: Camera, verbosity: str) -> dict[str, object]:
 
 
 def iso(milliseconds: int) -> str:
-    """Milliseconds since 1970 as the Web Endpoint writes an instant."""
+    """Format milliseconds since 1970 as the Web Endpoint does."""
     second, milli = divmod(milliseconds, 1000)
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + _MILLIS[milli]
 
 
 class Pages:
-    """Writes pages of ``/events/search`` from the keys of a recording; ``this_id`` False leaves ``thisId`` out."""
+    """Writes pages of ``/events/search`` from keys of the event log; ``this_id`` False leaves ``thisId`` out."""
 
-    def __init__(self, recording: EventLog, *, this_id: bool = True) -> None:
-        self._recording = recording
+    def __init__(self, event_log: EventLog, *, this_id: bool = True) -> None:
+        self._event_log = event_log
         self._this_id = this_id
         self._seconds: dict[int, str] = {}
         self._pieces: list[tuple[str, str]] = []
 
     def page(self, keys: Sequence[int], token: str | None) -> bytes:
-        """The answer that holds these events."""
+        """Return the answer with these events."""
         end = "]}}" if token is None else f'],"token":{json.dumps(token)}}}}}'
         return f'{{"status":"success","result":{{"events":[{",".join(self._events(keys))}{end}'.encode()
 
     def _events(self, keys: Sequence[int]) -> list[str]:
-        """One text per key. This is where the simulator spends its time: one f-string per event, all else prepared."""
+        """Return one text per key. The simulator spends most time here: one f-string per event, all else is cached."""
         self._prepare()
         pieces, numbers, kind_of, seconds = (
             self._pieces,
-            self._recording.numbers,
-            self._recording.kind_of,
+            self._event_log.numbers,
+            self._event_log.kind_of,
             self._seconds,
         )
         events = []
         for key in keys:
             if key & MARK_MASK != STOP:
-                events.append(self._odd(key))
+                events.append(self._unusual(key))
                 continue
             place = key >> _MARK_BITS & PLACE_MASK
             number = numbers[place]
@@ -107,15 +107,15 @@ class Pages:
     def _second(self, second: int) -> str:
         if len(self._seconds) >= _MOST_SECONDS:
             self._seconds.clear()
-        text = self._seconds[second] = iso(self._recording.origin + second * 1000)[:-4]
+        text = self._seconds[second] = iso(self._event_log.origin + second * 1000)[:-4]
         return text
 
     def _prepare(self) -> None:
-        for kind in self._recording.kinds[len(self._pieces) :]:
+        for kind in self._event_log.kinds[len(self._pieces) :]:
             self._pieces.append(self._piece(kind))
 
     def _piece(self, kind: Kind) -> tuple[str, str]:
-        """What an event of that kind holds between its instants and its numbers."""
+        """Return the parts of an event of that kind that do not change."""
         name, area = json.dumps(kind.name, ensure_ascii=False), json.dumps(kind.area, ensure_ascii=False)
         front = (
             f'","analyticEventName":{name},"area":{area},"activity":"{kind.activity}","cameraId":"{kind.camera_id}",'
@@ -126,8 +126,8 @@ class Pages:
         )
         return front, back
 
-    def _odd(self, key: int) -> str:
-        """A START event, or one that is broken in one of the ways that servers have."""
+    def _unusual(self, key: int) -> str:
+        """Return a START event, or one that is broken as real servers break them."""
         stop = key & ~MARK_MASK | STOP
         event = json.loads(self._events([stop])[0])
         if key & MARK_MASK == START:
@@ -153,7 +153,7 @@ _NO_EVENTS: tuple[object, ...] = (None, 17, "evento", [])
 
 
 def _broken(event: dict[str, object], place: int) -> object:
-    """An event that cannot be used for sure: no time, no camera or no name."""
+    """Return an event without a usable time, camera or name."""
     variant = place % (len(_BROKEN_FIELDS) + len(_MISSING) + len(_NO_EVENTS))
     if variant < len(_BROKEN_FIELDS):
         return event | _BROKEN_FIELDS[variant]

@@ -1,4 +1,4 @@
-"""The Web Endpoint itself: real HTTPS on this machine, for the demo, the tests and the bench."""
+"""The Web Endpoint: real HTTPS on this machine, for the demo, the tests and the bench."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from aforo.simulator import serialization
 from aforo.simulator.auth import Credentials, SessionStore
 from aforo.simulator.certificate import Certificate, self_signed
 from aforo.simulator.control_api import add_control
-from aforo.simulator.fault_middleware import Asked, FaultMiddleware
+from aforo.simulator.fault_middleware import ApiRequest, FaultMiddleware
 from aforo.simulator.faults import Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.search_endpoint import SearchEndpoint
@@ -24,49 +24,49 @@ from aforo.simulator.server_profile import ServerProfile
 
 BASE = "/mt/api/rest/v1/"
 _BACKLOG = 1024
-_END_SECONDS = 0.5  # for answers under way when the simulator ends
+_END_SECONDS = 0.5  # for answers in transit when the simulator ends
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
-    """An ACC site over HTTPS: ``async with Simulator(crowd) as site: site.url``.
+    """An Avigilon site over HTTPS: ``async with Simulator(scenario) as site: site.url``.
 
-    ``clock`` is the servers' clock: what is visible, what has expired, the ``Date`` header. ``port`` 0: a free one.
-    ``behaviour`` is the version that is shown; ``faults`` may be switched while it runs. ``tally`` counts requests by
-    path and answers by status; ``most_at_once`` is how many were in flight together. Entering raises BadCommand where
-    the port is taken.
+    ``clock`` is the servers' clock: it decides what is visible, what has expired, and the ``Date`` header. ``port`` 0
+    means a free one. ``profile`` is the simulated version; ``faults`` may be switched while it runs.
+    ``request_counts`` counts requests by path and answers by status; ``most_at_once`` is the highest number of
+    concurrent requests. Entering raises BadCommand where the port is taken.
     """
 
     def __init__(  # noqa: PLR0913 -- each by its name only
         self,
-        crowd: Scenario,
+        scenario: Scenario,
         *,
         clock: Clock | None = None,
-        behaviour: ServerProfile | None = None,
+        profile: ServerProfile | None = None,
         faults: Faults | None = None,
         credentials: Credentials | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.crowd = crowd
+        self.scenario = scenario
         self.clock: Clock = clock or SystemClock()
-        self.behaviour = behaviour or ServerProfile()
-        self.faults = faults or Faults(crowd.plan.seed)
+        self.profile = profile or ServerProfile()
+        self.faults = faults or Faults(scenario.plan.seed)
         self.credentials = credentials or Credentials()
-        self.tally: Counter[str] = Counter()
+        self.request_counts: Counter[str] = Counter()
         self.most_at_once = 0
         self._at_once = 0
         self._host = host
         self._listener: asyncio.Server | None = None
         self._endings: list[asyncio.Task[None]] = []
         self._port = port
-        self._doorman = SessionStore(self.credentials, self.behaviour, crowd.plan.seed)
-        self._desk = SearchEndpoint(crowd, self.behaviour, self.faults, crowd.plan.seed)
+        self._sessions = SessionStore(self.credentials, self.profile, scenario.plan.seed)
+        self._search_endpoint = SearchEndpoint(scenario, self.profile, self.faults, scenario.plan.seed)
 
     async def __aenter__(self) -> Self:
         self._certificate: Certificate = await asyncio.to_thread(self_signed)
-        self._trouble = FaultMiddleware(self.faults, self.clock)
+        self._fault_middleware = FaultMiddleware(self.faults, self.clock)
         self._runner = web.AppRunner(
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=_END_SECONDS
         )
@@ -76,11 +76,11 @@ class Simulator:
 
     async def __aexit__(self, *_: object) -> None:
         await self.unplug()
-        self._trouble.closing.set()
+        self._fault_middleware.closing.set()
         connections = list(self._connections())
         await self._runner.cleanup()
         for connection in connections:
-            connection.abort()  # a client that has gone never answers the end of its TLS
+            connection.abort()  # a client that is gone never answers the TLS close
         if self._endings:
             await asyncio.wait(self._endings, timeout=_END_SECONDS)
         for ending in self._endings:
@@ -88,7 +88,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where it listens, without the API's path."""
+        """The address of the simulator, without the API's path."""
         return f"https://{self._host}:{self._port}"
 
     @property
@@ -98,19 +98,23 @@ class Simulator:
 
     @property
     def ca_pem(self) -> str:
-        """The certificate as PEM: the content of a CA file that trusts it."""
+        """The certificate as PEM: the content of a CA file."""
         return self._certificate.pem
 
     def restart(self) -> None:
-        """What a restart of the service does: every session and every token for a next page is gone."""
-        self._doorman.forget_all()
-        self._desk.forget_all()
+        """End every session and page token, as a restart of the service does."""
+        self._sessions.forget_all()
+        self._search_endpoint.forget_all()
+
+    def change_credentials(self, credentials: Credentials) -> None:
+        """Accept only these credentials from now on, as after a change of the password; sessions stay."""
+        self._sessions.change_credentials(credentials)
 
     async def unplug(self) -> None:
-        """Stop listening: new connections are refused, until ``plug_in``."""
+        """Stop listening, so that new connections fail, until ``plug_in``."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            # Python 3.11 waits for the last connection only where it was asked to before the listener closed.
+            # Python 3.11 waits for the last connection only if wait_closed runs before the listener closes.
             self._endings.append(asyncio.create_task(listener.wait_closed()))
             await SystemClock().sleep(0)
             listener.close()
@@ -120,7 +124,7 @@ class Simulator:
         listen = asyncio.get_running_loop().create_server
         try:
             self._listener = await listen(
-                self._served(), self._host, self._port, ssl=self._certificate.context, backlog=_BACKLOG
+                self._server(), self._host, self._port, ssl=self._certificate.context, backlog=_BACKLOG
             )
         except OSError as error:
             raise BadCommand(
@@ -129,13 +133,13 @@ class Simulator:
             ) from error
         self._port = self._listener.sockets[0].getsockname()[1]
 
-    def _served(self) -> web.Server:
+    def _server(self) -> web.Server:
         server = self._runner.server
         assert server is not None, "only after the runner's setup"  # noqa: S101 -- for the type checker
         return server
 
     def _connections(self) -> Iterator[asyncio.Transport]:
-        for connection in self._served().connections:
+        for connection in self._server().connections:
             if isinstance(connection.transport, asyncio.Transport):
                 yield connection.transport
 
@@ -157,31 +161,31 @@ class Simulator:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Every request passes here: the faults, the shape of errors, the clock in the ``Date`` header."""
+        """Answer every request: faults, the format of errors, the clock in the ``Date`` header."""
         if not request.path.startswith(BASE):
             return await handler(request)
         path = request.path.removeprefix(BASE)
-        self.tally[path] += 1
+        self.request_counts[path] += 1
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            response = await self._shaped(request, path, handler)
+            response = await self._formatted(request, path, handler)
         finally:
             self._at_once -= 1
-        self.tally[str(response.status)] += 1
+        self.request_counts[str(response.status)] += 1
         response.headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
         return response
 
-    async def _shaped(self, request: web.Request, path: str, handler: Handler) -> web.StreamResponse:
-        asked = Asked(request, path, self._desk.cameras(_arguments(request)))
+    async def _formatted(self, request: web.Request, path: str, handler: Handler) -> web.StreamResponse:
+        api_request = ApiRequest(request, path, self._search_endpoint.cameras(_arguments(request)))
 
-        async def answered() -> web.StreamResponse:
-            if self._trouble.expires_session(asked):
-                self._doorman.forget(_session(request) or "")
+        async def unspoiled() -> web.StreamResponse:
+            if self._fault_middleware.expires_session(api_request):
+                self._sessions.forget(_session(request) or "")
             return await handler(request)
 
         try:
-            return await self._trouble.answer(asked, answered)
+            return await self._fault_middleware.answer(api_request, unspoiled)
         except AnswerError as error:
             return _json(error.body, error.status)
         except web.HTTPException as error:
@@ -189,15 +193,15 @@ class Simulator:
             return _json(named.body, error.status)
 
     async def _login(self, request: web.Request) -> web.Response:
-        session = self._doorman.login(await _body(request), self.clock.now())
+        session = self._sessions.login(await _body(request), self.clock.now())
         return _json(
             serialization.success({"session": session, "externalUserId": "4xIx1DMwMLSwMDUA", "domainId": "4xIx1DMw"})
         )
 
     async def _logout(self, request: web.Request) -> web.Response:
         session = (await _body(request)).get("session", _session(request))
-        self._doorman.check(session if isinstance(session, str) else None, self.clock.now())
-        self._doorman.forget(str(session))
+        self._sessions.check(session if isinstance(session, str) else None, self.clock.now())
+        self._sessions.forget(str(session))
         return _json(serialization.success({}))
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -209,21 +213,21 @@ class Simulator:
 
     async def _server_ids(self, request: web.Request) -> web.Response:
         self._check(request)
-        return _json(serialization.success({"servers": [server._asdict() for server in self.crowd.servers]}))
+        return _json(serialization.success({"servers": [server._asdict() for server in self.scenario.servers]}))
 
     async def _cameras(self, request: web.Request) -> web.Response:
         self._check(request)
         verbosity = request.query.get("verbosity", "LOW")
         if verbosity not in {"LOW", "HIGH"}:
             raise AnswerError(400, "invalid argument: verbosity.", "BAD_REQUEST")
-        return _json(serialization.cameras(self.crowd.cameras, verbosity))
+        return _json(serialization.cameras(self.scenario.cameras, verbosity))
 
     async def _search(self, request: web.Request) -> web.Response:
         self._check(request)
-        return _json(self._desk.answer(_arguments(request), self.clock.now()))
+        return _json(self._search_endpoint.answer(_arguments(request), self.clock.now()))
 
     def _check(self, request: web.Request) -> None:
-        self._doorman.check(_session(request), self.clock.now())
+        self._sessions.check(_session(request), self.clock.now())
 
 
 def _session(request: web.Request) -> str | None:

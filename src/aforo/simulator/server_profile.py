@@ -1,11 +1,11 @@
-"""What differs between versions of the Web Endpoint, or is not known for sure: the simulator can show each way."""
+"""What differs between versions of the Web Endpoint, or is not known for sure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Order(StrEnum):
-    """In which order the events of an answer come."""
+    """The order of the events of an answer."""
 
     OLDEST = "oldest"
     NEWEST = "newest"
@@ -13,7 +13,7 @@ class Order(StrEnum):
 
 
 class Tokens(StrEnum):
-    """When an answer carries a token for the next page."""
+    """When an answer has a token for the next page."""
 
     ALWAYS = "always"
     FULL_PAGES = "full_pages"
@@ -21,7 +21,7 @@ class Tokens(StrEnum):
 
 
 class DeviceIds(StrEnum):
-    """What becomes of several ``deviceIds`` (of every ``deviceIds``, where they are ignored)."""
+    """How the server treats several ``deviceIds`` (all of them, for IGNORED)."""
 
     HONOURED = "honoured"
     FIRST_ONLY = "first_only"
@@ -30,7 +30,7 @@ class DeviceIds(StrEnum):
 
 
 class TokenHash(StrEnum):
-    """What the login's SHA-256 is taken of."""
+    """The input of the login's SHA-256."""
 
     TIMESTAMP_KEY = "timestamp+key"
     NONCE_TIMESTAMP_KEY = "nonce+timestamp+key"
@@ -40,8 +40,8 @@ class TokenHash(StrEnum):
 class ServerProfile:
     """One version of the Web Endpoint. Seconds are by the server's clock.
 
-    ``away_cameras_known``: whether a server answers for the cameras of the site's other servers (with what it recorded
-    itself) or with 404.
+    ``away_cameras_known``: whether a server answers for the cameras of the site's other servers, with what it recorded
+    itself, or with 404.
     """
 
     to_inclusive: bool = False

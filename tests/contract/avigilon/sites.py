@@ -226,14 +226,14 @@ class Simulated:
         start = datetime(2026, 1, 17, 21, tzinfo=UTC)
         self.window = Window(start, start + timedelta(hours=1))
         self.crowd = Scenario(ScenarioPlan(*self.window, cameras=3, events=6_000, burst=600))
-        self.site = Simulator(self.crowd, behaviour=behaviour, faults=faults)
+        self.site = Simulator(self.crowd, profile=behaviour, faults=faults)
         self.server_id = self.crowd.servers[0].id
         self.camera = self.crowd.allowed[0]
         self.instants = self.instants_of(self.camera)
 
     def instants_of(self, camera: str) -> list[datetime]:
         since, until = map(milliseconds, self.window)
-        return sorted(instant_of(one.at) for one in self.crowd.recording.passages(since, until, [camera]))
+        return sorted(instant_of(one.at) for one in self.crowd.event_log.crossings(since, until, [camera]))
 
     async def __aenter__(self) -> "Simulated":
         await self.site.__aenter__()
@@ -245,7 +245,7 @@ class Simulated:
 
     @property
     def logins(self) -> int:
-        return self.site.tally["login"]
+        return self.site.request_counts["login"]
 
     def settings(self, **given: Any) -> AccSettings:
         return acc_settings(**({"url": self.url, "fingerprint": self.fingerprint} | given))

@@ -27,9 +27,9 @@ async def test_accapi_logs_in_and_lists_the_cameras(site: Simulator) -> None:
     factory = AccClientFactory(WHO.user_nonce, WHO.user_key)
     client = await asyncio.to_thread(factory.create, site.url, WHO.username, WHO.password)
     cameras = await asyncio.to_thread(client.get_cameras, "HIGH")
-    assert [camera["id"] for camera in cameras] == [camera.id for camera in site.crowd.cameras]
+    assert [camera["id"] for camera in cameras] == [camera.id for camera in site.scenario.cameras]
     assert {camera["connectionState"] for camera in cameras} == {"CONNECTED"}
-    assert site.tally == {"login": 1, "cameras": 1, "200": 2}
+    assert site.request_counts == {"login": 1, "cameras": 1, "200": 2}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ async def test_accapi_is_refused_with_wrong_credentials(
 
 async def test_accapi_s_hash_is_the_default_one_and_not_the_other() -> None:
     crowd = Scenario(ScenarioPlan(START, START + timedelta(hours=4), events=0))
-    async with Simulator(crowd, behaviour=ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
+    async with Simulator(crowd, profile=ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
         factory = AccClientFactory(WHO.user_nonce, WHO.user_key)
         with pytest.raises(requests.HTTPError, match="403"):
             await asyncio.to_thread(factory.create, other.url, WHO.username, WHO.password)

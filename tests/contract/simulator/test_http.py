@@ -80,7 +80,7 @@ def trusting(pem: str) -> aiohttp.TCPConnector:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     async with (
-        Simulator(CROWD, clock=HeldClock(), behaviour=ServerProfile(session_seconds=60)) as site,
+        Simulator(CROWD, clock=HeldClock(), profile=ServerProfile(session_seconds=60)) as site,
         aiohttp.ClientSession(connector=trusting(site.ca_pem)) as http,
     ):
         client = Client(site, http)
@@ -203,13 +203,13 @@ async def test_the_simulator_ends_although_somebody_hangs() -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("camera_400", 400), ("camera_404", 404), ("camera_500", 500)])
-async def test_one_camera_can_be_in_trouble(client: Client, name: str, status: int) -> None:
+async def test_one_camera_can_fail(client: Client, name: str, status: int) -> None:
     client.site.faults.set(name, Fault(cameras=frozenset({CAMERA})))
     assert (await client.search())[0] == status
     assert (await client.search(CROWD.allowed[1]))[0] == 200
 
 
-async def test_one_camera_can_tell_garbage(client: Client) -> None:
+async def test_one_camera_can_send_garbage(client: Client) -> None:
     client.site.faults.set("camera_garbage", Fault(cameras=frozenset({CAMERA})))
     bodies = {(await client.search())[1] for _ in range(30)}
     assert len(bodies) > 2
@@ -240,20 +240,20 @@ async def test_unplugged_it_refuses_connections_and_comes_back_at_the_same_addre
             assert answer.status == 200
 
 
-async def test_a_taken_port_is_told(client: Client) -> None:
+async def test_a_taken_port_is_an_error(client: Client) -> None:
     port = int(client.site.url.rpartition(":")[2])
     with pytest.raises(BadCommand, match=str(port)):
         async with Simulator(CROWD, port=port):
             raise AssertionError
 
 
-async def test_the_control_door_tells_the_truth_and_switches_faults(client: Client) -> None:
-    truth = CROWD.truth().tell(START, END, CROWD.allowed)
-    told = await client.control("truth", rows="1")
-    assert told["zones"] == {name: zone._asdict() for name, zone in truth.zones.items()}
-    assert told["accepted"] == truth.accepted
-    assert told["history_count"] == len(told["history"]) == len(truth.history)
-    assert told["history"][0] == [*truth.history[0][:4], truth.history[0].timestamp.isoformat()]
+async def test_the_control_api_has_the_truth_and_switches_faults(client: Client) -> None:
+    truth = CROWD.truth().between(START, END, CROWD.allowed)
+    answer = await client.control("truth", rows="1")
+    assert answer["zones"] == {name: zone._asdict() for name, zone in truth.zones.items()}
+    assert answer["accepted"] == truth.accepted
+    assert answer["history_count"] == len(answer["history"]) == len(truth.history)
+    assert answer["history"][0] == [*truth.history[0][:4], truth.history[0].timestamp.isoformat()]
     assert (await client.control("truth", until=START.isoformat()))["history_count"] == 0
     assert await client.control("faults", {"set": {"hang": {"probability": 0.5, "paths": ["x"]}, "late": None}}) == [
         "hang",
@@ -263,12 +263,12 @@ async def test_the_control_door_tells_the_truth_and_switches_faults(client: Clie
     assert await client.control("faults", {"clear": ["hang"]}) == ["late"]
     assert await client.control("faults", {"clear": []}) == []
     for wrong in ({"set": {"no_such": None}}, {"set": {"hang": {"probability": 7}}}, {"on": 1}):
-        async with client.http.post(f"{client.site.url}/simulator/faults", json=wrong) as answer:
-            assert answer.status == 400
+        async with client.http.post(f"{client.site.url}/simulator/faults", json=wrong) as response:
+            assert response.status == 400
     assert (await client.control("state"))["faults"] == []
 
 
-async def test_passages_added_through_the_control_door_are_served() -> None:
+async def test_crossings_added_through_the_control_api_are_served() -> None:
     crowd = Scenario(ScenarioPlan(START, END, events=0, edges=False))
     camera = crowd.allowed[0]
     async with (
@@ -292,7 +292,7 @@ async def test_passages_added_through_the_control_door_are_served() -> None:
 async def test_a_process_of_its_own_says_where_it_is_and_ends_cleanly(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aforo.simulator", "--events", "50", "--cameras", "3", "--ca-file", str(ca_file)),
+        *(sys.executable, "-m", "aforo", "simulate", "--events", "50", "--cameras", "3", "--ca-file", str(ca_file)),
         *("--start", START.isoformat(), "--now", END.isoformat(), "--speed", "10", "--faults", "late=0.5:90"),
         stdout=asyncio.subprocess.PIPE,
     )

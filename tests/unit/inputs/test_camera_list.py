@@ -24,7 +24,7 @@ def test_the_document_s_example(path: Path) -> None:
     assert load_cameras(path) == {"CAM123", "CAM998", "CAM441"}
 
 
-def test_spaces_go_and_repetitions_are_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_spaces_go_and_repetitions_are_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_text('﻿["CAM1 ", " CAM1", "CAM2", "CAM2"]', encoding="utf-8")
     assert load_cameras(path) == {"CAM1", "CAM2"}
     assert [record.getMessage() for record in caplog.records] == [

@@ -66,14 +66,14 @@ def test_which_event_is_on_half_open_and_past_midnight(path: Path) -> None:
 
     def names(text: str) -> tuple[str | None, ...]:
         now = at(text)
-        found = (schedule.active(now), schedule.next(now), schedule.last_ended(now))
+        found = (schedule.active(now), schedule.next(now))
         return tuple(event.name if event else None for event in found)
 
-    assert names("2025-01-20T19:59:59") == (None, "noche", None)
-    assert names("2025-01-20T20:00:00") == ("noche", "madrugada", None)
-    assert names("2025-01-21T01:59:59.999") == ("noche", "madrugada", None)
-    assert names("2025-01-21T02:00:00") == ("madrugada", None, "noche")
-    assert names("2025-01-21T04:00:00") == (None, None, "madrugada")
+    assert names("2025-01-20T19:59:59") == (None, "noche")
+    assert names("2025-01-20T20:00:00") == ("noche", "madrugada")
+    assert names("2025-01-21T01:59:59.999") == ("noche", "madrugada")
+    assert names("2025-01-21T02:00:00") == ("madrugada", None)
+    assert names("2025-01-21T04:00:00") == (None, None)
 
 
 def test_several_events_on_one_date(path: Path) -> None:
@@ -104,7 +104,6 @@ def test_at_most_one_event_is_on_and_the_others_are_before_or_after(
     after = [event for event in schedule.events if event.window.since > instant]
     on = [event for event in schedule.events if event not in before + after]
     assert on == ([schedule.active(instant)] if schedule.active(instant) else [])
-    assert schedule.last_ended(instant) == (before[-1] if before else None)
     assert schedule.next(instant) == (after[0] if after else None)
 
 
@@ -199,7 +198,7 @@ def test_a_change_is_seen_once(path: Path) -> None:
     assert not file.refresh()
 
 
-def test_a_broken_version_leaves_the_old_one_in_force_and_is_told_once(
+def test_a_broken_version_leaves_the_old_one_in_force_and_is_logged_once(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -214,7 +213,7 @@ def test_a_broken_version_leaves_the_old_one_in_force_and_is_told_once(
         assert not file.refresh()
     assert file.schedule == before
     broken = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(broken) == len(set(broken)) == 3  # each version has another fault, and each is told once
+    assert len(broken) == len(set(broken)) == 3  # each version has another fault, and each is logged once
     assert all(message.endswith("Sigue en vigor la versión anterior.") for message in broken)
     path.unlink()
     assert not file.refresh()

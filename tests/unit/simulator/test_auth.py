@@ -21,12 +21,12 @@ def body(**changes: object) -> dict[str, object]:
     return {name: value for name, value in (usual | changes).items() if value is not None}
 
 
-def doorman(behaviour: ServerProfile | None = None, who: Credentials = WHO) -> SessionStore:
-    return SessionStore(who, behaviour or ServerProfile(), seed=1)
+def sessions(profile: ServerProfile | None = None, who: Credentials = WHO) -> SessionStore:
+    return SessionStore(who, profile or ServerProfile(), seed=1)
 
 
 def test_a_right_login_opens_a_session() -> None:
-    door = doorman()
+    door = sessions()
     session = door.login(body(), NOW)
     door.check(session, NOW)
     assert session != door.login(body(), NOW)
@@ -53,26 +53,26 @@ def test_a_right_login_opens_a_session() -> None:
         ({"authorizationToken": token(NOW + timedelta(seconds=301))}, 403),
     ],
 )
-def test_a_wrong_login_is_told_apart(changes: dict[str, object], status: int) -> None:
-    with pytest.raises(AnswerError) as refused:
-        doorman().login(body(**changes), NOW)
-    assert refused.value.status == status
+def test_each_wrong_login_has_its_error(changes: dict[str, object], status: int) -> None:
+    with pytest.raises(AnswerError) as caught:
+        sessions().login(body(**changes), NOW)
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize("seconds", [-300, 0, 300])
 def test_clocks_may_be_five_minutes_apart(seconds: int) -> None:
-    assert doorman().login(body(authorizationToken=token(NOW + timedelta(seconds=seconds))), NOW)
+    assert sessions().login(body(authorizationToken=token(NOW + timedelta(seconds=seconds))), NOW)
 
 
 def test_the_other_form_of_the_hash() -> None:
-    door = doorman(ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY))
+    door = sessions(ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY))
     assert door.login(body(authorizationToken=token(before="nonce")), NOW)
     with pytest.raises(AnswerError):
         door.login(body(), NOW)
 
 
 def test_without_an_integration_there_is_no_trailing_colon() -> None:
-    door = doorman(who=Credentials("ana", "secreta", "nonce", "llave"))
+    door = sessions(who=Credentials("ana", "secreta", "nonce", "llave"))
     assert door.login(body(authorizationToken=token(integration="")), NOW)
     for more in (":", ":integracion"):
         with pytest.raises(AnswerError):
@@ -80,7 +80,7 @@ def test_without_an_integration_there_is_no_trailing_colon() -> None:
 
 
 def test_a_session_dies_after_an_hour_without_use_a_logout_and_a_restart() -> None:
-    door = doorman()
+    door = sessions()
     session = door.login(body(), NOW)
     for minutes in (59, 118):
         door.check(session, NOW + timedelta(minutes=minutes))
@@ -96,5 +96,5 @@ def test_a_session_dies_after_an_hour_without_use_a_logout_and_a_restart() -> No
         door.check(restarted, NOW)
 
 
-def test_secrets_do_not_show() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     assert not any(secret in repr(WHO) for secret in ("secreta", "nonce=", "llave", "integracion"))

@@ -4,7 +4,7 @@ import pytest
 
 from aforo.errors import BadCommand
 from aforo.simulator import EVERY, Fault, Faults, Options, Order, ScenarioPlan, ServerProfile
-from aforo.simulator.runner import behaviour_from, faults_from
+from aforo.simulator.runner import faults_from, profile_from
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -61,7 +61,7 @@ def test_faults_are_switched_while_they_are_in_use() -> None:
         faults.set("no_such")
 
 
-def test_a_mark_on_a_passage_stays_and_is_as_frequent_as_asked() -> None:
+def test_a_mark_on_a_crossing_stays_and_is_as_frequent_as_set() -> None:
     faults, again, other = (Faults(seed, {"late": Fault(0.2), "repeated": Fault(0.2)}) for seed in (1, 1, 2))
     marks = [faults.marks("late", place) for place in range(5000)]
     assert 900 < sum(marks) < 1100
@@ -80,14 +80,14 @@ def test_options_name_faults_with_their_rates() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["no_such", "late=x", "late=0.1:y", "late=0.1,", "late=2", "late=nan"])
-def test_a_fault_that_is_none_is_told_with_those_that_are(wrong: str) -> None:
+def test_an_unknown_fault_is_an_error_that_lists_the_known_ones(wrong: str) -> None:
     with pytest.raises(BadCommand, match="error_500"):
         faults_from(options(wrong))
 
 
-def test_options_name_the_behaviour() -> None:
-    assert behaviour_from("") == ServerProfile()
-    assert behaviour_from("order=newest,this_id=false") == ServerProfile(order=Order.NEWEST, this_id=False)
+def test_options_name_the_profile() -> None:
+    assert profile_from("") == ServerProfile()
+    assert profile_from("order=newest,this_id=false") == ServerProfile(order=Order.NEWEST, this_id=False)
     for wrong in ("order=sideways", "nothing=1", "order"):
         with pytest.raises(BadCommand, match="to_inclusive"):
-            behaviour_from(wrong)
+            profile_from(wrong)

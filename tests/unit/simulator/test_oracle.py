@@ -13,10 +13,10 @@ RULES = RuleTexts(
 )
 
 
-def recording(*passages: tuple[float, str], servers: str = "A") -> EventLog:
+def event_log(*crossings: tuple[float, str], servers: str = "A") -> EventLog:
     """What camera C recorded: seconds after START and the analytic's name, on server A unless said otherwise."""
     made = EventLog(START, [Server("A", "ACC-1"), Server("B", "ACC-2")])
-    for number, (seconds, name) in enumerate(passages):
+    for number, (seconds, name) in enumerate(crossings):
         server = servers[number % len(servers)]
         made.add(
             milliseconds(START + timedelta(seconds=seconds)),
@@ -25,8 +25,8 @@ def recording(*passages: tuple[float, str], servers: str = "A") -> EventLog:
     return made
 
 
-def zone(*passages: tuple[float, str], servers: str = "A") -> ZoneTruth:
-    return Oracle(recording(*passages, servers=servers), RULES).tell(START, END, {"C"}).zones["Norte"]
+def zone(*crossings: tuple[float, str], servers: str = "A") -> ZoneTruth:
+    return Oracle(event_log(*crossings, servers=servers), RULES).between(START, END, {"C"}).zones["Norte"]
 
 
 def test_an_exit_at_zero_leaves_it_at_zero_and_is_counted() -> None:
@@ -56,9 +56,9 @@ def test_equal_numbers_of_two_servers_go_by_server() -> None:
 
 def test_the_window_is_half_open_and_only_allowed_cameras_count() -> None:
     duration = (END - START).total_seconds()
-    made = recording((-0.001, "ENTRADA"), (0, "ENTRADA"), (duration - 0.001, "ENTRADA"), (duration, "ENTRADA"))
-    assert Oracle(made, RULES).tell(START, END, {"C"}).zones["Norte"].entries == 2
-    assert Oracle(made, RULES).tell(START, END, {"D"}).zones["Norte"].entries == 0
+    made = event_log((-0.001, "ENTRADA"), (0, "ENTRADA"), (duration - 0.001, "ENTRADA"), (duration, "ENTRADA"))
+    assert Oracle(made, RULES).between(START, END, {"C"}).zones["Norte"].entries == 2
+    assert Oracle(made, RULES).between(START, END, {"D"}).zones["Norte"].entries == 0
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_the_window_is_half_open_and_only_allowed_cameras_count() -> None:
     [("Puerta 1", True), ("LA PUERTA", True), ("MARATON", True), ("maraton", True), ("MARATON 2", False), ("", False)],
 )
 def test_the_history_follows_the_rules(name: str, stored: bool) -> None:
-    answer = Oracle(recording((1, name)), RULES).tell(START, END, {"C"})
+    answer = Oracle(event_log((1, name)), RULES).between(START, END, {"C"})
     assert [row.analytic_event_name for row in answer.history] == ([name] if stored else [])
     assert answer.accepted == ({"C": 1} if stored else {})
 
 
-def test_a_history_row_tells_bogotas_wall_time() -> None:
-    answer = Oracle(recording((3661.048, "PUERTA 1")), RULES).tell(START, END, {"C"})
+def test_a_history_row_has_bogotas_wall_time() -> None:
+    answer = Oracle(event_log((3661.048, "PUERTA 1")), RULES).between(START, END, {"C"})
     wall = datetime(2026, 11, 20, 19, 1, 1, 48_000)  # noqa: DTZ001 -- wall time
     assert answer.history == [HistoryRow("PUERTA 1", "", "OBJECT_COUNTING_ENTER", "C", wall)]
 
 
 def test_a_zone_starts_with_its_initial_aforo_and_a_name_for_both_counts_for_none() -> None:
-    answer = Oracle(recording((1, "SUR"), (2, "ENTRADA Y SALIDA")), RULES).tell(START, END, {"C"})
+    answer = Oracle(event_log((1, "SUR"), (2, "ENTRADA Y SALIDA")), RULES).between(START, END, {"C"})
     assert answer.zones == {"Norte": ZoneTruth(0, 0, 0, 0), "Sur": ZoneTruth(1, 0, 8, 0)}
     assert answer.accepted == {"C": 1}

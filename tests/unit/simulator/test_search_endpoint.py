@@ -19,18 +19,18 @@ CAMERAS = [camera.id for camera in CROWD.cameras]
 STOP = "DEVICE_ANALYTICS_STOP"
 
 
-class Asker:
-    """Asks a desk as a client does, and reads its answers as any JSON reader."""
+class Client:
+    """Queries the endpoint as a client does, and parses its answers as JSON."""
 
     def __init__(
-        self, behaviour: ServerProfile | None = None, faults: Faults | None = None, crowd: Scenario = CROWD
+        self, profile: ServerProfile | None = None, faults: Faults | None = None, crowd: Scenario = CROWD
     ) -> None:
         self.faults = faults or Faults()
-        self.desk = SearchEndpoint(crowd, behaviour or ServerProfile(), self.faults, seed=1)
+        self.endpoint = SearchEndpoint(crowd, profile or ServerProfile(), self.faults, seed=1)
 
     def page(self, now: datetime = LATER, /, **arguments: str | list[str]) -> dict[str, Any]:
         listed = {name: [value] if isinstance(value, str) else value for name, value in arguments.items() if value}
-        answer = json.loads(self.desk.answer(listed, now))
+        answer = json.loads(self.endpoint.answer(listed, now))
         assert answer["status"] == "success"
         return dict(answer["result"])
 
@@ -53,13 +53,13 @@ class Asker:
             pages.append(page["events"])
         return pages
 
-    def status(self, ask: Callable[[], object]) -> int:
-        with pytest.raises(AnswerError) as refused:
-            ask()
-        body = json.loads(refused.value.body)
+    def status(self, request: Callable[[], object]) -> int:
+        with pytest.raises(AnswerError) as caught:
+            request()
+        body = json.loads(caught.value.body)
         assert body["status"] == "error"
-        assert body["statusCode"] == refused.value.status
-        return refused.value.status
+        assert body["statusCode"] == caught.value.status
+        return caught.value.status
 
 
 def text(instant: datetime) -> str:
@@ -71,23 +71,23 @@ def flat(pages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def recorded(server_id: str = SERVER, cameras: list[str] = CAMERAS) -> Counter[tuple[str, str, str]]:
-    passages = CROWD.recording.passages(CROWD.plan.at(0), CROWD.plan.at(1), cameras)
+    crossings = CROWD.event_log.crossings(CROWD.plan.at(0), CROWD.plan.at(1), cameras)
     return Counter(
-        (passage.kind.camera_id, str(passage.number), iso(passage.at))
-        for passage in passages
-        if passage.kind.server_id == server_id
+        (crossing.kind.camera_id, str(crossing.number), iso(crossing.at))
+        for crossing in crossings
+        if crossing.kind.server_id == server_id
     )
 
 
-def told(events: list[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
+def found(events: list[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
     return Counter((event["cameraId"], event["thisId"], event["timestamp"]) for event in events)
 
 
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("tokens", [Tokens.ALWAYS, Tokens.FULL_PAGES])
 def test_tokens_lead_through_every_event_once(order: Order, tokens: Tokens) -> None:
-    pages = Asker(ServerProfile(order=order, tokens=tokens)).all()
-    assert told(flat(pages)) == recorded()
+    pages = Client(ServerProfile(order=order, tokens=tokens)).all()
+    assert found(flat(pages)) == recorded()
     assert [len(page) for page in pages[:3]] == [1000] * 3
     instants = [event["timestamp"] for event in flat(pages)]
     assert (instants == sorted(instants)) == (order is Order.OLDEST)
@@ -99,35 +99,35 @@ def test_tokens_lead_through_every_event_once(order: Order, tokens: Tokens) -> N
     [(Tokens.ALWAYS, True, True), (Tokens.FULL_PAGES, True, False), (Tokens.NEVER, False, False)],
 )
 def test_when_a_page_carries_a_token(tokens: Tokens, on_full: bool, on_short: bool) -> None:
-    asker = Asker(ServerProfile(tokens=tokens))
-    assert ("token" in asker.first(limit="10")) == on_full
-    assert ("token" in asker.first(to=text(START))) == on_short
+    client = Client(ServerProfile(tokens=tokens))
+    assert ("token" in client.first(limit="10")) == on_full
+    assert ("token" in client.first(to=text(START))) == on_short
 
 
 @pytest.mark.parametrize("order", Order)
 def test_halving_the_window_finds_every_event_without_a_token(order: Order) -> None:
-    asker = Asker(ServerProfile(tokens=Tokens.NEVER, order=order))
+    client = Client(ServerProfile(tokens=Tokens.NEVER, order=order))
 
     def within(since: datetime, until: datetime) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = asker.first(**{"from": text(since), "to": text(until)})["events"]
+        events: list[dict[str, Any]] = client.first(**{"from": text(since), "to": text(until)})["events"]
         if len(events) < 1000:
             return events
         middle = since + (until - since) // timedelta(milliseconds=2) * timedelta(milliseconds=1)
         return within(since, middle) + within(middle, until)
 
-    assert told(within(START, END)) == recorded()
+    assert found(within(START, END)) == recorded()
 
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_whether_the_end_belongs_to_the_window(inclusive: bool) -> None:
-    asker = Asker(ServerProfile(to_inclusive=inclusive))
-    at_start = asker.first(to=text(START))["events"]
+    client = Client(ServerProfile(to_inclusive=inclusive))
+    at_start = client.first(to=text(START))["events"]
     assert [event["timestamp"] for event in at_start] == (["2026-11-20T23:00:00.000Z"] if inclusive else [])
 
 
-def test_the_other_server_tells_what_it_recorded() -> None:
+def test_the_other_server_returns_what_it_recorded() -> None:
     other = CROWD.servers[1].id
-    assert told(flat(Asker().all(serverId=other))) == recorded(other)
+    assert found(flat(Client().all(serverId=other))) == recorded(other)
     assert recorded(other, [CAMERAS[0]])
 
 
@@ -135,15 +135,15 @@ def test_the_other_server_tells_what_it_recorded() -> None:
     ("device_ids", "answered"),
     [(DeviceIds.HONOURED, CAMERAS[:3]), (DeviceIds.FIRST_ONLY, CAMERAS[:1]), (DeviceIds.IGNORED, CAMERAS)],
 )
-def test_what_becomes_of_several_device_ids(device_ids: DeviceIds, answered: list[str]) -> None:
-    events = flat(Asker(ServerProfile(device_ids=device_ids)).all(deviceIds=CAMERAS[:3]))
-    assert told(events) == recorded(cameras=answered)
+def test_the_answer_to_several_device_ids(device_ids: DeviceIds, answered: list[str]) -> None:
+    events = flat(Client(ServerProfile(device_ids=device_ids)).all(deviceIds=CAMERAS[:3]))
+    assert found(events) == recorded(cameras=answered)
 
 
-def test_several_device_ids_can_be_refused_and_one_is_not() -> None:
-    asker = Asker(ServerProfile(device_ids=DeviceIds.REFUSED))
-    assert asker.status(lambda: asker.first(deviceIds=CAMERAS[:2])) == 400
-    assert told(flat(asker.all(deviceIds=CAMERAS[0]))) == recorded(cameras=CAMERAS[:1])
+def test_several_device_ids_can_be_rejected_and_one_is_not() -> None:
+    client = Client(ServerProfile(device_ids=DeviceIds.REFUSED))
+    assert client.status(lambda: client.first(deviceIds=CAMERAS[:2])) == 400
+    assert found(flat(client.all(deviceIds=CAMERAS[0]))) == recorded(cameras=CAMERAS[:1])
 
 
 @pytest.mark.parametrize(
@@ -166,61 +166,61 @@ def test_several_device_ids_can_be_refused_and_one_is_not() -> None:
     ],
 )
 def test_a_wrong_argument_is_400(wrong: dict[str, str | list[str]]) -> None:
-    asker = Asker()
-    assert asker.status(lambda: asker.first(**wrong)) == 400
+    client = Client()
+    assert client.status(lambda: client.first(**wrong)) == 400
 
 
 def test_unknown_servers_and_cameras_are_404() -> None:
-    asker = Asker()
-    assert asker.status(lambda: asker.first(serverId="other")) == 404
-    assert asker.status(lambda: asker.first(deviceIds=[CAMERAS[0], "other"])) == 404
+    client = Client()
+    assert client.status(lambda: client.first(serverId="other")) == 404
+    assert client.status(lambda: client.first(deviceIds=[CAMERAS[0], "other"])) == 404
 
 
 def test_a_camera_of_another_server_may_be_unknown() -> None:
     elsewhere = next(camera.id for camera in CROWD.cameras if camera.server_id != SERVER)
-    assert Asker().first(deviceIds=elsewhere)["events"] == []
-    strict = Asker(ServerProfile(away_cameras_known=False))
+    assert Client().first(deviceIds=elsewhere)["events"] == []
+    strict = Client(ServerProfile(away_cameras_known=False))
     assert strict.status(lambda: strict.first(deviceIds=elsewhere)) == 404
 
 
 @pytest.mark.parametrize("more", ["serverId", "limit", "from", "to"])
 def test_continue_takes_a_token_and_nothing_else(more: str) -> None:
-    asker = Asker()
-    token = asker.first()["token"]
-    assert asker.status(lambda: asker.page(queryType="CONTINUE", token=token, **{more: "1"})) == 400
-    assert asker.page(queryType="CONTINUE", token=token)["events"]
+    client = Client()
+    token = client.first()["token"]
+    assert client.status(lambda: client.page(queryType="CONTINUE", token=token, **{more: "1"})) == 400
+    assert client.page(queryType="CONTINUE", token=token)["events"]
 
 
 def test_a_token_dies_of_age_of_a_fault_and_of_a_restart() -> None:
-    asker = Asker(ServerProfile(page_token_seconds=60))
-    token = asker.first()["token"]
+    client = Client(ServerProfile(page_token_seconds=60))
+    token = client.first()["token"]
     at = LATER + timedelta(seconds=60)
-    assert asker.status(lambda: asker.page(at, queryType="CONTINUE", token=token)) == 400
-    token = asker.first()["token"]
-    asker.desk.forget_all()
-    assert asker.status(lambda: asker.page(queryType="CONTINUE", token=token)) == 400
-    token = asker.first()["token"]
-    asker.faults.set("expire_token", Fault(times=1))
-    assert asker.status(lambda: asker.page(queryType="CONTINUE", token=token)) == 400
+    assert client.status(lambda: client.page(at, queryType="CONTINUE", token=token)) == 400
+    token = client.first()["token"]
+    client.endpoint.forget_all()
+    assert client.status(lambda: client.page(queryType="CONTINUE", token=token)) == 400
+    token = client.first()["token"]
+    client.faults.set("expire_token", Fault(times=1))
+    assert client.status(lambda: client.page(queryType="CONTINUE", token=token)) == 400
 
 
 def test_only_what_has_happened_is_visible() -> None:
     now = START + timedelta(hours=1)
-    events = flat(Asker().all(now))
+    events = flat(Client().all(now))
     assert events
     assert max(event["timestamp"] for event in events) <= text(now)
     assert 0 < len(events) < recorded().total()
 
 
 def test_a_late_event_becomes_visible_in_the_end() -> None:
-    asker = Asker(faults=Faults(on={"late": Fault(0.5, seconds=600)}))
+    client = Client(faults=Faults(on={"late": Fault(0.5, seconds=600)}))
     now = START + timedelta(hours=1)
-    punctual, late = told(flat(Asker().all(now))), told(flat(asker.all(now)))
+    punctual, late = found(flat(Client().all(now))), found(flat(client.all(now)))
     assert late < punctual
     missing = punctual - late
     assert all(at > text(now - timedelta(seconds=600)) for _, _, at in missing)
     then = now + timedelta(seconds=600)
-    assert told(flat(asker.all(then, to=text(now)))) == told(flat(Asker().all(then, to=text(now))))
+    assert found(flat(client.all(then, to=text(now)))) == found(flat(Client().all(then, to=text(now))))
 
 
 def is_whole(event: Any) -> bool:
@@ -235,27 +235,27 @@ def is_whole(event: Any) -> bool:
 
 
 def test_broken_events_stand_beside_the_good_ones_and_replace_none() -> None:
-    events = flat(Asker(faults=Faults(on={"malformed": Fault(0.1)})).all())
+    events = flat(Client(faults=Faults(on={"malformed": Fault(0.1)})).all())
     whole = [event for event in events if is_whole(event)]
-    assert told(whole) == recorded()
+    assert found(whole) == recorded()
     broken = [json.dumps(event) for event in events if not is_whole(event)]
     assert len(broken) > 100
     assert len({type(json.loads(event)) for event in broken}) > 3
 
 
 def test_repeats_stand_in_one_page_and_in_two_and_add_nothing_new() -> None:
-    pages = Asker(faults=Faults(on={"repeated": Fault(0.1)})).all()
+    pages = Client(faults=Faults(on={"repeated": Fault(0.1)})).all()
     assert all(len(page) <= 1000 for page in pages)
-    counted = told(flat(pages))
+    counted = found(flat(pages))
     assert counted.keys() == recorded().keys()
     assert counted.total() > recorded().total()
-    assert any(max(told(page).values(), default=0) > 1 for page in pages)
-    distinct = Counter(event for page in pages for event in told(page))
+    assert any(max(found(page).values(), default=0) > 1 for page in pages)
+    distinct = Counter(event for page in pages for event in found(page))
     assert max(distinct.values()) == 2
 
 
 def test_an_event_has_the_fields_of_the_guide() -> None:
-    event = Asker().first(limit="1")["events"][0]
+    event = Client().first(limit="1")["events"][0]
     assert event["type"] == STOP
     assert event["timestamp"] == event["eventTriggerTime"] == "2026-11-20T23:00:00.000Z"
     assert event["originatingServerId"] == SERVER
@@ -265,27 +265,27 @@ def test_an_event_has_the_fields_of_the_guide() -> None:
 
 
 def test_this_id_can_be_missing() -> None:
-    events = flat(Asker(ServerProfile(this_id=False)).all())
+    events = flat(Client(ServerProfile(this_id=False)).all())
     assert len(events) == recorded().total()
     assert not any("thisId" in event for event in events)
 
 
 def test_each_crossing_has_a_start_for_those_who_ask_all_topics() -> None:
-    asker = Asker()
-    events = flat(asker.all(eventTopics=[STOP, "DEVICE_ANALYTICS_START"]))
+    client = Client()
+    events = flat(client.all(eventTopics=[STOP, "DEVICE_ANALYTICS_START"]))
     kinds = Counter(event["type"] for event in events)
     assert kinds[STOP] == recorded().total()
     starts = {event["thisId"]: event for event in events if event["type"] != STOP}
     stop = next(event for event in events if event["type"] == STOP and event["linkedEventId"] in starts)
     assert starts[stop["linkedEventId"]]["linkedEventId"] == stop["thisId"]
-    assert asker.first(eventTopics="DEVICE_MOTION_START")["events"] == []
+    assert client.first(eventTopics="DEVICE_MOTION_START")["events"] == []
 
 
 def test_active_tells_what_goes_on_and_no_stop() -> None:
     crowd = Scenario(ScenarioPlan(START, END, events=0))
     crowd.add(crowd.allowed[0], "PUERTA 1", START + timedelta(seconds=10.5))
-    asker = Asker(crowd=crowd)
+    client = Client(crowd=crowd)
     usual = {"queryType": "ACTIVE", "serverId": crowd.servers[0].id}
-    during = asker.page(START + timedelta(seconds=10), **usual)
+    during = client.page(START + timedelta(seconds=10), **usual)
     assert [event["type"] for event in during["events"]] == ["DEVICE_ANALYTICS_START"]
-    assert asker.page(START + timedelta(seconds=12), **usual)["events"] == []
+    assert client.page(START + timedelta(seconds=12), **usual)["events"] == []

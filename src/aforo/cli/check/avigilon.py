@@ -1,4 +1,4 @@
-"""What only the cameras' server can tell: certificate, clock, login, servers, cameras and what they sent lately."""
+"""The checks of the Avigilon server: certificate, login, clock, servers, cameras and what they sent recently."""
 
 import asyncio
 from collections import Counter
@@ -13,9 +13,9 @@ from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
 from aforo.settings import AccSettings
 from aforo.wording import duration
 
-_PATIENCE = 30.0  # seconds for what one camera sent
-_CLOCK_ODD, _CLOCK_WRONG = timedelta(seconds=30), timedelta(minutes=5)
-_MOST_NAMES = 6  # of a camera, told on its line
+_PATIENCE = 30.0  # seconds for the events of one camera
+_SKEW_WARNING, _SKEW_FAILURE = timedelta(seconds=30), timedelta(minutes=5)
+_MOST_NAMES = 6  # of a camera, on its line
 _CERTIFICATE, _LOGIN, _CAMERA = "acc.certificate", "acc.login", "acc.camera"
 _CONFIRM = "Si el administrador de ACC confirma que renovó el certificado, cambie acc.fingerprint; si no, no siga."
 _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3}
@@ -23,7 +23,7 @@ _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3
 
 @dataclass(slots=True)
 class AvigilonCheck:
-    """One visit to the server. ``names`` is filled on the way: what each camera (by its shown name) sent lately."""
+    """Checks the server. ``lines`` fills ``names``: what each camera (by its display name) sent recently."""
 
     settings: AccSettings
     cameras: Set[str]
@@ -32,7 +32,7 @@ class AvigilonCheck:
     names: dict[str, Counter[str]] = field(default_factory=dict)
 
     async def lines(self) -> AsyncGenerator[Line, None]:
-        """The lines about the server, as they are known."""
+        """Yield the lines about the server, each as soon as it is known."""
         if not self.settings.url:
             yield skipped("acc", "Sin acc.url no se puede preguntar a nadie.")
             return
@@ -43,7 +43,7 @@ class AvigilonCheck:
                 yield _trusted(self.settings, shown)
                 yield ok(_LOGIN, f"Sesión iniciada como «{self.settings.username}».")
                 yield _clock_line(acc.clock_skew)
-                async for line in self._inside(acc):
+                async for line in self._logged_in_lines(acc):
                     yield line
         except AccUntrusted as exc:
             yield _untrusted(exc, shown)
@@ -51,13 +51,13 @@ class AvigilonCheck:
         except AccUnreachable as exc:
             yield failure(_LOGIN, exc.what, "Revise acc.url, la red y que el Web Endpoint esté en marcha, y repita.")
             yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
-        except AforoError as exc:  # whatever the server does, the other lines are told
+        except AforoError as exc:  # whatever the server does, the other lines are written
             if isinstance(shown, str):
                 yield _shown(self.settings, shown)
             yield failed(_LOGIN, exc)
             yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
 
-    async def _inside(self, acc: AvigilonClient) -> AsyncIterator[Line]:
+    async def _logged_in_lines(self, acc: AvigilonClient) -> AsyncIterator[Line]:
         try:
             servers, known = await acc.servers(), await acc.cameras()
         except AccError as exc:
@@ -70,8 +70,8 @@ class AvigilonCheck:
             what = "El sitio no tiene ningún servidor."
             yield failure("acc.server", what, "Revise acc.url y los derechos del usuario.")
         by_id = {camera.id: camera for camera in known}
-        asked = [self._camera_line(acc, camera_id, by_id.get(camera_id), servers) for camera_id in self.cameras]
-        for line in sorted(await asyncio.gather(*asked), key=lambda line: (_WORST_LAST[line.state], line.what)):
+        checks = [self._camera_line(acc, camera_id, by_id.get(camera_id), servers) for camera_id in self.cameras]
+        for line in sorted(await asyncio.gather(*checks), key=lambda line: (_WORST_LAST[line.state], line.what)):
             yield line
 
     async def _camera_line(
@@ -91,17 +91,19 @@ class AvigilonCheck:
             what = f"Cámara {name}: no contestó en {_PATIENCE:g} s."
             return warning(_CAMERA, what, "Repita; si sigue, revise en ACC el servidor de esa cámara.")
         self.names[camera.name or camera.id] = names
-        return self._told(camera, name, names, whole=whole)
+        return self._connected_line(camera, name, names, whole=whole)
 
-    def _told(self, camera: Camera, name: str, names: Counter[str], *, whole: bool) -> Line:
+    def _connected_line(self, camera: Camera, name: str, names: Counter[str], *, whole: bool) -> Line:
         if not camera.connected:
             what = f"Cámara {name}: sin conexión con su servidor ({camera.state or 'estado desconocido'})."
             return warning(_CAMERA, what, "Revise la cámara y su red en ACC.")
         if not names:
             what = f"Cámara {name}: conectada; ningún evento en {self.days} días."
             return warning(_CAMERA, what, "Compruebe en ACC que su analítica está activa y envía eventos.")
-        told = ", ".join(f"{one} ({number}{'' if whole else '+'})" for one, number in names.most_common(_MOST_NAMES))
-        return ok(_CAMERA, f"Cámara {name}: conectada; {told}.")
+        most_common = ", ".join(
+            f"{one} ({number}{'' if whole else '+'})" for one, number in names.most_common(_MOST_NAMES)
+        )
+        return ok(_CAMERA, f"Cámara {name}: conectada; {most_common}.")
 
 
 async def _shown_certificate(settings: AccSettings, clock: Clock) -> str | AccError:
@@ -112,7 +114,7 @@ async def _shown_certificate(settings: AccSettings, clock: Clock) -> str | AccEr
 
 
 def _untrusted(error: AccUntrusted, shown: str | AccError) -> Line:
-    """The certificate is not accepted: where it can be seen, what to write is ready to be copied."""
+    """Return the line about a rejected certificate, with the setting to copy if the fingerprint is known."""
     line = failed(_CERTIFICATE, error)
     if not isinstance(shown, str):
         return line
@@ -122,14 +124,14 @@ def _untrusted(error: AccUntrusted, shown: str | AccError) -> Line:
 
 
 def _shown(settings: AccSettings, shown: str) -> Line:
-    """The login failed for another reason, so nothing is known but what the server showed."""
+    """Return the line about a certificate whose login failed for another reason."""
     if settings.fingerprint and settings.fingerprint != shown.replace(":", "").lower():
         return failure(_CERTIFICATE, f"El certificado no es el de acc.fingerprint: muestra {shown}", _CONFIRM)
     return ok(_CERTIFICATE, f"Huella SHA-256 del certificado: {shown}")
 
 
 def _trusted(settings: AccSettings, shown: str | AccError) -> Line:
-    """The login passed, so the certificate is one that the settings accept; say which, and why it is."""
+    """Return the line about an accepted certificate, with the reason why it is accepted."""
     if not isinstance(shown, str):
         return warning(_CERTIFICATE, f"No se pudo ver el certificado: {shown}", "Repita.")
     if settings.fingerprint:
@@ -147,10 +149,10 @@ def _clock_line(skew: timedelta | None) -> Line:
     if skew is None:
         return warning("acc.clock", "El servidor no dice qué hora tiene.", remedy)
     away = abs(skew)
-    if away < _CLOCK_ODD:
+    if away < _SKEW_WARNING:
         return ok("acc.clock", f"Los relojes coinciden ({skew.total_seconds():+.0f} s).")
-    way = "adelantado" if skew > timedelta(0) else "atrasado"
-    what = f"El reloj del servidor va {way} {duration(away.total_seconds())} respecto a este."
-    if away < _CLOCK_WRONG:
+    direction = "adelantado" if skew > timedelta(0) else "atrasado"
+    what = f"El reloj del servidor va {direction} {duration(away.total_seconds())} respecto a este."
+    if away < _SKEW_FAILURE:
         return warning("acc.clock", what, remedy)
     return failure("acc.clock", f"{what} Con tanto, algunas versiones de ACC no dejan entrar.", remedy)

@@ -1,4 +1,4 @@
-"""``aforo check``: everything that the evening needs, looked at beforehand; a line each, with what to do."""
+"""The checkup: everything that an event needs, tried out; one line each, with what to do."""
 
 import asyncio
 import sys
@@ -18,43 +18,44 @@ from aforo.cli.check.local import (
     settings_lines,
     web_lines,
 )
-from aforo.cli.check.results import Line, Printer, State, as_json, count
-from aforo.cli.check.rule_coverage import name_lines
+from aforo.cli.check.results import Line, Printer, State, count, to_json
+from aforo.cli.check.rule_coverage import rule_lines
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AforoError
 from aforo.models import Matcher
 from aforo.settings import Settings, zones_from
 
-__all__ = ["Line", "State", "checkup", "main"]
 
+def main(load: Callable[[], Settings], *, as_json: bool = False, days: int = 3) -> int:
+    """Check everything and print the lines; returns 0 if nothing failed, otherwise 1.
 
-def main(load: Callable[[], Settings], *, as_program: bool = False, days: int = 3) -> int:
-    """Look at everything and tell it; 0 where nothing failed, else 1. ``days``: how far back the names are read.
-
-    ``load`` reads the settings; what it raises is a line like any other.
+    ``load`` reads the settings; its AforoError is a line like any other. ``days``: how far back the names are read.
     """
     printer = Printer(Console(file=sys.stdout))
-    show = (lambda _: None) if as_program else printer.show
-    lines = asyncio.run(checkup(load, SystemClock(), days, show))
-    if as_program:
-        sys.stdout.write(f"{as_json(lines)}\n")
+    write = (lambda _: None) if as_json else printer.write
+    lines = asyncio.run(checkup(load, SystemClock(), days, write))
+    if as_json:
+        sys.stdout.write(f"{to_json(lines)}\n")
     else:
         printer.sum_up(lines)
     return 1 if count(lines, State.FAILURE) else 0
 
 
 async def checkup(
-    load: Callable[[], Settings], clock: Clock, days: int, show: Callable[[list[Line]], None]
+    load: Callable[[], Settings], clock: Clock, days: int, write: Callable[[list[Line]], None]
 ) -> list[Line]:
-    """All lines; ``show`` is given each as soon as those before it are known. Nobody waits for the database."""
+    """Return all lines; ``write`` receives each as soon as the lines before it are known.
+
+    The database is checked at the same time as the server.
+    """
     try:
         settings = load()
     except AforoError as exc:
         lines = broken_settings(exc)
-        show(lines)
+        write(lines)
         return lines
-    return await _Checkup(settings, clock, days, show).all()
+    return await _Checkup(settings, clock, days, write).all()
 
 
 @dataclass(slots=True)
@@ -62,23 +63,23 @@ class _Checkup:
     settings: Settings
     clock: Clock
     days: int
-    show: Callable[[list[Line]], None]
+    write: Callable[[list[Line]], None]
 
     async def all(self) -> list[Line]:
         database = asyncio.create_task(asyncio.to_thread(database_lines, self.settings))
-        lines, cameras = await asyncio.to_thread(self._ground)
-        self.show(lines)
-        visit = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock)
-        async with aclosing(visit.lines()) as told:
-            async for line in told:
+        lines, cameras = await asyncio.to_thread(self._local_lines)
+        self.write(lines)
+        avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock)
+        async with aclosing(avigilon.lines()) as server_lines:
+            async for line in server_lines:
                 lines.append(line)
-                self.show([line])
-        for more in (self._names(visit), await database):
+                self.write([line])
+        for more in (self._rule_lines(avigilon), await database):
             lines += more
-            self.show(more)
+            self.write(more)
         return lines
 
-    def _ground(self) -> tuple[list[Line], frozenset[str]]:
+    def _local_lines(self) -> tuple[list[Line], frozenset[str]]:
         cameras, allowed = camera_file_lines(self.settings)
         lines = [
             *settings_lines(self.settings),
@@ -89,9 +90,9 @@ class _Checkup:
         ]
         return lines, allowed
 
-    def _names(self, visit: AvigilonCheck) -> list[Line]:
-        if not visit.names:
+    def _rule_lines(self, avigilon: AvigilonCheck) -> list[Line]:
+        if not avigilon.names:
             return []
         zones = zones_from(self.settings.zones)
         history = [Matcher.parse(rule) for rule in self.settings.events.stored]
-        return name_lines(visit.names, Rules(history, zones), history, zones)
+        return rule_lines(avigilon.names, Rules(history, zones), history, zones)

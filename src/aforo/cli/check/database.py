@@ -1,4 +1,4 @@
-"""The database: reachable, its tables, its rights, its room. Everything is tried for real and taken back."""
+"""The checks of the database: connection, tables, rights, space. Everything is tried out and rolled back."""
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -23,7 +23,7 @@ from aforo.inputs.schedule import Schedule
 from aforo.settings import Settings, zones_from
 from aforo.storage import Preflight, Store
 
-_LEAST_ROOM = 500 * 1024 * 1024  # bytes: some ten seasons of events in SQLite
+_LEAST_ROOM = 500 * 1024 * 1024  # bytes: about ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
 _TABLES = "database.tables"
 _AWAY = (
@@ -34,8 +34,8 @@ _ASK_DBA = "Dé esa frase a quien administra la base; «aforo schema» escribe l
 
 
 def database_lines(settings: Settings) -> list[Line]:
-    """The lines about the database; it blocks, and belongs in a thread. Raises nothing of ours."""
-    events, cameras = _texts(settings)
+    """Return the lines about the database. Blocks; raises no AforoError."""
+    events, cameras = _stored_texts(settings)
     file = _sqlite_file(settings)
     if file is not None and not file.exists():
         return _new_file(file)
@@ -44,7 +44,7 @@ def database_lines(settings: Settings) -> list[Line]:
     except AforoError as exc:
         return [failed("database", exc)]
     try:
-        lines = _rehearsed(store, events)
+        lines = _dry_run_lines(store, events)
         if all(line.state is not State.FAILURE for line in lines):
             lines += _misfits(store.misfits(events, cameras))
     finally:
@@ -52,11 +52,11 @@ def database_lines(settings: Settings) -> list[Line]:
     return [*lines, space_line("database.space", file.parent, _LEAST_ROOM)] if file is not None else lines
 
 
-def _texts(settings: Settings) -> tuple[list[str], frozenset[str]]:
-    """What the tables will have to hold: the scheduled events' names, the cameras' ids; as far as they can be read."""
+def _stored_texts(settings: Settings) -> tuple[list[str], frozenset[str]]:
+    """Return the names of the scheduled events and the ids of the cameras, as far as they can be read."""
     events: list[str] = []
     cameras: frozenset[str] = frozenset()
-    with suppress(BadInput):  # told in lines of their own
+    with suppress(BadInput):  # these faults have lines of their own
         events = [
             event.name for event in Schedule.load(settings.monitor.schedule_file, settings.monitor.timezone).events
         ]
@@ -65,11 +65,11 @@ def _texts(settings: Settings) -> tuple[list[str], frozenset[str]]:
     return events, cameras
 
 
-def _misfits(told: list[str]) -> list[Line]:
-    """What the stadium's tables cannot keep as it is."""
+def _misfits(texts: list[str]) -> list[Line]:
+    """Return a warning about texts that the stadium's tables do not store completely."""
     remedy = "Las tablas aforo_… guardan el valor entero. Si Power BI lo necesita, que el DBA cambie la columna."
     what = "Hay datos que las tablas del estadio no guardan tal cual."
-    return [warning("database.fit", what, remedy, told)] if told else []
+    return [warning("database.fit", what, remedy, texts)] if texts else []
 
 
 def _sqlite_file(settings: Settings) -> Path | None:
@@ -97,9 +97,9 @@ def _new_file(file: Path) -> list[Line]:
     ]
 
 
-def _rehearsed(store: Store, events: Collection[str]) -> list[Line]:
+def _dry_run_lines(store: Store, events: Collection[str]) -> list[Line]:
     try:
-        found = _tried(partial(store.dry_run, events))
+        found = _with_retries(partial(store.dry_run, events))
     except StoreUnavailable as exc:
         return [failure("database", exc.what, _AWAY), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
     except StoreRejectedLogin as exc:
@@ -112,12 +112,12 @@ def _rehearsed(store: Store, events: Collection[str]) -> list[Line]:
 
 
 def _not_ready(error: StoreNotReady) -> Line:
-    """What is missing; a remedy that sends to this very command is of no use here."""
+    """Return the line about missing tables, without the remedy that points to this very command."""
     line = failed(_TABLES, error)
     return failure(_TABLES, line.what, _ASK_DBA) if "aforo check" in line.remedy else line
 
 
-def _tried(dry_run: Callable[[], Preflight]) -> Preflight:
+def _with_retries(dry_run: Callable[[], Preflight]) -> Preflight:
     for _ in range(_TRIES - 1):
         try:
             return dry_run()

@@ -1,4 +1,4 @@
-"""What can be looked at without asking anybody: settings, the two files, the log's folder, the page's port."""
+"""Checks on this machine: settings, the two files, the log's folder, the page's port."""
 
 import os
 import shutil
@@ -20,18 +20,18 @@ from aforo.models import ScheduledEvent
 from aforo.settings import Row, Settings, WebSettings, rows
 from aforo.wording import plural
 
-_FACTORY = "valor de fábrica"
-_MOST_EVENTS = 3  # next events told
+_DEFAULT_ORIGIN = "valor de fábrica"
+_MOST_EVENTS = 3  # of the next events, on their line
 _SPARE_SPACE = 200 * 1024 * 1024  # bytes beyond what the log itself may take
 _NO_SPACE = 50 * 1024 * 1024  # bytes: what the database of one event may take
 _OTHERS = 0o077  # what group and others may do with a file
 
 
 def settings_lines(settings: Settings) -> list[Line]:
-    """Each setting that somebody wrote, where, and what is missing or dangerous."""
-    given = [row for row in rows().values() if settings.origin(row.name) != _FACTORY]
-    shown = [f"{row.name} = {_value(settings, row)}   ({settings.origin(row.name)})" for row in given]
-    lines = [ok("settings", f"Ajustes propios: {len(given)}. Los demás, de fábrica (docs/ajustes.md).", shown)]
+    """Return the lines about the settings: which ones were set and where, what is missing or dangerous."""
+    given = [row for row in rows().values() if settings.origin(row.name) != _DEFAULT_ORIGIN]
+    values = [f"{row.name} = {_value(settings, row)}   ({settings.origin(row.name)})" for row in given]
+    lines = [ok("settings", f"Ajustes propios: {len(given)}. Los demás, de fábrica (docs/ajustes.md).", values)]
     try:
         settings.require_acc()
     except BadSetting as exc:
@@ -44,27 +44,29 @@ def settings_lines(settings: Settings) -> list[Line]:
                 "Ponga acc.fingerprint (la huella está abajo) o acc.ca_file, y quite acc.verify.",
             )
         )
-    lines += _open_secrets(settings, given)
+    lines += _readable_secrets(settings, given)
     return lines
 
 
 def _value(settings: Settings, row: Row) -> str:
-    if row.secret and not _harmless(settings, row):
+    if row.secret and not _is_file_database(settings, row):
         return "(puesto; no se muestra)"
     section, _, name = row.name.partition(".")
     value = getattr(getattr(settings, section), name) if name else getattr(settings, section)
     if isinstance(value, SecretStr):
-        return value.get_secret_value() if _harmless(settings, row) else "(puesto; no se muestra)"
+        return value.get_secret_value() if _is_file_database(settings, row) else "(puesto; no se muestra)"
     if isinstance(value, list):
         return f"{len(value)} elementos"
     return str(value)
 
 
-def _open_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
-    """Files with secrets in them that everybody on this machine may read."""
-    if os.name == "nt":  # there a file's rights come from its folder, and mode bits say nothing
+def _readable_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
+    """Return warnings about files with secrets that other users of this machine may read."""
+    if os.name == "nt":  # a file's rights come from its folder there, and mode bits mean nothing
         return []
-    files = {_file_of(settings.origin(row.name)) for row in given if row.secret and not _harmless(settings, row)}
+    files = {
+        _file_of(settings.origin(row.name)) for row in given if row.secret and not _is_file_database(settings, row)
+    }
     return [
         warning(
             "settings.secrets",
@@ -76,20 +78,20 @@ def _open_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
     ]
 
 
-def _harmless(settings: Settings, row: Row) -> bool:
-    """A database in a file: its address may hold a secret by its kind, and holds none."""
+def _is_file_database(settings: Settings, row: Row) -> bool:
+    """Return whether the setting is the address of a database in a file, which contains no password."""
     return row.name == "database.url" and settings.database.url.get_secret_value().startswith("sqlite:")
 
 
 def _file_of(origin: str) -> Path | None:
-    """The file in which a value stands: ``aforo.toml:7`` and ``archivo secretos/clave (…)`` tell of one."""
+    """Return the file of an origin such as ``aforo.toml:7`` or ``archivo secretos/clave (…)``, None if it has none."""
     text = origin.removeprefix("archivo ").partition(" (")[0]
     path = Path(text.rpartition(":")[0] or text)
     return path if path.is_file() else None
 
 
 def schedule_lines(settings: Settings, now: datetime) -> list[Line]:
-    """Whether the schedule can be read, and the next events."""
+    """Return the line about the schedule, with the next events."""
     timezone = settings.monitor.timezone
     try:
         schedule = Schedule.load(settings.monitor.schedule_file, timezone)
@@ -100,11 +102,11 @@ def schedule_lines(settings: Settings, now: datetime) -> list[Line]:
     if not upcoming:
         what = f"{path}: {plural(len(schedule.events), 'evento')}, ninguno por venir."
         return [warning("schedule", what, f"Escriba el próximo evento en {path}.")]
-    told = [_told(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
-    return [ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", told)]
+    described = [_described(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
+    return [ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", described)]
 
 
-def _told(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
+def _described(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
     since, until = (instant.astimezone(timezone) for instant in event.window)
     last = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%H:%M} del día siguiente"
     running = "  (en curso)" if event.window.since <= now else ""
@@ -112,7 +114,7 @@ def _told(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
 
 
 def camera_file_lines(settings: Settings) -> tuple[list[Line], frozenset[str]]:
-    """Whether the allow list can be read, and what it holds."""
+    """Return the line about the allow list, and its cameras."""
     try:
         cameras = load_cameras(settings.monitor.cameras_file)
     except BadCameras as exc:
@@ -121,7 +123,7 @@ def camera_file_lines(settings: Settings) -> tuple[list[Line], frozenset[str]]:
 
 
 def log_lines(settings: Settings) -> list[Line]:
-    """Whether the log can be written, and whether its disk has room."""
+    """Return the lines about the log: whether it can be written, and whether its disk has enough space."""
     log = settings.log
     if log.file is None:
         return [ok("log", "Sin archivo de registro (log.file vacío): solo la consola.")]
@@ -140,7 +142,7 @@ def log_lines(settings: Settings) -> list[Line]:
 
 
 def try_to_write(path: Path, folder: Path) -> None:
-    """Raise OSError where the file cannot be written in that folder; nothing is left behind."""
+    """Raise OSError if the file cannot be written in that folder; leaves no file."""
     if path.exists():
         with path.open("ab"):
             return
@@ -149,13 +151,13 @@ def try_to_write(path: Path, folder: Path) -> None:
 
 
 def web_lines(web: WebSettings) -> list[Line]:
-    """Whether the page's port is free, or taken by a page of ours."""
+    """Return the line about the page's port."""
     if web.port == 0:
         return [ok("web", "Sin página (web.port = 0).")]
     where = f"{web.host}:{web.port}"
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     with socket.socket(family) as probe:
-        if os.name != "nt":  # there this option would let two programs listen on one port
+        if os.name != "nt":  # this option would let two programs listen on one port there
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((web.host, web.port))
@@ -167,7 +169,7 @@ def web_lines(web: WebSettings) -> list[Line]:
 
 
 def space_line(topic: str, folder: Path, least: int) -> Line:
-    """How much room a folder's disk has; a warning below ``least`` bytes, a failure where no event fits."""
+    """Return the line about a disk's free space: a warning below ``least`` bytes, a failure if no event fits."""
     free = 0
     with suppress(OSError):
         free = shutil.disk_usage(folder).free
@@ -184,5 +186,5 @@ def _size(number: int) -> str:
 
 
 def broken_settings(error: AforoError) -> list[Line]:
-    """The only line there is when the settings cannot be read."""
+    """Return the only line that there is when the settings cannot be read."""
     return [failure("settings", str(error), "Corrija ese ajuste y repita.")]

@@ -1,4 +1,4 @@
-"""What a checkup finds: one line each, for a person on the console or for a program as JSON."""
+"""The lines of a checkup, for a person on the console or for a program as JSON."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from aforo.wording import plural
 
 
 class State(StrEnum):
-    """How a thing stands. Only a failure makes the exit code 1."""
+    """The result of one check. Only a failure makes the exit code 1."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,7 +22,7 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
-_SHOWN = {
+_MARKS = {
     State.OK: ("✔", "bien", "green"),
     State.WARNING: ("!", "aviso", "yellow"),
     State.FAILURE: ("✘", "FALLO", "bold red"),
@@ -42,9 +42,9 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that was looked at. ``topic`` is for programs (``acc.login``); the rest is Spanish.
+    """The result of one check. ``topic`` is for programs (``acc.login``); the rest is Spanish.
 
-    ``remedy`` says what to do where the state is not ok; ``details`` are shown below the line.
+    ``remedy`` says what to do if the state is not ok; ``details`` are written below the line.
     """
 
     topic: str
@@ -60,75 +60,75 @@ class Line:
 
 
 def ok(topic: str, what: str, details: Sequence[str] = ()) -> Line:
-    """All is well."""
+    """Return the line of a check that passed."""
     return Line(topic, State.OK, what, details=details)
 
 
 def warning(topic: str, what: str, remedy: str, details: Sequence[str] = ()) -> Line:
-    """The job runs, but somebody should look at this."""
+    """Return a line for what does not stop the job, but needs attention."""
     return Line(topic, State.WARNING, what, remedy, details)
 
 
 def failure(topic: str, what: str, remedy: str, details: Sequence[str] = ()) -> Line:
-    """The job cannot run, or counts wrong."""
+    """Return a line for what stops the job, or makes it count wrong."""
     return Line(topic, State.FAILURE, what, remedy, details)
 
 
 def skipped(topic: str, what: str, remedy: str = "Arregle antes lo de arriba y repita.") -> Line:
-    """It could not be looked at, because of a line above."""
+    """Return the line of a check that an earlier failure made impossible."""
     return Line(topic, State.SKIPPED, what, remedy)
 
 
 def failed(topic: str, error: AforoError) -> Line:
-    """The line of an error of ours."""
+    """Return the line of an AforoError."""
     what = f"{error.what} {error.meaning}".strip()
     return failure(topic, what, error.remedy or "La solución, en docs/solucion-de-problemas.md.")
 
 
 class Printer:
-    """Writes lines as they come, each section under its title."""
+    """Prints lines, each section below its title."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._section = ""
 
-    def show(self, lines: Iterable[Line]) -> None:
-        """Write these lines."""
+    def write(self, lines: Iterable[Line]) -> None:
+        """Print these lines."""
         for line in lines:
             if line.section != self._section:
                 self._section = line.section
-                self._write(Text(f"\n{_TITLES.get(line.section, line.section)}", style="bold"))
-            self._write(self._line(line))
+                self._print(Text(f"\n{_TITLES.get(line.section, line.section)}", style="bold"))
+            self._print(self._line(line))
             if line.remedy and line.state is not State.OK:
-                self._write(Text(f"               → {line.remedy}"))
+                self._print(Text(f"               → {line.remedy}"))
             for detail in line.details:
-                self._write(Text(f"                 {detail}", style="dim"))
+                self._print(Text(f"                 {detail}", style="dim"))
 
     def sum_up(self, lines: Sequence[Line]) -> None:
-        """The last line: how many of each."""
+        """Print the last line: the numbers of failures and warnings."""
         failures, warnings = count(lines, State.FAILURE), count(lines, State.WARNING)
         text, style = "Todo está bien.", "bold green"
         if failures:
             text, style = f"{plural(failures, 'fallo')}, {plural(warnings, 'aviso')}: así no debe empezar.", "bold red"
         elif warnings:
             text, style = f"Puede empezar, con {plural(warnings, 'aviso')}.", "bold yellow"
-        self._write(Text(f"\n{text}", style=style))
+        self._print(Text(f"\n{text}", style=style))
 
     def _line(self, line: Line) -> Text:
-        mark, word, style = _SHOWN[line.state]
+        mark, word, style = _MARKS[line.state]
         return Text.assemble("  ", (f"{mark} {word:10}", style), " ", line.what)
 
-    def _write(self, text: Text) -> None:
+    def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
 
 
 def count(lines: Iterable[Line], state: State) -> int:
-    """How many lines are in that state."""
+    """Return how many lines have that state."""
     return sum(line.state is state for line in lines)
 
 
-def as_json(lines: Sequence[Line]) -> str:
-    """All lines as one JSON object."""
+def to_json(lines: Sequence[Line]) -> str:
+    """Return all lines as one JSON object."""
     document = {
         "ok": not count(lines, State.FAILURE),
         "version": __version__,

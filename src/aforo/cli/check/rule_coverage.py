@@ -1,20 +1,20 @@
-"""What the cameras' analytic names mean by the rules: which are counted, which by none, which by two. Pure."""
+"""Which analytic names of the cameras the rules count: none, one or several rules. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.cli.check.results import Line, ok, warning
 from aforo.counting.rules import Rules
-from aforo.models import EventSource, ExclusionReason, Matcher, Zone
+from aforo.models import Classification, EventSource, ExclusionReason, Matcher, Zone
 from aforo.wording import plural
 
-_MEND = "Corrija la regla en aforo.toml o el nombre en ACC."
+_REMEDY = "Corrija la regla en aforo.toml o el nombre en ACC."
 
 
-def name_lines(
+def rule_lines(
     seen: Mapping[str, Counter[str]], rules: Rules, history: Sequence[Matcher], zones: Sequence[Zone]
 ) -> list[Line]:
-    """The lines about the names that each camera (by its shown name) sent lately."""
+    """Return the lines about the names that each camera (by its display name) sent recently."""
     cameras: defaultdict[str, list[str]] = defaultdict(list)
     for camera, names in seen.items():
         for name in names:
@@ -28,39 +28,44 @@ def name_lines(
             )
         ]
     lines = [_counted(cameras, rules)]
-    lines += _odd(cameras, rules)
+    lines += _unusual(cameras, rules)
     lines += _unused(cameras, history, zones)
     return lines
 
 
 def _counted(cameras: Mapping[str, list[str]], rules: Rules) -> Line:
-    told = [
-        f"«{name}»: {_meaning(rules, name)}"
-        for name in sorted(cameras)
-        if rules.classify(EventSource("", name, "", "")).exclusion is None
+    counted = [
+        f"«{name}»: {_meaning(rules, name)}" for name in sorted(cameras) if _classify(rules, name).exclusion is None
     ]
-    return ok("names", f"{plural(len(told), 'nombre')} que cuenta alguna regla.", told)
+    return ok("names", f"{plural(len(counted), 'nombre')} que cuenta alguna regla.", counted)
+
+
+def _classify(rules: Rules, name: str) -> Classification:
+    """Classify an event of which only the name is known."""
+    return rules.classify(EventSource("", name, "", ""))
 
 
 def _meaning(rules: Rules, name: str) -> str:
-    verdict = rules.classify(EventSource("", name, "", ""))
-    parts = [f"{'+' if movement.delta > 0 else '−'} {movement.zone}" for movement in verdict.movements]
-    return ", ".join((["historial"] if verdict.history else []) + parts)
+    classification = _classify(rules, name)
+    parts = [f"{'+' if movement.delta > 0 else '−'} {movement.zone}" for movement in classification.movements]
+    return ", ".join((["historial"] if classification.history else []) + parts)
 
 
-def _odd(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
+def _unusual(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
     none = []
     for name in sorted(cameras):
-        verdict = rules.classify(EventSource("", name, "", ""))
-        if verdict.exclusion is ExclusionReason.NO_RULE:
+        classification = _classify(rules, name)
+        if classification.exclusion is ExclusionReason.NO_RULE:
             none.append(f"«{name}», de {', '.join(sorted(cameras[name]))}")
-        elif verdict.exclusion is not None:
+        elif classification.exclusion is not None:
             what = f"«{name}» es entrada y salida de la misma zona: no se cuenta."
-            yield warning("names.ambiguous", what, _MEND)
-        elif len(verdict.movements) > 1:
-            zones = " y ".join(movement.zone for movement in verdict.movements)
+            yield warning("names.ambiguous", what, _REMEDY)
+        elif len(classification.movements) > 1:
+            zones = " y ".join(movement.zone for movement in classification.movements)
             yield warning(
-                "names.two_zones", f"«{name}» cuenta en {zones}.", f"Si es de una sola: {_MEND[0].lower()}{_MEND[1:]}"
+                "names.two_zones",
+                f"«{name}» cuenta en {zones}.",
+                f"Si es de una sola: {_REMEDY[0].lower()}{_REMEDY[1:]}",
             )
     if none:
         what = f"{plural(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."

@@ -1,0 +1,72 @@
+"""Types of command line arguments; each raises ArgumentTypeError with a Spanish sentence."""
+
+import re
+from argparse import ArgumentTypeError
+from datetime import date
+from pathlib import Path
+
+
+def day(text: str) -> date:
+    """Parse a date as the schedule writes it."""
+    sentence = f"«{text}» no es una fecha; se admite AAAA-MM-DD, como 2025-01-20."
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ArgumentTypeError(sentence)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(sentence) from exc
+
+
+def existing_file(text: str) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(text)
+    if not path.is_file():
+        raise ArgumentTypeError(f"no existe el archivo «{text}».")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Return the path of a folder that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        raise ArgumentTypeError(f"no existe la carpeta «{text}».")
+    return path
+
+
+def database_without_password(text: str) -> str:
+    """Return a database's address without a password: every user can read a process's arguments."""
+    if re.search(r"://[^/@]*:[^/@]*@|(?i:pwd|password)\s*=", text):
+        raise ArgumentTypeError("lleva una contraseña, y los argumentos los puede leer cualquiera.")
+    return text
+
+
+def service_name(text: str) -> str:
+    """Return a name that systemd and Windows accept, and that is neither a path nor an option."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}", text):
+        raise ArgumentTypeError(f"«{text}» no sirve de nombre; se admiten letras, cifras, «-» y «_».")
+    return text
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ArgumentTypeError(f"«{text}» no es un número mayor que 0.")
+    return number
+
+
+def port(text: str) -> int:
+    """Parse a TCP port; 0 lets the system choose."""
+    if not re.fullmatch(r"\d{1,5}", text, re.ASCII) or int(text) > 65535:
+        raise ArgumentTypeError(f"«{text}» no es un puerto; se admite un entero entre 0 y 65535.")
+    return int(text)
+
+
+def days(text: str) -> int:
+    """Parse a number of days from 1 to 9999."""
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) < 1:
+        raise ArgumentTypeError(f"«{text}» no es un entero de 1 en adelante.")
+    return int(text)
