@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, outside the repository: from ``init`` to the act, and as a service."""
+"""The wheel in an environment of its own, outside the repository: from ``init`` to the event report, and as a service."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def _packages() -> str:
     return next(path for path in sys.path if path.endswith("site-packages"))
 
 
-def bare(evening: Stadium, **more: str) -> dict[str, str]:
+def bare(place: Stadium, **more: str) -> dict[str, str]:
     """The environment without the repository and without settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AFORO_", "PYTHON"))}
     return {**kept, "PYTHONUTF8": "1", **more}
@@ -55,7 +55,7 @@ def aforo(python: Path, folder: Path, environment: dict[str, str], *arguments: s
 
 
 @pytest.fixture
-def evening(tmp_path: Path) -> Iterator[Stadium]:
+def place(tmp_path: Path) -> Iterator[Stadium]:
     options = ("--cameras", "11", "--events", "2500", "--seed", "9", "--servers", "2")
     work = tmp_path / "sala de control"
     work.mkdir()
@@ -65,53 +65,53 @@ def evening(tmp_path: Path) -> Iterator[Stadium]:
         yield one
 
 
-def test_from_init_to_the_act(python: Path, evening: Stadium) -> None:
-    folder, credentials = evening.folder, evening.site["credentials"]
-    since, until = (instant.astimezone(BOGOTA) for instant in (evening.since, evening.until))
+def test_from_init_to_the_event_report(python: Path, place: Stadium) -> None:
+    folder, credentials = place.folder, place.site["credentials"]
+    since, until = (instant.astimezone(BOGOTA) for instant in (place.since, place.until))
     secrets = {
         "AFORO_ACC__PASSWORD": credentials["password"],
         "AFORO_ACC__USER_NONCE": credentials["user_nonce"],
         "AFORO_ACC__USER_KEY": credentials["user_key"],
     }
-    where = aforo(python, folder, bare(evening), "--version")
+    where = aforo(python, folder, bare(place), "--version")
     assert where.stdout.startswith("aforo ")
-    told = aforo(
-        python, folder, bare(evening, **secrets), "init", "--yes", "--url", evening.site["url"], "--username",
-        credentials["username"], "--fingerprint", evening.site["fingerprint"], "--database", "sqlite",
+    written = aforo(
+        python, folder, bare(place, **secrets), "init", "--yes", "--url", place.site["url"], "--username",
+        credentials["username"], "--fingerprint", place.site["fingerprint"], "--database", "sqlite",
         "--event", str(since.date()), EVENT, f"{since:%H:%M:%S}", f"{until:%H:%M:%S}",
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr
-    (folder / "ids_camaras_permitidas.json").write_text(json.dumps(evening.site["cameras"]), encoding="utf-8")
+    assert written.returncode == 0, written.stderr
+    (folder / "ids_camaras_permitidas.json").write_text(json.dumps(place.site["cameras"]), encoding="utf-8")
 
-    checked = aforo(python, folder, bare(evening), "check", "--json")
+    checked = aforo(python, folder, bare(place), "check", "--json")
     lines = json.loads(checked.stdout)
     assert checked.returncode == 0, [line for line in lines["lines"] if line["state"] == "failure"]
     assert secrets["AFORO_ACC__PASSWORD"] not in checked.stdout
 
-    ran = aforo(python, folder, bare(evening), "run", "--set", "monitor.grace=1", "--set", "web.port=0")
+    ran = aforo(python, folder, bare(place), "run", "--set", "monitor.grace=1", "--set", "web.port=0")
     assert ran.returncode == 0, ran.stderr[-2000:]
-    evening.check_against_truth()
+    place.check_against_truth()
     (page,) = (folder / "informes").glob("*.html")
     assert f"Acta: {page.relative_to(folder)}" in ran.stderr
-    act = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    assert act["reconciled"] is True
-    assert act["stored"] == sum(evening.truth()["accepted"].values())
+    report = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert report["reconciled"] is True
+    assert report["stored"] == sum(place.truth()["accepted"].values())
 
     page.unlink()
-    again = aforo(python, folder, bare(evening), "report", str(evening.day))
+    again = aforo(python, folder, bare(place), "report", str(place.day))
     assert (again.returncode, page.exists()) == (0, True), again.stderr
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd's protocol")
-def test_as_a_service_with_systemds_credentials(python: Path, evening: Stadium, tmp_path: Path) -> None:
-    """What systemd does: a socket to hear from it, a folder of credentials, SIGTERM; it says ready, alive, stopping."""
-    evening.write_files()
+def test_as_a_service_with_systemds_credentials(python: Path, place: Stadium, tmp_path: Path) -> None:
+    """What systemd does: a socket for messages, a folder of credentials, SIGTERM; it sends ready, alive, stopping."""
+    place.write_files()
     secrets = tmp_path / "credentials"
     secrets.mkdir()
     for name in ("username", "password", "user_nonce", "user_key"):
-        (secrets / f"acc.{name}").write_text(evening.site["credentials"][name] + "\n", encoding="utf-8")
-    (evening.folder / "aforo.toml").write_text(
-        f'[acc]\nurl = "{evening.site["url"]}"\nfingerprint = "{evening.site["fingerprint"]}"\n'
+        (secrets / f"acc.{name}").write_text(place.site["credentials"][name] + "\n", encoding="utf-8")
+    (place.folder / "aforo.toml").write_text(
+        f'[acc]\nurl = "{place.site["url"]}"\nfingerprint = "{place.site["fingerprint"]}"\n'
         '[monitor]\ngrace = 1\n[web]\nport = 0\n[report]\nfolder = ""\n',
         encoding="utf-8",
     )
@@ -119,21 +119,21 @@ def test_as_a_service_with_systemds_credentials(python: Path, evening: Stadium, 
         manager.bind(str(tmp_path / "n"))
         manager.settimeout(30)
         environment = bare(
-            evening, NOTIFY_SOCKET=str(tmp_path / "n"), WATCHDOG_USEC="900000", CREDENTIALS_DIRECTORY=str(secrets)
+            place, NOTIFY_SOCKET=str(tmp_path / "n"), WATCHDOG_USEC="900000", CREDENTIALS_DIRECTORY=str(secrets)
         )
         command = [str(python), "-m", "aforo", "run", "--continuous"]
-        with subprocess.Popen(command, cwd=evening.folder, env=environment, stderr=subprocess.DEVNULL) as process:
-            hear(manager, "READY=1")
-            hear(manager, "WATCHDOG=1")
-            hear(manager, "STATUS=Esperando el próximo evento")
+        with subprocess.Popen(command, cwd=place.folder, env=environment, stderr=subprocess.DEVNULL) as process:
+            receive(manager, "READY=1")
+            receive(manager, "WATCHDOG=1")
+            receive(manager, "STATUS=Esperando el próximo evento")
             process.terminate()
-            hear(manager, "STOPPING=1")
+            receive(manager, "STOPPING=1")
             assert process.wait(timeout=30) == 0
-    evening.check_against_truth()
+    place.check_against_truth()
 
 
-def hear(manager: socket.socket, line: str) -> None:
-    """Wait until the service says so."""
+def receive(manager: socket.socket, line: str) -> None:
+    """Wait for a message with that line."""
     until = datetime.now(UTC) + timedelta(seconds=40)
     while datetime.now(UTC) < until:
         if line in manager.recv(4096).decode().splitlines():

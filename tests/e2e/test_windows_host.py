@@ -46,8 +46,8 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_it_counts_until_windows_stops_it(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("--cameras", "5", "--events", "400", "--seed", "12")
-    with stadium(tmp_path, before=timedelta(minutes=5), after=timedelta(seconds=-1), options=options) as evening:
-        for name, value in (evening.environment | {"AFORO_MONITOR__GRACE": "1"}).items():
+    with stadium(tmp_path, before=timedelta(minutes=5), after=timedelta(seconds=-1), options=options) as site:
+        for name, value in (site.environment | {"AFORO_MONITOR__GRACE": "1"}).items():
             if name.startswith("AFORO_"):
                 monkeypatch.setenv(name, value)
         monkeypatch.chdir(tmp_path)
@@ -60,7 +60,7 @@ def test_it_counts_until_windows_stops_it(host: Any, tmp_path: Path, monkeypatch
         service.SvcStop()
         thread.join(timeout=30)
         assert not thread.is_alive()
-        evening.check_against_truth()
+        site.check_against_truth()
     assert service.reported == [4, 3]
     assert host.logged_errors == []
 

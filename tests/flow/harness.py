@@ -80,8 +80,8 @@ class Evening:
     def database(self) -> Path:
         return self.folder / "aforo.db"
 
-    def monitor(self) -> Monitor:
-        return Monitor(self.settings, self.clock, asyncio.Event())
+    def monitor(self, stopping: asyncio.Event | None = None) -> Monitor:
+        return Monitor(self.settings, self.clock, stopping or asyncio.Event())
 
     async def run(self, **arguments: bool) -> int:
         monitor = await asyncio.to_thread(self.monitor)

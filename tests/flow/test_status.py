@@ -21,16 +21,17 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def test_what_a_running_service_tells(tmp_path: Path) -> None:
+async def test_the_state_of_a_running_service(tmp_path: Path) -> None:
     async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
         night.web = WebSettings(port=free_port())
-        monitor = await asyncio.to_thread(night.monitor)
+        stopping = asyncio.Event()
+        monitor = await asyncio.to_thread(night.monitor, stopping)
         running = asyncio.create_task(monitor.run())
         await night.clock.sleep(hours(1).total_seconds())
         service = Service(night.settings)
         state: ServiceState = await reached(service)
         again = await asyncio.to_thread(service.state, state)
-        monitor._stopping.set()
+        stopping.set()
         await running
         truth = crowd.truth().between(DOORS, DOORS + timedelta(minutes=57), crowd.allowed)
     assert state.event is not None
@@ -44,9 +45,9 @@ async def test_what_a_running_service_tells(tmp_path: Path) -> None:
     assert "Todo contesta y todo está guardado." in text
     console = Console(width=110, height=36, record=True, file=io.StringIO())
     console.print(view(state, service))
-    shown = console.export_text()
+    drawn = console.export_text()
     for word in ("Concierto A", "Campinsito", "Avisos", service.url):
-        assert word in shown
+        assert word in drawn
 
 
 async def reached(service: Service) -> ServiceState:

@@ -57,7 +57,7 @@ def _spanish_messages() -> Iterator[None]:
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help with room for long options."""
+    """Help with a wide column for options."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)

@@ -151,7 +151,7 @@ def test_a_secret_stays_as_it_is_in_dotenv(folder: Path) -> None:
     assert loaded.acc.username == "u"
 
 
-def test_secrets_never_show() -> None:
+def test_secrets_are_never_in_a_repr() -> None:
     loaded = Settings(
         acc=AccSettings(password="hush1", user_nonce="hush2", user_key="hush3", integration_id="hush4"),  # type: ignore[arg-type]
         database=DatabaseSettings(odbc="DRIVER={x};UID=u;PWD={hush;5}"),  # type: ignore[arg-type]
@@ -187,7 +187,7 @@ def test_a_url_without_a_password_is_no_secret() -> None:
         ("[acc]\nurl = 'https://u:hush@host'\n", "«https://***@host»"),
     ],
 )
-def test_faults_of_secrets_show_none(folder: Path, toml: str, said: str) -> None:
+def test_faults_of_secrets_do_not_contain_them(folder: Path, toml: str, said: str) -> None:
     (folder / "vacio").write_text("\n")
     sentence = error_sentence(toml)
     assert said in sentence

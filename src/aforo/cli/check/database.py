@@ -23,7 +23,7 @@ from aforo.inputs.schedule import Schedule
 from aforo.settings import Settings, zones_from
 from aforo.storage import Preflight, Store
 
-_LEAST_ROOM = 500 * 1024 * 1024  # bytes: about ten seasons of events in SQLite
+_LEAST_SPACE = 500 * 1024 * 1024  # bytes: about ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
 _TABLES = "database.tables"
 _AWAY = (
@@ -49,7 +49,7 @@ def database_lines(settings: Settings) -> list[Line]:
             lines += _misfits(store.misfits(events, cameras))
     finally:
         store.close()
-    return [*lines, space_line("database.space", file.parent, _LEAST_ROOM)] if file is not None else lines
+    return [*lines, space_line("database.space", file.parent, _LEAST_SPACE)] if file is not None else lines
 
 
 def _stored_texts(settings: Settings) -> tuple[list[str], frozenset[str]]:
@@ -93,7 +93,7 @@ def _new_file(file: Path) -> list[Line]:
         return [failure("database", what, f"Dé permiso de escritura en {file.parent} o cambie el ajuste database.url.")]
     return [
         ok("database", f"SQLite {file}: aún no existe; se crea al empezar."),
-        space_line("database.space", file.parent, _LEAST_ROOM),
+        space_line("database.space", file.parent, _LEAST_SPACE),
     ]
 
 

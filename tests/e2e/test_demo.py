@@ -1,0 +1,35 @@
+"""``aforo demo`` to its proof: every event of the simulated match is in the database exactly once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aforo
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_demo_proves_that_nothing_was_lost_or_repeated(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(aforo.__file__).parents[1]), "PYTHONUTF8": "1", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "aforo", "demo", "--seconds", "12", "--port", "0"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    proof = done.stdout[done.stdout.index("La prueba:") :].splitlines()
+    rows = [[cell.strip() for cell in line.strip("│ ").split("│")] for line in proof if line.startswith("│")]
+    assert [name for name, *_ in rows] == [
+        "eventos_Analisis, filas",
+        "Aforo_parqueadero, aforo",
+        "Aforo_parqueadero_campinsito, aforo",
+        "Aforo_parqueadero_SUR, aforo",
+    ]
+    for name, expected, stored, difference in rows:
+        assert expected == stored != "0", name
+        assert difference == "0", name
+    assert "Perdidos: 0. Repetidos: 0. Todo coincide." in proof
+    assert {path.name for path in tmp_path.iterdir()} >= {"aforo-demo.db", "aforo-demo.log", "aforo-demo-acta"}
+    assert list((tmp_path / "aforo-demo-acta").glob("*.html"))
