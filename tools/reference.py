@@ -48,15 +48,15 @@ def commands() -> str:
         "Los códigos con que terminan: [solucion-de-problemas.md](../solucion-de-problemas.md#no-arranca).\n"
     ]
     for command in COMMANDS:
-        parser = Parser(f"aforo {command.name}", command.text)
-        command.flags(parser)
+        parser = Parser(f"aforo {command.name}", command.description)
+        command.add_arguments(parser)
         rows = [
             (_spelled(action), (action.help or "").replace("%%", "%"))
             for action in parser._actions  # argparse has no public list of its arguments
             if action.dest != "help"
         ]
         table = _table(("argumento", "qué es"), rows) if rows else "Sin argumentos.\n"
-        parts.append(f"## `aforo {command.name}`\n\n{command.text}\n\n{table}")
+        parts.append(f"## `aforo {command.name}`\n\n{command.description}\n\n{table}")
     return "\n".join(parts)
 
 
