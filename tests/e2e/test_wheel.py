@@ -1,4 +1,4 @@
-"""The wheel in an environment of its own, outside the repository: from ``init`` to the event report, and as a service."""
+"""The wheel in an environment of its own, outside the repository: from ``init`` to the report, and as a service."""
 
 import json
 import os
