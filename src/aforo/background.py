@@ -127,16 +127,23 @@ class Backoff:
         *,
         sleep: Callable[[float], Awaitable[object]],
         repeatable: Callable[[Exception], bool],
+        on_repeat: Callable[[Exception], None] | None = None,
     ) -> _T:
         """Await ``attempt()`` until it succeeds, and return its result.
 
         Only errors for which ``repeatable`` holds are followed by another attempt; any other, and the last one, are
         raised as they are. ``sleep`` takes the pause: a clock's ``sleep``, or one that a stop cuts short. There is no
         limit in seconds: tenacity would measure it with the machine's clock, not with the one that is handed in.
+        ``on_repeat`` is called with the error before each pause.
         """
 
         def repeated(error: BaseException) -> bool:
             return isinstance(error, Exception) and repeatable(error)  # never a cancellation
+
+        def before_pause(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome is not None else None
+            if on_repeat is not None and isinstance(error, Exception):
+                on_repeat(error)
 
         async def attempted() -> _T:
             return await attempt()
@@ -149,6 +156,7 @@ class Backoff:
             wait=self._wait(),
             stop=stop_never if self.attempts is None else stop_after_attempt(self.attempts),
             retry=retry_if_exception(repeated),
+            before_sleep=before_pause,
             reraise=True,
         )
         result: _T = await retrying(attempted)

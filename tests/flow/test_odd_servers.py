@@ -90,7 +90,7 @@ class _Endless(Simulator):
 async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pagination, "_MOST_REQUESTS", 40)
+    monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
     crowd = Scenario(SHORT)
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(crowd, clock=clock) as site:
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
@@ -149,7 +149,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float
 ) -> None:
     """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
-    monkeypatch.setattr(pagination, "_MOST_REQUESTS", 40)
+    monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
     crowd = Scenario(SHORT)
     given = crowd.truth().between(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:

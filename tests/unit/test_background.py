@@ -197,3 +197,19 @@ class TestBackoff:
         await waiting.wait()
         await cancel_and_wait(task)
         assert task.cancelled()
+
+    async def test_each_repetition_is_reported_with_its_error(self, fake_clock: FakeClock) -> None:
+        reported: list[str] = []
+
+        async def attempt() -> None:
+            raise Refused(len(reported))
+
+        backoff = Backoff(first=1.0, longest=4.0, attempts=3)
+        with pytest.raises(Refused, match="2"):
+            await backoff.retry(
+                attempt,
+                sleep=fake_clock.sleep,
+                repeatable=is_refused,
+                on_repeat=lambda error: reported.append(str(error)),
+            )
+        assert reported == ["0", "1"], "the last error is raised instead"

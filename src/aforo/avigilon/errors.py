@@ -1,7 +1,7 @@
-"""What the server refuses, and what is lost on the way, as errors that a person understands.
+"""Error answers and broken connections as errors with Spanish sentences.
 
-Inside this package a refusal is an ``ApiError``; ``to_acc_error`` turns it into an AccError once the secrets that the
-server's own words might repeat are known.
+Within this package an error answer is an ``ApiError``; ``to_acc_error`` turns it into an AccError, without the secrets
+that the server's own message may repeat.
 """
 
 import re
@@ -15,38 +15,34 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what 
 _SESSION_STATUSES = frozenset({401, 403})
 _BAD_ARGUMENT = frozenset({400, 409, 413, 415})
 _NOT_TAKEN_UP = frozenset({429, 503, 507})
-_LONGEST_QUOTE = 160  # characters of the server's own words
-_KEEP_TRYING = "Revise acc.url, la red y el servicio Web Endpoint."
+_MAX_QUOTE = 160  # characters of the server's own message
+_CHECK_ADDRESS = "Revise acc.url, la red y el servicio Web Endpoint."
 
 
 class NotTakenUp(AccUnreachable):
-    """The server never began with the request: repeating it cannot skip anything."""
+    """The server did not begin with the request: sending it again cannot skip anything."""
 
 
 class NoConnection(NotTakenUp):
-    """Nobody listens there: the server itself is away, not one of its cameras."""
+    """Nothing listens at that address: the server itself is away, not one of its cameras."""
 
 
 class TimedOut(AccUnreachable):
-    """No answer in time; not repeated at once, since it has already held its place for the whole of the timeout."""
+    """No answer in time; not sent again at once, since it has already taken the whole timeout."""
 
 
 class ApiError(Exception):
-    """An answer that is not a success. ``enveloped``: it is the Web Endpoint itself that speaks, and no proxy.
-
-    ``generation``: of the session that the refused request carried.
-    """
+    """An error answer. ``enveloped``: it is in the Web Endpoint's own form, so no proxy sent it."""
 
     def __init__(self, status: int, message: str, *, enveloped: bool) -> None:
         self.status = status
         self.message = message
         self.enveloped = enveloped
-        self.generation = 0
         super().__init__(status)
 
     @property
     def of_session(self) -> bool:
-        """The session, or at a login the user or the token, is not accepted."""
+        """Whether the session, or at a login the user or the token, is not accepted."""
         return self.status in _SESSION_STATUSES
 
 
@@ -64,8 +60,8 @@ class _ErrorEnvelope(msgspec.Struct):
 _error_envelope = msgspec.json.Decoder(_ErrorEnvelope)
 
 
-def refusal(status: int, body: bytes) -> ApiError:
-    """Read an error answer; ``status`` is HTTP's, 200 where only the body tells of the error."""
+def parse_error(status: int, body: bytes) -> ApiError:
+    """Read an error answer; ``status`` is HTTP's, 200 where only the body is an error."""
     try:
         error = _error_envelope.decode(body)
     except UNREADABLE:
@@ -75,14 +71,14 @@ def refusal(status: int, body: bytes) -> ApiError:
     return ApiError(real, error.message or name, enveloped=True)
 
 
-def to_acc_error(refused: ApiError, secrets: Iterable[str]) -> AccError:
-    """The AccError for a refusal that has nothing to do with the session."""
-    status, words = refused.status, quoted(refused.message, secrets)
-    if status in _BAD_ARGUMENT or (refused.enveloped and 400 <= status < 500 and status not in {404, 408, 429}):
+def to_acc_error(error: ApiError, secrets: Iterable[str]) -> AccError:
+    """Return the AccError for an error answer that has nothing to do with the session."""
+    status, words = error.status, quoted(error.message, secrets)
+    if status in _BAD_ARGUMENT or (error.enveloped and 400 <= status < 500 and status not in {404, 408, 429}):
         return AccBadRequest(
             f"El servidor de cámaras rechaza la consulta ({status}{words}).", remedy="Revise los ajustes de [acc]."
         )
-    if status == 404 and refused.enveloped:
+    if status == 404 and error.enveloped:
         return AccUnknownCamera(
             f"El servidor de cámaras no conoce lo que se le pide (404{words}).",
             remedy="Revise los identificadores con «aforo cameras».",
@@ -97,27 +93,27 @@ def to_acc_error(refused: ApiError, secrets: Iterable[str]) -> AccError:
 
 
 def garbled() -> AccUnreachable:
-    """The answer is empty, cut short, or not the Web Endpoint's."""
+    """Return the error for an answer that is empty, cut short, or not the Web Endpoint's."""
     return AccUnreachable("El servidor de cámaras dio una respuesta vacía, cortada o que no es del Web Endpoint.")
 
 
 def unreachable(host: str, exc: BaseException) -> AccUnreachable:
-    """The connection broke before the whole answer was here."""
+    """Return the error for a connection that broke before the whole answer was here."""
     return AccUnreachable(f"Se cortó la conexión con el servidor de cámaras {host} ({type(exc).__name__}).")
 
 
 def no_connection(host: str, why: str) -> NoConnection:
-    """No connection could be made."""
-    return NoConnection(f"No hay conexión con el servidor de cámaras {host} ({why}).", remedy=_KEEP_TRYING)
+    """Return the error for a connection that could not be made."""
+    return NoConnection(f"No hay conexión con el servidor de cámaras {host} ({why}).", remedy=_CHECK_ADDRESS)
 
 
 def timed_out(host: str, seconds: float) -> TimedOut:
-    """No whole answer within ``seconds``."""
+    """Return the error for an answer that was not complete within ``seconds``."""
     return TimedOut(f"El servidor de cámaras {host} no contestó en {seconds:g} s.")
 
 
 def redirected(status: int, target: str | None) -> AccBadRequest:
-    """The server sends elsewhere: not followed, for the session must not go there."""
+    """Return the error for a redirect, which is not followed: the session must not go elsewhere."""
     return AccBadRequest(
         f"El servidor de cámaras remite a otra dirección ({status}, hacia {target or 'un lugar desconocido'}).",
         remedy="Ponga en acc.url la dirección del propio servidor ACC.",
@@ -125,9 +121,9 @@ def redirected(status: int, target: str | None) -> AccBadRequest:
 
 
 def quoted(message: str, secrets: Iterable[str]) -> str:
-    """``: «…»`` with the server's own words on one line, cut, and without any of the secrets; "" without words."""
+    """Return ``: «…»`` with the server's message on one line, cut and without the secrets; "" without a message."""
     for secret in secrets:
         if secret:
             message = message.replace(secret, "***")
-    words = re.sub(r"[^\S ]+|[\x00-\x1f\x7f]", " ", message).strip()[:_LONGEST_QUOTE]
+    words = re.sub(r"[^\S ]+|[\x00-\x1f\x7f]", " ", message).strip()[:_MAX_QUOTE]
     return f": «{words}»" if words else ""

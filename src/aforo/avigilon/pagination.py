@@ -1,134 +1,247 @@
-"""A window → every event of it, whatever the server does with ``to``, order, limits and tokens.
+"""Read every event of a window, whatever the server does with ``to``, order, limits and tokens.
 
-The window is asked for; a page that may have been cut is followed by its token, and where there is none, or the token
-leads nowhere, the window is split and each part asked by itself, down to one millisecond. Neither the order of the
-answers, nor a tie at a page's edge, nor a lost token can then lose an event.
+The window is queried; a page that may have been cut is followed by its token. Where there is no token, or it leads
+nowhere, the window is split and each part is queried by itself, down to one millisecond. So neither the order of the
+events, nor a tie at a page's edge, nor a lost token can lose an event.
 
-Events without ``thisId`` are numbered among their equals inside one whole answer. Equals share their millisecond, and
-windows are cut between milliseconds: however a window is split, equals stay together and get the same numbers.
+Events without ``thisId`` are numbered among their equals within one whole answer. Equal events share their
+millisecond, and windows are split between milliseconds: however a window is split, equal events stay together and get
+the same numbers.
 """
 
 import logging
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from aforo.avigilon.identity import numbered, page_print
-from aforo.avigilon.payloads import STOP, Answer
-from aforo.avigilon.server_quirks import DEAD_TOKENS, ServerQuirks
-from aforo.avigilon.spans import Span
-from aforo.avigilon.transport import Query, instant_text
-from aforo.errors import AccBadRequest, AccDenied, AccIncomplete, AccUnknownCamera, AccUnreachable, AccWindowTooLarge
-from aforo.models import MILLISECOND, CameraEvent, Page, Window, from_ms
+from aforo.avigilon.payloads import STOP, SearchAnswer, assign_ids, instant_text, page_fingerprint
+from aforo.avigilon.server_quirks import ServerQuirks
+from aforo.avigilon.transport import Query
+from aforo.errors import (
+    AccBadRequest,
+    AccDenied,
+    AccError,
+    AccIncomplete,
+    AccUnknownCamera,
+    AccUnreachable,
+    AccWindowTooLarge,
+)
+from aforo.models import EPOCH, MILLISECOND, CameraEvent, Page, Window, from_ms
 
-_log = logging.getLogger("aforo.avigilon")
+_log = logging.getLogger(__name__)
 
-LIMIT = 1000  # events in a page: the API's default and most
-_LEAST_CAP = 50  # events: no server is taken to cut its pages below that
-_MOST_PARTS = 16
+LIMIT = 1000  # events in a page: the API's default and maximum
+_LEAST_FULL_PAGE = 50  # events: no server is assumed to cut its pages below that
+_MAX_PARTS = 16
 _FILL = 0.7  # how full the parts of a split window should be, so that few need another split
-_MOST_REQUESTS = 20_000  # for one window: beyond it the server does not keep to the window, or its tokens never end
-_MOST_STALE = 3  # pages in a row that came before
-_LAST_OF_MILLISECOND = timedelta(microseconds=999)  # a server may keep time finer than it is asked for
+MAX_REQUESTS = 20_000  # for one window: beyond it the server ignores the window, or its tokens never end
+_MAX_UNPRODUCTIVE = 3  # pages in a row that bring nothing new
+_LAST_OF_MILLISECOND = timedelta(microseconds=999)  # a server may keep time finer than it is queried
 
 
-class Ask(Protocol):
-    """One request of ``/events/search``. ``once``: a lost answer may not be asked for again, for tokens may move on."""
+class SendSearch(Protocol):
+    """Sends one request of ``/events/search``."""
 
-    async def __call__(self, query: Query, *, once: bool) -> Answer:
-        """Raises AccError."""
+    async def __call__(self, query: Query, *, idempotent: bool) -> SearchAnswer:
+        """Raises AccError. Without ``idempotent`` it is not sent again after a lost answer: a token may move on."""
         ...
 
 
-class Target(NamedTuple):
-    """Who is asked, and about which cameras."""
+class WindowPart(NamedTuple):
+    """A window, or a part of one, in whole epoch milliseconds, the finest unit of the Web Endpoint.
+
+    ``retried``: it was queried before, and its token led nowhere.
+    """
+
+    since: int
+    until: int
+    retried: bool = False
+
+    @classmethod
+    def of(cls, window: Window) -> "WindowPart":
+        """Return the milliseconds of a window: events have whole milliseconds, so both ends can be rounded up."""
+        return cls(-((EPOCH - window.since) // MILLISECOND), -((EPOCH - window.until) // MILLISECOND))
+
+    @property
+    def width(self) -> int:
+        """Milliseconds."""
+        return self.until - self.since
+
+    @property
+    def window(self) -> Window:
+        """The same as aware UTC."""
+        return Window(from_ms(self.since), from_ms(self.until))
+
+    def split(self, number: int) -> list["WindowPart"]:
+        """Split evenly into at most that many parts, none empty; the latest first."""
+        number = min(number, self.width)
+        edges = [self.since + self.width * i // number for i in range(number + 1)]
+        return [WindowPart(edges[i], edges[i + 1]) for i in reversed(range(number))]
+
+
+class EventSearch:
+    """Reads windows, and learns the quirks of each server. Other limits than the API's are for tests."""
+
+    def __init__(self, limit: int = LIMIT, least_full_page: int = _LEAST_FULL_PAGE) -> None:
+        self._limit = limit
+        self._least_full_page = least_full_page
+        self._quirks: dict[str, ServerQuirks] = {}
+
+    async def events(
+        self, send: SendSearch, server_id: str, camera_ids: Sequence[str], window: Window
+    ) -> AsyncGenerator[Page, None]:
+        """Yield all events of the cameras in the window, page by page; an event may come twice with the same identity.
+
+        Raises AccError: AccWindowTooLarge for too many requests, AccIncomplete after the last page where the server
+        could not show that it sent everything.
+        """
+        quirks = self._quirks.setdefault(server_id, ServerQuirks())
+        target = _Target(server_id, tuple(camera_ids), self._limit, self._least_full_page)
+        fetch = _WindowFetch(send, quirks, target, WindowPart.of(window))
+        while fetch.is_open:
+            page = await fetch.step()
+            if page is not None and (page.events or page.malformed):
+                yield page
+        fetch.raise_if_unproven()
+
+
+class _Target(NamedTuple):
+    """What is queried, and how large its pages may be."""
 
     server_id: str
     camera_ids: tuple[str, ...]
+    limit: int
+    least_full_page: int
 
 
-class Search:
-    """Knows how to ask; learns each server's habits. ``limit`` and ``least`` are handed in by tests only."""
+class _Progress(Enum):
+    """What the pages of a window that is followed by tokens show so far.
 
-    def __init__(self, limit: int = LIMIT, least: int = _LEAST_CAP) -> None:
-        self.limit = limit
-        self.least = least
-        self._habits: dict[str, ServerQuirks] = {}
-
-    async def events(
-        self, ask: Ask, server_id: str, camera_ids: Sequence[str], window: Window
-    ) -> AsyncGenerator[Page, None]:
-        """See ``Acc.events``."""
-        habits = self._habits.setdefault(server_id, ServerQuirks())
-        hunt = _WindowFetch(self, habits, ask, Target(server_id, tuple(camera_ids)), Span.of(window))
-        while hunt.goes_on:
-            page = await hunt.step()
-            if page is not None and (page.events or page.malformed):
-                yield page
-        hunt.conclude()
-
-
-@dataclass(slots=True)
-class _TokenChain:
-    """A window that is being followed by tokens. ``short``: only one page so far, and it did not look cut.
-
-    ``used``: tokens sent; ``seen``: prints of the pages that came; ``inside``: one of them told of the window;
-    ``stale``: how many in a row brought nothing, for they had come before or told only of other times; ``doubtful``:
-    it is not sure that nothing was left: where events have no ``thisId`` others can be just like them.
+    Doubtful: among them came pages of other times, or ones that may repeat an earlier page or be just like it. They may
+    have taken the place of pages that are missing.
     """
 
-    span: Span
-    short: bool
-    token: str = ""
-    used: set[str] = field(default_factory=set)
-    seen: set[int] = field(default_factory=set)
-    inside: bool = False
-    stale: int = 0
-    doubtful: bool = False
-    ordinals: Counter[str] = field(default_factory=Counter)
-    count: int = 0
-    edges: list[datetime] = field(default_factory=list)
+    SHORT_PAGE = auto()  # one page, not full: its token may lead nowhere
+    DOUBTFUL_SHORT_PAGE = auto()
+    PAGES = auto()  # a full page, or several
+    DOUBTFUL_PAGES = auto()
+
+
+_SHORT = {_Progress.SHORT_PAGE, _Progress.DOUBTFUL_SHORT_PAGE}
+_DOUBTFUL = {_Progress.DOUBTFUL_SHORT_PAGE, _Progress.DOUBTFUL_PAGES}
+_AFTER_NEW_PAGE = {
+    _Progress.SHORT_PAGE: _Progress.PAGES,
+    _Progress.DOUBTFUL_SHORT_PAGE: _Progress.DOUBTFUL_PAGES,
+}
+_AFTER_DOUBT = {
+    _Progress.SHORT_PAGE: _Progress.DOUBTFUL_SHORT_PAGE,
+    _Progress.PAGES: _Progress.DOUBTFUL_PAGES,
+}
+
+
+class _TokenChain:
+    """A window that is followed by tokens, from its first page on.
+
+    ``token``: leads to the next page; "" at the end. ``ordinals``: see ``assign_ids``. ``event_count`` and ``edges``
+    (instants at which pages begin and end) serve to estimate how dense the events are.
+    """
+
+    def __init__(self, part: WindowPart, first: SearchAnswer, *, full: bool) -> None:
+        self.part = part
+        self.token = ""
+        self.progress = _Progress.PAGES if full else _Progress.SHORT_PAGE
+        self.ordinals: Counter[str] = Counter()
+        self.event_count = 0
+        self.edges: list[datetime] = []
+        self._sent_tokens: set[str] = set()
+        self._fingerprints: set[int] = set()
+        self._unproductive = 0
+        self._has_events_in_window = False
+        self._add(first, page_fingerprint(first))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether only one page came, and it was not full."""
+        return self.progress in _SHORT
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether pages may be missing though the last one was not full."""
+        return self.progress in _DOUBTFUL
+
+    def send_token(self) -> str:
+        """Return the token to send."""
+        self._sent_tokens.add(self.token)
+        return self.token
+
+    def accept(self, answer: SearchAnswer, *, full: bool) -> bool:
+        """Take a page; return whether it is new, and not one of other times or one that came before."""
+        if not answer.received:
+            self.token = ""
+            return False
+        fingerprint = page_fingerprint(answer)
+        of_other_times = self._has_events_in_window and not _may_be_in(self.part, answer)
+        if not of_other_times and fingerprint not in self._fingerprints:
+            self.progress = _AFTER_NEW_PAGE.get(self.progress, self.progress)
+            self._add(answer, fingerprint)
+            return True
+        if of_other_times or (full and answer.unnamed):  # without ids, a full page may be just like another one
+            self.progress = _AFTER_DOUBT.get(self.progress, self.progress)
+        self._unproductive += 1
+        leads_on = answer.token not in self._sent_tokens and self._unproductive < _MAX_UNPRODUCTIVE
+        self.token = answer.token if leads_on else ""
+        return False
+
+    def _add(self, answer: SearchAnswer, fingerprint: int) -> None:
+        self.token = answer.token
+        self._unproductive = 0
+        self._fingerprints.add(fingerprint)
+        self._has_events_in_window |= bool(answer.events) and _may_be_in(self.part, answer)
+        self.event_count += len(answer.events)
+        self.edges += _edges(answer)
 
 
 class _WindowFetch:
-    """One window being searched: each step is one request."""
+    """The reading of one window: each step is one request."""
 
-    def __init__(self, search: Search, habits: ServerQuirks, ask: Ask, target: Target, span: Span) -> None:
-        self._limit, self._least = search.limit, search.least
-        self._ask = ask
-        self._habits = habits
+    def __init__(self, send: SendSearch, quirks: ServerQuirks, target: _Target, part: WindowPart) -> None:
+        self._send_search = send
+        self._quirks = quirks
         self._server_id = target.server_id
         self._cameras = frozenset(target.camera_ids)
-        self._fixed = [
+        self._limit, self._least_full_page = target.limit, target.least_full_page
+        self._fixed_parameters = [
             ("serverId", target.server_id),
             ("eventTopics", STOP),
             *(("deviceIds", camera) for camera in target.camera_ids),
-            ("limit", str(self._limit)),
+            ("limit", str(target.limit)),
         ]
-        self._left = [span] if span.width > 0 and target.camera_ids else []
+        self._parts = [part] if part.width > 0 and target.camera_ids else []
         self._chain: _TokenChain | None = None
-        self._unproven: list[Span] = []
+        self._unproven: list[WindowPart] = []
         self._requests = 0
 
     @property
-    def goes_on(self) -> bool:
-        """Whether something is left to ask."""
-        return self._chain is not None or bool(self._left)
+    def is_open(self) -> bool:
+        """Whether a part of the window is not read yet."""
+        return self._chain is not None or bool(self._parts)
 
     async def step(self) -> Page | None:
-        """One request; the page that it gave, None where it only showed how to go on. Raises AccError."""
-        if self._requests >= _MOST_REQUESTS:
+        """Send a request; return its page, None where it is queried anew or brought nothing. Raises AccError."""
+        if self._requests >= MAX_REQUESTS:
             raise AccWindowTooLarge(
-                f"El servidor {self._server_id} no termina de dar una ventana ({_MOST_REQUESTS} consultas).",
+                f"El servidor {self._server_id} no termina de dar una ventana ({MAX_REQUESTS} consultas).",
                 remedy="Se pide por partes más cortas y cada vez menos a menudo; avise al administrador de ACC.",
             )
-        return await (self._follow(self._chain) if self._chain is not None else self._open(self._left.pop()))
+        if self._chain is not None:
+            return await self._follow(self._chain)
+        return await self._query(self._parts.pop())
 
-    def conclude(self) -> None:
-        """Raise AccIncomplete where the server could not show that it gave everything."""
+    def raise_if_unproven(self) -> None:
+        """Raise AccIncomplete where the server could not show that it sent everything."""
         if self._unproven:
             first = instant_text(self._unproven[0].window.since)
             raise AccIncomplete(
@@ -138,143 +251,118 @@ class _WindowFetch:
                 "Avise al administrador de ACC: una regla de analítica está disparando sin medida.",
             )
 
-    async def _open(self, span: Span) -> Page | None:
-        answer = await self._range(span.since, from_ms(span.until))
-        cut = self._cut(answer.raw)
-        if answer.token and answer.raw and (cut or not self._habits.dead):
-            self._chain = _TokenChain(span, short=not cut)
-            return self._take(self._chain, answer)
-        if not cut:
-            return self._page(span, answer, Counter())
-        if span.width == 1:
-            return await self._last_resort(span, answer)
-        self._split(span, len(answer.events), _edges(answer))
+    async def _query(self, part: WindowPart) -> Page | None:
+        answer = await self._send_range(part.since, from_ms(part.until))
+        full = self._is_full(answer)
+        if answer.token and answer.received and (full or not self._quirks.ignores_short_page_tokens):
+            self._chain = _TokenChain(part, answer, full=full)
+            return self._page(part, answer, self._chain.ordinals)
+        if not full:
+            return self._page(part, answer, Counter())
+        if part.width == 1:
+            return await self._query_millisecond_exactly(part, answer)
+        self._split(part, len(answer.events), _edges(answer))
         return None
 
     async def _follow(self, chain: _TokenChain) -> Page | None:
-        chain.used.add(chain.token)
         try:
-            answer = await self._asked([("queryType", "CONTINUE"), ("token", chain.token)], once=True)
+            answer = await self._send([("queryType", "CONTINUE"), ("token", chain.send_token())], idempotent=False)
         except (AccUnreachable, AccBadRequest, AccDenied, AccUnknownCamera) as error:
-            self._broken(chain, error)
+            self._query_anew(chain, error)
             return None
-        if not answer.raw:
-            self._ended(chain, answer)
-            return None
-        strays = chain.inside and not _inside(chain.span, answer)
-        if strays or page_print(answer) in chain.seen:
-            chain.doubtful |= strays or (answer.unnamed and self._cut(answer.raw))
-            self._brings_nothing(chain, answer)
-            return None
-        self._habits.leads_on |= chain.short
-        chain.short = False
-        page = self._take(chain, answer)
-        if not answer.token:
-            self._ended(chain, answer)
+        full = self._is_full(answer)
+        was_short = chain.is_short
+        page = None
+        if chain.accept(answer, full=full):
+            self._quirks.short_pages_go_on |= was_short
+            page = self._page(chain.part, answer, chain.ordinals)
+        if not chain.token:
+            self._chain = None
+            if full or chain.is_doubtful:  # the last page need not be the end
+                self._query_anew(chain)
         return page
 
-    def _take(self, chain: _TokenChain, answer: Answer) -> Page:
-        chain.token, chain.stale = answer.token, 0
-        chain.seen.add(page_print(answer))
-        chain.inside |= bool(answer.events) and _inside(chain.span, answer)
-        chain.count += len(answer.events)
-        chain.edges += _edges(answer)
-        return self._page(chain.span, answer, chain.ordinals)
-
-    def _brings_nothing(self, chain: _TokenChain, answer: Answer) -> None:
-        """The server repeats its last page for ever, leaves the window, or is stuck before the end."""
-        chain.token = answer.token
-        chain.stale += 1
-        if not chain.token or chain.token in chain.used or chain.stale >= _MOST_STALE:
-            self._ended(chain, answer)
-
-    def _ended(self, chain: _TokenChain, answer: Answer) -> None:
-        """No way on. Where the last page was full, it need not be the end."""
+    def _query_anew(self, chain: _TokenChain, error: AccError | None = None) -> None:
+        """Plan how to read what a token did not lead to. Raises ``error`` where the server cannot be reached twice."""
         self._chain = None
-        if chain.doubtful or self._cut(answer.raw):
-            self._broken(chain, None)
-
-    def _broken(self, chain: _TokenChain, error: Exception | None) -> None:
-        """The token leads no further, and it is not known whether all was seen: ask the window anew."""
-        self._chain = None
-        span = chain.span
-        if span.width > 1 and not chain.short:
-            self._split(span, chain.count + self._limit, chain.edges)
-        elif not span.again:
-            self._left.append(span._replace(again=True))
+        part = chain.part
+        if part.width > 1 and not chain.is_short:
+            self._split(part, chain.event_count + self._limit, chain.edges)
+        elif not part.retried:
+            self._parts.append(part._replace(retried=True))
         elif isinstance(error, AccUnreachable):
             raise error
-        elif chain.short:
-            self._note_dead_token()
+        elif chain.is_short:  # refused twice: the short page was all there is
+            self._record_short_page_refusal()
         else:
-            self._unproven.append(span)
+            self._unproven.append(part)
 
-    def _note_dead_token(self) -> None:
-        """Twice a token with a page that was not full, and twice the server refused it: it had nothing more to give."""
-        self._habits.dead_tokens += 1
-        if self._habits.dead_tokens == DEAD_TOKENS:
+    def _record_short_page_refusal(self) -> None:
+        if self._quirks.record_short_page_refusal():
             _log.warning(
                 "El servidor %s ofrece más páginas y luego las niega, también cuando ya lo dio todo:"
                 " sus páginas a medio llenar se toman por las últimas.",
                 self._server_id,
             )
 
-    async def _last_resort(self, span: Span, answer: Answer) -> Page:
-        """One millisecond, and its page is full. Where ``to`` is inclusive, the next millisecond may have filled it."""
-        page = self._page(span, answer, Counter())
-        for until in (_LAST_OF_MILLISECOND, timedelta()):
+    async def _query_millisecond_exactly(self, part: WindowPart, answer: SearchAnswer) -> Page:
+        """Query a millisecond with a full page by finer ends: an inclusive ``to`` may have filled it."""
+        page = self._page(part, answer, Counter())
+        for offset in (_LAST_OF_MILLISECOND, timedelta()):
             try:
-                exact = await self._range(span.since, from_ms(span.since) + until)
+                exact = await self._send_range(part.since, from_ms(part.since) + offset)
             except (AccBadRequest, AccUnknownCamera):
                 continue
             except AccUnreachable:
-                if not until:
+                if not offset:
                     raise
-                continue  # some servers answer with a fault of their own to what they cannot read
-            narrow = self._page(span, exact, Counter())
-            if exact.raw < self._limit and set(page.events) <= set(narrow.events):
-                return narrow
-            if exact.events and all(event.occurred_at < from_ms(span.until) for event in exact.events):
-                break  # the end was read as it is meant: a coarser one would only hide what is finer than that
-        if answer.raw >= self._limit:
-            self._unproven.append(span)
+                continue  # some servers answer what they cannot parse with a fault of their own
+            exact_page = self._page(part, exact, Counter())
+            if exact.received < self._limit and set(page.events) <= set(exact_page.events):
+                return exact_page
+            if exact.events and all(event.occurred_at < from_ms(part.until) for event in exact.events):
+                break  # the server honours this end: a coarser one would hide events between the two
+        if answer.received >= self._limit:
+            self._unproven.append(part)
         return page
 
-    def _split(self, span: Span, count: int, edges: Sequence[datetime]) -> None:
-        """Ask in parts: as many as the page's density, over the stretch that it covers, lets expect."""
-        since, until = span.window
+    def _split(self, part: WindowPart, count: int, edges: Sequence[datetime]) -> None:
+        """Query in parts: as many as the density of the page, over the time that it covers, makes expect."""
+        since, until = part.window
         inside = [min(max(edge, since), until) for edge in edges]
-        covered = (max(inside) - min(inside)) / MILLISECOND + 1 if inside else span.width
-        expected = max(count, 1) * span.width / covered
-        size = self._habits.page_size(self._limit, self._least)
-        number = min(_MOST_PARTS, max(2, math.ceil(expected / (_FILL * size))))
-        self._left += span.parts(number)
+        covered = (max(inside) - min(inside)) / MILLISECOND + 1 if inside else part.width
+        expected = max(count, 1) * part.width / covered
+        size = self._quirks.full_page(self._limit, self._least_full_page)
+        number = min(_MAX_PARTS, max(2, math.ceil(expected / (_FILL * size))))
+        self._parts += part.split(number)
 
-    def _cut(self, raw: int) -> bool:
-        return raw >= self._habits.page_size(self._limit, self._least)
+    def _is_full(self, answer: SearchAnswer) -> bool:
+        """Whether the page may have been cut."""
+        return answer.received >= self._quirks.full_page(self._limit, self._least_full_page)
 
-    async def _range(self, since: int, until: datetime) -> Answer:
+    async def _send_range(self, since: int, until: datetime) -> SearchAnswer:
         query = [("queryType", "TIME_RANGE"), ("from", instant_text(from_ms(since))), ("to", instant_text(until))]
-        return await self._asked([*query, *self._fixed], once=False)
+        return await self._send([*query, *self._fixed_parameters], idempotent=True)
 
-    async def _asked(self, query: Query, *, once: bool) -> Answer:
+    async def _send(self, query: Query, *, idempotent: bool) -> SearchAnswer:
         self._requests += 1
-        answer = await self._ask(query, once=once)
-        self._habits.largest = max(self._habits.largest, answer.raw)
+        answer = await self._send_search(query, idempotent=idempotent)
+        self._quirks.record_page(answer.received)
         return answer
 
-    def _page(self, span: Span, answer: Answer, ordinals: Counter[str]) -> Page:
-        since, until = span.window
+    def _page(self, part: WindowPart, answer: SearchAnswer, ordinals: Counter[str]) -> Page:
+        """Return the events of the cameras in this part of the window, each with an id."""
+        since, until = part.window
         cameras = self._cameras
         kept = [event for event in answer.events if since <= event[2] < until and event[3] in cameras]
         if len(kept) < len(answer.events):
-            self._note_foreign(answer.events)
-        return Page(numbered(kept, ordinals) if answer.unnamed else kept, answer.malformed)
+            self._report_foreign_cameras(answer.events)
+        return Page(assign_ids(kept, ordinals) if answer.unnamed else kept, answer.malformed)
 
-    def _note_foreign(self, events: Iterable[CameraEvent]) -> None:
-        if self._habits.told_foreign or all(event.camera_id in self._cameras for event in events):
+    def _report_foreign_cameras(self, events: Iterable[CameraEvent]) -> None:
+        if self._quirks.foreign_cameras_reported or all(event.camera_id in self._cameras for event in events):
             return
-        self._habits.told_foreign = True
+        self._quirks.foreign_cameras_reported = True
         _log.warning(
             "El servidor %s da también eventos de cámaras por las que no se pregunta (no filtra por deviceIds):"
             " se apartan aquí, y cada consulta cuesta más.",
@@ -282,12 +370,12 @@ class _WindowFetch:
         )
 
 
-def _inside(span: Span, answer: Answer) -> bool:
-    """Whether a page may tell of that time: not where all its events are of another."""
-    since, until = span.window
+def _may_be_in(part: WindowPart, answer: SearchAnswer) -> bool:
+    """Whether a page may belong to a window: not where all its events are of other times."""
+    since, until = part.window
     return not answer.events or any(since <= event[2] < until for event in answer.events)
 
 
-def _edges(answer: Answer) -> list[datetime]:
-    """Where a page begins and ends in time, if it is in order: enough for an estimate."""
+def _edges(answer: SearchAnswer) -> list[datetime]:
+    """Return the instants of the first and the last event, which suffice for an estimate where they are in order."""
     return [answer.events[0].occurred_at, answer.events[-1].occurred_at] if answer.events else []

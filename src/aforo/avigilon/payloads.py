@@ -1,17 +1,14 @@
-"""JSON of the Web Endpoint → typed, tolerant outside and strict inside. No dict travels further than this module.
+"""The Web Endpoint's JSON as typed values, decoded strictly. No dict leaves this module or ``tolerant``."""
 
-A page of events is decoded in one go; only where that fails is each event looked at by itself, so that a bad one is
-counted and the good ones around it survive.
-"""
-
-import json
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from aforo.avigilon.errors import UNREADABLE, garbled, refusal
-from aforo.errors import AccUnreachable
+from aforo.avigilon.errors import UNREADABLE, garbled, parse_error
 from aforo.models import CameraEvent
 
 STOP = "DEVICE_ANALYTICS_STOP"
@@ -32,7 +29,7 @@ class Server(NamedTuple):
 
 
 class Camera(NamedTuple):
-    """A camera as the server tells of it; ``state`` is its ``connectionState``, "" where it gave none."""
+    """A camera as the server lists it; ``state`` is its ``connectionState``, "" where it gave none."""
 
     id: str
     name: str
@@ -41,20 +38,23 @@ class Camera(NamedTuple):
     server_id: str
 
 
-class Answer(NamedTuple):
-    """One answer of ``/events/search``: ``raw`` events came, bad ones included; ``token`` "" where there was none.
+class SearchAnswer(NamedTuple):
+    """One answer of ``/events/search``: ``received`` events, malformed ones included; ``token`` "" without one.
 
-    An event without ``thisId`` has ``this_id`` "" here and makes ``unnamed`` true: the search numbers it.
+    ``malformed``: why each of those events cannot be used. An event without ``thisId`` has ``this_id`` "" here and
+    makes ``unnamed`` true; ``assign_ids`` gives it one.
     """
 
     events: list[CameraEvent]
     malformed: list[str]
-    raw: int
+    received: int
     token: str
     unnamed: bool
 
 
-class _Event(msgspec.Struct, gc=False):
+class WireEvent(msgspec.Struct, gc=False):
+    """One event as the Web Endpoint sends it."""
+
     timestamp: str
     analyticEventName: str  # noqa: N815 -- the wire's name
     cameraId: str  # noqa: N815
@@ -65,30 +65,14 @@ class _Event(msgspec.Struct, gc=False):
     activity: str | None = None
 
 
-class _LooseEvent(msgspec.Struct, gc=False):
-    timestamp: Any = None
-    analyticEventName: Any = None  # noqa: N815
-    cameraId: Any = None  # noqa: N815
-    type: Any = None
-    thisId: Any = None  # noqa: N815
-    originatingServerId: Any = None  # noqa: N815
-    area: Any = None
-    activity: Any = None
-
-
 class _Events(msgspec.Struct, gc=False):
-    events: list[_Event]
+    events: list[WireEvent]
     token: str | None = None
 
 
 class _EventsEnvelope(msgspec.Struct, gc=False):
     status: str
     result: _Events
-
-
-class _RawEvents(msgspec.Struct, gc=False):
-    events: list[msgspec.Raw] | None = None
-    token: str | int | None = None
 
 
 class _Envelope(msgspec.Struct, gc=False):
@@ -100,7 +84,9 @@ class _Session(msgspec.Struct, gc=False):
     session: str
 
 
-class _Named(msgspec.Struct, gc=False):
+class _Listed(msgspec.Struct, gc=False):
+    """A server or a camera in a list."""
+
     id: Any = None
     name: Any = None
     connectionState: Any = None  # noqa: N815
@@ -109,17 +95,15 @@ class _Named(msgspec.Struct, gc=False):
 
 
 class _Servers(msgspec.Struct, gc=False):
-    servers: list[_Named]
+    servers: list[_Listed]
 
 
 class _Cameras(msgspec.Struct, gc=False):
-    cameras: list[_Named]
+    cameras: list[_Listed]
 
 
-_whole_page = msgspec.json.Decoder(_EventsEnvelope)
+_events_envelope = msgspec.json.Decoder(_EventsEnvelope)
 _envelope = msgspec.json.Decoder(_Envelope)
-_raw_events = msgspec.json.Decoder(_RawEvents)
-_loose_event = msgspec.json.Decoder(_LooseEvent)
 _session = msgspec.json.Decoder(_Session)
 _servers = msgspec.json.Decoder(_Servers)
 _cameras = msgspec.json.Decoder(_Cameras)
@@ -128,61 +112,33 @@ _T = TypeVar("_T")
 _SHORTEST_INSTANT = len("2026-01-17T21:35")
 _read_instant = datetime.fromisoformat
 _Texts = tuple[str, str, str, str, str]
-_known_texts: dict[_Texts, _Texts] = {}
-_MOST_KNOWN = 20_000  # texts come from outside: however many there are, memory is bounded
-_make = tuple.__new__  # a NamedTuple's own constructor takes 150 ns more, on each of 100,000 events
+_shared_texts: dict[_Texts, _Texts] = {}
+_MAX_SHARED_TEXTS = 20_000  # texts come from outside: memory is bounded, however many there are
+_make = tuple.__new__  # a NamedTuple's own constructor takes 150 ns more for each event
 
 
-def decode_events(body: bytes, asked_server: str) -> Answer:
-    """Read one answer of ``/events/search``.
+def decode_page(body: bytes, queried_server: str) -> SearchAnswer:
+    """Read a well-formed answer of ``/events/search``.
 
-    Raises AccUnreachable where it is not an answer of the Web Endpoint, Refusal where it tells of an error.
+    Raises one of ``UNREADABLE`` where any part has another shape, ApiError where the answer is an error.
     """
-    try:
-        page = _whole_page.decode(body)
-    except UNREADABLE:
-        return _decode_one_by_one(body, asked_server)
-    if page.status != "success":
-        raise refusal(200, body)
-    result = page.result
-    return _answer([typed(wire, asked_server) for wire in result.events], result.token)
+    envelope = _events_envelope.decode(body)
+    if envelope.status != "success":
+        raise parse_error(200, body)
+    result = envelope.result
+    return make_answer([to_camera_event(wire, queried_server) for wire in result.events], result.token)
 
 
-def _decode_one_by_one(body: bytes, asked_server: str) -> Answer:
-    try:
-        result = _decode(_raw_events, success(body))
-    except AccUnreachable:
-        result = _decode(_raw_events, success(_mended(body)))
-    return _answer([_loose(wire, asked_server) for wire in result.events or ()], result.token)
-
-
-def _mended(body: bytes) -> bytes:
-    """The same JSON with what is strictly no JSON replaced: broken UTF-8, half a surrogate pair, NaN.
-
-    One such character in one event must not make a page, and so a camera, unreadable for the rest of the evening.
-    Raises AccUnreachable where it is no JSON at all.
-    """
-    try:
-        loose = json.loads(body.decode("utf-8", "replace"), parse_constant=_nothing, parse_float=_nothing)
-    except (ValueError, RecursionError) as exc:
-        raise garbled() from exc
-    return json.dumps(loose, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _nothing(_: str) -> None:
-    """No field that is read holds a fraction."""
-
-
-def _answer(read: list[CameraEvent | str], token: str | int | None) -> Answer:
-    events = [event for event in read if event.__class__ is CameraEvent]
-    malformed = [event for event in read if event.__class__ is str] if len(events) < len(read) else []
+def make_answer(decoded: list[CameraEvent | str], token: str | int | None) -> SearchAnswer:
+    """Build an answer from its events, or the reasons why they cannot be used, and its token."""
+    events = [event for event in decoded if event.__class__ is CameraEvent]
+    malformed = [event for event in decoded if event.__class__ is str] if len(events) < len(decoded) else []
     unnamed = not all([event[1] for event in events])  # noqa: C419 -- a third of the time of a generator
-    text = "" if token is None else str(token)
-    return Answer(events, malformed, len(read), text, unnamed)
+    return SearchAnswer(events, malformed, len(decoded), "" if token is None else str(token), unnamed)
 
 
-def typed(wire: _Event, asked_server: str) -> CameraEvent | str:
-    """A checked event, or the short Spanish reason why it cannot be read."""
+def to_camera_event(wire: WireEvent, queried_server: str) -> CameraEvent | str:
+    """Return the checked event, or the short Spanish reason why it cannot be used."""
     if wire.type != STOP and wire.type is not None:
         return OTHER_TYPE
     if not wire.cameraId:
@@ -192,101 +148,112 @@ def typed(wire: _Event, asked_server: str) -> CameraEvent | str:
     try:
         instant = _read_instant(wire.timestamp)
         if instant.tzinfo is not UTC or instant.microsecond % 1000:
-            instant = _to_milliseconds(instant, wire.timestamp)
+            instant = _to_utc_milliseconds(instant, wire.timestamp)
     except (ValueError, OverflowError):
         return BAD_TIMESTAMP if wire.timestamp else NO_TIMESTAMP
-    server_id = wire.originatingServerId or asked_server
-    said = (server_id, wire.cameraId, wire.analyticEventName, wire.area or "", wire.activity or "")
-    server_id, camera_id, name, area, activity = _known_texts.get(said) or _know(said)
+    server_id = wire.originatingServerId or queried_server
+    texts = (server_id, wire.cameraId, wire.analyticEventName, wire.area or "", wire.activity or "")
+    server_id, camera_id, name, area, activity = _shared_texts.get(texts) or _share(texts)
     this_id = wire.thisId
     if this_id.__class__ is not str:
         this_id = "" if this_id is None else str(this_id)
     return _make(CameraEvent, (server_id, this_id, instant, camera_id, name, area, activity))
 
 
-def _know(said: _Texts) -> _Texts:
-    """Remember these texts: events that say the same share them. That halves their memory, and each is hashed once."""
-    if len(_known_texts) >= _MOST_KNOWN:
-        _known_texts.clear()
-    return _known_texts.setdefault(said, said)
+def _share(texts: _Texts) -> _Texts:
+    """Let equal events share these texts: it halves their memory, and each text is hashed once."""
+    if len(_shared_texts) >= _MAX_SHARED_TEXTS:
+        _shared_texts.clear()
+    return _shared_texts.setdefault(texts, texts)
 
 
-def _to_milliseconds(instant: datetime, text: str) -> datetime:
-    """Aware UTC, cut to the millisecond; an instant without an offset is UTC. Raises ValueError for a mere date."""
+def _to_utc_milliseconds(instant: datetime, text: str) -> datetime:
+    """Return aware UTC, cut to the millisecond; without an offset it is UTC. Raises ValueError for a mere date."""
     if len(text) < _SHORTEST_INSTANT:
         raise ValueError(text)
     utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
-def _loose(wire: msgspec.Raw, asked_server: str) -> CameraEvent | str:
-    try:
-        loose = _read_loosely(wire)
-    except AccUnreachable:
-        return ILLEGIBLE
-    if loose.timestamp is not None and not isinstance(loose.timestamp, str):
-        return BAD_TIMESTAMP
-    this_id = loose.thisId
-    usable = isinstance(this_id, str | int) and not isinstance(this_id, bool)
-    strict = _Event(
-        timestamp=loose.timestamp or "",
-        analyticEventName=_text(loose.analyticEventName),
-        cameraId=_text(loose.cameraId),
-        type=None if loose.type is None else _text(loose.type),
-        thisId=this_id if usable else None,
-        originatingServerId=_text(loose.originatingServerId),
-        area=_text(loose.area),
-        activity=_text(loose.activity),
-    )
-    return typed(strict, asked_server)
+def instant_text(instant: datetime) -> str:
+    """Write aware UTC as the Web Endpoint does: ``2026-01-27T19:00:00.000Z``, with microseconds where there are any."""
+    precision = "microseconds" if instant.microsecond % 1000 else "milliseconds"
+    return f"{instant.replace(tzinfo=None).isoformat(timespec=precision)}Z"
 
 
-def _read_loosely(wire: msgspec.Raw) -> _LooseEvent:
-    try:
-        return _loose_event.decode(wire)
-    except UNREADABLE:
-        return _decode(_loose_event, _mended(bytes(wire)))
+def assign_ids(events: Iterable[CameraEvent], ordinals: Counter[str]) -> Sequence[CameraEvent]:
+    """Give each event without ``thisId`` an id made of its content and its number among equal events, from 0.
+
+    ``ordinals`` counts the equal events so far, by content, and is updated.
+    """
+    identified = []
+    for event in events:
+        if event.this_id:
+            identified.append(event)
+            continue
+        content = content_hash(event)
+        identified.append(event._replace(this_id=f"~{content}.{ordinals[content]}"))
+        ordinals[content] += 1
+    return identified
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def content_hash(event: CameraEvent) -> str:
+    """Return 16 hexadecimal digits of server, camera, instant, name, activity and area."""
+    instant = instant_text(event.occurred_at)
+    parts = (event.server_id, event.camera_id, instant, event.name, event.activity, event.area)
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def success(body: bytes) -> bytes:
-    """The ``result`` of a successful answer, still JSON. Raises AccUnreachable or Refusal."""
-    envelope = _decode(_envelope, body)
+def page_fingerprint(answer: SearchAnswer) -> int:
+    """Return the same number for a page that comes again, in whatever order; another for any other page."""
+    if not answer.events:
+        return hash(answer.token)
+    if answer.unnamed:
+        return hash(frozenset(Counter(answer.events).items()))
+    return hash(frozenset([event[1] for event in answer.events]))
+
+
+def result_of(body: bytes) -> bytes:
+    """Return the ``result`` of a successful answer, still JSON. Raises AccUnreachable or ApiError."""
+    envelope = decode(_envelope, body)
     if envelope.status != "success":
-        raise refusal(200, body)
+        raise parse_error(200, body)
     return bytes(envelope.result)
 
 
 def decode_session(body: bytes) -> str:
-    """The session of a login. Raises AccUnreachable or Refusal."""
-    session = _decode(_session, success(body)).session
+    """Return the session of a login. Raises AccUnreachable or ApiError."""
+    session = decode(_session, result_of(body)).session
     if not session or not session.isprintable() or not session.isascii():
         raise garbled()
     return session
 
 
 def decode_servers(body: bytes) -> list[Server]:
-    """The servers of the site, each once; those without an id are left out. Raises AccUnreachable or Refusal."""
-    named = _decode(_servers, success(body)).servers
-    return list({one.id: Server(one.id, _text(one.name)) for one in named if _text(one.id)}.values())
+    """Return the servers of the site, each once, without those that have no id. Raises AccUnreachable or ApiError."""
+    listed = decode(_servers, result_of(body)).servers
+    return list({one.id: Server(one.id, text_or_empty(one.name)) for one in listed if text_or_empty(one.id)}.values())
 
 
 def decode_cameras(body: bytes) -> list[Camera]:
-    """The cameras, each once per server; those without an id are left out. Raises AccUnreachable or Refusal."""
-    cameras = [_camera(one) for one in _decode(_cameras, success(body)).cameras if _text(one.id)]
+    """Return the cameras, each once per server, without those that have no id. Raises AccUnreachable or ApiError."""
+    cameras = [_camera(one) for one in decode(_cameras, result_of(body)).cameras if text_or_empty(one.id)]
     return list({(camera.server_id, camera.id): camera for camera in cameras}.values())
 
 
-def _camera(named: _Named) -> Camera:
-    state = _text(named.connectionState)
-    connected = named.connected if isinstance(named.connected, bool) else state == "CONNECTED"
-    return Camera(named.id, _text(named.name), state, connected, _text(named.serverId))
+def _camera(listed: _Listed) -> Camera:
+    state = text_or_empty(listed.connectionState)
+    connected = listed.connected if isinstance(listed.connected, bool) else state == "CONNECTED"
+    return Camera(listed.id, text_or_empty(listed.name), state, connected, text_or_empty(listed.serverId))
 
 
-def _decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
+def text_or_empty(value: object) -> str:
+    """Return a field that ought to be a text, "" where it is anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
+    """Decode a part of an answer. Raises AccUnreachable where it has another shape."""
     try:
         return decoder.decode(body)
     except UNREADABLE as exc:

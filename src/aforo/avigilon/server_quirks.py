@@ -1,28 +1,38 @@
-"""What a server does, learned while it is asked."""
+"""What a server does differently from others, learned from its answers."""
 
 from dataclasses import dataclass
 
-DEAD_TOKENS = 3  # so many tokens of short pages were refused twice: they mean nothing on that server
+_MEANINGLESS_AFTER = 3  # short pages whose token the server refused twice
 
 
 @dataclass(slots=True)
 class ServerQuirks:
-    """What was learned of one server.
+    """The quirks of one server.
 
-    ``largest``: the most events that it ever gave in a page. ``dead_tokens``: how often it refused, twice, the token of
-    a page that was not full. ``leads_on``: such a token led to more events, so its short pages are not always the last.
+    ``largest_page``: the most events that it ever sent in a page. ``short_page_refusals``: how often it refused, twice,
+    the token of a page that was not full. ``short_pages_go_on``: such a token once led to more events, so a short page
+    is not always the last. ``foreign_cameras_reported``: the log says that it sends events of other cameras.
     """
 
-    largest: int = 0
-    dead_tokens: int = 0
-    leads_on: bool = False
-    told_foreign: bool = False
+    largest_page: int = 0
+    short_page_refusals: int = 0
+    short_pages_go_on: bool = False
+    foreign_cameras_reported: bool = False
 
     @property
-    def dead(self) -> bool:
-        """The tokens of short pages mean nothing on that server."""
-        return self.dead_tokens >= DEAD_TOKENS and not self.leads_on
+    def ignores_short_page_tokens(self) -> bool:
+        """Whether a short page is the last one, whatever token it carries."""
+        return self.short_page_refusals >= _MEANINGLESS_AFTER and not self.short_pages_go_on
 
-    def page_size(self, limit: int, least: int) -> int:
-        """A page with so many events may have been cut: some servers cut below the limit that was asked."""
-        return max(least, min(limit, self.largest))
+    def record_page(self, received: int) -> None:
+        """Learn from the number of events in a page."""
+        self.largest_page = max(self.largest_page, received)
+
+    def record_short_page_refusal(self) -> bool:
+        """Learn that the token of a short page was refused twice; return whether this makes such tokens ignored."""
+        self.short_page_refusals += 1
+        return self.short_page_refusals == _MEANINGLESS_AFTER
+
+    def full_page(self, limit: int, least: int) -> int:
+        """Return from how many events on a page may have been cut: some servers cut below the limit of the query."""
+        return max(least, min(limit, self.largest_page))

@@ -1,11 +1,20 @@
-"""The login, and one renewal for all who wait when the session has expired."""
+"""The session at the server: authorization token, login, one renewal for all requests, and when a renewal is tried.
+
+A refused read (401, 403) has one of two causes: the session has expired, or this user may not read that. A new login
+helps against the first only, and servers lock accounts that log in too often.
+"""
 
 import asyncio
+import hashlib
+import math
 from collections import deque
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal
 
-from aforo.avigilon.auth import authorization_token
-from aforo.avigilon.errors import ApiError, quoted, refusal, to_acc_error
+from pydantic import SecretStr
+
+from aforo.avigilon.errors import ApiError, parse_error, quoted, to_acc_error
 from aforo.avigilon.payloads import decode_session
 from aforo.avigilon.transport import Transport
 from aforo.clock import Clock
@@ -13,69 +22,102 @@ from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
 from aforo.settings import AccSettings
 from aforo.wording import duration
 
-_NEEDED = ("url", "username", "password", "user_nonce", "user_key")
-_NO_NEW_TRY = 30.0  # seconds without a new login after a refused one: servers lock accounts that insist
-_CLOCKS_APART = timedelta(seconds=30)  # worth saying; the server accepts up to about five minutes
-_REMEMBERED = 16  # sessions whose secret is still struck from the server's own words
-_LOGOUT_SECONDS = 5.0  # nobody waits longer for a goodbye
+TokenHash = Literal["timestamp+key", "nonce+timestamp+key"]
+
+_REQUIRED = ("url", "username", "password", "user_nonce", "user_key")
+_LOGIN_PAUSE = 30.0  # seconds without another login after a rejected one: servers lock accounts that insist
+_NOTEWORTHY_SKEW = timedelta(seconds=30)  # the server accepts up to about five minutes
+_KNOWN_SESSIONS = 16  # whose id is still removed from the server's messages
+_LOGOUT_SECONDS = 5.0  # the end of the program waits no longer for a logout
+_FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may forget sessions…
+_LONGEST_PAUSE = 300.0  # …and then twice as long each time: a right that was given may count for new sessions only
+
+
+def authorization_token(
+    *, user_nonce: str, user_key: str, integration_id: str, token_hash: TokenHash, now: datetime
+) -> str:
+    """Return ``nonce:timestamp:sha256[:integration]``; the timestamp is the Unix second of ``now`` (aware), as text.
+
+    Hashed is ``timestamp + key`` (the guide and every working client) or ``nonce + timestamp + key``.
+    """
+    timestamp = str(int(now.timestamp()))
+    prefix = user_nonce if token_hash == "nonce+timestamp+key" else ""  # noqa: S105 -- the name of a way to hash
+    digest = hashlib.sha256(f"{prefix}{timestamp}{user_key}".encode()).hexdigest()
+    parts = [user_nonce, timestamp, digest]
+    if integration_id:
+        parts.append(integration_id)
+    return ":".join(parts)
 
 
 class Session:
-    """``generation`` grows with each login: who holds an older one waits for no new login, but takes what is there."""
+    """Logs in and out.
 
-    def __init__(self, settings: AccSettings, clock: Clock, wire: Transport) -> None:
-        self.generation = 0
-        self.secret = ""
-        self._held: deque[str] = deque(maxlen=_REMEMBERED)
+    ``generation`` grows with each login: a request that was refused with an older session takes the one that there is.
+    """
+
+    def __init__(self, settings: AccSettings, clock: Clock, transport: Transport) -> None:
         self._settings = settings
         self._clock = clock
-        self._wire = wire
+        self._transport = transport
+        self._generation = 0
+        self._id = ""
+        self._known_ids: deque[str] = deque(maxlen=_KNOWN_SESSIONS)
         self._renewal: asyncio.Task[None] | None = None
-        self._refused: tuple[float, AccRejectedLogin] | None = None
+        self._rejected: tuple[float, AccRejectedLogin] | None = None
 
     def __repr__(self) -> str:
-        return f"<Session {self.generation}>"
+        return f"<Session {self._generation}>"
+
+    @property
+    def generation(self) -> int:
+        """How many logins succeeded; 0 before the first."""
+        return self._generation
+
+    @property
+    def id(self) -> str:
+        """What requests carry; "" without a session. It is a secret."""
+        return self._id
 
     @property
     def secrets(self) -> list[str]:
-        """What may never be shown, whoever repeats it."""
-        held = (self._settings.password, self._settings.user_nonce, self._settings.user_key)
-        return [*self._held, *(one.get_secret_value() for one in held)]
+        """What no message may show, whoever repeats it."""
+        settings = (self._settings.password, self._settings.user_nonce, self._settings.user_key)
+        return [*self._known_ids, *(secret.get_secret_value() for secret in settings)]
 
     async def renew(self, stale: int) -> None:
-        """Have a younger session than ``stale``: of all who ask at once, one logs in and the others wait for it.
+        """Have a younger session than generation ``stale``: all who call at once share one login.
 
-        Raises what the login raises, for all of them; after a refused login, for a while without asking again.
+        Raises what the login raises, for all of them; after a rejected login, for a while without sending another.
         """
-        if self.generation != stale:
+        if self._generation != stale:
             return
-        if self._refused is not None and self._clock.monotonic() - self._refused[0] < _NO_NEW_TRY:
-            known = self._refused[1]
+        if self._rejected is not None and self._clock.monotonic() - self._rejected[0] < _LOGIN_PAUSE:
+            known = self._rejected[1]
             raise AccRejectedLogin(known.what, known.meaning, known.remedy) from known
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self.login())
-            self._renewal.add_done_callback(_retrieve)
+            self._renewal.add_done_callback(_retrieve_exception)
         await asyncio.shield(self._renewal)
 
     async def login(self) -> None:
         """Log in, whatever session there is. Raises AccError (AccRejectedLogin, AccUnreachable, …) or BadSetting."""
-        missing = [f"acc.{name}" for name in _NEEDED if not _plain(getattr(self._settings, name))]
+        missing = [f"acc.{name}" for name in _REQUIRED if not _plain(getattr(self._settings, name))]
         if missing:
             raise BadSetting(f"Falta {', '.join(missing)}.", remedy="Escríbalo en aforo.toml, .env o el entorno.")
-        reply = await self._wire.exchange("POST", "/login", body=self._credentials())
+        response = await self._transport.exchange("POST", "/login", body=self._credentials())
         try:
-            if reply.status >= 400:
-                raise refusal(reply.status, reply.body)
-            self.secret = decode_session(reply.body)
-        except ApiError as refused:
-            raise self._told(refused) from None
-        self._held.append(self.secret)
-        self.generation += 1
-        self._refused = None
+            if response.status >= 400:
+                raise parse_error(response.status, response.body)
+            self._id = decode_session(response.body)
+        except ApiError as error:
+            raise self._login_error(error) from None
+        self._known_ids.append(self._id)
+        self._generation += 1
+        self._rejected = None
 
     async def logout(self) -> None:
         """End the session, as far as the server takes notice. Raises no AccError."""
-        session, self.secret = self.secret, ""
+        session, self._id = self._id, ""
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait({self._renewal})
@@ -83,15 +125,17 @@ class Session:
             return
         try:
             body = {"session": session}
-            await self._wire.exchange("POST", "/logout", body=body, session=session, seconds=_LOGOUT_SECONDS)
+            await self._transport.exchange("POST", "/logout", body=body, session=session, seconds=_LOGOUT_SECONDS)
         except AccError:
-            return  # the session dies by itself after an hour
+            return  # the session ends by itself after an hour
 
-    def denied(self, refused: ApiError) -> AccDenied:
-        """The error for a request that is refused even with a fresh session."""
+    def to_acc_error(self, error: ApiError) -> AccError:
+        """Return the AccError for a read that was answered with an error, if need be after a renewal."""
+        if not error.of_session:
+            return to_acc_error(error, self.secrets)
         return AccDenied(
             f"El servidor de cámaras rechaza la consulta aun con una sesión recién iniciada"
-            f" ({refused.status}{quoted(refused.message, self.secrets)}).",
+            f" ({error.status}{quoted(error.message, self.secrets)}).",
             remedy="Revise en ACC los derechos del usuario (Web Endpoint y esas cámaras).",
         )
 
@@ -111,45 +155,80 @@ class Session:
             "authorizationToken": token,
         }
 
-    def _told(self, refused: ApiError) -> AccError:
-        if not refused.of_session:
-            return to_acc_error(refused, self.secrets)
-        words = quoted(refused.message, self.secrets)
-        error = self._wrong_password(words) if refused.status == 401 else self._wrong_token(words)
-        self._refused = (self._clock.monotonic(), error)
-        return error
+    def _login_error(self, error: ApiError) -> AccError:
+        if not error.of_session:
+            return to_acc_error(error, self.secrets)
+        message = quoted(error.message, self.secrets)
+        rejected = self._wrong_password(message) if error.status == 401 else self._wrong_token(message)
+        self._rejected = (self._clock.monotonic(), rejected)
+        return rejected
 
-    def _wrong_password(self, words: str) -> AccRejectedLogin:
+    def _wrong_password(self, message: str) -> AccRejectedLogin:
         return AccRejectedLogin(
-            f"El servidor de cámaras no acepta el usuario o la contraseña (401{words}).",
+            f"El servidor de cámaras no acepta el usuario o la contraseña (401{message}).",
             "Sin sesión no se puede contar.",
             "Revise acc.username y acc.password, y que ese usuario pueda entrar en ACC.",
         )
 
-    def _wrong_token(self, words: str) -> AccRejectedLogin:
+    def _wrong_token(self, message: str) -> AccRejectedLogin:
         return AccRejectedLogin(
-            f"El servidor de cámaras no puede autenticar el token (403{words}).",
-            f"Sin sesión no se puede contar. {self._clocks()}",
+            f"El servidor de cámaras no puede autenticar el token (403{message}).",
+            f"Sin sesión no se puede contar. {self._clock_comparison()}",
             "Revise acc.user_nonce, acc.user_key, acc.integration_id y acc.token_hash; que el usuario tenga en ACC el"
             " derecho del Web Endpoint; y la hora de ambas máquinas.",
         )
 
-    def _clocks(self) -> str:
-        skew = self._wire.skew
+    def _clock_comparison(self) -> str:
+        skew = self._transport.skew
         if skew is None:
             return "No se sabe qué hora tiene el servidor."
-        if abs(skew) < _CLOCKS_APART:
+        if abs(skew) < _NOTEWORTHY_SKEW:
             return "Los relojes van bien: el servidor tiene la misma hora."
-        way = "adelantado" if skew > timedelta(0) else "atrasado"
-        return f"El reloj del servidor va {way} {duration(abs(skew).total_seconds())} respecto a este."
+        direction = "adelantado" if skew > timedelta(0) else "atrasado"
+        return f"El reloj del servidor va {direction} {duration(abs(skew).total_seconds())} respecto a este."
 
 
-def _plain(value: object) -> str:
-    reveal = getattr(value, "get_secret_value", None)
-    return str(reveal() if reveal is not None else value)
+class RenewalPolicy:
+    """Decides whether a refused read is sent again with a new session.
+
+    A subject (a camera or a list) that the same session has read before means that the session has expired: it is
+    renewed at once, once for all. Other subjects may be forbidden for good, and there may be thousands: together they
+    get a renewal on trial now and then, with ever longer pauses.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._read_with: dict[str, int] = {}
+        self._given_up = 0
+        self._pause = _FIRST_PAUSE
+        self._next_trial_at = -math.inf
+
+    def record_read(self, subjects: Iterable[str], generation: int) -> None:
+        """Record that the session of that generation has read those subjects."""
+        self._read_with.update(dict.fromkeys(subjects, generation))
+
+    def should_renew(self, subjects: Iterable[str], generation: int) -> bool:
+        """Return whether to take a session younger than that generation, which was refused those subjects."""
+        if generation <= self._given_up:
+            return True
+        now = self._clock.monotonic()
+        expired = any(self._read_with.get(subject) == generation for subject in subjects)
+        if not expired and now < self._next_trial_at:
+            return False
+        self._given_up = generation
+        if now - self._next_trial_at > _LONGEST_PAUSE:
+            self._pause = _FIRST_PAUSE
+        self._next_trial_at = max(self._next_trial_at, now + self._pause)
+        if not expired:
+            self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
+        return True
 
 
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """Take note of the outcome: whoever waited for it may be gone."""
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _retrieve_exception(task: "asyncio.Task[None]") -> None:
+    """Mark the exception as seen: whoever waited for the task may be gone."""
     if not task.cancelled():
         task.exception()

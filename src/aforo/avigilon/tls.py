@@ -1,4 +1,4 @@
-"""Whom to believe: the system's CAs, a CA file, one pinned certificate or, with a warning, anybody."""
+"""How the server's certificate is checked: system CAs, a CA file, one pinned certificate or, with a warning, not."""
 
 import asyncio
 import hashlib
@@ -13,16 +13,16 @@ from aforo.clock import Clock, SystemClock
 from aforo.errors import AccUnreachable, AccUntrusted
 from aforo.settings import AccSettings
 
-_log = logging.getLogger("aforo.avigilon")
-_LOOK_SECONDS = 10.0  # enough for a handshake, and for a person who waits for «aforo check»
+_log = logging.getLogger(__name__)
+_HANDSHAKE_SECONDS = 10.0  # enough for a handshake, and for a person who waits for «aforo check»
 _NOT_COUNTED = "No se le envió ninguna contraseña y no se puede contar."
 
 
-def tls(settings: AccSettings) -> ssl.SSLContext | Fingerprint:
-    """What aiohttp checks the server against. Reads files: call it in a thread. Raises AccUntrusted for a bad ca_file.
+def certificate_check(settings: AccSettings) -> ssl.SSLContext | Fingerprint:
+    """Return what aiohttp checks the server's certificate against. It reads files: call it in a thread.
 
-    A pinned fingerprint is the strictest and goes first. aiohttp compares it after the handshake, before it sends
-    anything, and only for https, which is the only scheme that the settings allow.
+    Raises AccUntrusted for a bad ca_file. A pinned fingerprint is the strictest and goes first. aiohttp compares it
+    after the handshake, before it sends anything, and only for https, the only scheme that the settings allow.
     """
     if settings.fingerprint:
         return Fingerprint(bytes.fromhex(settings.fingerprint.replace(":", "")))
@@ -49,14 +49,14 @@ def _unchecked() -> ssl.SSLContext:
 
 
 async def fingerprint(url: str, clock: Clock | None = None) -> str:
-    """The SHA-256 of the certificate that the server shows, ``AA:BB:…``. Sends nothing. Raises AccUnreachable."""
+    """Return the SHA-256 of the server's certificate, ``AA:BB:…``. Sends nothing. Raises AccUnreachable."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
-        async with (clock or SystemClock()).timeout(_LOOK_SECONDS):
+        async with (clock or SystemClock()).timeout(_HANDSHAKE_SECONDS):
             _, writer = await asyncio.open_connection(host, port, ssl=_unchecked(), server_hostname=host)
     except TimeoutError as exc:
-        raise timed_out(parts.netloc, _LOOK_SECONDS) from exc
+        raise timed_out(parts.netloc, _HANDSHAKE_SECONDS) from exc
     except OSError as exc:
         raise no_connection(parts.netloc, type(exc).__name__) from exc
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -68,8 +68,8 @@ def _colons(digits: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).upper()
 
 
-async def untrusted(url: str, exc: Exception, clock: Clock) -> AccUntrusted:
-    """The error for a certificate that no trusted CA signed, with the fingerprint to pin, where it can be had."""
+async def untrusted_certificate(url: str, exc: Exception, clock: Clock) -> AccUntrusted:
+    """Return the error for a certificate that no trusted CA signed, with the fingerprint to pin if it can be had."""
     try:
         shown = await fingerprint(url, clock)
     except AccUnreachable:
@@ -84,7 +84,7 @@ async def untrusted(url: str, exc: Exception, clock: Clock) -> AccUntrusted:
 
 
 def another_certificate(host: str, got: bytes) -> AccUntrusted:
-    """The error for a certificate that is not the pinned one."""
+    """Return the error for a certificate that is not the pinned one."""
     return AccUntrusted(
         f"El certificado del servidor de cámaras {host} no es el de acc.fingerprint: muestra {_colons(got.hex())}.",
         _NOT_COUNTED,

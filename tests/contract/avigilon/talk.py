@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from tests.contract.avigilon.sites import SESSION, Recorded, Reply
 
-from aforo.avigilon import AvigilonClient, RetryPolicy
+from aforo.avigilon import AvigilonClient
+from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.models import CameraEvent, Page
 
 SEARCH = "/events/search"
-QUICK = RetryPolicy(attempts=3, first=0.001)
+QUICK = Backoff(first=0.001, longest=8.0, attempts=3)
+NO_RETRY = Backoff(first=0.001, longest=8.0, attempts=1)
 HTML = Reply(body=b"<html><body>It works!</body></html>", headers={"Content-Type": "text/html"})
 
 
@@ -31,8 +33,8 @@ async def events(acc: AvigilonClient, site: Recorded) -> list[CameraEvent]:
 
 
 @asynccontextmanager
-async def client(site: Recorded, retry: RetryPolicy = QUICK, **settings: object) -> AsyncIterator[AvigilonClient]:
-    async with AvigilonClient(site.settings(**settings), SystemClock(), retry) as acc:
+async def client(site: Recorded, backoff: Backoff = QUICK, **settings: object) -> AsyncIterator[AvigilonClient]:
+    async with AvigilonClient(site.settings(**settings), SystemClock(), backoff) as acc:
         await acc.login()
         yield acc
 

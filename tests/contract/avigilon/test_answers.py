@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 from tests.contract.avigilon.sites import API, SESSION, Recorded, Reply, Simulated, recording
-from tests.contract.avigilon.talk import HTML, QUICK, SEARCH, assert_no_secret, client, error, events, pages
+from tests.contract.avigilon.talk import HTML, NO_RETRY, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import NO_RETRY, AvigilonClient
+from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
 from aforo.simulator import DeviceIds, Faults, Order, ServerProfile, Tokens
@@ -331,4 +331,4 @@ async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) ->
 
 def test_nothing_shows_a_secret_of_itself(recorded: Recorded) -> None:
     acc = AvigilonClient(recorded.settings(password=SecretStr("clave-inventada")), SystemClock())
-    assert repr(acc) == f"<Acc {recorded.url.removeprefix('https://')}>"
+    assert repr(acc) == f"<AvigilonClient {recorded.url.removeprefix('https://')}>"

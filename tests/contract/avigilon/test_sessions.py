@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 from tests.contract.avigilon.sites import SESSION, Recorded, Reply
-from tests.contract.avigilon.talk import HTML, SEARCH, assert_no_secret, client, error, events, pages
+from tests.contract.avigilon.talk import HTML, NO_RETRY, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import NO_RETRY, AvigilonClient
+from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccDenied, AccRejectedLogin, AccUnreachable
 

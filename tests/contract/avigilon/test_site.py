@@ -9,13 +9,14 @@ import pytest
 from pydantic import SecretStr
 from tests.contract.avigilon.sites import Recorded, Simulated, Site
 
-from aforo.avigilon import AvigilonClient, RetryPolicy, fingerprint
+from aforo.avigilon import AvigilonClient, fingerprint
+from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
 from aforo.models import CameraEvent, Window
 from aforo.simulator import Fault, Faults
 
-AT_ONCE = RetryPolicy(attempts=1)
+NO_RETRY = Backoff(first=0.5, longest=8.0, attempts=1)
 
 
 async def read(acc: AvigilonClient, site: Site, window: Window | None = None) -> list[CameraEvent]:
@@ -179,7 +180,7 @@ async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_
     faults = Faults()
     async with (
         Simulated(faults=faults) as simulated,
-        AvigilonClient(simulated.settings(), SystemClock(), AT_ONCE) as acc,
+        AvigilonClient(simulated.settings(), SystemClock(), NO_RETRY) as acc,
     ):
         bad, *others = simulated.crowd.allowed
 
@@ -211,7 +212,7 @@ async def test_the_only_camera_fails_and_the_server_with_it() -> None:
     faults = Faults()
     async with (
         Simulated(faults=faults) as simulated,
-        AvigilonClient(simulated.settings(), SystemClock(), AT_ONCE) as acc,
+        AvigilonClient(simulated.settings(), SystemClock(), NO_RETRY) as acc,
     ):
         await acc.servers()
         faults.set("error_503", Fault())

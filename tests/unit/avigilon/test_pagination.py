@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from aforo.avigilon.pagination import Search
-from aforo.avigilon.payloads import Answer, decode_events
+from aforo.avigilon.pagination import EventSearch, WindowPart
+from aforo.avigilon.payloads import SearchAnswer
+from aforo.avigilon.tolerant import decode_events
 from aforo.avigilon.transport import Query
 from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable, AccWindowTooLarge
 from aforo.models import CameraEvent, Window
@@ -61,16 +63,16 @@ class Server:
         if self.grain != "microseconds":  # it keeps no time finer than what it reads
             self.events = [{**one, "timestamp": one["timestamp"][:-4] + "000Z"} for one in self.events]
 
-    async def ask(self, query: Query, *, once: bool) -> Answer:
+    async def send(self, query: Query, *, idempotent: bool) -> SearchAnswer:
         self.requests += 1
         keys = [key for key, _ in query]
         given = dict(query)
         if given["queryType"] == "CONTINUE":
             assert keys == ["queryType", "token"]
-            assert once
+            assert not idempotent
             body = self._more(given["token"])
         else:
-            assert not once
+            assert idempotent
             body = self._first(given, [value for key, value in query if key == "deviceIds"])
         return decode_events(json.dumps({"status": "success", "result": body}).encode(), "server")
 
@@ -137,15 +139,15 @@ class Server:
         return self._page(page, following, more)
 
 
-def found(search: Search, server: Server, window: Window, cameras: tuple[str, ...] = (A,)) -> list[CameraEvent]:
+def found(search: EventSearch, server: Server, window: Window, cameras: tuple[str, ...] = (A,)) -> list[CameraEvent]:
     async def collect() -> list[CameraEvent]:
-        pages = search.events(server.ask, "server", cameras, window)
+        pages = search.events(server.send, "server", cameras, window)
         return [event for page in [page async for page in pages] for event in page.events]
 
     return asyncio.run(collect())
 
 
-def patiently(search: Search, server: Server, window: Window, cameras: tuple[str, ...]) -> list[CameraEvent]:
+def patiently(search: EventSearch, server: Server, window: Window, cameras: tuple[str, ...]) -> list[CameraEvent]:
     """As the monitor does: a window that was not answered is asked again."""
     while True:
         try:
@@ -235,7 +237,7 @@ def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[in
     assume(server.cap == LIMIT or server.tokens != "never")
     cameras = (A, B)
     whole = Window(at(-10), at(3_600_010))
-    search = Search(LIMIT, LEAST)
+    search = EventSearch(LIMIT, LEAST)
     try:
         first = patiently(search, server, whole, cameras)
         pieces = [*zip([-10, *cuts], [*cuts, 3_600_010], strict=True), (cuts[0], cuts[-1])]
@@ -259,7 +261,7 @@ patchy = st.builds(
 @settings(max_examples=100, deadline=None)
 def test_pages_of_any_size_are_followed(server: Server) -> None:
     whole = Window(at(-10), at(3_600_010))
-    assert told(found(Search(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
+    assert told(found(EventSearch(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
 
 
 @given(crowds(), st.integers(-2, 5_000), st.integers(0, 5_000), st.booleans())
@@ -267,7 +269,7 @@ def test_pages_of_any_size_are_followed(server: Server) -> None:
 def test_only_the_window(events: list[Wire], low: int, width: int, inclusive: bool) -> None:
     window = Window(at(low) + timedelta(microseconds=300), at(low + width))
     server = Server(events, inclusive=inclusive, tokens="each")
-    assert told(found(Search(LIMIT, LEAST), server, window)) == expected(events, window, (A,))
+    assert told(found(EventSearch(LIMIT, LEAST), server, window)) == expected(events, window, (A,))
 
 
 def dense(milliseconds: int, each: int) -> list[Wire]:
@@ -277,7 +279,7 @@ def dense(milliseconds: int, each: int) -> list[Wire]:
 @pytest.mark.parametrize("inclusive", [False, True])
 def test_neighbouring_milliseconds_that_fill_half_a_page_each(inclusive: bool) -> None:
     server = Server(dense(50, LIMIT // 2 + 3), inclusive=inclusive, tokens="never", order="random")
-    assert len({one.this_id for one in found(Search(LIMIT, LEAST), server, Window(at(0), at(50)))}) == 50 * 13
+    assert len({one.this_id for one in found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(50)))}) == 50 * 13
 
 
 @pytest.mark.parametrize("inclusive", [False, True])
@@ -287,7 +289,7 @@ def test_a_millisecond_that_cannot_be_shown_whole_is_told_after_all_the_rest(inc
     seen: list[CameraEvent] = []
 
     async def collect() -> None:
-        async for page in Search(LIMIT, LEAST).events(server.ask, "server", (A,), Window(at(0), at(5))):
+        async for page in EventSearch(LIMIT, LEAST).events(server.send, "server", (A,), Window(at(0), at(5))):
             seen.extend(page.events)
 
     with pytest.raises(AccIncomplete, match="no se puede garantizar"):
@@ -298,34 +300,34 @@ def test_a_millisecond_that_cannot_be_shown_whole_is_told_after_all_the_rest(inc
 
 def test_tokens_cost_one_request_a_page() -> None:
     server = Server(dense(999, 1))
-    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(60_000)))) == 999
+    assert len(found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(60_000)))) == 999
     assert server.requests == 1_000 // LIMIT
 
 
 def test_without_tokens_a_dense_window_is_split_by_its_density() -> None:
     events = [wire(ms * 600, str(ms)) for ms in range(1_000)]
     server = Server(events, tokens="never")
-    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(600_000)))) == 1_000
+    assert len(found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(600_000)))) == 1_000
     assert server.requests < 3 * 1_000 / LIMIT
 
 
 def test_a_quiet_window_is_one_request() -> None:
     server = Server(dense(3, 1))
-    assert len(found(Search(), server, Window(at(0), at(60_000)))) == 3
+    assert len(found(EventSearch(), server, Window(at(0), at(60_000)))) == 3
     assert server.requests == 1
 
 
 def test_an_empty_window_asks_nothing() -> None:
     server = Server(dense(3, 1))
-    assert found(Search(), server, Window(at(5), at(5))) == []
-    assert found(Search(), server, Window(at(1), at(1)), ()) == []
+    assert found(EventSearch(), server, Window(at(5), at(5))) == []
+    assert found(EventSearch(), server, Window(at(1), at(1)), ()) == []
     assert server.requests == 0
 
 
 def test_a_server_that_always_refuses_the_tokens_of_its_last_pages_is_soon_believed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server, search = Server(dense(3, 1), tokens="each", refuses=True), Search()
+    server, search = Server(dense(3, 1), tokens="each", refuses=True), EventSearch()
     window = Window(at(0), at(60_000))
     for _ in range(3):
         assert len({one.this_id for one in found(search, server, window)}) == 3
@@ -337,18 +339,18 @@ def test_a_server_that_always_refuses_the_tokens_of_its_last_pages_is_soon_belie
 
 def test_a_lost_continuation_is_not_asked_for_again_where_the_token_moves_on() -> None:
     server = Server(dense(100, 1), scroll=True, faults=["lost"])
-    got = found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))
+    got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
     assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
 
 
 def test_a_camera_that_stays_unreachable_is_told() -> None:
     server = Server(dense(3, 1), tokens="each", faults=["lost"] * 9)
     with pytest.raises(AccUnreachable):
-        found(Search(), server, Window(at(0), at(100)))
+        found(EventSearch(), server, Window(at(0), at(100)))
 
 
 def test_other_cameras_are_left_out_and_that_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    server, search = Server([wire(1, "1"), wire(2, "2", camera=B)], filters=False), Search()
+    server, search = Server([wire(1, "1"), wire(2, "2", camera=B)], filters=False), EventSearch()
     for _ in range(2):
         assert [one.this_id for one in found(search, server, Window(at(0), at(10)))] == ["1"]
     assert ["deviceIds" in record.getMessage() for record in caplog.records] == [True]
@@ -356,7 +358,7 @@ def test_other_cameras_are_left_out_and_that_is_told_once(caplog: pytest.LogCapt
 
 def test_a_server_that_does_not_keep_to_the_window_does_not_go_on_for_ever() -> None:
     class Endless(Server):
-        async def ask(self, query: Query, *, once: bool) -> Answer:
+        async def send(self, query: Query, *, idempotent: bool) -> SearchAnswer:
             self.requests += 1
             events = [wire(10_000 + number, f"{self.requests}-{number}") for number in range(3)]
             body = {"status": "success", "result": {"events": events, "token": f"t{self.requests}"}}
@@ -364,14 +366,14 @@ def test_a_server_that_does_not_keep_to_the_window_does_not_go_on_for_ever() -> 
 
     server = Endless([])
     with pytest.raises(AccWindowTooLarge, match="no termina"):
-        found(Search(), server, Window(at(0), at(10)))
+        found(EventSearch(), server, Window(at(0), at(10)))
     assert server.requests == 20_000
 
 
 def test_equals_without_this_id_are_numbered_across_pages() -> None:
     events = [wire(ms, None) for ms in (1, 1, 1, 2, 2)] + [wire(3, str(number)) for number in range(LIMIT)]
     server = Server(events, order="random")
-    got = {one.this_id for one in found(Search(LIMIT, LEAST), server, Window(at(0), at(10)))}
+    got = {one.this_id for one in found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(10)))}
     ordinals = Counter(name.rsplit(".")[1] for name in got if name.startswith("~"))
     assert ordinals == {"0": 2, "1": 2, "2": 1}
     assert {len(name) for name in got if name.startswith("~")} == {len("~0123456789abcdef.0")}
@@ -380,29 +382,29 @@ def test_equals_without_this_id_are_numbered_across_pages() -> None:
 def test_a_page_of_equals_that_may_be_a_repeated_one_is_never_taken_for_granted() -> None:
     server = Server([*(wire(1, None) for _ in range(2 * LIMIT)), wire(2, "last")])
     with pytest.raises(AccIncomplete):
-        found(Search(LIMIT, LEAST), server, Window(at(0), at(10)))
+        found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(10)))
 
 
 def test_a_token_that_is_missing_after_a_full_page_loses_nothing() -> None:
     server = Server(dense(100, 1), faults=["tokenless"])
-    got = found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))
+    got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
     assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
 
 
 def test_a_token_of_a_short_page_that_is_refused_once_loses_nothing() -> None:
     server = Server(dense(10, 1), tokens="each", sizes=[6, 6, 6, 6], faults=["refused"])
-    got = found(Search(LIMIT, 8), server, Window(at(0), at(100)))
+    got = found(EventSearch(LIMIT, 8), server, Window(at(0), at(100)))
     assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(10)}
 
 
 def test_a_server_that_repeats_its_last_page_for_ever_is_left_soon() -> None:
     server = Server(dense(30, 1), tokens="each", stuck=True)
-    assert len(found(Search(LIMIT, LEAST), server, Window(at(0), at(100)))) == 30
+    assert len(found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))) == 30
     assert server.requests <= 2 + 3
 
 
 def test_short_pages_are_followed_for_good_where_one_led_on() -> None:
-    server, search = Server(dense(10, 1), tokens="each", sizes=[6, 6]), Search(LIMIT, 8)
+    server, search = Server(dense(10, 1), tokens="each", sizes=[6, 6]), EventSearch(LIMIT, 8)
     window = Window(at(0), at(100))
     assert len(found(search, server, window)) == 10
     server.refuses = True
@@ -410,3 +412,22 @@ def test_short_pages_are_followed_for_good_where_one_led_on() -> None:
         found(search, server, window)
     server.refuses, server.sizes = False, [6, 6]
     assert len(found(search, server, window)) == 10
+
+
+@given(
+    st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001 -- made UTC below
+    st.integers(1, 10_000_000),
+    st.integers(1, 20),
+)
+def test_parts_cover_their_window_without_gap_or_overlap(start: datetime, width: int, number: int) -> None:
+    since = start.replace(tzinfo=UTC)
+    whole = WindowPart.of(Window(since, since + timedelta(microseconds=width)))
+    low, high = whole.window
+    assert low >= since > low - timedelta(milliseconds=1)
+    assert high >= since + timedelta(microseconds=width) > high - timedelta(milliseconds=1)
+    if whole.width:
+        parts = whole.split(number)[::-1]
+        assert [parts[0].since, parts[-1].until] == [whole.since, whole.until]
+        assert all(a.until == b.since for a, b in pairwise(parts))
+        assert all(part.width > 0 for part in parts)
+        assert len(parts) == min(number, whole.width)

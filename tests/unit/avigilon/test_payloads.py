@@ -1,6 +1,7 @@
 """From the wire to typed events: tolerant of everything that a version of ACC may send, and never in silence."""
 
 import json
+from collections import Counter
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.avigilon.errors import ApiError
-from aforo.avigilon.payloads import Answer, decode_cameras, decode_events, decode_servers, decode_session
+from aforo.avigilon.payloads import (
+    SearchAnswer,
+    assign_ids,
+    content_hash,
+    decode_cameras,
+    decode_servers,
+    decode_session,
+    instant_text,
+    page_fingerprint,
+)
+from aforo.avigilon.tolerant import decode_events
 from aforo.errors import AccUnreachable
 from aforo.models import CameraEvent
 
@@ -33,7 +44,7 @@ def changed(**fields: object) -> dict[str, Any]:
     return {key: value for key, value in (GOOD | fields).items() if value is not MISSING}
 
 
-def decoded(*events: object, **result: object) -> Answer:
+def decoded(*events: object, **result: object) -> SearchAnswer:
     body = {"status": "success", "result": {"events": list(events), **result}}
     return decode_events(json.dumps(body).encode(), "asked")
 
@@ -45,8 +56,8 @@ def only(**fields: object) -> CameraEvent:
 
 
 def test_a_good_page() -> None:
-    assert decoded(GOOD, GOOD, token="more") == Answer([EVENT, EVENT], [], 2, "more", False)
-    assert decoded() == Answer([], [], 0, "", False)
+    assert decoded(GOOD, GOOD, token="more") == SearchAnswer([EVENT, EVENT], [], 2, "more", False)
+    assert decoded() == SearchAnswer([], [], 0, "", False)
     assert decoded(token=None).token == ""
     assert decoded(GOOD, token=17).token == "17"
 
@@ -139,12 +150,12 @@ def test_what_may_be_missing(empty: object) -> None:
 )
 def test_a_bad_event_is_counted_and_the_good_ones_around_it_survive(fields: dict[str, object], reason: str) -> None:
     answer = decoded(GOOD, changed(**fields), GOOD, token="more")
-    assert answer == Answer([EVENT, EVENT], [reason], 3, "more", False)
+    assert answer == SearchAnswer([EVENT, EVENT], [reason], 3, "more", False)
 
 
 @pytest.mark.parametrize("junk", [None, 5, "text", [], True])
 def test_what_is_no_event_at_all(junk: object) -> None:
-    assert decoded(GOOD, junk, GOOD) == Answer([EVENT, EVENT], ["ilegible"], 3, "", False)
+    assert decoded(GOOD, junk, GOOD) == SearchAnswer([EVENT, EVENT], ["ilegible"], 3, "", False)
 
 
 @pytest.mark.parametrize("kind", [None, MISSING])
@@ -162,8 +173,8 @@ json_values = st.recursive(
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(GOOD)), json_values) | json_values, max_size=6))
 def test_any_junk_is_counted_one_by_one(junk: list[object]) -> None:
     answer = decoded(GOOD, *junk, GOOD)
-    assert answer.raw == len(junk) + 2
-    assert len(answer.events) + len(answer.malformed) == answer.raw
+    assert answer.received == len(junk) + 2
+    assert len(answer.events) + len(answer.malformed) == answer.received
     assert answer.events[0] == answer.events[-1] == EVENT
 
 
@@ -178,17 +189,17 @@ def test_any_junk_is_counted_one_by_one(junk: list[object]) -> None:
 def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
     body = json.dumps({"status": "success", "result": {"events": [GOOD, GOOD], "token": "t"}}).encode()
     answer = decode_events(body.replace(b"PUERTA 12", wrong, 1), "asked")
-    assert answer == Answer([EVENT._replace(name=name), EVENT], [], 2, "t", False)
+    assert answer == SearchAnswer([EVENT._replace(name=name), EVENT], [], 2, "t", False)
     with_a_bad_one = body.replace(b'"events": [', b'"events": [{"area": 5}, ').replace(b"PUERTA 12", wrong, 1)
     again = decode_events(with_a_bad_one, "asked")
-    assert again == Answer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
+    assert again == SearchAnswer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
 
 
 @pytest.mark.parametrize("monster", ["[" * 5000 + "]" * 5000, '{"thisId":' + "9" * 5000 + "}"])
 def test_a_monster_among_events(monster: str) -> None:
     body = f'{{"status":"success","result":{{"events":[{json.dumps(GOOD)},{monster}]}}}}'.encode()
     with pytest.raises(AccUnreachable) if monster.startswith("[") else nullcontext():
-        assert decode_events(body, "asked") == Answer([EVENT], ["ilegible"], 2, "", False)
+        assert decode_events(body, "asked") == SearchAnswer([EVENT], ["ilegible"], 2, "", False)
 
 
 @given(st.integers(0, 400))
@@ -209,7 +220,9 @@ def test_what_is_not_the_web_endpoints(body: bytes) -> None:
 
 def test_an_answer_without_events_is_empty() -> None:
     for result in (b"{}", b'{"events":null}', b'{"events":[]}', b'{"token":null}'):
-        assert decode_events(b'{"status":"success","result":' + result + b"}", "asked") == Answer([], [], 0, "", False)
+        assert decode_events(b'{"status":"success","result":' + result + b"}", "asked") == SearchAnswer(
+            [], [], 0, "", False
+        )
 
 
 @pytest.mark.parametrize("result", [{}, {"events": [GOOD]}, None])
@@ -224,3 +237,47 @@ def test_an_error_in_a_success(result: object) -> None:
 def test_a_session_that_cannot_be_one(session: object) -> None:
     with pytest.raises(AccUnreachable):
         decode_session(json.dumps({"status": "success", "result": {"session": session}}).encode())
+
+
+UNNAMED = EVENT._replace(this_id="")
+
+
+def test_unnamed_events_are_numbered_among_their_equals() -> None:
+    other = UNNAMED._replace(area="B")
+    named = UNNAMED._replace(this_id="7")
+    ordinals: Counter[str] = Counter()
+    first = [one.this_id for one in assign_ids([UNNAMED, other, named, UNNAMED], ordinals)]
+    second = [one.this_id for one in assign_ids([UNNAMED], ordinals)]
+    mine, others = content_hash(UNNAMED), content_hash(other)
+    assert first == [f"~{mine}.0", f"~{others}.0", "7", f"~{mine}.1"]
+    assert second == [f"~{mine}.2"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        UNNAMED._replace(server_id="otro"),
+        UNNAMED._replace(camera_id="otra"),
+        UNNAMED._replace(name="otro"),
+        UNNAMED._replace(area="otra"),
+        UNNAMED._replace(activity="otra"),
+        UNNAMED._replace(occurred_at=UNNAMED.occurred_at + timedelta(milliseconds=1)),
+    ],
+)
+def test_every_part_of_the_content_counts(other: CameraEvent) -> None:
+    assert content_hash(other) != content_hash(UNNAMED)
+
+
+def test_a_page_that_comes_again_in_another_order_has_the_same_fingerprint() -> None:
+    first, second = GOOD, changed(thisId="2")
+    assert page_fingerprint(decoded(first, second)) == page_fingerprint(decoded(second, first, token="other"))
+    assert page_fingerprint(decoded(first, second)) != page_fingerprint(decoded(first))
+    assert page_fingerprint(decoded()) != page_fingerprint(decoded(token="a")) != page_fingerprint(decoded(token="b"))
+    unnamed = changed(thisId=None)
+    assert page_fingerprint(decoded(unnamed, first)) == page_fingerprint(decoded(first, unnamed))
+    assert page_fingerprint(decoded(unnamed, unnamed)) != page_fingerprint(decoded(unnamed))
+
+
+def test_instants_as_the_web_endpoint_writes_them() -> None:
+    assert instant_text(datetime(2026, 1, 27, 19, tzinfo=UTC)) == "2026-01-27T19:00:00.000Z"
+    assert instant_text(datetime(2026, 1, 27, 19, 0, 0, 999_999, tzinfo=UTC)) == "2026-01-27T19:00:00.999999Z"

@@ -1,0 +1,170 @@
+"""Send a read until it is answered: lanes, session renewal, error mapping, repetitions, liveness."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from aforo.avigilon.connectivity import ConnectionMonitor, LivenessProbe
+from aforo.avigilon.errors import ApiError, NotTakenUp, TimedOut, parse_error
+from aforo.avigilon.payloads import result_of
+from aforo.avigilon.session import RenewalPolicy, Session
+from aforo.avigilon.transport import Query, Response, Transport
+from aforo.background import Backoff
+from aforo.clock import Clock
+from aforo.errors import AccUnreachable
+from aforo.settings import AccSettings
+
+SEARCH = "/events/search"
+_SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the others
+_LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
+_BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read about ``subjects``: cameras or a list.
+
+    ``suspect``: these cameras are in trouble. Without ``idempotent`` it is not sent again after a lost answer.
+    """
+
+    path: str
+    subjects: tuple[str, ...]
+    query: Query = ()
+    suspect: bool = False
+    idempotent: bool = True
+
+    @property
+    def subject(self) -> str:
+        """All subjects as one text, by which the connection monitor knows the request."""
+        return " ".join(self.subjects)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it reads events."""
+        return self.path == SEARCH
+
+    def may_repeat_after(self, error: Exception) -> bool:
+        """Return whether to send it again at once after this failure."""
+        if not isinstance(error, AccUnreachable) or isinstance(error, TimedOut):
+            return False
+        return self.idempotent or isinstance(error, NotTakenUp)
+
+
+_LOGIN = Request("/login", ("login",))
+
+
+class RequestPipeline:
+    """Sends reads over a transport, each with the current session.
+
+    ``retries``: failed requests that were sent again, so far.
+    """
+
+    def __init__(
+        self, settings: AccSettings, clock: Clock, transport: Transport, backoff: Backoff | None = None
+    ) -> None:
+        self.retries = 0
+        self._clock = clock
+        self._transport = transport
+        self._backoff = backoff or _BACKOFF
+        self._session = Session(settings, clock, transport)
+        self._renewals = RenewalPolicy(clock)
+        self._monitor = ConnectionMonitor(clock, transport.host)
+        self._probe = LivenessProbe(self._monitor, clock, settings.timeout)
+        self._lane = asyncio.Semaphore(settings.concurrency)
+        self._suspect_lane = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
+
+    @property
+    def logins(self) -> int:
+        """How many logins succeeded."""
+        return self._session.generation
+
+    @property
+    def down_since(self) -> datetime | None:
+        """Since when (aware UTC) the server does not answer; None while it does."""
+        return self._monitor.down_since
+
+    async def login(self) -> None:
+        """Log in; what the server's own trouble makes fail is repeated. Raises AccError or BadSetting."""
+        await self._repeat(_LOGIN, self._session.login)
+        self._monitor.answered(_LOGIN.subject, events=False)
+
+    async def logout(self) -> None:
+        """End the session, best effort. Raises no AccError."""
+        await self._session.logout()
+
+    async def send(self, request: Request, decode: Callable[[bytes], _T]) -> _T:
+        """Return the decoded answer; what the server's own trouble makes fail is repeated. Raises AccError."""
+        started = self._clock.monotonic()
+        answer = await self._repeat(request, lambda: self._send_authorized(request, decode))
+        if request.is_search and request.idempotent:
+            seconds = self._clock.monotonic() - started
+            self._probe.remember(request.subject, lambda: self._send_authorized(request, result_of), seconds)
+        return answer
+
+    async def _repeat(self, request: Request, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Attempt until the backoff ends. Where the last attempt fails, find out whether the whole server is lost."""
+
+        def record_retry(error: Exception) -> None:
+            self.retries += 1
+            _log.debug("Se repite %s: %s", request.path, getattr(error, "what", error))
+
+        mark = self._monitor.mark()
+        try:
+            return await self._backoff.retry(
+                attempt, sleep=self._clock.sleep, repeatable=request.may_repeat_after, on_repeat=record_retry
+            )
+        except AccUnreachable as error:
+            in_doubt = self._monitor.failed(request.subject, mark, error, events=request.is_search)
+            if in_doubt and not await self._probe.another_is_answered(request.subject):
+                self._monitor.lost(error)
+            raise
+
+    async def _send_authorized(self, request: Request, decode: Callable[[bytes], _T]) -> _T:
+        """Send once with the current session; where that has expired, renew it and send once more."""
+        if not self._session.generation:
+            await self._session.renew(0)
+        renewed = False
+        while True:
+            generation, response = await self._get(request)
+            try:
+                answer = self._decode(request, response, decode)
+            except ApiError as error:
+                failure = error
+            else:
+                self._renewals.record_read(request.subjects, generation)
+                return answer
+            may_renew = failure.of_session and not renewed
+            if not may_renew or not self._renewals.should_renew(request.subjects, generation):
+                raise self._session.to_acc_error(failure)
+            await self._session.renew(generation)
+            renewed = True
+
+    async def _get(self, request: Request) -> tuple[int, Response]:
+        """Return the answer, and the generation of the session that the request carried."""
+        async with self._suspect_lane if request.suspect else self._lane:
+            generation = self._session.generation  # read now: it may have been renewed while this waited for the lane
+            return generation, await self._transport.get(request.path, request.query, self._session.id)
+
+    def _decode(self, request: Request, response: Response, decode: Callable[[bytes], _T]) -> _T:
+        """Decode an answer, and record that there was one. Raises ApiError, AccUnreachable."""
+        try:
+            if response.status >= 400:
+                raise parse_error(response.status, response.body)
+            answer = decode(response.body)
+        except ApiError as error:
+            if error.enveloped and error.status < 500:
+                self._monitor.answered(request.subject, events=request.is_search)
+            raise
+        self._monitor.answered(request.subject, events=request.is_search)
+        return answer
+
+
+def connections(settings: AccSettings) -> int:
+    """Return how many connections a pipeline uses at most."""
+    return settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS
