@@ -1,4 +1,4 @@
-"""The two sites that the tests of the ACC client run over: recorded answers, and the simulator. Both real HTTPS."""
+"""The two sites that the tests of the Avigilon client run over: recorded answers and the simulator, by real HTTPS."""
 
 import asyncio
 import ssl
@@ -23,7 +23,7 @@ SESSION = "c2VzaW9uLWludmVudGFkYS1kZS1wcnVlYmE"
 
 
 class Site(Protocol):
-    """A place to ask, and what it ought to answer."""
+    """A site of cameras, and what it ought to answer."""
 
     url: str
     fingerprint: str
@@ -53,7 +53,7 @@ def acc_settings(**given: Any) -> AccSettings:
 
 @dataclass
 class Got:
-    """A request as the recorded site saw it."""
+    """A request as the recorded site received it."""
 
     method: str
     path: str
@@ -64,7 +64,7 @@ class Got:
 
 @dataclass
 class Reply:
-    """What to answer; ``cut``: announce more than is sent; ``hang``: never answer; ``close``: hang up at once.
+    """An answer; ``cut``: announce more than is sent; ``hang``: never answer; ``close``: close the connection at once.
 
     ``raw``: bytes on the connection instead of HTTP. ``seconds``: after how long, by the site's clock.
     """
@@ -220,7 +220,7 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 
 
 class Simulated:
-    """The simulator, over an evening that is past."""
+    """The simulator, with an event that is past."""
 
     def __init__(self, behaviour: ServerProfile | None = None, faults: Faults | None = None) -> None:
         start = datetime(2026, 1, 17, 21, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Every answer that a real site may give, over real HTTPS: what the client makes of it, and what it never shows."""
+"""Every answer that a real site may give, by real HTTPS: what the client makes of it, and what it never prints."""
 
 import asyncio
 import json
@@ -8,8 +8,18 @@ from datetime import datetime, timedelta
 import aiohttp
 import pytest
 from pydantic import SecretStr
+from tests.contract.avigilon.recorded_client import (
+    HTML,
+    NO_RETRY,
+    QUICK,
+    SEARCH,
+    assert_no_secret,
+    client,
+    error,
+    events,
+    pages,
+)
 from tests.contract.avigilon.sites import API, SESSION, Recorded, Reply, Simulated, recording
-from tests.contract.avigilon.talk import HTML, NO_RETRY, QUICK, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
 from aforo.avigilon import AvigilonClient
@@ -63,13 +73,13 @@ async def test_what_is_sent(recorded: Recorded) -> None:
     ],
 )  # fmt: skip
 class TestTrouble:
-    async def test_passes_unseen(self, recorded: Recorded, reply: Reply) -> None:
+    async def test_it_is_repeated(self, recorded: Recorded, reply: Reply) -> None:
         recorded.script[SEARCH] = [reply, reply]
         async with client(recorded) as acc:
             assert len(await events(acc, recorded)) == 4
             assert acc.retries == 2
 
-    async def test_is_told_when_it_stays(self, recorded: Recorded, reply: Reply) -> None:
+    async def test_it_is_raised_after_the_last_attempt(self, recorded: Recorded, reply: Reply) -> None:
         recorded.script[SEARCH] = [reply] * 9
         async with client(recorded) as acc:
             with pytest.raises(AccUnreachable) as raised:
@@ -77,7 +87,7 @@ class TestTrouble:
             assert acc.retries == 2
         assert_no_secret(raised.value)
 
-    async def test_can_be_left_to_the_caller(self, recorded: Recorded, reply: Reply) -> None:
+    async def test_it_is_raised_at_once_without_repetitions(self, recorded: Recorded, reply: Reply) -> None:
         recorded.script[SEARCH] = [reply] * 9
         async with client(recorded, NO_RETRY) as acc:
             with pytest.raises(AccUnreachable):
@@ -107,7 +117,7 @@ class TestTrouble:
         (error(404, http=200), AccUnknownCamera),
     ],
 )
-async def test_what_repeating_would_not_help_is_asked_once(
+async def test_what_repeating_would_not_help_is_sent_once(
     recorded: Recorded, reply: Reply, kind: type[AccError]
 ) -> None:
     recorded.script[SEARCH] = [reply] * 3
@@ -119,7 +129,7 @@ async def test_what_repeating_would_not_help_is_asked_once(
     assert_no_secret(raised.value)
 
 
-async def test_the_servers_own_words_are_told_without_our_secrets(recorded: Recorded) -> None:
+async def test_the_servers_message_is_quoted_without_our_secrets(recorded: Recorded) -> None:
     words = f"bad\nsession {SESSION} clave-inventada llave-inventada nonce-inventado {'x' * 500}"
     recorded.script[SEARCH] = [error(400, words)]
     async with client(recorded) as acc:
@@ -167,14 +177,14 @@ async def test_a_lost_continuation_is_not_repeated_but_its_window_is(recorded: R
     assert kinds == [False, True, False, True, True]
 
 
-async def test_a_continuation_that_was_not_taken_up_is_repeated(recorded: Recorded) -> None:
+async def test_a_continuation_that_was_not_begun_with_is_repeated(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(body=recording("events_first")), Reply(503)]
     async with client(recorded) as acc:
         assert len(await events(acc, recorded)) == 4
         assert acc.retries == 1
 
 
-async def test_a_token_that_expires_is_no_trouble_of_the_camera(recorded: Recorded) -> None:
+async def test_a_token_that_expires_does_not_fail_the_camera(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(body=recording("events_first")), error(404, "token")]
     async with client(recorded) as acc:
         assert len({(one.this_id, one.occurred_at) for one in await events(acc, recorded)}) == 4
@@ -187,7 +197,7 @@ async def test_no_more_requests_at_once_than_allowed(recorded: Recorded) -> None
     assert recorded.most_at_once == 3
 
 
-async def test_hanging_suspects_do_not_hold_up_the_healthy(recorded: Recorded) -> None:
+async def test_hanging_suspects_do_not_hold_up_others(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(hang=True)] * 20
     async with client(recorded, concurrency=2) as acc:
         suspects = [asyncio.create_task(pages(acc, recorded, suspect=True)) for _ in range(10)]
@@ -199,7 +209,7 @@ async def test_hanging_suspects_do_not_hold_up_the_healthy(recorded: Recorded) -
         await asyncio.gather(*suspects, return_exceptions=True)
 
 
-async def test_time_is_the_clocks(recorded: Recorded, fake_clock: FakeClock) -> None:
+async def test_timeouts_and_pauses_follow_the_clock(recorded: Recorded, fake_clock: FakeClock) -> None:
     async with AvigilonClient(recorded.settings(timeout=300), fake_clock) as acc:
         await acc.login()
         recorded.script[SEARCH] = [Reply(hang=True)]
@@ -212,7 +222,7 @@ async def test_time_is_the_clocks(recorded: Recorded, fake_clock: FakeClock) -> 
         assert 300 < fake_clock.monotonic() < 301.5
 
 
-async def test_a_lost_server_is_told_once_and_its_return_too(
+async def test_a_lost_server_is_logged_once_and_its_return_too(
     recorded: Recorded, caplog: pytest.LogCaptureFixture, fake_clock: FakeClock
 ) -> None:
     async with AvigilonClient(recorded.settings(), fake_clock) as acc:
@@ -237,7 +247,7 @@ async def test_a_lost_server_is_told_once_and_its_return_too(
     assert "vuelve a contestar, tras 3 min 2" in messages[1]
 
 
-async def test_one_cameras_trouble_is_not_a_lost_server(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_camera_that_fails_is_not_a_lost_server(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
     async with client(recorded) as acc:
         for _ in range(5):
             recorded.script[SEARCH] = [error(500)] * 3
@@ -267,7 +277,7 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
 @pytest.mark.parametrize("order", list(Order))
 @pytest.mark.parametrize("tokens", list(Tokens))
 @pytest.mark.parametrize("inclusive", [False, True])
-async def test_every_way_of_paging(order: Order, tokens: Tokens, inclusive: bool) -> None:
+async def test_every_kind_of_paging(order: Order, tokens: Tokens, inclusive: bool) -> None:
     behaviour = ServerProfile(order=order, tokens=tokens, to_inclusive=inclusive, this_id=inclusive)
     async with Simulated(behaviour) as site, AvigilonClient(site.settings(), SystemClock()) as acc:
         for camera in site.crowd.allowed:
@@ -277,7 +287,7 @@ async def test_every_way_of_paging(order: Order, tokens: Tokens, inclusive: bool
 
 
 @pytest.mark.parametrize("device_ids", list(DeviceIds))
-async def test_only_answers_prove_that_cameras_can_be_asked_together(device_ids: DeviceIds) -> None:
+async def test_only_answers_prove_joint_queries(device_ids: DeviceIds) -> None:
     async with (
         Simulated(ServerProfile(device_ids=device_ids)) as site,
         AvigilonClient(site.settings(), SystemClock()) as acc,
@@ -319,7 +329,7 @@ async def patiently(acc: AvigilonClient, site: Simulated, camera: str) -> set[tu
     raise AssertionError("never answered")
 
 
-async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) -> None:
+async def test_aiohttps_own_exceptions_hold_no_session(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(raw=b"HTTP/9 what\r\n\r\n")]
     async with client(recorded, NO_RETRY) as acc:
         with pytest.raises(AccUnreachable) as raised:
@@ -329,6 +339,6 @@ async def test_aiohttps_own_exceptions_forget_the_session(recorded: Recorded) ->
     assert_no_secret(raised.value)
 
 
-def test_nothing_shows_a_secret_of_itself(recorded: Recorded) -> None:
+def test_a_client_prints_no_secret(recorded: Recorded) -> None:
     acc = AvigilonClient(recorded.settings(password=SecretStr("clave-inventada")), SystemClock())
     assert repr(acc) == f"<AvigilonClient {recorded.url.removeprefix('https://')}>"

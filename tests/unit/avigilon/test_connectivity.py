@@ -129,7 +129,7 @@ class TestLivenessProbe:
         assert not await probe.another_is_answered("camera")
         assert fake_clock.monotonic() == patience
 
-    async def test_a_probe_that_fails_shows_no_server_unless_another_request_is_answered(
+    async def test_a_probe_that_fails_proves_nothing_unless_another_request_is_answered(
         self, fake_clock: FakeClock
     ) -> None:
         monitor, probe = self.parts(fake_clock)

@@ -48,7 +48,7 @@ class Server:
     order: str = "ascending"
     tokens: str = "full"  # with each page, only with full pages, never
     scroll: bool = False  # one token for all of a search: the server remembers how far it is
-    cap: int = LIMIT  # the most that it gives, whatever is asked
+    cap: int = LIMIT  # the most that it gives, whatever the limit
     sizes: list[int] = field(default_factory=list)  # of the next pages, where they vary
     refuses: bool = False  # all its tokens
     faults: list[str] = field(default_factory=list)  # of the next CONTINUEs: refused, lost, repeat, tokenless or fine
@@ -148,7 +148,7 @@ def found(search: EventSearch, server: Server, window: Window, cameras: tuple[st
 
 
 def patiently(search: EventSearch, server: Server, window: Window, cameras: tuple[str, ...]) -> list[CameraEvent]:
-    """As the monitor does: a window that was not answered is asked again."""
+    """Read as the poller does: a window that was not answered is queried again."""
     while True:
         try:
             return found(search, server, window, cameras)
@@ -168,7 +168,7 @@ def expected(events: list[Wire], window: Window, cameras: tuple[str, ...]) -> Co
     return Counter({content: len(members) for content, members in inside.items()})
 
 
-def told(events: list[CameraEvent]) -> Counter[tuple[object, ...]]:
+def identified(events: list[CameraEvent]) -> Counter[tuple[object, ...]]:
     distinct = {(one.server_id, one.this_id, one.occurred_at): one for one in events}
     return Counter(
         (
@@ -184,7 +184,7 @@ def told(events: list[CameraEvent]) -> Counter[tuple[object, ...]]:
 def crowded(server: Server, size: int) -> bool:
     """A millisecond (with the next one, where ``to`` is inclusive) has as many events as the server gives in a page.
 
-    Without a sound token nobody can tell then whether that is all.
+    Without a sound token it cannot be known then whether that is all.
     """
     counts = Counter(
         (datetime.fromisoformat(one["timestamp"]) - START) // timedelta(milliseconds=1) for one in server.events
@@ -246,7 +246,7 @@ def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[in
         assert crowded(server, LEAST)
         event("undecidable")
         return
-    assert told(first) == expected(server.events, whole, cameras)
+    assert identified(first) == expected(server.events, whole, cameras)
     assert {(one.server_id, one.this_id, one.occurred_at) for one in first} == {
         (one.server_id, one.this_id, one.occurred_at) for one in again
     }
@@ -261,7 +261,7 @@ patchy = st.builds(
 @settings(max_examples=100, deadline=None)
 def test_pages_of_any_size_are_followed(server: Server) -> None:
     whole = Window(at(-10), at(3_600_010))
-    assert told(found(EventSearch(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
+    assert identified(found(EventSearch(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
 
 
 @given(crowds(), st.integers(-2, 5_000), st.integers(0, 5_000), st.booleans())
@@ -269,7 +269,7 @@ def test_pages_of_any_size_are_followed(server: Server) -> None:
 def test_only_the_window(events: list[Wire], low: int, width: int, inclusive: bool) -> None:
     window = Window(at(low) + timedelta(microseconds=300), at(low + width))
     server = Server(events, inclusive=inclusive, tokens="each")
-    assert told(found(EventSearch(LIMIT, LEAST), server, window)) == expected(events, window, (A,))
+    assert identified(found(EventSearch(LIMIT, LEAST), server, window)) == expected(events, window, (A,))
 
 
 def dense(milliseconds: int, each: int) -> list[Wire]:
@@ -283,7 +283,7 @@ def test_neighbouring_milliseconds_that_fill_half_a_page_each(inclusive: bool) -
 
 
 @pytest.mark.parametrize("inclusive", [False, True])
-def test_a_millisecond_that_cannot_be_shown_whole_is_told_after_all_the_rest(inclusive: bool) -> None:
+def test_a_millisecond_that_cannot_be_proven_whole_is_raised_after_all_the_rest(inclusive: bool) -> None:
     events = [*dense(5, 3), *(wire(2, f"too-many-{number}") for number in range(30))]
     server = Server(events, inclusive=inclusive, tokens="never")
     seen: list[CameraEvent] = []
@@ -317,14 +317,14 @@ def test_a_quiet_window_is_one_request() -> None:
     assert server.requests == 1
 
 
-def test_an_empty_window_asks_nothing() -> None:
+def test_an_empty_window_sends_nothing() -> None:
     server = Server(dense(3, 1))
     assert found(EventSearch(), server, Window(at(5), at(5))) == []
     assert found(EventSearch(), server, Window(at(1), at(1)), ()) == []
     assert server.requests == 0
 
 
-def test_a_server_that_always_refuses_the_tokens_of_its_last_pages_is_soon_believed(
+def test_the_tokens_of_short_pages_are_ignored_after_three_refusals(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server, search = Server(dense(3, 1), tokens="each", refuses=True), EventSearch()
@@ -332,24 +332,24 @@ def test_a_server_that_always_refuses_the_tokens_of_its_last_pages_is_soon_belie
     for _ in range(3):
         assert len({one.this_id for one in found(search, server, window)}) == 3
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    asked = server.requests
+    sent = server.requests
     assert len(found(search, server, window)) == 3
-    assert server.requests == asked + 1
+    assert server.requests == sent + 1
 
 
-def test_a_lost_continuation_is_not_asked_for_again_where_the_token_moves_on() -> None:
+def test_a_lost_continuation_loses_nothing_where_the_token_moves_on() -> None:
     server = Server(dense(100, 1), scroll=True, faults=["lost"])
     got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
     assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
 
 
-def test_a_camera_that_stays_unreachable_is_told() -> None:
+def test_a_camera_that_stays_unreachable_is_raised() -> None:
     server = Server(dense(3, 1), tokens="each", faults=["lost"] * 9)
     with pytest.raises(AccUnreachable):
         found(EventSearch(), server, Window(at(0), at(100)))
 
 
-def test_other_cameras_are_left_out_and_that_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_cameras_are_left_out_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     server, search = Server([wire(1, "1"), wire(2, "2", camera=B)], filters=False), EventSearch()
     for _ in range(2):
         assert [one.this_id for one in found(search, server, Window(at(0), at(10)))] == ["1"]
@@ -379,7 +379,7 @@ def test_equals_without_this_id_are_numbered_across_pages() -> None:
     assert {len(name) for name in got if name.startswith("~")} == {len("~0123456789abcdef.0")}
 
 
-def test_a_page_of_equals_that_may_be_a_repeated_one_is_never_taken_for_granted() -> None:
+def test_a_page_of_equals_that_may_be_a_repeated_one_is_not_taken_for_complete() -> None:
     server = Server([*(wire(1, None) for _ in range(2 * LIMIT)), wire(2, "last")])
     with pytest.raises(AccIncomplete):
         found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(10)))

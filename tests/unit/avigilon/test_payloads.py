@@ -46,7 +46,7 @@ def changed(**fields: object) -> dict[str, Any]:
 
 def decoded(*events: object, **result: object) -> SearchAnswer:
     body = {"status": "success", "result": {"events": list(events), **result}}
-    return decode_events(json.dumps(body).encode(), "asked")
+    return decode_events(json.dumps(body).encode(), "queried")
 
 
 def only(**fields: object) -> CameraEvent:
@@ -122,7 +122,7 @@ def test_this_ids(given_id: object, this_id: str) -> None:
 @pytest.mark.parametrize("empty", [None, "", MISSING, 5, [], {"a": 1}, False])
 def test_what_may_be_missing(empty: object) -> None:
     assert (only(area=empty).area, only(activity=empty).activity) == ("", "")
-    assert only(originatingServerId=empty).server_id == "asked"
+    assert only(originatingServerId=empty).server_id == "queried"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_is_no_event_at_all(junk: object) -> None:
 
 
 @pytest.mark.parametrize("kind", [None, MISSING])
-def test_an_event_without_a_type_is_what_was_asked_for(kind: object) -> None:
+def test_an_event_without_a_type_is_of_the_queried_type(kind: object) -> None:
     assert only(type=kind) == EVENT
 
 
@@ -188,10 +188,10 @@ def test_any_junk_is_counted_one_by_one(junk: list[object]) -> None:
 )
 def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
     body = json.dumps({"status": "success", "result": {"events": [GOOD, GOOD], "token": "t"}}).encode()
-    answer = decode_events(body.replace(b"PUERTA 12", wrong, 1), "asked")
+    answer = decode_events(body.replace(b"PUERTA 12", wrong, 1), "queried")
     assert answer == SearchAnswer([EVENT._replace(name=name), EVENT], [], 2, "t", False)
     with_a_bad_one = body.replace(b'"events": [', b'"events": [{"area": 5}, ').replace(b"PUERTA 12", wrong, 1)
-    again = decode_events(with_a_bad_one, "asked")
+    again = decode_events(with_a_bad_one, "queried")
     assert again == SearchAnswer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
 
 
@@ -199,28 +199,28 @@ def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
 def test_a_monster_among_events(monster: str) -> None:
     body = f'{{"status":"success","result":{{"events":[{json.dumps(GOOD)},{monster}]}}}}'.encode()
     with pytest.raises(AccUnreachable) if monster.startswith("[") else nullcontext():
-        assert decode_events(body, "asked") == SearchAnswer([EVENT], ["ilegible"], 2, "", False)
+        assert decode_events(body, "queried") == SearchAnswer([EVENT], ["ilegible"], 2, "", False)
 
 
 @given(st.integers(0, 400))
 def test_an_answer_cut_anywhere_is_no_answer(length: int) -> None:
     body = json.dumps({"status": "success", "result": {"events": [GOOD], "token": "t"}}).encode()
     with pytest.raises(AccUnreachable):
-        decode_events(body[: min(length, len(body) - 1)], "asked")
+        decode_events(body[: min(length, len(body) - 1)], "queried")
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"status":"success","result":[]}', b'{"events":[]}', b"\xff\xfe"]
 )
 def test_what_is_not_the_web_endpoints(body: bytes) -> None:
-    for decode in (decode_session, decode_servers, decode_cameras, lambda body: decode_events(body, "asked")):
+    for decode in (decode_session, decode_servers, decode_cameras, lambda body: decode_events(body, "queried")):
         with pytest.raises(AccUnreachable):
             decode(body)
 
 
 def test_an_answer_without_events_is_empty() -> None:
     for result in (b"{}", b'{"events":null}', b'{"events":[]}', b'{"token":null}'):
-        assert decode_events(b'{"status":"success","result":' + result + b"}", "asked") == SearchAnswer(
+        assert decode_events(b'{"status":"success","result":' + result + b"}", "queried") == SearchAnswer(
             [], [], 0, "", False
         )
 
@@ -229,7 +229,7 @@ def test_an_answer_without_events_is_empty() -> None:
 def test_an_error_in_a_success(result: object) -> None:
     body = {"status": "error", "statusCode": 404, "message": "camera not found.", "result": result}
     with pytest.raises(ApiError) as raised:
-        decode_events(json.dumps(body).encode(), "asked")
+        decode_events(json.dumps(body).encode(), "queried")
     assert (raised.value.status, raised.value.message) == (404, "camera not found.")
 
 

@@ -42,7 +42,7 @@ async def test_login_and_reads(site: Site) -> None:
     assert site.logins == 1
 
 
-async def test_a_single_server_needs_no_question(site: Site) -> None:
+async def test_a_single_server_needs_no_request(site: Site) -> None:
     async with AvigilonClient(site.settings(server_id="solo"), SystemClock()) as acc:
         assert [server.id for server in await acc.servers()] == ["solo"]
         assert acc.requests == 0
@@ -138,14 +138,14 @@ async def test_a_certificate_for_another_host(tmp_path: Path) -> None:
         assert site.logins == 0
 
 
-async def test_unchecked_only_with_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_certificate_is_ignored_only_with_a_warning(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     async with AvigilonClient(site.settings(fingerprint="", verify=False), SystemClock()) as acc:
         await acc.login()
     assert ["acc.verify" in one.getMessage() for one in caplog.records if one.levelno == logging.WARNING] == [True]
 
 
 @pytest.mark.parametrize("content", [b"no es un certificado", None])
-async def test_a_ca_file_that_is_none(site: Site, tmp_path: Path, content: bytes | None) -> None:
+async def test_a_ca_file_that_cannot_be_used(site: Site, tmp_path: Path, content: bytes | None) -> None:
     ca_file = tmp_path / "ca.pem"
     if content is not None:
         ca_file.write_bytes(content)
@@ -161,7 +161,7 @@ async def test_missing_credentials_are_named(site: Site) -> None:
     assert site.logins == 0
 
 
-async def test_together_once_it_is_proven(simulated: Simulated) -> None:
+async def test_joint_queries_once_they_are_proven(simulated: Simulated) -> None:
     cameras = simulated.crowd.allowed
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         answers: dict[str, set[tuple[str, datetime]]] = {}
@@ -176,7 +176,7 @@ async def test_together_once_it_is_proven(simulated: Simulated) -> None:
         assert not await acc.batch_limits.prove(acc.events, simulated.server_id, answers, simulated.window)
 
 
-async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_asked() -> None:
+async def test_one_camera_that_fails_is_no_lost_server_also_when_no_other_is_queried() -> None:
     faults = Faults()
     async with (
         Simulated(faults=faults) as simulated,
@@ -184,22 +184,22 @@ async def test_one_camera_that_fails_is_no_lost_server_also_when_nobody_else_is_
     ):
         bad, *others = simulated.crowd.allowed
 
-        async def ask(camera: str) -> None:
+        async def read_all(camera: str) -> None:
             async for _ in acc.events(simulated.server_id, [camera], simulated.window):
                 pass
 
         async def fail(times: int) -> None:
             for _ in range(times):
                 with pytest.raises(AccUnreachable):
-                    await ask(bad)
+                    await read_all(bad)
 
         for camera in others:
-            await ask(camera)
+            await read_all(camera)
         faults.set("camera_500", Fault(cameras=frozenset([bad])))
         await fail(6)
         assert acc.link_down_since is None
         faults.set("error_503", Fault())
-        await ask_in_vain(acc, simulated, others)
+        await read_in_vain(acc, simulated, others)
         assert acc.link_down_since is not None
         await fail(2)
         assert acc.link_down_since is not None
@@ -216,17 +216,17 @@ async def test_the_only_camera_fails_and_the_server_with_it() -> None:
     ):
         await acc.servers()
         faults.set("error_503", Fault())
-        await ask_in_vain(acc, simulated, [simulated.camera] * 3)
+        await read_in_vain(acc, simulated, [simulated.camera] * 3)
         assert acc.link_down_since is not None
 
 
-async def ask_in_vain(acc: AvigilonClient, simulated: Simulated, cameras: list[str]) -> None:
+async def read_in_vain(acc: AvigilonClient, simulated: Simulated, cameras: list[str]) -> None:
     for camera in cameras:
         with pytest.raises(AccUnreachable):
             await anext(acc.events(simulated.server_id, [camera], simulated.window))
 
 
-async def test_a_wrong_password_is_told_and_not_tried_again_at_once(simulated: Simulated) -> None:
+async def test_a_wrong_password_is_not_sent_again_at_once(simulated: Simulated) -> None:
     async with AvigilonClient(simulated.settings(password=SecretStr("otra")), SystemClock()) as acc:
         with pytest.raises(AccRejectedLogin, match=r"acc\.password"):
             await acc.login()
@@ -235,7 +235,7 @@ async def test_a_wrong_password_is_told_and_not_tried_again_at_once(simulated: S
     assert simulated.logins == 1
 
 
-async def test_clocks_that_are_apart_are_told(simulated: Simulated) -> None:
+async def test_clocks_that_are_apart_are_named(simulated: Simulated) -> None:
     clock = SystemClock(starts_at=SystemClock().now() + timedelta(minutes=20))
     async with AvigilonClient(simulated.settings(), clock) as acc:
         with pytest.raises(AccRejectedLogin, match="atrasado 20 min") as raised:

@@ -1,11 +1,20 @@
-"""Sessions over real HTTPS: who is refused, when another one is begun, and how few logins that takes."""
+"""Sessions by real HTTPS: when another one is begun, and how few logins that takes."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
+from tests.contract.avigilon.recorded_client import (
+    HTML,
+    NO_RETRY,
+    SEARCH,
+    assert_no_secret,
+    client,
+    error,
+    events,
+    pages,
+)
 from tests.contract.avigilon.sites import SESSION, Recorded, Reply
-from tests.contract.avigilon.talk import HTML, NO_RETRY, SEARCH, assert_no_secret, client, error, events, pages
 from tests.fake_clock import FakeClock
 
 from aforo.avigilon import AvigilonClient
@@ -25,7 +34,7 @@ async def test_a_second_refusal_after_a_fresh_login_is_final(recorded: Recorded,
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_what_is_refused_for_good_costs_no_login_each_time(
+async def test_what_is_denied_for_good_costs_no_login_each_time(
     recorded: Recorded, fake_clock: FakeClock, status: int
 ) -> None:
     recorded.script[SEARCH] = [error(status)] * 1000
@@ -42,7 +51,7 @@ async def test_what_is_refused_for_good_costs_no_login_each_time(
         assert recorded.logins == 3
 
 
-async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded: Recorded) -> None:
+async def test_a_camera_that_was_denied_and_is_readable_again_may_renew_the_session(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [error(403)] * 2
     async with client(recorded) as acc:
         with pytest.raises(AccRejectedLogin):
@@ -54,7 +63,7 @@ async def test_who_was_refused_and_is_well_again_may_renew_the_session(recorded:
 
 
 async def read_all(acc: AvigilonClient, site: Recorded, cameras: Sequence[str]) -> list[type[object]]:
-    """Ask for each camera alone, all at once: of what kind each answer is."""
+    """Query each camera alone, all at once; return the type of each outcome."""
     answers = await asyncio.gather(*(pages(acc, site, [camera]) for camera in cameras), return_exceptions=True)
     return [type(answer) for answer in answers]
 
@@ -98,11 +107,11 @@ async def test_a_session_that_expires_is_renewed_at_once_though_others_may_not_b
             logins += 1
             assert recorded.logins == logins
         recorded.expire()
-        assert await pages(acc, recorded, DOORS[20:]), "several at once, and no other group was asked before"
+        assert await pages(acc, recorded, DOORS[20:]), "several at once, and no other group was queried before"
         assert recorded.logins == logins + 1
 
 
-async def test_a_server_that_forgets_sessions_while_it_starts_up_is_soon_read_again(
+async def test_a_server_that_drops_sessions_while_it_starts_up_is_soon_read_again(
     recorded: Recorded, fake_clock: FakeClock
 ) -> None:
     async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
@@ -117,7 +126,7 @@ async def test_a_server_that_forgets_sessions_while_it_starts_up_is_soon_read_ag
         assert recorded.logins <= 4
 
 
-async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from_then_on(recorded: Recorded) -> None:
+async def test_a_joint_query_that_is_denied_is_not_sent_again(recorded: Recorded) -> None:
     async with client(recorded) as acc:
         alone = {camera: {(camera, recorded.window.since)} for camera in DOORS[:2]}
         recorded.script[SEARCH] = [error(403)] * 99
@@ -126,7 +135,7 @@ async def test_several_cameras_at_once_that_may_not_be_read_are_asked_alone_from
         assert recorded.logins == 2
 
 
-async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded: Recorded) -> None:
+async def test_a_rejected_renewal_is_raised_for_all_who_wait_after_one_login(recorded: Recorded) -> None:
     async with client(recorded) as acc:
         recorded.expire()
         recorded.pause = 0.01
@@ -136,7 +145,7 @@ async def test_a_refused_renewal_is_told_to_all_who_wait_with_one_login(recorded
         assert recorded.logins == 2
 
 
-async def test_a_renewal_that_meets_trouble_is_tried_again(recorded: Recorded) -> None:
+async def test_a_renewal_that_fails_is_repeated(recorded: Recorded) -> None:
     async with client(recorded) as acc:
         recorded.expire()
         recorded.script["/login"] = [Reply(503), HTML]
@@ -144,7 +153,7 @@ async def test_a_renewal_that_meets_trouble_is_tried_again(recorded: Recorded) -
         assert recorded.logins == 4
 
 
-async def test_who_gives_up_waiting_for_a_renewal_does_not_spoil_it_for_others(recorded: Recorded) -> None:
+async def test_cancelling_one_who_waits_for_a_renewal_does_not_cancel_it_for_others(recorded: Recorded) -> None:
     async with client(recorded) as acc:
         recorded.expire()
         recorded.pause = 0.05
@@ -156,7 +165,7 @@ async def test_who_gives_up_waiting_for_a_renewal_does_not_spoil_it_for_others(r
         assert recorded.logins == 2
 
 
-async def test_a_login_that_is_refused_as_such(recorded: Recorded) -> None:
+async def test_a_login_with_an_error_answer(recorded: Recorded) -> None:
     recorded.script["/login"] = [error(403), error(400), Reply(body=b'{"status":"success","result":{"session":""}}')]
     async with AvigilonClient(recorded.settings(), SystemClock(), NO_RETRY) as acc:
         with pytest.raises(AccRejectedLogin, match="Los relojes van bien"):

@@ -1,4 +1,4 @@
-"""Asking a recorded site, and what must not be seen of it afterwards."""
+"""A client of the recorded site, error answers, and the check that no secret is printed."""
 
 import json
 import traceback
