@@ -1,4 +1,4 @@
-"""The control room's page, its event stream and the JSON API for other machines.
+"""The live page, its event stream and the JSON API for other machines.
 
 It reads the live state, and hands corrections to the database.
 """

@@ -1,4 +1,4 @@
-"""What the page and other machines are told, as documented JSON. Every instant is UTC."""
+"""The JSON API: what the page and other machines read and send. Every instant is UTC."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F
 
 
 class ApiModel(BaseModel):
-    """What all answers share."""
+    """A response of the API."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -79,7 +79,7 @@ def page_router(files: PageFiles) -> APIRouter:
 
     @router.get("/")
     async def page(request: Request) -> Response:
-        """Return the page of the control room."""
+        """Return the live page."""
         return await files.get_response("index.html", request.scope)
 
     @router.get("/docs")
