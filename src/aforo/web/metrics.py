@@ -1,4 +1,4 @@
-"""What Prometheus reads: the board at the moment of asking, in a registry of its own."""
+"""The metrics for Prometheus: the live state at the moment of the request, in a registry of its own."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,24 +18,24 @@ from aforo.web import serializers
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class BoardCollector(Collector):
-    """The board as metrics. ``stale_after`` in seconds."""
+class LiveCollector(Collector):
+    """Makes metrics from the live state. ``stale_after`` is in seconds."""
 
-    def __init__(self, board: LiveState, clock: Clock, stale_after: float) -> None:
-        self._board = board
+    def __init__(self, live: LiveState, clock: Clock, stale_after: float) -> None:
+        self._live = live
         self._clock = clock
         self._stale_after = stale_after
 
     def collect(self) -> Iterator[Metric]:
-        """All of it, as of now."""
+        """Yield all metrics, as of now."""
         now = self._clock.now()
-        self._board.look()
+        self._live.look()
         build = GaugeMetricFamily("aforo_build_info", "The program's version", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
         yield from self._zones(now)
         yield from self._doors()
-        yield from self._trust(now)
+        yield from self._data_quality(now)
 
     def _zones(self, now: datetime) -> Iterator[Metric]:
         gauges = {
@@ -44,7 +44,7 @@ class BoardCollector(Collector):
                 "aforo_zone_occupancy_provisional", "The same with what is read and not stored yet", labels=["zone"]
             ),
             "capacity": GaugeMetricFamily("aforo_zone_capacity", "Capacity, where it is known", labels=["zone"]),
-            # No counter: an entry that comes late finds room for an exit that was swallowed, and there is one less.
+            # No counter: an entry that arrives late may match an exit that was unmatched until then.
             "swallowed": GaugeMetricFamily(
                 "aforo_zone_swallowed_exits", "Exits that met the zone at zero", labels=["zone"]
             ),
@@ -53,8 +53,8 @@ class BoardCollector(Collector):
             "entries": CounterMetricFamily("aforo_zone_entries", "Entries since the event began", labels=["zone"]),
             "exits": CounterMetricFamily("aforo_zone_exits", "Exits since the event began", labels=["zone"]),
         }
-        for zone in serializers.zones(self._board, now):
-            label, stored = [zone.name], self._board.occupancies[zone.name]
+        for zone in serializers.zones(self._live, now):
+            label, stored = [zone.name], self._live.occupancies[zone.name]
             gauges["occupancy"].add_metric(label, zone.stored)
             gauges["provisional"].add_metric(label, zone.count)
             if zone.capacity:
@@ -66,25 +66,25 @@ class BoardCollector(Collector):
         yield from counters.values()
 
     def _doors(self) -> Iterator[Metric]:
-        passages = CounterMetricFamily(
+        crossings = CounterMetricFamily(
             "aforo_door_passages", "People counted at a door since the event began", labels=["door", "direction"]
         )
-        for door in self._board.doors:
+        for door in self._live.doors:
             if door.people:
                 for direction, count in zip(("in", "out", "unknown"), door.total, strict=True):
-                    passages.add_metric([door.name, direction], count)
-        yield passages
+                    crossings.add_metric([door.name, direction], count)
+        yield crossings
 
-    def _trust(self, now: datetime) -> Iterator[Metric]:
-        board, trust = self._board, serializers.data_quality(self._board, now, self._stale_after)
-        yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=board.stored)
-        yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=board.repeated)
-        refused = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
-        for reason, count in board.refused.items():
-            refused.add_metric([reason], count)
-        yield refused
+    def _data_quality(self, now: datetime) -> Iterator[Metric]:
+        live, trust = self._live, serializers.data_quality(self._live, now, self._stale_after)
+        yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=live.stored)
+        yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=live.repeated)
+        excluded = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
+        for reason, count in live.refused.items():
+            excluded.add_metric([reason], count)
+        yield excluded
         yield GaugeMetricFamily("aforo_events_pending", "Events read and not stored yet", value=trust.pending)
-        yield GaugeMetricFamily("aforo_event_running", "1 while an event is watched", value=_is(board.phase))
+        yield GaugeMetricFamily("aforo_event_running", "1 while an event is watched", value=_is_running(live.phase))
         if trust.stored_at is not None:
             yield GaugeMetricFamily(
                 "aforo_last_stored_timestamp_seconds",
@@ -106,7 +106,7 @@ class BoardCollector(Collector):
     def _cameras(self, now: datetime) -> Iterator[Metric]:
         up = GaugeMetricFamily("aforo_camera_up", "1 while the camera answers", labels=["camera", "name"])
         behind = GaugeMetricFamily("aforo_camera_behind_seconds", "What is not known yet", labels=["camera", "name"])
-        for camera in serializers.cameras(self._board, now):
+        for camera in serializers.cameras(self._live, now):
             up.add_metric([camera.id, camera.name], float(camera.answers))
             behind.add_metric([camera.id, camera.name], camera.behind)
         yield up
@@ -114,26 +114,26 @@ class BoardCollector(Collector):
 
     def _alerts(self) -> Iterator[Metric]:
         active = GaugeMetricFamily("aforo_alert_active", "1 while an alert is on", labels=["kind", "subject"])
-        for alert in self._board.alerts:
+        for alert in self._live.alerts:
             if alert.ended is None:
                 active.add_metric([alert.kind.value, alert.subject], 1)
         yield active
 
 
-def _is(phase: EventPhase) -> float:
+def _is_running(phase: EventPhase) -> float:
     return float(phase in {EventPhase.WATCHING, EventPhase.CLOSING})
 
 
 class Metrics:
-    """The page for Prometheus."""
+    """The response for Prometheus, the process's own metrics included."""
 
-    def __init__(self, board: LiveState, clock: Clock, stale_after: float) -> None:
+    def __init__(self, live: LiveState, clock: Clock, stale_after: float) -> None:
         self._registry = CollectorRegistry()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._registry.register(BoardCollector(board, clock, stale_after))
+        self._registry.register(LiveCollector(live, clock, stale_after))
 
     async def text(self) -> bytes:
-        """All metrics, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         process = await asyncio.to_thread(generate_latest, self._process)  # it reads files of the system
         return generate_latest(self._registry) + process
