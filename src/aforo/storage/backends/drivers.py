@@ -1,4 +1,7 @@
-"""How SQL Server is reached: which driver, with which string, and why."""
+"""How SQL Server is reached: which driver, with which connection string, and why.
+
+ODBC connection strings are read tolerantly, as people write them, and written exactly.
+"""
 
 import logging
 import re
@@ -12,7 +15,6 @@ from sqlalchemy import URL
 from sqlalchemy.dialects.mssql import mssqlpython, pyodbc
 
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.storage.backends import odbc
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
 _ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless told not to
 # What mssql-python and the driver inside it understand; the rest belongs to other drivers.
-_UNDERSTOOD = frozenset(
+UNDERSTOOD = frozenset(
     {
         "server", "database", "uid", "pwd", "trusted_connection", "authentication", "encrypt",
         "trustservercertificate", "hostnameincertificate", "servercertificate", "serverspn", "multisubnetfailover",
@@ -31,12 +33,26 @@ _UNDERSTOOD = frozenset(
         "ipaddresspreference", "packetsize",
     }
 )  # fmt: skip
-_FREETDS_ONLY = frozenset({"tds_version", "clientcharset", "port"})
+_OTHER_DRIVERS_ONLY = frozenset({"tds_version", "clientcharset", "port"})  # FreeTDS's: no driver here understands them
+# Other spellings of the same keyword, in lower case.
+_SAME = {
+    "addr": "server",
+    "address": "server",
+    "data source": "server",
+    "network address": "server",
+    "initial catalog": "database",
+    "user": "uid",
+    "user id": "uid",
+    "password": "pwd",
+    "integrated security": "trusted_connection",
+    "trust server certificate": "trustservercertificate",
+    "trust_server_certificate": "trustservercertificate",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DriverChoice:
-    """One way to the server. ``name`` and ``why`` are for people and hold no secret; ``string`` does."""
+    """A driver and how it is used. ``name`` and ``why`` are for people and hold no secret; ``string`` does."""
 
     dialect: str  # of SQLAlchemy: mssql+pyodbc or mssql+mssqlpython
     name: str
@@ -57,27 +73,60 @@ class DriverChoice:
 
 
 def choose_driver(url: URL, installed: Callable[[], list[str]] | None = None) -> DriverChoice:
-    """The way to the SQL Server of a URL or of the ODBC string inside it. Raises BadSetting or StoreNotReady.
+    """The driver for the SQL Server of a URL or of the ODBC string in it. Raises BadSetting or StoreNotReady.
 
     ``installed`` lists the ODBC drivers of this machine.
     """
     explicit = url.drivername == "mssql+mssqlpython"
-    keywords = odbc.parse(_string(url, explicit))
+    keywords = parse(_string(url, explicit))
     if not {"server", "dsn"} & keywords.keys():
         raise BadSetting("A la conexión con SQL Server (database) le falta SERVER.")
     if explicit:
         return _mssql_python(keywords, "así lo pide database.url")
     wanted = keywords.get("driver", "")
+    if _is_freetds(wanted):
+        raise BadSetting(
+            "La conexión con SQL Server (database) pide el controlador FreeTDS, que Aforo no usa.",
+            "Así no se abre la base de datos.",
+            "Quite DRIVER= de la conexión, y se usa el que Aforo trae, o instale el controlador ODBC de Microsoft.",
+        )
     there = (installed or _installed)()
     same = next((name for name in there if name.lower() == wanted.lower()), None)
-    if same is None and (not wanted or Path(wanted).is_file()):
-        return _pyodbc(keywords, wanted, wanted, "es el que indica la conexión")
     if same is not None:
         return _pyodbc(keywords, same, wanted, "está instalado")
+    if Path(wanted).is_file() or (not wanted and "dsn" in keywords):
+        return _pyodbc(keywords, wanted, wanted, "es el que indica la conexión")
+    missing = f"«{wanted}» no está instalado" if wanted else "la conexión no indica ninguno"
     microsoft = max((name for name in there if _MICROSOFT.fullmatch(name)), key=_version, default=None)
     if microsoft is not None:
-        return _pyodbc(keywords, microsoft, wanted, f"«{wanted}» no está instalado, y este sí")
-    return _mssql_python(keywords, f"«{wanted}» no está instalado; mssql-python trae el suyo")
+        return _pyodbc(keywords, microsoft, wanted, f"{missing}, y este sí" if wanted else missing)
+    return _mssql_python(keywords, f"{missing}; mssql-python trae el suyo")
+
+
+def parse(text: str) -> dict[str, str]:
+    """The keywords (in lower case, one spelling each) and values of a connection string, in its order.
+
+    Braces, blanks and empty parts are understood; the first of two equal keywords counts, as in ODBC. Raises
+    BadSetting, without any value in it.
+    """
+    keywords: dict[str, str] = {}
+    rest = text.strip()
+    while rest := rest.lstrip("; \t\r\n"):
+        name, equals, rest = rest.partition("=")
+        name = " ".join(name.split()).lower()
+        if not equals or not name or ";" in name:
+            raise BadSetting(
+                "database.odbc no es una cadena ODBC: cada parte es PALABRA=valor, separadas por «;».",
+                remedy="Por ejemplo: DRIVER={ODBC Driver 17 for SQL Server};SERVER=…;DATABASE=AVIGILON;UID=…;PWD=…",
+            )
+        value, rest = _value(rest.lstrip(" \t"))
+        keywords.setdefault(_SAME.get(name, name), value)
+    return keywords
+
+
+def render(keywords: Mapping[str, str]) -> str:
+    """A connection string that any driver reads as these values."""
+    return ";".join(f"{name}={_braced(value)}" for name, value in keywords.items())
 
 
 def _string(url: URL, explicit: bool) -> str:
@@ -98,47 +147,39 @@ def _installed() -> list[str]:
         return []
 
 
+def _is_freetds(driver: str) -> bool:
+    return "tdsodbc" in driver.lower() or "freetds" in driver.lower()
+
+
 def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> DriverChoice:
-    free = "tdsodbc" in driver.lower() or "freetds" in driver.lower()
-    adapted = (_for_freetds if free else _for_microsoft)(keywords)
+    adapted = _for_microsoft(keywords)
     if driver:
         adapted["driver"] = driver
-    if not free:
-        _keep_encryption(adapted, wanted, _version(driver))
+    _keep_encryption(adapted, wanted, _version(driver))
     named = Path(driver).name or f"DSN {keywords.get('dsn', '')}"
-    return DriverChoice(
-        "mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", odbc.render(adapted), batches=not free
-    )
+    return DriverChoice("mssql+pyodbc", _name(keywords), f"pyodbc con «{named}»: {why}", render(adapted), batches=True)
 
 
 def _mssql_python(keywords: Mapping[str, str], why: str) -> DriverChoice:
-    adapted = {name: value for name, value in _for_microsoft(keywords).items() if name in _UNDERSTOOD}
+    adapted = {name: value for name, value in _for_microsoft(keywords).items() if name in UNDERSTOOD}
     if "server" not in adapted:
         raise StoreNotReady(
             "La conexión con SQL Server usa un DSN, y no está el controlador ODBC que lo entiende.",
             remedy="Escriba SERVER=…;DATABASE=… en database.odbc.",
         )
     _keep_encryption(adapted, keywords.get("driver", ""), _ENCRYPTS)
-    left_out = keywords.keys() - adapted.keys() - _FREETDS_ONLY - {"driver"}
+    left_out = keywords.keys() - adapted.keys() - _OTHER_DRIVERS_ONLY - {"driver"}
     if left_out:
         _log.warning("mssql-python no usa estas palabras de la conexión: %s.", ", ".join(sorted(left_out)))
-    return DriverChoice("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", odbc.render(adapted))
+    return DriverChoice("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", render(adapted))
 
 
 def _for_microsoft(keywords: Mapping[str, str]) -> dict[str, str]:
-    adapted = {name: value for name, value in keywords.items() if name not in _FREETDS_ONLY}
+    adapted = {name: value for name, value in keywords.items() if name not in _OTHER_DRIVERS_ONLY}
     if "port" in keywords and "," not in adapted.get("server", ","):
         adapted["server"] += f",{keywords['port']}"
     if adapted.get("trusted_connection", "").lower() in {"true", "sspi"}:
         adapted["trusted_connection"] = "yes"
-    return adapted
-
-
-def _for_freetds(keywords: Mapping[str, str]) -> dict[str, str]:
-    adapted = {"tds_version": "7.4", "clientcharset": "UTF-8", **keywords}
-    server, comma, port = adapted.get("server", "").rpartition(",")
-    if comma:
-        adapted["server"], adapted["port"] = server.removeprefix("tcp:"), port.strip()
     return adapted
 
 
@@ -159,3 +200,20 @@ def _name(keywords: Mapping[str, str]) -> str:
     server = keywords.get("server") or f"DSN {keywords.get('dsn', '')}"
     port = f",{keywords['port']}" if "port" in keywords and "," not in server else ""
     return f"SQL Server {server}{port}/{keywords.get('database', '')}"
+
+
+def _value(rest: str) -> tuple[str, str]:
+    """The value at the beginning, and what comes after it. A brace that is never closed belongs to the value."""
+    if rest.startswith("{"):
+        end = 1
+        while (end := rest.find("}", end)) >= 0:
+            if rest[end + 1 : end + 2] != "}":
+                return rest[1:end].replace("}}", "}"), rest[end + 1 :].lstrip()
+            end += 2
+    value, _, after = rest.partition(";")
+    return value.strip(), after
+
+
+def _braced(value: str) -> str:
+    plain = value and value == value.strip() and not set(value) & set(";{}=")
+    return value if plain else "{" + value.replace("}", "}}") + "}"
