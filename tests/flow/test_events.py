@@ -112,7 +112,7 @@ async def test_the_database_is_locked_for_minutes(tmp_path: Path) -> None:
 async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries…
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries…
     for goodbye in (incidents, notifier):
         monkeypatch.setattr(goodbye, "_GOODBYE", 0.1)  # …and at the end
     async with evening(tmp_path, SHORT, close_patience=60.0) as (night, crowd):
@@ -134,7 +134,7 @@ async def test_a_backfill_tells_no_zones_figures_of_another_event(
 ) -> None:
     """Of two events on a date the second cannot be counted at its close: what is told of its zones is its own."""
     caplog.set_level("INFO", "aforo")
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries
     half = SHORT.start + (SHORT.end - SHORT.start) / 2
     async with evening(tmp_path, SHORT, starts=SHORT.end + hours(1), close_patience=60.0) as (night, _):
         first, second = (

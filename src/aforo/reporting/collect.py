@@ -37,7 +37,7 @@ def collect(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> Even
     show, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
     rules = Rules(map(Matcher.parse, settings.events.stored), zones)
-    notes = [note for note in snapshot.entries if note.show_id is not None]
+    notes = [note for note in snapshot.entries if note.record_id is not None]
     compared = _last(notes, JournalKind.RECONCILIATION)
     told: dict[str, Any] = json.loads(compared.detail) if compared else {}
     return EventReport(

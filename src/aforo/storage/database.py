@@ -7,20 +7,22 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import ParamSpec, Self, TypeVar
 
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
-from aforo.models import Batch, CameraEvent, Classification, CommitResult, EventSource, Occupancy, ScheduledEvent
-from aforo.storage.complaints import Complaints
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent
+from aforo.storage.backends.errors import AfterFailure
 from aforo.storage.corrections import Correction, CorrectionResult
+from aforo.storage.event_ledger import Classify
 from aforo.storage.journal import JournalEntry, JournalKind
-from aforo.storage.quarantine import QuarantinedEvents
+from aforo.storage.quarantine import QuarantineLog
 from aforo.storage.queries import ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
-from aforo.storage.schema import tables
 from aforo.storage.store import Store
+from aforo.storage.texts import fit, fit_key
 from aforo.wording import duration_to_the_second
 
 _log = logging.getLogger(__name__)
@@ -29,15 +31,18 @@ _T = TypeVar("_T")
 
 _FIRST_PAUSE = 0.1  # seconds before a second try; then twice as long each time
 _LONGEST_PAUSE = 15.0
-_TOLD_AFTER = 2  # failures in a row before it is told: a deadlock or a moment's lock is no outage
+_LOGGED_AFTER = 2  # failures in a row before an outage is logged: a deadlock or a moment's lock is none
 
 
 class Database:
-    """Stores batches in the order they came, retrying for ever while the database is away.
+    """Stores batches in the order they came, and answers reads between them, retrying while the database is away.
 
-    Use as an async context manager. ``on_stored`` is called on the loop after each transaction. Leaving it finishes
-    the transaction under way; batches still waiting are dropped (``drain`` first), and will be asked of ACC again,
-    because their checkpoints were not stored either.
+    Use as an async context manager. ``on_stored`` is called on the loop after each transaction that stored a batch;
+    ``down_since`` is the begin (aware UTC) of the outage that lasts, if any. Leaving the context finishes the
+    transaction under way; batches still waiting are dropped (``drain`` first), and will be read from ACC again, because
+    their checkpoints were not stored either.
+
+    Every method waits while the database is away, and raises what the method of that name of Store raises besides.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Database:
         most_together: int = 8_000,
         chance: random.Random | None = None,
     ) -> None:
+        """``most_waiting``: events in the queue; ``most_together``: events in one transaction; ``chance``: jitter."""
         self.on_stored: Callable[[Batch, CommitResult], None] | None = None
         self.down_since: datetime | None = None
         self._store = store
@@ -63,11 +69,11 @@ class Database:
         self._room.set()
         self._idle.set()
         self._record: EventRecord | None = None
-        self._was_there = False
-        self._failing = 0  # calls that have failed and are tried again
+        self._was_available = False
+        self._retrying = 0  # calls that have failed and are tried again
         self._failures = 0
         self._outages: list[tuple[datetime, datetime]] = []
-        self._complaints = Complaints()
+        self._quarantine_log = QuarantineLog()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -87,24 +93,24 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def open(self) -> None:
-        """Connect, bring our tables to this version, find or create the stadium's tables."""
-        await self._call(self._store.open)
+    async def stop(self) -> None:
+        """End after the transaction under way, close the store. Safe to call twice. Raises what ended the writing."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._stopping.set()
+        self._work.set()
+        await asyncio.wait([task])
+        if self._pending:
+            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
+        self._thread.shutdown(wait=False)
+        task.result()
 
-    async def last_open_event(self) -> ScheduledEvent | None:
-        """The latest event that was opened and never closed."""
-        return await self._call(self._store.last_open_event)
-
-    async def open_record(
-        self, event: ScheduledEvent, verdict: Callable[[EventSource], Classification], rules: str
-    ) -> EventRecord:
-        """Open the record of that event, once all before it is stored; what is put from now on belongs to it."""
-        await self.drain()
-        self._record = await self._call(self._store.open_record, event, verdict, rules, self._clock.now())
-        return self._record
+    # The queue of batches.
 
     async def put(self, batch: Batch) -> None:
-        """Hand over a batch of the show that is open; waits while too many events are waiting to be stored."""
+        """Hand over a batch of the event that is open; waits while too many events are waiting to be stored."""
         if self._record is None:
             raise RuntimeError("open_record() comes before put()")
         while self._pending and self._pending + len(batch.events) > self._most_waiting:
@@ -118,6 +124,23 @@ class Database:
     async def drain(self) -> None:
         """Wait until everything put so far, and meanwhile, is stored."""
         await self._wait(self._idle)
+
+    # The methods of Store.
+
+    async def open(self) -> None:
+        """Connect, bring our tables to this version, find or create the site tables."""
+        await self._call(self._store.open)
+
+    async def last_open_event(self) -> ScheduledEvent | None:
+        """The latest event that was opened and never closed."""
+        return await self._call(self._store.last_open_event)
+
+    async def open_record(self, event: ScheduledEvent, classify: Classify, rules: str) -> EventRecord:
+        """Open the record of that event, once all before it is stored; what is put from now on belongs to it."""
+        await self.drain()
+        record = await self._call(self._store.open_record, event, classify, rules, self._clock.now())
+        self._record = record
+        return record
 
     async def recount(self, record: EventRecord) -> dict[str, Occupancy]:
         """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
@@ -186,56 +209,14 @@ class Database:
         """Store a sign of life of a running program; returns the entries of the other programs alive on that event."""
         return await self._call(self._store.beat, record, instance, began, now, every)
 
-    async def stop(self) -> None:
-        """End after the transaction under way, close the store. Safe to call twice. Raises what the writer died of."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping.set()
-        self._work.set()
-        await asyncio.wait([task])
-        if self._pending:
-            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
-        self._thread.shutdown(wait=False)
-        task.result()
-
-    async def _call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a method of the store in its thread, between two transactions, again and again while it is unavailable.
-
-        Raises what else it raises, such as StoreRejectedLogin at the start. Once the database has been there, wrong
-        rights or a changed password are waited out too: somebody is mending them. While stopping, nothing is.
-        """
-        failing = False
-        try:
-            while True:
-                try:
-                    result = await self._in_thread(lambda: function(*args, **kwargs))
-                except StoreRejectedRow:
-                    raise
-                except StoreError as error:
-                    if not self._was_there and not isinstance(error, StoreUnavailable):
-                        raise
-                    self._failing += not failing
-                    failing = True
-                    await self._failed(error)
-                    if self._stopping.is_set():
-                        raise
-                else:
-                    break
-        finally:
-            self._failing -= failing
-        self._worked()
-        return result
-
     async def _store_all(self) -> None:
         while not self._stopping.is_set():
             await self._work.wait()
             self._work.clear()
             while self._queue and not self._stopping.is_set():
-                show, batch, taken = self._together()
+                record, batch, taken = self._joined()
                 try:
-                    await self._write(show, batch)
+                    await self._add(record, batch)
                 except StoreError:
                     if not self._stopping.is_set():
                         raise
@@ -244,60 +225,56 @@ class Database:
                     self._queue.popleft()
                 self._pending -= len(batch.events)
                 self._room.set()
-                await self._note_outages(show)
+                await self._store_outages(record)
             if not self._queue:
                 self._idle.set()
 
-    def _together(self) -> tuple[EventRecord, Batch, int]:
-        """The next batches of one show as one, up to so many events; they leave the queue when they are stored."""
-        show, first = self._queue[0]
-        whole = Batch(list(first.events), checkpoints=dict(first.checkpoints))
+    def _joined(self) -> tuple[EventRecord, Batch, int]:
+        """The next batches of one event as one, and how many they are; they leave the queue when they are stored."""
+        record, first = self._queue[0]
+        joined = Batch(list(first.events), checkpoints=dict(first.checkpoints))
         taken = 1
         for other, batch in islice(self._queue, 1, None):
-            if other is not show or len(whole.events) + len(batch.events) > self._most_together:
+            if other is not record or len(joined.events) + len(batch.events) > self._most_together:
                 break
-            whole.events += batch.events
-            whole.checkpoints.update(batch.checkpoints)
+            joined.events += batch.events
+            joined.checkpoints.update(batch.checkpoints)
             taken += 1
-        return show, whole, taken
+        return record, joined, taken
 
-    async def _write(self, show: EventRecord, batch: Batch) -> None:
-        stored = await self._accepted(show, batch)
-        if stored is None:
-            await self._write_apart(show, batch)
-        else:
-            self._tell(batch, stored)
+    async def _add(self, record: EventRecord, batch: Batch) -> None:
+        """Store a batch. Where a row is rejected: with texts that any database can hold, else without history rows.
 
-    async def _write_apart(self, show: EventRecord, batch: Batch) -> None:
-        """Some row is refused: again with texts that any database can hold, else the history's rows after the ledger's.
-
-        So a row that the history's table refuses delays neither the count nor the other rows.
+        So a row that the history's table rejects delays neither the count nor the other rows.
         """
-        cleaned = Batch([_cleaned(event) for event in batch.events], checkpoints=batch.checkpoints)
-        stored = await self._accepted(show, cleaned) if cleaned.events != batch.events else None
-        if stored is not None:
-            self._tell(batch, stored)
-            return
-        now = self._clock.now()
-        stored = await self._call(self._store.add, show, cleaned, now, history=False)
-        self._tell(batch, stored)
-        for refused in await self._call(self._store.write_history, show, stored.new):
-            await self._complain(show, refused, now)
+        stored = await self._accepted(record, batch)
+        if stored is None:
+            cleaned = Batch([_cleaned(event) for event in batch.events], checkpoints=batch.checkpoints)
+            stored = await self._accepted(record, cleaned) if cleaned.events != batch.events else None
+            if stored is None:
+                await self._add_quarantined(record, cleaned, batch)
+                return
+        self._notify(batch, stored)
 
-    async def _accepted(self, show: EventRecord, batch: Batch) -> CommitResult | None:
-        """What was stored; None where a row is refused, and so nothing was."""
+    async def _accepted(self, record: EventRecord, batch: Batch) -> CommitResult | None:
+        """What was stored; None where a row is rejected, and so nothing was stored."""
         try:
-            return await self._call(self._store.add, show, batch, self._clock.now())
+            return await self._call(self._store.add, record, batch, self._clock.now())
         except StoreRejectedRow:
             return None
 
-    async def _complain(self, show: EventRecord, refused: QuarantinedEvents, now: datetime) -> None:
-        detail = self._complaints.of(refused, now)
-        if detail is not None:
-            subject = refused.first.name
-            await self.begin_entry(JournalKind.ROW_REFUSED, subject, now, detail=detail, record=show, ended=now)
+    async def _add_quarantined(self, record: EventRecord, batch: Batch, read: Batch) -> None:
+        """Store a batch (``read``: as it was read) without its history rows, then those that are not rejected."""
+        now = self._clock.now()
+        stored = await self._call(self._store.add, record, batch, now, history=False)
+        self._notify(read, stored)
+        for rejected in await self._call(self._store.write_history, record, stored.new):
+            detail = self._quarantine_log.add(rejected, now)
+            if detail is not None:
+                subject = rejected.first.name
+                await self.begin_entry(JournalKind.ROW_REFUSED, subject, now, detail=detail, record=record, ended=now)
 
-    def _tell(self, batch: Batch, stored: CommitResult) -> None:
+    def _notify(self, batch: Batch, stored: CommitResult) -> None:
         if self.on_stored is None:
             return
         try:
@@ -305,8 +282,40 @@ class Database:
         except Exception:  # noqa: BLE001 -- a listener's fault must not stop the counting
             _log.exception("Error interno al contar lo guardado; lo guardado está bien.")
 
+    async def _call(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a method of the store in its thread, between two transactions, as often as its failures allow."""
+        retried = False
+        try:
+            while True:
+                try:
+                    result = await self._in_thread(partial(function, *args, **kwargs))
+                except StoreError as error:
+                    if self._after(error) is AfterFailure.RAISE:
+                        raise
+                    self._retrying += not retried
+                    retried = True
+                    await self._pause(error)
+                    if self._stopping.is_set():
+                        raise
+                else:
+                    break
+        finally:
+            self._retrying -= retried
+        self._succeeded()
+        return result
+
+    def _after(self, error: StoreError) -> AfterFailure:
+        """What to do after a call failed.
+
+        Once the database was available, missing rights or a changed password are waited out too: somebody mends them.
+        """
+        if isinstance(error, StoreRejectedRow):
+            return AfterFailure.RAISE
+        wait = self._was_available or isinstance(error, StoreUnavailable)
+        return AfterFailure.RETRY if wait else AfterFailure.RAISE
+
     async def _in_thread(self, function: Callable[[], _T]) -> _T:
-        """Run in the store's thread. A cancellation waits for its end: a transaction is never left in the air."""
+        """Run in the store's thread. A cancellation waits for its end, so that no transaction is left open."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, function)
         try:
             return await asyncio.shield(running)
@@ -314,36 +323,38 @@ class Database:
             await asyncio.wait([running])
             raise
 
-    async def _failed(self, error: StoreError) -> None:
+    async def _pause(self, error: StoreError) -> None:
+        """Wait before the next try, longer each time, or until a stop."""
         self._failures += 1
         if self.down_since is None:
             self.down_since = self._clock.now()
-        if self._failures == _TOLD_AFTER:
+        if self._failures == _LOGGED_AFTER:
             _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 30))
         await wait_until_set(self._stopping, self._clock, self._chance.uniform(longest / 2, longest))
 
-    def _worked(self) -> None:
-        self._was_there = True
-        if self._failing:  # reads may work while writes do not: a full disk, a read-only replica
+    def _succeeded(self) -> None:
+        """End the outage, if there was one."""
+        self._was_available = True
+        if self._retrying:  # reads may work while writes do not: a full disk, a read-only replica
             return
         failures, self._failures = self._failures, 0
         since, self.down_since = self.down_since, None
-        if since is None or failures < _TOLD_AFTER:
+        if since is None or failures < _LOGGED_AFTER:
             return
         now = self._clock.now()
         self._outages.append((since, now))
         lasted = duration_to_the_second((now - since).total_seconds())
         _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, lasted)
 
-    async def _note_outages(self, show: EventRecord) -> None:
+    async def _store_outages(self, record: EventRecord) -> None:
         while self._outages:
             since, until = self._outages[0]
-            await self.begin_entry(JournalKind.DATABASE_AWAY, self._store.name, since, ended=until, record=show)
+            await self.begin_entry(JournalKind.DATABASE_AWAY, self._store.name, since, record=record, ended=until)
             del self._outages[0]
 
     async def _wait(self, event: asyncio.Event) -> None:
-        """Wait for the event. Raises what the writer died of: it must be heard of, not waited for."""
+        """Wait for the event. Raises what ended the writing: else the wait would never end."""
         waiting = asyncio.ensure_future(event.wait())
         try:
             await asyncio.wait({waiting, *([self._task] if self._task else ())}, return_when=asyncio.FIRST_COMPLETED)
@@ -356,11 +367,11 @@ class Database:
 def _cleaned(event: CameraEvent) -> CameraEvent:
     """The event with texts that any database can hold."""
     return CameraEvent(
-        server_id=tables.fit_key(event.server_id),
-        this_id=tables.fit_key(event.this_id),
+        server_id=fit_key(event.server_id),
+        this_id=fit_key(event.this_id),
         occurred_at=event.occurred_at,
-        camera_id=tables.fit_key(event.camera_id),
-        name=tables.fit(event.name),
-        area=tables.fit(event.area),
-        activity=tables.fit(event.activity),
+        camera_id=fit_key(event.camera_id),
+        name=fit(event.name),
+        area=fit(event.area),
+        activity=fit(event.activity),
     )

@@ -1,4 +1,4 @@
-"""What an evening lived through: outages, gaps, alerts, refused rows; each with its beginning and its end."""
+"""What happened during an event: outages, gaps, alerts, rejected rows; each with its begin and its end."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from sqlalchemy import Connection, func, select
 from aforo.models import Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
+from aforo.storage.texts import fit
 
 _RESTART = timedelta(seconds=30)  # between two runs of the program: less is a restart, and no gap
+_ALIVE_FOR = 3  # a program counts as gone after so many missing signs of life
 _SILENCE = timedelta(minutes=5)  # without a sign of life at the end of an event: the program did not run
 
 
@@ -33,10 +35,10 @@ class JournalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One thing that happened. ``ended`` is None while it lasts; ``show_id`` None where it belongs to no show."""
+    """One thing that happened. ``ended`` is None while it lasts; ``record_id`` None where it belongs to no event."""
 
     id: int
-    show_id: int | None
+    record_id: int | None
     kind: str
     subject: str
     began: datetime
@@ -64,10 +66,10 @@ def gaps(runs: Iterable[JournalEntry], window: Window) -> Iterator[Window]:
 
 
 class Journal:
-    """Reads and writes aforo_journal, inside a transaction of ``link``."""
+    """Reads and writes aforo_journal, inside a transaction of ``database``."""
 
-    def __init__(self, link: DatabaseConnection) -> None:
-        self._link = link
+    def __init__(self, database: DatabaseConnection) -> None:
+        self._database = database
 
     def begin(  # noqa: PLR0913 -- the columns
         self,
@@ -77,37 +79,37 @@ class Journal:
         began: datetime,
         *,
         detail: str = "",
-        show_id: int | None = None,
+        record_id: int | None = None,
         ended: datetime | None = None,
     ) -> int:
-        """Note that something began (and, with ``ended``, is over already); returns its id.
+        """Store that something began (and, with ``ended``, is over already); returns the entry's id.
 
-        It is noted once: asked again, since the answer to a commit was lost, it is the same note.
+        Called again with the same values, after the answer to a commit was lost, it returns the same entry.
         """
         table = tables.journal
         ended_ms = None if ended is None else to_ms(ended)
-        row = (show_id, str(kind), tables.fit(subject), to_ms(began), ended_ms, detail)
+        row = (record_id, str(kind), fit(subject), to_ms(began), ended_ms, detail)
         alike = select(table).where(table.c.kind == row[1], table.c.began_ms == row[3])
         there: int | None = next((known.id for known in connection.execute(alike) if tuple(known)[1:] == row), None)
         if there is not None:
             return there
-        note_id: int = (connection.scalar(select(func.max(table.c.id))) or 0) + 1
-        self._link.insert(connection, table, [(note_id, *row)])
-        return note_id
+        entry_id: int = (connection.scalar(select(func.max(table.c.id))) or 0) + 1
+        self._database.insert(connection, table, [(entry_id, *row)])
+        return entry_id
 
-    def end(self, connection: Connection, note_id: int, ended: datetime) -> None:
-        """Note that it is over; once noted, it stays."""
+    def end(self, connection: Connection, entry_id: int, ended: datetime) -> None:
+        """Store an entry's end; an entry that has an end keeps it."""
         table = tables.journal
         connection.execute(
-            table.update().where(table.c.id == note_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
+            table.update().where(table.c.id == entry_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
         )
 
-    def read(self, connection: Connection, show_id: int | None, kind: JournalKind | None) -> list[JournalEntry]:
-        """The notes, oldest first; of one show or kind where that is given."""
+    def read(self, connection: Connection, record_id: int | None, kind: JournalKind | None) -> list[JournalEntry]:
+        """The entries, oldest first; of one event or kind where that is given."""
         table = tables.journal
         query = select(table).order_by(table.c.id)
-        if show_id is not None:
-            query = query.where(table.c.show_id == show_id)
+        if record_id is not None:
+            query = query.where(table.c.show_id == record_id)
         if kind is not None:
             query = query.where(table.c.kind == str(kind))
         return [
@@ -122,3 +124,22 @@ class Journal:
             )
             for row in connection.execute(query)
         ]
+
+    def beat(  # noqa: PLR0913, PLR0917 -- the columns
+        self,
+        connection: Connection,
+        record_id: int,
+        instance: str,
+        began: datetime,
+        now: datetime,
+        every: timedelta,
+    ) -> list[JournalEntry]:
+        """Store a sign of life of a running program; returns the entries of the other programs alive on that event."""
+        table = tables.journal.c
+        mine = (table.kind == str(JournalKind.INSTANCE), table.subject == instance, table.show_id == record_id)
+        ended = {"ended_ms": to_ms(now)}
+        if connection.execute(tables.journal.update().where(*mine).values(ended)).rowcount == 0:
+            self.begin(connection, JournalKind.INSTANCE, instance, began, record_id=record_id, ended=now)
+        entries = self.read(connection, record_id, JournalKind.INSTANCE)
+        oldest = now - _ALIVE_FOR * every
+        return [entry for entry in entries if entry.subject != instance and (entry.ended or entry.began) >= oldest]

@@ -1,4 +1,4 @@
-"""Servers and sources by number: the texts that events share are stored once, and remembered."""
+"""Servers and sources by number: the texts that camera events share are stored once, and cached."""
 
 from collections.abc import Iterable
 
@@ -7,43 +7,44 @@ from sqlalchemy import Connection, func, select
 from aforo.models import EventSource
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
+from aforo.storage.texts import fit, fit_key
 
-_MOST_REMEMBERED = 100_000  # texts come from outside: however many there are, memory is bounded
+_MOST_CACHED = 100_000  # texts come from outside: however many there are, memory is bounded
 _AT_ONCE = 500  # in one IN list
 
 
 class LookupTables:
-    """The numbers of servers and sources, given inside a writing transaction, never changed afterwards."""
+    """Numbers servers and sources inside a writing transaction; a number never changes."""
 
-    def __init__(self, link: DatabaseConnection) -> None:
-        self._link = link
+    def __init__(self, database: DatabaseConnection) -> None:
+        self._database = database
         self._server_numbers: dict[str, int] = {}
         self._source_numbers: dict[tuple[str, ...], int] = {}
         self._servers: dict[int, str] = {}
         self._sources: dict[int, EventSource] = {}
 
-    def forget(self) -> None:
-        """A transaction failed: the numbers that it gave were never given."""
-        for remembered in (self._server_numbers, self._source_numbers, self._servers, self._sources):
-            remembered.clear()
+    def invalidate(self) -> None:
+        """Drop all that is cached: the numbers of a failed transaction are not in the database."""
+        for texts_or_numbers in (self._server_numbers, self._source_numbers, self._servers, self._sources):
+            texts_or_numbers.clear()
 
     def server_numbers(self, connection: Connection, server_ids: Iterable[str]) -> dict[str, int]:
-        """The number of each server, new ones numbered now."""
+        """The number of each server, numbering new ones."""
         wanted = set(server_ids)
         if not wanted <= self._server_numbers.keys():
             table = tables.servers
             known = {row.server_id: row.id for row in connection.execute(select(table))}
             for server_id in sorted(wanted - self._server_numbers.keys()):
-                fitted = tables.fit_key(server_id)
+                fitted = fit_key(server_id)
                 if fitted not in known:
                     known[fitted] = max(known.values(), default=0) + 1
-                    self._link.insert(connection, table, [(known[fitted], fitted)])
+                    self._database.insert(connection, table, [(known[fitted], fitted)])
                 self._server_numbers[server_id] = known[fitted]
         return self._server_numbers
 
     def source_numbers(self, connection: Connection, sources: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-        """The number of each source, new ones numbered now."""
-        if len(self._source_numbers) > _MOST_REMEMBERED:
+        """The number of each source, numbering new ones."""
+        if len(self._source_numbers) > _MOST_CACHED:
             self._source_numbers.clear()
         new = {raw: _fitted(raw) for raw in set(sources) - self._source_numbers.keys()}
         if new:
@@ -51,7 +52,9 @@ class LookupTables:
             unknown = sorted(set(new.values()) - known.keys())
             last = connection.scalar(select(func.max(tables.sources.c.id))) or 0 if unknown else 0
             numbered = dict(zip(unknown, range(last + 1, last + 1 + len(unknown)), strict=True))
-            self._link.insert(connection, tables.sources, [(number, *source) for source, number in numbered.items()])
+            self._database.insert(
+                connection, tables.sources, [(number, *source) for source, number in numbered.items()]
+            )
             known.update(numbered)
             self._source_numbers.update({raw: known[source] for raw, source in new.items()})
         return self._source_numbers
@@ -64,7 +67,7 @@ class LookupTables:
 
     def sources(self, connection: Connection, numbers: Iterable[int]) -> dict[int, EventSource]:
         """The sources of those numbers, and maybe more."""
-        if len(self._sources) > _MOST_REMEMBERED:
+        if len(self._sources) > _MOST_CACHED:
             self._sources.clear()
         new = sorted(set(numbers) - self._sources.keys())
         table = tables.sources
@@ -86,4 +89,4 @@ class LookupTables:
 
 def _fitted(raw: tuple[str, ...]) -> EventSource:
     camera_id, *texts = raw
-    return EventSource(tables.fit_key(camera_id), *map(tables.fit, texts))
+    return EventSource(fit_key(camera_id), *map(fit, texts))

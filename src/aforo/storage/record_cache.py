@@ -1,8 +1,8 @@
-"""What is remembered of a show between two transactions.
+"""What is cached of an event record between two transactions.
 
-It is valid only while the show's ``revision`` in the database is the one it was read at: each transaction that changes
-anything of the show makes it grow, so that a second process can never make what is remembered here wrong. Whoever fails
-in mid-transaction throws it away.
+It is valid only while the record's ``revision`` in the database is the one it was read at: each transaction that
+changes anything of the event increments it, so that a second process cannot make the cached record wrong. A failed
+transaction drops it.
 """
 
 from collections import OrderedDict, defaultdict
@@ -19,187 +19,195 @@ from aforo.errors import StoreUnavailable
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.schema import tables
+from aforo.storage.texts import fit_key
 
-_MOST_STEPS = 60_000  # movements remembered, some 10 MB: those of the minutes that a catch-up goes through
+MOST_MOVEMENTS = 60_000  # movements cached, some 10 MB: those of the minutes that a catch-up goes through
 
 
 @dataclass(slots=True)
 class CachedRecord:
-    """One show as the database had it at ``revision``. Instants are epoch ms."""
+    """An event record as the database had it at ``revision``. Instants are epoch ms."""
 
-    show_id: int
+    record_id: int
     event: ScheduledEvent
     since_ms: int
     until_ms: int
     rules: str
     closed: bool
     revision: int
-    curves: dict[str, ZoneSeries] = field(default_factory=dict)
+    series: dict[str, ZoneSeries] = field(default_factory=dict)
     checkpoints: dict[Feed, int] = field(default_factory=dict)
     corrections: dict[str, list[TimedMovement]] = field(default_factory=dict)
-    _steps: OrderedDict[tuple[str, int], list[TimedMovement]] = field(default_factory=OrderedDict)
-    _steps_kept: int = 0
+    most_movements: int = MOST_MOVEMENTS
+    _movements: OrderedDict[tuple[str, int], list[TimedMovement]] = field(default_factory=OrderedDict)
+    _movements_kept: int = 0
 
     def occupancies(self, zones: Iterable[Zone]) -> dict[str, Occupancy]:
-        """Each zone's aforo."""
-        return {zone.name: self._whole(zone.name).occupancy(zone.name, zone.initial) for zone in zones}
+        """Each zone's occupancy."""
+        return {zone.name: self._total(zone.name).occupancy(zone.name, zone.initial) for zone in zones}
 
     def has(self, occurred_ms: int) -> bool:
         """Whether that instant is in its window."""
         return self.since_ms <= occurred_ms < self.until_ms
 
-    def curve(self, zone: str) -> ZoneSeries:
+    def zone_series(self, zone: str) -> ZoneSeries:
         """The zone's minutes."""
-        return self.curves.setdefault(zone, ZoneSeries())
+        return self.series.setdefault(zone, ZoneSeries())
 
-    def movements(self, minute: int) -> int:
+    def movement_count(self, minute: int) -> int:
         """How many movements a minute has, in all zones."""
-        known = [curve.get(minute) for curve in self.curves.values()]
+        known = [series.get(minute) for series in self.series.values()]
         return sum(one.delta.entries + one.delta.exits for one in known if one is not None)
 
-    def recall(self, zone: str, minute: int) -> list[TimedMovement] | None:
-        """All movements of a minute in order, where they are remembered."""
-        steps = self._steps.get((zone, minute))
-        if steps is not None:
-            self._steps.move_to_end((zone, minute))
-        return steps
+    def movements(self, zone: str, minute: int) -> list[TimedMovement] | None:
+        """All movements of a minute in order; None where they are not cached."""
+        movements = self._movements.get((zone, minute))
+        if movements is not None:
+            self._movements.move_to_end((zone, minute))
+        return movements
 
-    def remember(self, zone: str, minute: int, steps: list[TimedMovement]) -> None:
-        """Keep all movements of a minute; those of the minute longest unused make room."""
-        self._steps_kept += len(steps) - len(self._steps.pop((zone, minute), ()))
-        self._steps[zone, minute] = steps
-        while self._steps_kept > _MOST_STEPS:
-            _, forgotten = self._steps.popitem(last=False)
-            self._steps_kept -= len(forgotten)
+    def keep_movements(self, zone: str, minute: int, movements: list[TimedMovement]) -> None:
+        """Cache all movements of a minute, at the cost of those of the minutes longest unused."""
+        self._movements_kept += len(movements) - len(self._movements.pop((zone, minute), ()))
+        self._movements[zone, minute] = movements
+        while self._movements_kept > self.most_movements:
+            _, dropped = self._movements.popitem(last=False)
+            self._movements_kept -= len(dropped)
 
-    def forget_steps(self) -> None:
-        """The rules or the window have changed: what moved in a minute is read anew."""
-        self._steps.clear()
-        self._steps_kept = 0
+    def drop_movements(self) -> None:
+        """Drop the cached movements: the rules or the window have changed."""
+        self._movements.clear()
+        self._movements_kept = 0
 
-    def correction_step(self, correction_id: str, delta: int, at_ms: int) -> TimedMovement:
-        """A correction as a movement: after all passages of its millisecond, and never outside the window."""
+    def correction_movement(self, correction_id: str, delta: int, at_ms: int) -> TimedMovement:
+        """A correction as a movement: after all others of its millisecond, and never outside the window."""
         return min(max(at_ms, self.since_ms), self.until_ms - 1), CORRECTION, "", correction_id, delta
 
-    def _whole(self, zone: str) -> OccupancyDelta:
-        curve = self.curves.get(zone)
-        return OccupancyDelta() if curve is None else curve.total()
+    def _total(self, zone: str) -> OccupancyDelta:
+        series = self.series.get(zone)
+        return OccupancyDelta() if series is None else series.total()
 
 
 class RecordCache:
-    """Reads shows, remembering the one in use, and writes what of them changes."""
+    """Reads event records, caches the one in use, and writes what of them changes."""
 
-    def __init__(self, link: DatabaseConnection) -> None:
-        self._link = link
-        self._book: CachedRecord | None = None
+    def __init__(self, database: DatabaseConnection, most_movements: int = MOST_MOVEMENTS) -> None:
+        self._database = database
+        self._most_movements = most_movements
+        self._current: CachedRecord | None = None
 
-    def forget(self) -> None:
-        """What is remembered may be ahead of the database, or behind it: read it anew next time."""
-        self._book = None
+    def invalidate(self) -> None:
+        """Drop the cached record: it may be ahead of the database, or behind it."""
+        self._current = None
 
-    def open(self, connection: Connection, show_id: int) -> CachedRecord:
-        """The show as it is now. Raises StoreUnavailable where its row is gone (a database put back in mid-event)."""
-        row = connection.execute(select(tables.shows).where(tables.shows.c.id == show_id)).one_or_none()
+    def open(self, connection: Connection, record_id: int) -> CachedRecord:
+        """The record as it is now. Raises StoreUnavailable where its row is gone (the database was restored)."""
+        row = connection.execute(
+            select(tables.event_records).where(tables.event_records.c.id == record_id)
+        ).one_or_none()
         if row is None:
-            raise StoreUnavailable(f"La base de datos {self._link.name} ya no tiene el evento {show_id}.")
-        book = self._book
-        if book is not None and book.show_id == show_id and book.revision == row.revision:
-            return book
+            raise StoreUnavailable(f"La base de datos {self._database.name} ya no tiene el evento {record_id}.")
+        cached = self._current
+        if cached is not None and cached.record_id == record_id and cached.revision == row.revision:
+            return cached
         window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
-        book = CachedRecord(
-            show_id=row.id,
+        cached = CachedRecord(
+            record_id=row.id,
             event=ScheduledEvent(date.fromisoformat(row.day), row.name, window),
             since_ms=row.starts_ms,
             until_ms=row.ends_ms,
             rules=row.rules,
             closed=row.closed_ms is not None,
             revision=row.revision,
-            curves=self._curves(connection, show_id),
-            checkpoints=self._checkpoints(connection, show_id),
+            series=self._series(connection, record_id),
+            checkpoints=self._checkpoints(connection, record_id),
+            most_movements=self._most_movements,
         )
-        self.read_corrections(connection, book)
-        self._book = book
-        return book
+        self.read_corrections(connection, cached)
+        self._current = cached
+        return cached
 
-    def bump_revision(self, connection: Connection, book: CachedRecord, **changes: Any) -> None:
-        """Something of the show changes in this transaction."""
-        book.revision += 1
-        shows = tables.shows
-        connection.execute(shows.update().where(shows.c.id == book.show_id).values(revision=book.revision, **changes))
+    def bump_revision(self, connection: Connection, cached: CachedRecord, **changes: Any) -> None:
+        """Increment the revision, and write other columns: something of the event changes in this transaction."""
+        cached.revision += 1
+        table = tables.event_records
+        connection.execute(
+            table.update().where(table.c.id == cached.record_id).values(revision=cached.revision, **changes)
+        )
 
     def edit(
-        self, connection: Connection, book: CachedRecord, event: ScheduledEvent, rules: str, *, reopened: bool
+        self, connection: Connection, cached: CachedRecord, event: ScheduledEvent, rules: str, *, reopened: bool
     ) -> None:
-        """Give a show another name, window or rules; ``reopened``: it is no longer over and compared."""
-        book.event, book.rules, book.closed = event, rules, book.closed and not reopened
-        book.since_ms, book.until_ms = to_ms(event.window.since), to_ms(event.window.until)
+        """Give a record another name, window or rules; ``reopened``: it is no longer over and compared."""
+        cached.event, cached.rules, cached.closed = event, rules, cached.closed and not reopened
+        cached.since_ms, cached.until_ms = to_ms(event.window.since), to_ms(event.window.until)
         # Not a parameter: of None a driver asks the server for the type, and that may end the transaction.
         changes: dict[str, object] = {"closed_ms": null()} if reopened else {}
         self.bump_revision(
             connection,
-            book,
+            cached,
             day=event.day.isoformat(),
             name=event.name,
-            starts_ms=book.since_ms,
-            ends_ms=book.until_ms,
+            starts_ms=cached.since_ms,
+            ends_ms=cached.until_ms,
             rules=rules,
             **changes,
         )
-        self.read_corrections(connection, book)
-        book.forget_steps()
+        self.read_corrections(connection, cached)
+        cached.drop_movements()
 
-    def read_corrections(self, connection: Connection, book: CachedRecord) -> None:
-        """The show's corrections, each where it belongs in the window as it is now."""
+    def read_corrections(self, connection: Connection, cached: CachedRecord) -> None:
+        """Read the event's corrections, each where it belongs in the window as it is now."""
         table = tables.corrections
-        rows = connection.execute(select(table).where(table.c.show_id == book.show_id))
+        rows = connection.execute(select(table).where(table.c.show_id == cached.record_id))
         found: defaultdict[str, list[TimedMovement]] = defaultdict(list)
         for row in rows:
-            found[row.zone].append(book.correction_step(row.id, row.delta, row.at_ms))
-        book.corrections = dict(found)
+            found[row.zone].append(cached.correction_movement(row.id, row.delta, row.at_ms))
+        cached.corrections = dict(found)
 
-    def hand_over(
-        self, connection: Connection, show_ids: Collection[int], book: CachedRecord, since_ms: int, until_ms: int
+    def reassign_corrections(
+        self, connection: Connection, record_ids: Collection[int], cached: CachedRecord, since_ms: int, until_ms: int
     ) -> set[int]:
-        """The corrections of those shows in ``[since_ms, until_ms)`` belong to another; returns whose there were."""
+        """Give the corrections of those records in ``[since_ms, until_ms)`` to another; returns which had any."""
         table = tables.corrections
-        mine = (table.c.show_id.in_(show_ids), table.c.at_ms >= since_ms, table.c.at_ms < until_ms)
+        mine = (table.c.show_id.in_(record_ids), table.c.at_ms >= since_ms, table.c.at_ms < until_ms)
         givers = set(connection.scalars(select(table.c.show_id).where(*mine)))
         if givers:
-            connection.execute(table.update().where(*mine).values(show_id=book.show_id))
-            self.read_corrections(connection, book)
+            connection.execute(table.update().where(*mine).values(show_id=cached.record_id))
+            self.read_corrections(connection, cached)
         return givers
 
-    def move_checkpoints(self, connection: Connection, book: CachedRecord, until: Mapping[Feed, int]) -> bool:
-        """Let checkpoints advance, never go back; tells whether any did."""
-        until = {Feed(*map(tables.fit_key, feed)): ms for feed, ms in until.items()}
-        known = book.checkpoints
+    def move_checkpoints(self, connection: Connection, cached: CachedRecord, until: Mapping[Feed, int]) -> bool:
+        """Advance checkpoints, never back; returns whether any advanced."""
+        until = {Feed(*map(fit_key, feed)): ms for feed, ms in until.items()}
+        known = cached.checkpoints
         new = {feed: ms for feed, ms in until.items() if feed not in known}
         moved = {feed: ms for feed, ms in until.items() if feed in known and known[feed] < ms}
-        self._link.insert(
-            connection, tables.checkpoints, [(book.show_id, *feed, ms) for feed, ms in sorted(new.items())]
+        self._database.insert(
+            connection, tables.checkpoints, [(cached.record_id, *feed, ms) for feed, ms in sorted(new.items())]
         )
-        self._link.update(
-            connection, tables.checkpoints, [(book.show_id, *feed, ms) for feed, ms in sorted(moved.items())]
+        self._database.update(
+            connection, tables.checkpoints, [(cached.record_id, *feed, ms) for feed, ms in sorted(moved.items())]
         )
         known.update(new)
         known.update(moved)
         return bool(new or moved)
 
-    def clear_checkpoints(self, connection: Connection, book: CachedRecord) -> None:
-        """Everything has to be asked again."""
-        connection.execute(tables.checkpoints.delete().where(tables.checkpoints.c.show_id == book.show_id))
-        book.checkpoints.clear()
+    def clear_checkpoints(self, connection: Connection, cached: CachedRecord) -> None:
+        """Delete the checkpoints: everything has to be read again."""
+        connection.execute(tables.checkpoints.delete().where(tables.checkpoints.c.show_id == cached.record_id))
+        cached.checkpoints.clear()
 
-    def _curves(self, connection: Connection, show_id: int) -> dict[str, ZoneSeries]:
-        rows = connection.execute(select(tables.minutes).where(tables.minutes.c.show_id == show_id)).all()
+    def _series(self, connection: Connection, record_id: int) -> dict[str, ZoneSeries]:
+        rows = connection.execute(select(tables.minutes).where(tables.minutes.c.show_id == record_id)).all()
         found: defaultdict[str, dict[int, MinuteDelta]] = defaultdict(dict)
-        for _, zone, minute_ms, *stretch, last_ms in rows:
-            found[zone][minute_ms] = MinuteDelta(OccupancyDelta(*stretch), last_ms)
+        for _, zone, minute_ms, *delta, last_ms in rows:
+            found[zone][minute_ms] = MinuteDelta(OccupancyDelta(*delta), last_ms)
         return {zone: ZoneSeries(0, minutes) for zone, minutes in found.items()}
 
-    def _checkpoints(self, connection: Connection, show_id: int) -> dict[Feed, int]:
+    def _checkpoints(self, connection: Connection, record_id: int) -> dict[Feed, int]:
         table = tables.checkpoints.c
         rows = connection.execute(
-            select(table.server_id, table.camera_id, table.until_ms).where(table.show_id == show_id)
+            select(table.server_id, table.camera_id, table.until_ms).where(table.show_id == record_id)
         )
         return {Feed(server_id, camera_id): until_ms for server_id, camera_id, until_ms in rows}

@@ -1,27 +1,28 @@
-"""The shows: found again after a restart or an edit of the schedule, opened, closed."""
+"""Event records: found again after a restart or an edit of the schedule, opened, closed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import Classification, EventSource, Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
+from aforo.models import Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.event_ledger import EventLedger, Judge
+from aforo.storage.edit_plan import RecordEdit, StoredEvent, TimeGiven, plan_opening
+from aforo.storage.event_ledger import Classify, EventLedger
 from aforo.storage.minute_totals import MinuteTotals
 from aforo.storage.quarantine import Quarantine
 from aforo.storage.record_cache import CachedRecord, RecordCache
 from aforo.storage.schema import tables
-from aforo.storage.site_tables.names import Names
-from aforo.storage.site_tables.tables import NOBODY
+from aforo.storage.site_tables.row_sync import EventNames
+from aforo.storage.site_tables.tables import NO_EVENT
 
 
 @dataclass(slots=True)
 class EventRecord:
-    """An event in the store. ``checkpoints`` and ``occupancies`` are as of its opening.
+    """An event as the database holds it. ``checkpoints`` and ``occupancies`` are as of its opening.
 
-    ``classify`` and ``rules`` are those it was opened with: they say what the ledger's entries mean.
+    ``classify`` and ``rules`` are those it was opened with: they give the meaning of the ledger's entries.
     """
 
     id: int
@@ -29,167 +30,153 @@ class EventRecord:
     checkpoints: dict[Feed, datetime]
     occupancies: dict[str, Occupancy]
     closed: bool
-    classify: Callable[[EventSource], Classification] = field(repr=False)
+    classify: Classify = field(repr=False)
     rules: str = field(repr=False)
 
 
 class EventRecords:
-    """Opens and closes shows, inside a transaction of ``link``."""
+    """Opens and closes event records, inside a transaction of ``database``."""
 
-    def __init__(  # noqa: PLR0913 -- all that follows an edited show
+    def __init__(  # noqa: PLR0913 -- all that an edited event changes
         self,
-        link: DatabaseConnection,
-        books: RecordCache,
+        database: DatabaseConnection,
+        cache: RecordCache,
         ledger: EventLedger,
-        minutes: MinuteTotals,
+        totals: MinuteTotals,
         *,
-        owed: Quarantine,
-        names: Names,
+        quarantine: Quarantine,
+        names: EventNames,
     ) -> None:
-        self._link = link
-        self._books = books
+        self._database = database
+        self._cache = cache
         self._ledger = ledger
-        self._owed = owed
-        self._minutes = minutes
+        self._totals = totals
+        self._quarantine = quarantine
         self._names = names
 
     def open(
-        self, connection: Connection, event: ScheduledEvent, judge: Judge, rules: str, opened_ms: int
+        self, connection: Connection, event: ScheduledEvent, classify: Classify, rules: str, opened_ms: int
     ) -> tuple[CachedRecord, list[CachedRecord]]:
-        """The show of that event: one stored already, as schedule and rules have it now, or a new one.
+        """The record of that event: one stored already, brought to what schedule and rules say now, or a new one.
 
-        Also returns the shows that had to yield a part of their time to it, and whose rows in the zones' tables follow.
+        Also returns the records that gave a part of their time to it, whose rows in the zones' tables follow.
         """
-        found = self._adoptable(connection, event)
-        if found is None:
-            book = self._insert(connection, event, rules, opened_ms)
+        plan = plan_opening(event, rules, self._overlapping(connection, event))
+        if plan.record_id is None:
+            cached = self._insert(connection, event, rules, opened_ms)
         else:
-            book = self._books.open(connection, found)
-            if (book.event, book.rules) != (event, rules):
-                self._edit(connection, book, event, judge, rules)
-        others = self._overlapping(connection, event)
-        cut = [self._cut(connection, other, book, judge) for other, _ in others if other != book.show_id]
-        if cut:
-            book = self._books.open(connection, book.show_id)
-        strays = self._adopt_strays(connection, book, judge)
-        if strays is not None or cut:
-            self._owed.note(connection, book, judge)  # they may have come by other rules
-            self._minutes.recount(connection, book, judge)
-            self._books.bump_revision(connection, book)
-        # The row of a name that several shows have belongs to the one that was opened last.
-        return book, [one for one in (*cut, *(strays or ())) if not self._has_namesake(connection, one)]
+            cached = self._cache.open(connection, plan.record_id)
+            if plan.edit is not None:
+                self._edit(connection, cached, plan.edit, classify, rules)
+        shortened = [self._give_time_to(connection, cached, given, classify) for given in plan.given]
+        if shortened:
+            cached = self._cache.open(connection, cached.record_id)
+        givers = self._claim_events(connection, cached, classify)
+        if givers is not None or shortened:
+            self._quarantine.add_due(connection, cached, classify)  # they may have been stored by other rules
+            self._totals.recount(connection, cached, classify)
+            self._cache.bump_revision(connection, cached)
+        # The row of a name that several events have belongs to the one that was opened last.
+        return cached, [one for one in (*shortened, *(givers or ())) if not self._has_namesake(connection, one)]
 
-    def close(self, connection: Connection, book: CachedRecord, now: datetime) -> None:
-        """Note that the show is over and compared."""
-        if not book.closed:
-            book.closed = True
-            self._books.bump_revision(connection, book, closed_ms=to_ms(now))
+    def close(self, connection: Connection, cached: CachedRecord, now: datetime) -> None:
+        """Store that the event is over and compared."""
+        if not cached.closed:
+            cached.closed = True
+            self._cache.bump_revision(connection, cached, closed_ms=to_ms(now))
 
     def last_open(self, connection: Connection) -> ScheduledEvent | None:
-        """The latest show that was never closed."""
-        shows = tables.shows.c
-        row = connection.execute(
-            select(tables.shows).where(shows.closed_ms.is_(None)).order_by(shows.starts_ms.desc(), shows.id.desc())
-        ).first()
-        if row is None:
-            return None
-        window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
-        return ScheduledEvent(date.fromisoformat(row.day), row.name, window)
+        """The latest event that was never closed."""
+        table = tables.event_records
+        never_closed = select(table).where(table.c.closed_ms.is_(None))
+        row = connection.execute(never_closed.order_by(table.c.starts_ms.desc(), table.c.id.desc())).first()
+        return None if row is None else _event_of(row)
+
+    def on(self, connection: Connection, day: date) -> list[tuple[StoredEvent, bool]]:
+        """The events scheduled for that date, by their start, each with whether it is closed."""
+        table = tables.event_records
+        query = select(table).where(table.c.day == day.isoformat()).order_by(table.c.starts_ms, table.c.id)
+        rows = connection.execute(query).all()
+        return [(StoredEvent(row.id, _event_of(row), row.rules), row.closed_ms is not None) for row in rows]
 
     def _edit(
-        self, connection: Connection, book: CachedRecord, event: ScheduledEvent, judge: Judge, rules: str
+        self, connection: Connection, cached: CachedRecord, edit: RecordEdit, classify: Classify, rules: str
     ) -> None:
-        """Bring a stored show to what the schedule and the rules say now."""
-        before, since_ms = book.event, to_ms(event.window.since)
-        moved, judged_anew = before.window != event.window, book.rules != rules
-        self._names.follow(connection, before, event, shared=self._has_namesake(connection, book))
-        if judged_anew or since_ms < book.since_ms:
-            # They claim that all is stored since the old start, or by rules that left some of it out.
-            self._books.clear_checkpoints(connection, book)
-        self._books.edit(connection, book, event, rules, reopened=moved or judged_anew)
-        if judged_anew:
-            self._owed.note(connection, book, judge)
-        if moved or judged_anew:
-            self._minutes.recount(connection, book, judge)
+        shared = self._has_namesake(connection, cached)
+        self._names.follow(connection, edit.before, edit.after, shared=shared)
+        if edit.clear_checkpoints:
+            self._cache.clear_checkpoints(connection, cached)
+        self._cache.edit(connection, cached, edit.after, rules, reopened=edit.recount)
+        if edit.rules_changed:
+            self._quarantine.add_due(connection, cached, classify)
+        if edit.recount:
+            self._totals.recount(connection, cached, classify)
 
-    def _cut(self, connection: Connection, show_id: int, winner: CachedRecord, judge: Judge) -> CachedRecord:
-        """By the schedule, part of a stored show's time is the winner's: so are the events in it."""
-        book = self._books.open(connection, show_id)
-        since_ms, until_ms = max(book.since_ms, winner.since_ms), min(book.until_ms, winner.until_ms)
-        self._ledger.hand_over(connection, book, winner, since_ms, until_ms)
-        self._books.hand_over(connection, {book.show_id}, winner, since_ms, until_ms)
-        before = book.event
-        since, until = before.window
-        if since < winner.event.window.since:
-            window = Window(since, winner.event.window.since)
-        else:
-            window = Window(min(winner.event.window.until, until), until)
-        event = ScheduledEvent(before.day, before.name, window)
-        self._names.follow(connection, before, event)
-        self._names.pass_on(connection, NOBODY, winner.event.name, since_ms, until_ms)
-        self._books.edit(connection, book, event, book.rules, reopened=False)
-        self._minutes.recount(connection, book, judge)
-        if window.since == window.until:
-            self.close(connection, book, window.until)
-        return book
+    def _give_time_to(
+        self, connection: Connection, receiver: CachedRecord, given: TimeGiven, classify: Classify
+    ) -> CachedRecord:
+        """Give a part of a stored event's time to another, with the camera events and corrections in it."""
+        cached = self._cache.open(connection, given.id)
+        since_ms, until_ms = map(to_ms, given.given)
+        self._ledger.reassign(connection, cached, receiver, since_ms, until_ms)
+        self._cache.reassign_corrections(connection, {cached.record_id}, receiver, since_ms, until_ms)
+        before = cached.event
+        after = ScheduledEvent(before.day, before.name, given.left)
+        self._names.follow(connection, before, after)
+        self._names.rename_history(connection, NO_EVENT, receiver.event.name, since_ms, until_ms)
+        self._cache.edit(connection, cached, after, cached.rules, reopened=False)
+        self._totals.recount(connection, cached, classify)
+        if given.ends:
+            self.close(connection, cached, given.left.until)
+        return cached
 
-    def _adopt_strays(self, connection: Connection, book: CachedRecord, judge: Judge) -> list[CachedRecord] | None:
-        """Take the events in the show's time that were stored for shows which no longer have it; None: there are none.
+    def _claim_events(
+        self, connection: Connection, cached: CachedRecord, classify: Classify
+    ) -> list[CachedRecord] | None:
+        """Take the camera events in an event's time that belong to records without that time; None: there are none.
 
-        The schedule cut another show short, or split it, after they were stored. Returns the shows that had to give a
-        correction too: it counted at their end.
+        The schedule shortened or split another event after they were stored. Returns the records that gave a correction
+        too: it counted at their end.
         """
-        strays = self._ledger.owners(connection, book) - {book.show_id}
-        if not strays:
+        owners = self._ledger.owners(connection, cached) - {cached.record_id}
+        if not owners:
             return None
-        names = connection.scalars(select(tables.shows.c.name).where(tables.shows.c.id.in_(strays))).all()
-        for name in {NOBODY, *names}:
-            self._names.pass_on(connection, name, book.event.name, book.since_ms, book.until_ms)
-        self._ledger.adopt(connection, book)
-        givers = self._books.hand_over(connection, strays, book, book.since_ms, book.until_ms)
-        book.forget_steps()
-        others = [self._books.open(connection, show_id) for show_id in givers]
+        table = tables.event_records.c
+        names = connection.scalars(select(table.name).where(table.id.in_(owners))).all()
+        for name in {NO_EVENT, *names}:
+            self._names.rename_history(connection, name, cached.event.name, cached.since_ms, cached.until_ms)
+        self._ledger.claim(connection, cached)
+        givers = self._cache.reassign_corrections(connection, owners, cached, cached.since_ms, cached.until_ms)
+        cached.drop_movements()
+        others = [self._cache.open(connection, record_id) for record_id in givers]
         for other in others:
-            self._minutes.recount(connection, other, judge)
-            self._books.bump_revision(connection, other)
+            self._totals.recount(connection, other, classify)
+            self._cache.bump_revision(connection, other)
         return others
 
-    def _adoptable(self, connection: Connection, event: ScheduledEvent) -> int | None:
-        """The stored show that is this one, edited: of the same name, or with most of its time."""
-        candidates = []
-        for show_id, stored in self._overlapping(connection, event):
-            common = min(stored.window.until, event.window.until) - max(stored.window.since, event.window.since)
-            shorter = min(_length(stored.window), _length(event.window))
-            if stored.name == event.name or common * 2 >= shorter:
-                candidates.append((stored.name == event.name, common, show_id))
-        return max(candidates)[2] if candidates else None
-
-    def _overlapping(self, connection: Connection, event: ScheduledEvent) -> list[tuple[int, ScheduledEvent]]:
+    def _overlapping(self, connection: Connection, event: ScheduledEvent) -> list[StoredEvent]:
+        """The stored events that share some time with an event."""
         since_ms, until_ms = map(to_ms, event.window)
-        shows = tables.shows.c
-        rows = connection.execute(
-            select(tables.shows).where(
-                shows.starts_ms < until_ms, shows.ends_ms > since_ms, shows.starts_ms < shows.ends_ms
-            )
-        ).all()
-        return [
-            (row.id, ScheduledEvent(event.day, row.name, Window(from_ms(row.starts_ms), from_ms(row.ends_ms))))
-            for row in rows
-        ]
+        table = tables.event_records.c
+        overlap = (table.starts_ms < until_ms, table.ends_ms > since_ms, table.starts_ms < table.ends_ms)
+        rows = connection.execute(select(tables.event_records).where(*overlap)).all()
+        return [StoredEvent(row.id, _event_of(row), row.rules) for row in rows]
 
-    def _has_namesake(self, connection: Connection, book: CachedRecord) -> bool:
-        """Whether another show bears that show's name: the zones' tables have one row for both."""
-        shows = tables.shows.c
-        alike = (shows.name == book.event.name, shows.id != book.show_id, shows.starts_ms < shows.ends_ms)
+    def _has_namesake(self, connection: Connection, cached: CachedRecord) -> bool:
+        """Whether another event has that event's name: the zones' tables have one row for both."""
+        table = tables.event_records.c
+        alike = (table.name == cached.event.name, table.id != cached.record_id, table.starts_ms < table.ends_ms)
         return bool(connection.scalar(select(func.count()).where(*alike)))
 
     def _insert(self, connection: Connection, event: ScheduledEvent, rules: str, opened_ms: int) -> CachedRecord:
-        show_id = (connection.scalar(select(func.max(tables.shows.c.id))) or 0) + 1
+        table = tables.event_records
+        record_id = (connection.scalar(select(func.max(table.c.id))) or 0) + 1
         since_ms, until_ms = map(to_ms, event.window)
-        row = (show_id, event.day.isoformat(), event.name, since_ms, until_ms, rules, 1, opened_ms, None)
-        self._link.insert(connection, tables.shows, [row])
-        return self._books.open(connection, show_id)
+        row = (record_id, event.day.isoformat(), event.name, since_ms, until_ms, rules, 1, opened_ms, None)
+        self._database.insert(connection, table, [row])
+        return self._cache.open(connection, record_id)
 
 
-def _length(window: Window) -> timedelta:
-    return window.until - window.since
+def _event_of(row: Any) -> ScheduledEvent:
+    """The event of a row of aforo_shows."""
+    return ScheduledEvent(date.fromisoformat(row.day), row.name, Window(from_ms(row.starts_ms), from_ms(row.ends_ms)))

@@ -1,4 +1,4 @@
-"""The store's door: what the rest of the program may ask of the database. Synchronous, one thread at a time."""
+"""What the rest of the program may do with the database. Synchronous, one thread at a time; see Database."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -10,151 +10,143 @@ from sqlalchemy import URL, Connection
 
 from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.models import (
-    Batch,
-    CameraEvent,
-    Classification,
-    CommitResult,
-    EventSource,
-    Occupancy,
-    ScheduledEvent,
-    Zone,
-    from_ms,
-    to_ms,
-)
-from aforo.storage import queries
-from aforo.storage.account import PastEvents
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.backends.errors import AfterFailure
 from aforo.storage.corrections import Correction, CorrectionResult, Corrections
-from aforo.storage.event_ledger import EventLedger
+from aforo.storage.event_ledger import Classify, EventLedger
 from aforo.storage.journal import Journal, JournalEntry, JournalKind, touches
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.minute_totals import MinuteTotals
 from aforo.storage.quarantine import Quarantine, QuarantinedEvents, Transact
-from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
-from aforo.storage.record_cache import CachedRecord, RecordCache
+from aforo.storage.queries import Cursor, DoorMinute, Queries, ReportSnapshot, StoredFigures, StoredHistory
+from aforo.storage.record_cache import MOST_MOVEMENTS, CachedRecord, RecordCache
 from aforo.storage.records import EventRecord, EventRecords
-from aforo.storage.schema import migrate, rights, tables
+from aforo.storage.schema import migrate
+from aforo.storage.schema.grants import check_rights
 from aforo.storage.schema.preflight import Preflight, dry_run
-from aforo.storage.site_tables.names import Names
-from aforo.storage.site_tables.row_sync import ZoneRows
-from aforo.storage.site_tables.tables import NameRefused, SiteTables, ZoneRefused
+from aforo.storage.site_tables.history import HistoryRows
+from aforo.storage.site_tables.row_sync import EventNames, ZoneRows
+from aforo.storage.site_tables.tables import RenameRejected, SiteTables, ZoneRowRejected
+from aforo.storage.texts import ZONE_LENGTH, fit
 
 _T = TypeVar("_T")
 
 
 class Store:
-    """The database of the job. ``open`` comes first; whatever fails, the next call starts from a fresh connection.
+    """The database, used from one thread. ``open`` comes first; after a failure the next call reconnects.
 
     Every method raises StoreUnavailable where the same call may work later, StoreRejectedLogin, StoreNotReady or
-    StoreRejectedRow. A call that raises has changed nothing, but for a connection lost in the very commit: the same
-    call again is always safe. ``account`` tells of past shows.
+    StoreRejectedRow. A call that raises has changed nothing, unless the connection was lost during the commit: the same
+    call again is always safe.
     """
 
-    def __init__(self, url: URL | str, zones: Sequence[Zone], timezone: ZoneInfo) -> None:
+    def __init__(
+        self, url: URL | str, zones: Sequence[Zone], timezone: ZoneInfo, *, most_cached: int = MOST_MOVEMENTS
+    ) -> None:
+        """``most_cached``: movements kept in memory, which spare reading their minutes again."""
         for zone in zones:
-            if len(zone.name) > tables.ZONE_LENGTH:
-                raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {tables.ZONE_LENGTH} caracteres.")
+            if len(zone.name) > ZONE_LENGTH:
+                raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {ZONE_LENGTH} caracteres.")
         self._zones = tuple(zones)
-        self._link = DatabaseConnection(url)
-        self._books = RecordCache(self._link)
-        self._legacy = SiteTables(self._link, self._zones, timezone)
-        self._zone_rows = ZoneRows(self._legacy, self._zones)
-        self._directory = LookupTables(self._link)
-        self._ledger = EventLedger(self._link, self._directory, self._legacy)
-        self._minutes = MinuteTotals(self._link, self._ledger)
-        self._corrections = Corrections(self._link, self._books, self._minutes)
-        self._owed = Quarantine(self._link, self._ledger)
-        self._names = Names(self._ledger, self._legacy, self._zone_rows)
-        self._shows = EventRecords(
-            self._link, self._books, self._ledger, self._minutes, owed=self._owed, names=self._names
+        self._database = DatabaseConnection(url)
+        self._cache = RecordCache(self._database, most_cached)
+        self._site_tables = SiteTables(self._database, self._zones, timezone)
+        self._zone_rows = ZoneRows(self._site_tables, self._zones)
+        self._lookup = LookupTables(self._database)
+        self._ledger = EventLedger(self._database, self._lookup, HistoryRows(self._site_tables))
+        self._totals = MinuteTotals(self._database, self._ledger)
+        self._corrections = Corrections(self._database, self._cache, self._totals)
+        self._quarantine = Quarantine(self._database, self._ledger)
+        self._names = EventNames(self._ledger, self._site_tables, self._zone_rows)
+        self._records = EventRecords(
+            self._database, self._cache, self._ledger, self._totals, quarantine=self._quarantine, names=self._names
         )
-        self._journal = Journal(self._link)
-        self._unanswered: tuple[Batch, CommitResult] | None = None  # what was to be committed when the answer was lost
-        self._past = PastEvents(self._directory, self._journal)
+        self._journal = Journal(self._database)
+        self._queries = Queries(self._lookup, self._records)
+        # The last batch, and what its commit stored, while the answer to that commit is not known.
+        self._unanswered: tuple[Batch, CommitResult] | None = None
 
     @property
     def name(self) -> str:
         """The database, for people; without secrets."""
-        return self._link.name
+        return self._database.name
 
     def open(self) -> None:
-        """Connect, bring our tables to this version, find or create the stadium's tables."""
-        with self._link.write() as connection:
-            migrate.ensure(connection, self._link.dialect)
-            self._legacy.prepare(connection)
-            rights.check(connection, self._link.dialect, *self._legacy.names)
+        """Connect, bring our tables to this version, find or create the site tables."""
+        with self._database.write() as connection:
+            migrate.ensure(connection, self._database.backend)
+            self._site_tables.prepare(connection)
+            check_rights(connection, self._database.backend, *self._site_tables.names)
+
+    def close(self) -> None:
+        """Close the connection. Raises nothing."""
+        self._database.close()
 
     def misfits(self, event_names: Collection[str] = (), camera_ids: Collection[str] = ()) -> list[str]:
-        """What the stadium's tables cannot keep as it is, in Spanish: by their types, and of these texts by length.
+        """What the site tables cannot keep as it is, in Spanish: by their types, and of these texts by length.
 
         It is not fatal: our own tables keep the full values. ``open`` comes first.
         """
-        return self._legacy.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
+        return self._site_tables.misfits({"nombre_evento": event_names, "evento": event_names, "cameraId": camera_ids})
 
     def dry_run(self, event_names: Collection[str] = ()) -> Preflight:
-        """Do all that the job does to the database, and take it back; raises what the job would. Needs no ``open``."""
-        return dry_run(self._link, self._legacy, self._zones, [tables.fit(name) for name in event_names])
+        """Do all that the job does to the database, and roll it back; raises what the job would. Needs no ``open``."""
+        return dry_run(self._database, self._site_tables, self._zones, [fit(name) for name in event_names])
 
-    def close(self) -> None:
-        """Let go of the connection. Raises nothing."""
-        self._link.close()
+    # The write path.
 
     def open_record(
-        self,
-        event: ScheduledEvent,
-        verdict: Callable[[EventSource], Classification],
-        rules: str,
-        now: datetime | None = None,
+        self, event: ScheduledEvent, classify: Classify, rules: str, now: datetime | None = None
     ) -> EventRecord:
-        """The show of a scheduled event: stored already (then brought to what the schedule and ``rules`` say) or new.
+        """The record of a scheduled event: stored already (then brought to what schedule and ``rules`` say) or new.
 
-        ``rules`` is a text that changes whenever ``verdict`` or a zone does. Each zone's table gets its row at once.
+        ``rules`` is a text that changes whenever ``classify`` or a zone does. Each zone's table gets its row at once.
         """
         opened_ms = to_ms(event.window.since if now is None else now)
-        event = replace(event, name=tables.fit(event.name))
+        event = replace(event, name=fit(event.name))
 
         def work(connection: Connection) -> EventRecord:
-            book, others = self._shows.open(connection, event, verdict, rules, opened_ms)
-            for other in (*others, book):
+            cached, others = self._records.open(connection, event, classify, rules, opened_ms)
+            for other in (*others, cached):
                 self._zone_rows.write(connection, other)
             return EventRecord(
-                id=book.show_id,
-                event=book.event,
-                checkpoints={feed: from_ms(until_ms) for feed, until_ms in book.checkpoints.items()},
-                occupancies=book.occupancies(self._zones),
-                closed=book.closed,
-                classify=verdict,
+                id=cached.record_id,
+                event=cached.event,
+                checkpoints={feed: from_ms(until_ms) for feed, until_ms in cached.checkpoints.items()},
+                occupancies=cached.occupancies(self._zones),
+                closed=cached.closed,
+                classify=classify,
                 rules=rules,
             )
 
-        show = self._write(work)
-        self._owed.write_all(self._on(show), verdict)
-        return show
+        record = self._write(work)
+        self._quarantine.write_all(self._on(record), classify)
+        return record
 
-    def add(self, show: EventRecord, batch: Batch, now: datetime, *, history: bool = True) -> CommitResult:
+    def add(self, record: EventRecord, batch: Batch, now: datetime, *, history: bool = True) -> CommitResult:
         """Store in one transaction what is new of a batch, and all that follows. The database decides what is new.
 
-        Called again with the same batch, since the answer to a commit was lost, it tells what that commit stored.
-        Without ``history`` the stadium's history table is left alone (it refused the row), and the ledger notes it.
+        Called again with the same batch, after the answer to a commit was lost, it returns what that commit stored.
+        Without ``history`` the history's table is left alone (it rejected a row), and the rows are quarantined.
         """
 
         def work(connection: Connection) -> CommitResult:
-            book = self._open_book(connection, show)
+            cached = self._open(connection, record)
             events, until = batch.events, {feed: to_ms(instant) for feed, instant in batch.checkpoints.items()}
-            if book.event.window != show.event.window:  # edited by another process: this one has asked for another time
-                events, until = [one for one in events if book.has(to_ms(one.occurred_at))], {}
+            if cached.event.window != record.event.window:  # edited by another process: this one has read another time
+                events, until = [one for one in events if cached.has(to_ms(one.occurred_at))], {}
             new = self._ledger.new(connection, events) if events else {}
-            if self._books.move_checkpoints(connection, book, until) or new:
-                self._books.bump_revision(connection, book)
+            if self._cache.move_checkpoints(connection, cached, until) or new:
+                self._cache.bump_revision(connection, cached)
             minutes: dict[str, dict[int, OccupancyDelta]] = {}
             if new:
-                steps = self._ledger.add(connection, book, new, show.classify, to_ms(now), history=history)
-                minutes = self._minutes.count(connection, book, steps, show.classify)
-                self._zone_rows.write(connection, book, minutes)
-            stored = CommitResult(list(new.values()), len(events) - len(new), book.occupancies(self._zones), minutes)
+                added = self._ledger.add(connection, cached, new, record.classify, to_ms(now), history=history)
+                minutes = self._totals.count(connection, cached, added, record.classify)
+                self._zone_rows.write(connection, cached, minutes)
+            stored = CommitResult(list(new.values()), len(events) - len(new), cached.occupancies(self._zones), minutes)
             if not new and self._unanswered is not None and self._unanswered[0] is batch:
-                # It had been committed: what it stored is told now, with what has come of it since.
+                # That commit was done: what it stored is returned now, with the occupancies of now.
                 stored = replace(self._unanswered[1], occupancies=stored.occupancies)
             self._unanswered = batch, stored
             return stored
@@ -163,56 +155,12 @@ class Store:
         self._unanswered = None
         return stored
 
-    def write_history(self, show: EventRecord, events: Sequence[CameraEvent]) -> list[QuarantinedEvents]:
-        """Write the history rows of events that were stored without; returns those that the table refuses, by reason.
+    def write_history(self, record: EventRecord, events: Sequence[CameraEvent]) -> list[QuarantinedEvents]:
+        """Write the history rows of events that were stored without; returns those that the table rejects, by reason.
 
-        Some transactions; each leaves everything right.
+        Several transactions; each leaves everything right.
         """
-        return self._owed.write_of(self._on(show), events, show.classify)
-
-    def events_by_camera(self, record: EventRecord) -> dict[str, int]:
-        """The ledger's events per camera, inside the event's window."""
-        with self._link.read() as connection:
-            return self._ledger.counts(connection, self._books.open(connection, record.id))
-
-    def history_count(self, record: EventRecord) -> int:
-        """The rows of eventos_Analisis with the event's name, inside its window."""
-        with self._link.read() as connection:
-            return self._history_count(connection, self._books.open(connection, record.id))
-
-    def _history_count(self, connection: Connection, book: CachedRecord) -> int:
-        return self._legacy.history_count(connection, book.event.name, book.since_ms, book.until_ms)
-
-    def stored_figures(self, record: EventRecord) -> StoredFigures:
-        """Recount everything from the ledger; return what the comparison at the close needs."""
-        occupancies = self.recount(record)
-        with self._link.read() as connection:
-            book = self._books.open(connection, record.id)
-            counts = self._ledger.counts(connection, book)
-            return StoredFigures(occupancies, counts, self._history_count(connection, book))
-
-    def recount(self, show: EventRecord) -> dict[str, Occupancy]:
-        """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
-
-        def work(connection: Connection) -> dict[str, Occupancy]:
-            book = self._open_book(connection, show)
-            if self._minutes.recount(connection, book, show.classify):
-                self._books.bump_revision(connection, book)
-            self._zone_rows.write(connection, book)
-            return book.occupancies(self._zones)
-
-        occupancies = self._write(work)
-        self._owed.write_all(self._on(show), show.classify)
-        return occupancies
-
-    def close_record(self, show: EventRecord, now: datetime) -> None:
-        """Note that the show is over and compared."""
-        self._write(lambda connection: self._shows.close(connection, self._books.open(connection, show.id), now))
-
-    def last_open_event(self) -> ScheduledEvent | None:
-        """The latest show that was opened and never closed."""
-        with self._link.read() as connection:
-            return self._shows.last_open(connection)
+        return self._quarantine.write_of(self._on(record), events, record.classify)
 
     def correct(self, record: EventRecord, correction: Correction, *, count: int | None = None) -> CorrectionResult:
         """Apply an operator's correction, once however often it is requested.
@@ -222,98 +170,125 @@ class Store:
         """
 
         def work(connection: Connection) -> CorrectionResult:
-            book = self._open_book(connection, record)
-            present = book.occupancies(self._zones)[correction.zone].count
+            cached = self._open(connection, record)
+            present = cached.occupancies(self._zones)[correction.zone].count
             wanted = correction.delta if count is None else count - present
             limited = replace(correction, delta=max(wanted, -present))
-            if self._corrections.apply(connection, book, limited, record.classify):
-                self._zone_rows.write(connection, book, {correction.zone})
+            if self._corrections.apply(connection, cached, limited, record.classify):
+                self._zone_rows.write(connection, cached, {correction.zone})
             return CorrectionResult(
-                book.occupancies(self._zones),
-                book.curve(correction.zone).deltas(),
-                self._corrections.read(connection, book),
+                cached.occupancies(self._zones),
+                cached.zone_series(correction.zone).deltas(),
+                self._corrections.read(connection, cached),
             )
 
         return self._write(work, correction.at)
 
-    def occupancies(self, show: EventRecord) -> dict[str, Occupancy]:
-        """Each zone's aforo as the database has it now."""
-        with self._link.read() as connection:
-            return self._books.open(connection, show.id).occupancies(self._zones)
+    def recount(self, record: EventRecord) -> dict[str, Occupancy]:
+        """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
+
+        def work(connection: Connection) -> dict[str, Occupancy]:
+            cached = self._open(connection, record)
+            if self._totals.recount(connection, cached, record.classify):
+                self._cache.bump_revision(connection, cached)
+            self._zone_rows.write(connection, cached)
+            return cached.occupancies(self._zones)
+
+        occupancies = self._write(work)
+        self._quarantine.write_all(self._on(record), record.classify)
+        return occupancies
+
+    def stored_figures(self, record: EventRecord) -> StoredFigures:
+        """Recount everything from the ledger; return what the comparison at the close needs."""
+        occupancies = self.recount(record)
+        with self._database.read() as connection:
+            cached = self._cache.open(connection, record.id)
+            counts = self._ledger.counts(connection, cached)
+            return StoredFigures(occupancies, counts, self._history_count(connection, cached))
+
+    def close_record(self, record: EventRecord, now: datetime) -> None:
+        """Store that the event is over and compared."""
+        self._write(lambda connection: self._records.close(connection, self._cache.open(connection, record.id), now))
+
+    # Reads.
+
+    def last_open_event(self) -> ScheduledEvent | None:
+        """The latest event that was opened and never closed."""
+        with self._database.read() as connection:
+            return self._records.last_open(connection)
+
+    def records_on(self, day: date) -> list[EventRecord]:
+        """The records of the events scheduled for that date, by their start; they can only be read."""
+        with self._database.read() as connection:
+            return self._queries.records_on(connection, day)
+
+    def events_by_camera(self, record: EventRecord) -> dict[str, int]:
+        """The ledger's events per camera, inside the event's window."""
+        with self._database.read() as connection:
+            return self._ledger.counts(connection, self._cache.open(connection, record.id))
+
+    def history_count(self, record: EventRecord) -> int:
+        """The rows of eventos_Analisis with the event's name, inside its window."""
+        with self._database.read() as connection:
+            return self._history_count(connection, self._cache.open(connection, record.id))
+
+    def occupancies(self, record: EventRecord) -> dict[str, Occupancy]:
+        """Each zone's occupancy as the database has it now."""
+        with self._database.read() as connection:
+            return self._cache.open(connection, record.id).occupancies(self._zones)
 
     def minutes(self, record: EventRecord) -> dict[str, dict[int, OccupancyDelta]]:
         """What each minute (epoch ms of its start) did to each zone's count."""
-        with self._link.read() as connection:
-            return self._minutes_of(self._books.open(connection, record.id))
+        with self._database.read() as connection:
+            return self._minutes_of(self._cache.open(connection, record.id))
 
     def doors(self, record: EventRecord, since: datetime | None = None) -> list[DoorMinute]:
         """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
-        with self._link.read() as connection:
-            book = self._books.open(connection, record.id)
-            return queries.doors(connection, self._directory, book, book.since_ms if since is None else to_ms(since))
+        with self._database.read() as connection:
+            cached = self._cache.open(connection, record.id)
+            return self._queries.doors(connection, cached, cached.since_ms if since is None else to_ms(since))
 
     def corrections(self, record: EventRecord) -> list[Correction]:
         """The event's corrections, oldest first."""
-        with self._link.read() as connection:
-            return self._corrections.read(connection, self._books.open(connection, record.id))
+        with self._database.read() as connection:
+            return self._corrections.read(connection, self._cache.open(connection, record.id))
+
+    def events(
+        self, record: EventRecord, after: Cursor | None = None, limit: int = 500
+    ) -> tuple[list[CameraEvent], Cursor | None]:
+        """A page of the event's camera events in time order, and where the next page starts (None at the end)."""
+        with self._database.read() as connection:
+            return self._queries.events(connection, self._cache.open(connection, record.id), after, limit)
 
     def stored_history(self, record: EventRecord) -> StoredHistory:
         """The event so far: zones and doors by minute, and the corrections."""
-        with self._link.read() as connection:
-            return self._stored_history(connection, self._books.open(connection, record.id))
+        with self._database.read() as connection:
+            return self._stored_history(connection, self._cache.open(connection, record.id))
 
     def report_snapshot(self, record: EventRecord, now: datetime) -> ReportSnapshot:
         """All that the event report needs."""
-        with self._link.read() as connection:
-            book = self._books.open(connection, record.id)
+        with self._database.read() as connection:
+            cached = self._cache.open(connection, record.id)
             entries = self._journal.read(connection, record.id, None)
             entries += [
                 entry
                 for entry in self._journal.read(connection, None, JournalKind.DATABASE_AWAY)
-                if entry.show_id is None and touches(entry, record.event.window, now)
+                if entry.record_id is None and touches(entry, record.event.window, now)
             ]
             return ReportSnapshot(
                 record=record,
                 database=self.name,
-                same_day=self._past.records_on(connection, record.event.day),
-                history=self._stored_history(connection, book),
-                events_by_camera=self._ledger.counts(connection, book),
-                history_rows=self._history_count(connection, book),
-                lateness=self._past.lateness(connection, book),
+                same_day=self._queries.records_on(connection, record.event.day),
+                history=self._stored_history(connection, cached),
+                events_by_camera=self._ledger.counts(connection, cached),
+                history_rows=self._history_count(connection, cached),
+                lateness=self._queries.lateness(connection, cached),
                 entries=entries,
-                recovered=self._past.recovered(connection, book, entries),
-                gaps=self._past.gaps(connection, book, entries, now),
+                recovered=self._queries.recovered(connection, cached, entries),
+                gaps=self._queries.gaps(connection, cached, entries, now),
             )
 
-    def records_on(self, day: date) -> list[EventRecord]:
-        """The records of the events scheduled for that date, by their start; they can only be read."""
-        with self._link.read() as connection:
-            return self._past.records_on(connection, day)
-
-    def beat(
-        self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
-    ) -> list[JournalEntry]:
-        """Store a sign of life of a running program; returns the entries of the other programs alive on that event.
-
-        ``every``: how far apart the signs of life are.
-        """
-        with self._link.write() as connection:
-            return self._past.beat(connection, record.id, instance, began, now, every)
-
-    def _minutes_of(self, book: CachedRecord) -> dict[str, dict[int, OccupancyDelta]]:
-        curves = book.curves
-        return {zone.name: curves[zone.name].deltas() if zone.name in curves else {} for zone in self._zones}
-
-    def _stored_history(self, connection: Connection, book: CachedRecord) -> StoredHistory:
-        doors = queries.doors(connection, self._directory, book, book.since_ms)
-        return StoredHistory(self._minutes_of(book), doors, self._corrections.read(connection, book))
-
-    def events(
-        self, show: EventRecord, after: Cursor | None = None, limit: int = 500
-    ) -> tuple[list[CameraEvent], Cursor | None]:
-        """A page of the show's events in time order, and where the next page starts (None at the end)."""
-        with self._link.read() as connection:
-            return queries.events(connection, self._directory, self._books.open(connection, show.id), after, limit)
+    # The journal.
 
     def begin_entry(  # noqa: PLR0913 -- the columns of the journal
         self,
@@ -326,10 +301,10 @@ class Store:
         ended: datetime | None = None,
     ) -> int:
         """Store in the journal that something began (and is over, with ``ended``); returns the entry's id."""
-        show_id = None if record is None else record.id
+        record_id = None if record is None else record.id
         return self._write(
             lambda connection: self._journal.begin(
-                connection, kind, subject, began, detail=detail, show_id=show_id, ended=ended
+                connection, kind, subject, began, detail=detail, record_id=record_id, ended=ended
             )
         )
 
@@ -339,45 +314,73 @@ class Store:
 
     def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
         """The journal, oldest first; of one event or kind where that is given."""
-        with self._link.read() as connection:
+        with self._database.read() as connection:
             return self._journal.read(connection, None if record is None else record.id, kind)
 
-    def _open_book(self, connection: Connection, show: EventRecord) -> CachedRecord:
-        """The show as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
-        book = self._books.open(connection, show.id)
-        if book.rules != show.rules:
+    def beat(
+        self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
+    ) -> list[JournalEntry]:
+        """Store a sign of life of a running program; returns the entries of the other programs alive on that event.
+
+        ``every``: how far apart the signs of life are.
+        """
+        with self._database.write() as connection:
+            return self._journal.beat(connection, record.id, instance, began, now, every)
+
+    def _history_count(self, connection: Connection, cached: CachedRecord) -> int:
+        return self._site_tables.history_count(connection, cached.event.name, cached.since_ms, cached.until_ms)
+
+    def _minutes_of(self, cached: CachedRecord) -> dict[str, dict[int, OccupancyDelta]]:
+        series = cached.series
+        return {zone.name: series[zone.name].deltas() if zone.name in series else {} for zone in self._zones}
+
+    def _stored_history(self, connection: Connection, cached: CachedRecord) -> StoredHistory:
+        doors = self._queries.doors(connection, cached, cached.since_ms)
+        return StoredHistory(self._minutes_of(cached), doors, self._corrections.read(connection, cached))
+
+    def _open(self, connection: Connection, record: EventRecord) -> CachedRecord:
+        """The record as it is now. Raises StoreNotReady where another process has opened it with other rules since."""
+        cached = self._cache.open(connection, record.id)
+        if cached.rules != record.rules:
             raise StoreNotReady(
-                f"Otro proceso abrió «{book.event.name}» en {self.name} con otras reglas o zonas.",
+                f"Otro proceso abrió «{cached.event.name}» en {self.name} con otras reglas o zonas.",
                 "Este no guarda nada más: contaría de otra manera.",
                 "Deje un solo proceso, con los ajustes que valen.",
             )
-        return book
+        return cached
 
-    def _on(self, show: EventRecord) -> Transact:
-        """Transactions on that show."""
+    def _on(self, record: EventRecord) -> Transact:
+        """Transactions on that record."""
 
         def transact(work: Callable[[Connection, CachedRecord], _T]) -> _T:
-            return self._write(lambda connection: work(connection, self._open_book(connection, show)))
+            return self._write(lambda connection: work(connection, self._open(connection, record)))
 
         return transact
 
     def _write(self, work: Callable[[Connection], _T], now: datetime | None = None) -> _T:
-        """Run a piece of work in one writing transaction; a zone's table that refuses its row is left out of it."""
+        """Run a piece of work in one writing transaction, without the statements that a site table rejects."""
         self._zone_rows.begin(now)
         self._names.begin()
         while True:
             try:
-                with self._link.write() as connection:
-                    done = work(connection)
-                self._zone_rows.stored()
+                with self._database.write() as connection:
+                    result = work(connection)
             except BaseException as error:
-                self._books.forget()  # what is remembered may be ahead of the database now
-                self._directory.forget()
-                if isinstance(error, ZoneRefused):
-                    self._zone_rows.refused(error, now)
-                elif isinstance(error, NameRefused):
-                    self._names.refused(error)
-                else:
+                self._cache.invalidate()
+                self._lookup.invalidate()
+                if self._after(error, now) is AfterFailure.RAISE:
                     raise
             else:
-                return done
+                self._zone_rows.committed()
+                return result
+
+    def _after(self, error: BaseException, now: datetime | None) -> AfterFailure:
+        """What to do after a transaction failed."""
+        match error:
+            case ZoneRowRejected():
+                repeat = self._zone_rows.leave_out(error, now)
+            case RenameRejected():
+                repeat = self._names.leave_out(error)
+            case _:
+                repeat = False
+        return AfterFailure.REPEAT if repeat else AfterFailure.RAISE

@@ -145,9 +145,9 @@ class DatabaseUnderTest:
     def sqlite(self) -> bool:
         return self.url.startswith("sqlite")
 
-    def store(self, *, initial: int = 0, sur: bool = True, opened: bool = True) -> Store:
+    def store(self, *, initial: int = 0, sur: bool = True, opened: bool = True, **limits: int) -> Store:
         """Another store on this database."""
-        store = Store(self.url, zones(initial, sur=sur), BOGOTA)
+        store = Store(self.url, zones(initial, sur=sur), BOGOTA, **limits)
         self.stores.append(store)
         if opened:
             store.open()

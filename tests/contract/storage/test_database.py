@@ -34,7 +34,7 @@ from aforo.storage.backends import sqlite
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatabaseUnderTest]:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)
     made = DatabaseUnderTest(f"sqlite:///{tmp_path / 'aforo.db'}")
     yield made
     made.close()

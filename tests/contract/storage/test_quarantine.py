@@ -220,9 +220,9 @@ def test_a_rehearsal_tells_of_the_names_that_a_table_refuses_and_leaves_nothing_
     refuse(database, "Aforo_parqueadero", "evento", "= 'Peor'")
     before = (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR"))
     found = database.store(opened=False).dry_run(["Bueno", "Malo", "Concierto Ñandú", "Peor", "Malo"])
-    assert set(found.refused) == {"Malo", "Peor"}
-    assert HISTORY in found.refused["Malo"]
-    assert "Aforo_parqueadero" in found.refused["Peor"]
+    assert set(found.rejected) == {"Malo", "Peor"}
+    assert HISTORY in found.rejected["Malo"]
+    assert "Aforo_parqueadero" in found.rejected["Peor"]
     assert found.keeps_names == ""
     assert (database.history(), database.aforo(), database.aforo("Aforo_parqueadero_SUR")) == before
     assert store.entries() == []
@@ -232,5 +232,5 @@ def test_a_rehearsal_tells_of_a_history_whose_rows_cannot_be_renamed(database: D
     refuse(database, HISTORY, "cameraId", "IS NOT NULL", "UPDATE")
     found = database.store(opened=False).dry_run(["Bueno"])
     assert HISTORY in found.keeps_names
-    assert found.refused == {}
+    assert found.rejected == {}
     assert database.history() == []

@@ -327,7 +327,7 @@ def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_
     database.stores.append(limited)
     with _without_update_on_all_tables(database, url):
         found = limited.dry_run(["Uno"])
-        assert (HISTORY in found.keeps_names, found.refused) == (True, {})
+        assert (HISTORY in found.keeps_names, found.rejected) == (True, {})
         limited.open()
         show = opened(limited, show_at(name="Uno"))
         assert add(limited, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
@@ -368,7 +368,7 @@ def test_only_what_goes_through_a_whole_table_may_take_long(
         monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 1)
     link = DatabaseConnection(database.url)
     try:
-        with link.read() as connection, link.dialect.patient(connection):
+        with link.read() as connection, link.backend.patient(connection):
             connection.exec_driver_sql("WAITFOR DELAY '00:00:03'")
     except StoreNotReady:
         pytest.skip("the server knows no WAITFOR")

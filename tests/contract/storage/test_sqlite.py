@@ -35,7 +35,7 @@ from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
 from aforo.models import Feed
 from aforo.storage import Correction, JournalKind, Store
 from aforo.storage.backends import sqlite
-from aforo.storage.schema import migrate, rights, tables
+from aforo.storage.schema import grants, migrate, tables
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def database(tmp_path: Path) -> Iterator[DatabaseUnderTest]:
 
 
 def test_another_writer_is_waited_for_not_fatal(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)
     store = database.store()
     show = opened(store)
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
@@ -147,8 +147,8 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
     del used[migrate.VERSION_TABLE]
-    assert used == {name: set(asked) for name, asked in rights.OWN.items()}
-    assert rights.OWN.keys() == tables.metadata.tables.keys()
+    assert used == {name: set(asked) for name, asked in grants.OWN.items()}
+    assert grants.OWN.keys() == tables.metadata.tables.keys()
 
 
 def test_head_is_the_newest_migration_and_all_of_them_are_known() -> None:

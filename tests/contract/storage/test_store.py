@@ -41,7 +41,7 @@ from tests.contract.storage.scenario import crowd, pages
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, Feed, Occupancy
-from aforo.storage import Correction, JournalKind, Store, record_cache
+from aforo.storage import Correction, JournalKind, Store
 
 _T = TypeVar("_T")
 _KILLED = 8  # processes, two at a time
@@ -270,10 +270,8 @@ def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late
     assert store.recount(show) == stored.occupancies
 
 
-def test_late_events_are_right_when_their_minute_is_no_longer_remembered(
-    database: DatabaseUnderTest, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(record_cache, "_MOST_STEPS", 5)
+def test_late_events_are_right_when_their_minute_is_no_longer_cached(database: DatabaseUnderTest) -> None:
+    store = database.store(most_cached=5)
     chance = random.Random(5)
     events = crowd(300)
     show = opened(store)
@@ -332,7 +330,7 @@ def test_a_name_that_no_column_holds_keeps_no_evening_from_its_start(
     assert add(store, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
     assert store.history_count(opened(store, show_at(name=name))) == 1
     assert len(database.aforo()) == 1
-    assert store.dry_run([name]).refused == {}
+    assert store.dry_run([name]).rejected == {}
 
 
 def test_a_show_of_another_day_with_the_same_name_is_another_show(store: Store) -> None:
@@ -551,7 +549,7 @@ def test_the_journal_keeps_beginnings_and_ends(database: DatabaseUnderTest, stor
     store.end_entry(first, START + timedelta(minutes=1))
     store.end_entry(first, START + timedelta(minutes=9))
     notes = database.store().entries()
-    assert [(note.kind, note.subject, note.detail, note.show_id) for note in notes] == [
+    assert [(note.kind, note.subject, note.detail, note.record_id) for note in notes] == [
         ("camera", "CAM1", "no contesta", show.id), ("database", "SQLite", "", None),
     ]  # fmt: skip
     assert [note.ended for note in notes] == [START + timedelta(minutes=1), START + timedelta(minutes=3)]

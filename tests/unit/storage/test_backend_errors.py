@@ -6,8 +6,7 @@ import pytest
 from mssql_python.exceptions import sqlstate_to_exception
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from aforo.storage.backends.errors import Recovery, sentence
-from aforo.storage.backends.refusals import classify
+from aforo.storage.backends.errors import Recovery, classify_sql_server, sentence
 
 MS = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 
@@ -68,12 +67,12 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
     ],
 )
 def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Recovery) -> None:
-    assert classify(_pyodbc(state, words, number)) is allows
+    assert classify_sql_server(_pyodbc(state, words, number)) is allows
 
 
 def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
     words = f"[01000] {MS}Cambia 'Puerta' (0) (SQLExecDirectW); [23000] {MS}conflicted with 'ck'. (547)"
-    assert classify(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Recovery.ROW
+    assert classify_sql_server(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Recovery.ROW
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
     ],
 )
 def test_mssql_python_tells_by_its_own_words_for_the_state(state: str, words: str, allows: Recovery) -> None:
-    assert classify(_mssql_python(state, words)) is allows
+    assert classify_sql_server(_mssql_python(state, words)) is allows
 
 
 def test_what_is_shown_is_what_the_server_said_and_no_statement() -> None:

@@ -1,33 +1,33 @@
-"""Which minutes of a show are read together: few trips to the database, and no more at once than memory should hold."""
+"""Which minutes of an event are read together: few trips to the database, in bounded memory."""
 
 from collections.abc import Callable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.storage.minute_totals import MOST_MOVEMENTS, MOST_TOGETHER, stretches
+from aforo.storage.minute_totals import MOST_MINUTES, MOST_MOVEMENTS, spans
 
 MINUTE = 60_000
 
 
-def spans(minutes: Sequence[int], movements: Callable[[int], int]) -> list[tuple[int, int]]:
-    found = stretches([minute * MINUTE for minute in minutes], lambda start: movements(start // MINUTE))
+def read_together(minutes: Sequence[int], movements: Callable[[int], int]) -> list[tuple[int, int]]:
+    found = spans([minute * MINUTE for minute in minutes], lambda start: movements(start // MINUTE))
     return [(since // MINUTE, until // MINUTE) for since, until in found]
 
 
 def test_quiet_minutes_are_read_together_and_crowded_ones_apart() -> None:
-    assert spans(range(100, 130), lambda _: 80) == [(100, 115), (115, 130)]
-    assert spans(range(100, 103), lambda _: 2 * MOST_MOVEMENTS) == [(100, 101), (101, 102), (102, 103)]
-    assert spans([100, 110], lambda minute: 2_000 if 100 < minute < 110 else 1) == [(100, 101), (110, 111)]
-    assert spans([], lambda _: 1) == []
+    assert read_together(range(100, 130), lambda _: 80) == [(100, 115), (115, 130)]
+    assert read_together(range(100, 103), lambda _: 2 * MOST_MOVEMENTS) == [(100, 101), (101, 102), (102, 103)]
+    assert read_together([100, 110], lambda minute: 2_000 if 100 < minute < 110 else 1) == [(100, 101), (110, 111)]
+    assert read_together([], lambda _: 1) == []
 
 
 @given(st.sets(st.integers(0, 200)), st.lists(st.integers(0, 2 * MOST_MOVEMENTS), min_size=201, max_size=201))
-def test_every_minute_is_read_once_and_no_stretch_is_too_much(wanted: set[int], crowd: list[int]) -> None:
-    found = spans(sorted(wanted), crowd.__getitem__)
+def test_every_minute_is_read_once_and_no_read_is_too_much(wanted: set[int], crowd: list[int]) -> None:
+    found = read_together(sorted(wanted), crowd.__getitem__)
     read = [minute for since, until in found for minute in range(since, until)]
     assert len(read) == len(set(read))
     assert wanted <= set(read)
     for since, until in found:
-        assert until - since <= MOST_TOGETHER
+        assert until - since <= MOST_MINUTES
         assert until - since == 1 or sum(crowd[since:until]) <= MOST_MOVEMENTS

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import StoreRejectedRow
-from aforo.storage.apart import write_apart
-from aforo.storage.event_ledger import REFUSED, Entry
+from aforo.storage.event_ledger import QUARANTINED, Entry
+from aforo.storage.quarantine import write_except_rejected
 
 
 class _Table:
@@ -26,31 +26,31 @@ class _Table:
 
 
 def _entries(sources: Sequence[int]) -> list[Entry]:
-    return [Entry(number, 1, str(number), source, REFUSED) for number, source in enumerate(sources)]
+    return [Entry(number, 1, str(number), source, QUARANTINED) for number, source in enumerate(sources)]
 
 
-_evenings = st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=60)
+_batches = st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=60)
 
 
-@given(_evenings, st.none() | st.integers(1, 40))
+@given(_batches, st.none() | st.integers(1, 40))
 def test_each_row_is_written_or_told_of_and_a_refused_one_is_never_written(
-    evening: list[tuple[int, bool]], most: int | None
+    rows: list[tuple[int, bool]], most: int | None
 ) -> None:
-    entries = _entries([source for source, _ in evening])
-    table = _Table({entry for entry, (_, bad) in zip(entries, evening, strict=True) if bad})
-    told = [entry for refused in write_apart(entries, table.write, most) for entry in refused.entries]
-    assert len(told) == len(set(told))
-    assert table.rows | set(told) == set(entries)
-    assert table.bad <= set(told)
+    entries = _entries([source for source, _ in rows])
+    table = _Table({entry for entry, (_, bad) in zip(entries, rows, strict=True) if bad})
+    returned = [entry for rejected in write_except_rejected(entries, table.write, most) for entry in rejected.entries]
+    assert len(returned) == len(set(returned))
+    assert table.rows | set(returned) == set(entries)
+    assert table.bad <= set(returned)
     assert table.tries <= (len(entries) + 2 if most is None else most)
 
 
-@given(_evenings)
-def test_with_enough_tries_only_what_is_refused_stays_out(evening: list[tuple[int, bool]]) -> None:
-    bad_sources = {source for source, bad in evening if bad}
-    entries = _entries([source for source, _ in evening])
+@given(_batches)
+def test_with_enough_tries_only_what_is_refused_stays_out(rows: list[tuple[int, bool]]) -> None:
+    bad_sources = {source for source, bad in rows if bad}
+    entries = _entries([source for source, _ in rows])
     table = _Table({entry for entry in entries if entry.source in bad_sources})
-    refused = write_apart(entries, table.write, 10_000)
+    refused = write_except_rejected(entries, table.write, 10_000)
     assert {entry for one in refused for entry in one.entries} == table.bad
     assert table.rows == set(entries) - table.bad
 
@@ -58,7 +58,7 @@ def test_with_enough_tries_only_what_is_refused_stays_out(evening: list[tuple[in
 def test_one_row_among_thousands_is_found_in_some_tries() -> None:
     entries = _entries([number % 40 for number in range(8_000)])
     table = _Table({entries[4_321]})
-    (refused,) = write_apart(entries, table.write)
+    (refused,) = write_except_rejected(entries, table.write)
     assert (refused.entries, refused.reason) == (
         [entries[4_321]],
         "cámara" if entries[4_321].source in (1, 2) else "otra",
@@ -71,8 +71,8 @@ def test_a_table_that_refuses_everything_is_not_asked_row_by_row() -> None:
     for sources in (1, 6, 100, 8_000):
         entries = _entries([number % sources for number in range(8_000)])
         table = _Table(set(entries))
-        told = write_apart(entries, table.write)
-        assert sum(len(one.entries) for one in told) == 8_000
+        returned = write_except_rejected(entries, table.write)
+        assert sum(len(one.entries) for one in returned) == 8_000
         assert table.tries <= 120
 
 
@@ -81,7 +81,7 @@ def test_what_was_given_up_for_want_of_tries_is_come_to_by_the_next_call() -> No
     table = _Table({entry for entry in entries if entry.source % 20 == 0})
     left = entries
     for _ in range(40):
-        left = [entry for one in write_apart(left, table.write, 200) for entry in one.entries]
+        left = [entry for one in write_except_rejected(left, table.write, 200) for entry in one.entries]
         if set(left) == table.bad:
             break
     assert set(left) == table.bad
@@ -92,12 +92,13 @@ def test_a_good_row_between_refused_ones_of_its_source_is_come_to_by_some_call()
     good = {left[7], left[20]}
     table = _Table(set(left) - good)
     for _ in range(300):
-        left = [entry for one in write_apart(left, table.write) for entry in one.entries if entry not in table.rows]
+        returned = [entry for one in write_except_rejected(left, table.write) for entry in one.entries]
+        left = [entry for entry in returned if entry not in table.rows]
     assert table.rows == good
 
 
 def test_reasons_are_told_apart() -> None:
     entries = _entries([1, 1, 7, 7, 9])
     table = _Table({entries[0], entries[1], entries[4]})
-    told = {one.reason: sorted(one.entries) for one in write_apart(entries, table.write, 100)}
-    assert told == {"cámara": entries[:2], "otra": [entries[4]]}
+    returned = {one.reason: sorted(one.entries) for one in write_except_rejected(entries, table.write, 100)}
+    assert returned == {"cámara": entries[:2], "otra": [entries[4]]}

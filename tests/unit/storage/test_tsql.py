@@ -35,9 +35,7 @@ class _Connection:
 
 
 def _dialect(*, json: bool = True) -> SqlServer:
-    made = SqlServer(make_url("mssql+mssqlpython://u:p@s/d"))
-    made._json = json
-    return made
+    return SqlServer(make_url("mssql+mssqlpython://u:p@s/d"), try_json=json)
 
 
 def _pin(name: str, text: str) -> None:

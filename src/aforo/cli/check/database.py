@@ -134,13 +134,13 @@ def _table_lines(found: Preflight) -> list[Line]:
         what = f"No están y se crearán: {', '.join(found.missing)}."
         remedy = "Si Power BI lee otras, cambie zones.table en los ajustes; si no, no hay nada que hacer."
         lines.append(warning(_TABLES, what, remedy) if found.there else ok(_TABLES, what))
-    if found.refused:
+    if found.rejected:
         what = "Las tablas del estadio no admiten las filas de todos los eventos programados."
         remedy = (
             "Ensanche la columna o cambie el nombre del evento; si no, sus filas quedan solo en las tablas aforo_…."
         )
         lines.append(
-            failure("database.names", what, remedy, [f"«{name}»: {why}" for name, why in found.refused.items()])
+            failure("database.names", what, remedy, [f"«{name}»: {why}" for name, why in found.rejected.items()])
         )
     if found.keeps_names:
         what = (

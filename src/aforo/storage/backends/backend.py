@@ -1,20 +1,19 @@
-"""All that the store asks of a kind of database; each answers in a module of its own."""
+"""What differs between databases, as a protocol; each kind has a module of its own."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Column, ColumnElement, Connection, Table, Update
+from sqlalchemy import Column, ColumnElement, Connection, Table, Update
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from aforo.errors import StoreNotReady
 from aforo.storage.backends.errors import Recovery
 
 DRAINED = "aforo_drained"  # an execution option: read all that the statement answers, an error may come last
-LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the stadium's wall time, given as ISO text
+LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the site's wall time, given as ISO text
 
 Cut = Callable[[str], str]
 
@@ -46,7 +45,7 @@ class Backend(Protocol):
         ...
 
     def classify(self, exc: DBAPIError) -> Recovery:
-        """What an error of the driver's allows."""
+        """What an error of the driver allows."""
         ...
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -98,18 +97,3 @@ class Backend(Protocol):
     def misfits(self, column: Column[Any]) -> list[str]:
         """What the column's type cannot keep, in Spanish; nothing where all that is written fits."""
         ...
-
-
-def backend_for(url: URL) -> Backend:
-    """The dialect of a database URL. Raises BadSetting or StoreNotReady for one that cannot be used."""
-    if url.get_backend_name() == "sqlite":
-        from aforo.storage.backends.sqlite import Sqlite  # noqa: PLC0415 -- each room loads only the database that is used
-
-        return Sqlite(url)
-    if url.get_backend_name() == "mssql":
-        from aforo.storage.backends.sqlserver import SqlServer  # noqa: PLC0415
-
-        return SqlServer(url)
-    raise StoreNotReady(
-        f"No se admite la base de datos «{url.get_backend_name()}».", remedy="Use SQL Server o SQLite (database.url)."
-    )

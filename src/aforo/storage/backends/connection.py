@@ -10,26 +10,27 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from aforo.errors import BadSetting, StoreRejectedRow
-from aforo.storage.backends.backend import Backend, backend_for
-from aforo.storage.backends.errors import border
+from aforo.storage.backends import backend_for
+from aforo.storage.backends.backend import Backend
+from aforo.storage.backends.errors import translated_errors
 
 _log = logging.getLogger(__name__)
-# It tells, at length and in English, of every dead connection that it cannot close: nobody needs to know.
+# It logs, at length and in English, each dead connection that it cannot close, which asks nothing of anybody.
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class DatabaseConnection:
-    """The way to the database: transactions that write, one writer at a time, and transactions that only read."""
+    """Transactions that write, one writer at a time, and transactions that only read."""
 
     def __init__(self, url: URL | str) -> None:
-        self.dialect: Backend = backend_for(_parsed(url))
+        self.backend: Backend = backend_for(_parsed(url))
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 
     @property
     def name(self) -> str:
         """The database, for people; without secrets."""
-        return self.dialect.name
+        return self.backend.name
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -38,9 +39,9 @@ class DatabaseConnection:
         Raises StoreUnavailable, StoreRejectedLogin, StoreNotReady or StoreRejectedRow for what the driver raises.
         """
         with self._transaction() as connection:
-            self.dialect.lock_writers(connection)
+            self.backend.lock_writers(connection)
             yield connection
-            self.dialect.confirm(connection)
+            self.backend.confirm(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -49,13 +50,13 @@ class DatabaseConnection:
         Raises like ``write``.
         """
         with self._transaction() as connection:
-            self.dialect.begin_read(connection)
+            self.backend.begin_read(connection)
             yield connection
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert whole rows, each a tuple in the order of the table's columns."""
         if rows:
-            self.dialect.insert(connection, table, rows)
+            self.backend.insert(connection, table, rows)
 
     def update(
         self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], columns: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ class DatabaseConnection:
         """Update by primary key: rows hold the key, then the other columns (or ``columns``), in the table's order."""
         if rows:
             others = columns or tuple(column.name for column in table.columns if not column.primary_key)
-            self.dialect.update(connection, table, others, rows)
+            self.backend.update(connection, table, others, rows)
 
     def close(self) -> None:
         """Let go of the connection. Raises nothing."""
@@ -73,7 +74,7 @@ class DatabaseConnection:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with border(self.name, self.dialect.classify):
+        with translated_errors(self.name, self.backend.classify):
             connection = self._connected()
             try:
                 yield connection
@@ -90,11 +91,11 @@ class DatabaseConnection:
 
     def _connected(self) -> Connection:
         if self._engine is None:
-            self._engine = self.dialect.engine()
+            self._engine = self.backend.engine()
         while self._connection is None:
             connection = self._engine.connect()
             try:
-                if self.dialect.prepare(connection):
+                if self.backend.prepare(connection):
                     connection.commit()
                     self._connection = connection
             finally:
@@ -112,7 +113,7 @@ def _parsed(url: URL | str) -> URL:
 
 
 def _quietly(action: Callable[[], object]) -> bool:
-    """Undo after a failure: an error of it must not hide the first one. Tells whether it went well."""
+    """Undo after a failure: an error of it must not hide the first one. Returns whether it went well."""
     try:
         action()
     except SQLAlchemyError as exc:

@@ -19,26 +19,30 @@ from aforo.errors import StoreNotReady
 from aforo.storage.backends.backend import Cut
 from aforo.storage.backends.errors import Recovery
 
-_BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; longer waits are the Writer's, who tells of them
-_CACHE_KIB = 16_384  # of pages in memory: an evening's newest part, whatever the size of the file
+BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; Database waits longer, and logs it
+_CACHE_KIB = 16_384  # of pages in memory: an event's newest part, whatever the size of the file
 _ROWS_AT_ONCE = (1_000, 100)  # in one INSERT, where SQLite takes so many parameters: it did not before 3.32
 _CHECKPOINT_PAGES = 4_000  # pages (16 MB) of WAL before they are moved to the file: fewer rewrites of the same page
 
 _compiler = pysqlite.dialect()
-_MEND = frozenset(
-    {
-        sqlite3.SQLITE_ERROR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_AUTH,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
+# What an error allows, by SQLite's extended code or, where that is not here, by its primary one (the low byte).
+_RECOVERIES = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: Recovery.UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Recovery.UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT: Recovery.ROW,
+    sqlite3.SQLITE_TOOBIG: Recovery.ROW,
+    sqlite3.SQLITE_MISMATCH: Recovery.ROW,
+    sqlite3.SQLITE_ERROR: Recovery.READY,
+    sqlite3.SQLITE_READONLY: Recovery.READY,
+    sqlite3.SQLITE_PERM: Recovery.READY,
+    sqlite3.SQLITE_AUTH: Recovery.READY,
+    sqlite3.SQLITE_CORRUPT: Recovery.READY,
+    sqlite3.SQLITE_NOTADB: Recovery.READY,
+}
 
 
 class Sqlite:
-    """The ``Dialect`` of SQLite."""
+    """The ``Backend`` of SQLite."""
 
     most_parameters = 500
 
@@ -48,9 +52,9 @@ class Sqlite:
         self.name = f"SQLite {url.database or 'en memoria'}"
 
     def engine(self) -> Engine:
-        """Make connections in autocommit mode: BEGIN is said by ``lock_writers`` and ``begin_read``."""
+        """Make connections in autocommit mode: BEGIN is sent by ``lock_writers`` and ``begin_read``."""
         self._check_folder()
-        arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        arguments = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
         return create_engine(
             self._url, poolclass=NullPool, pool_reset_on_return=None, connect_args=arguments, hide_parameters=True
         )
@@ -89,22 +93,17 @@ class Sqlite:
         connection.exec_driver_sql("BEGIN")
 
     def classify(self, exc: DBAPIError) -> Recovery:
-        """What an error of sqlite3 allows, by SQLite's own code."""
+        """What an error of sqlite3 allows, by SQLite's own code; errors of the module itself have none."""
         code = getattr(exc.orig, "sqlite_errorcode", None)
-        if isinstance(exc, IntegrityError):
-            unique = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
-            return Recovery.UNIQUE if code in unique else Recovery.ROW
         if code is None:
-            return Recovery.ROW if "binding parameter" in str(exc.orig) else Recovery.RETRY
-        primary = code & 0xFF
-        if primary in {sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH}:
-            return Recovery.ROW
-        return Recovery.READY if primary in _MEND else Recovery.RETRY
+            unfit = isinstance(exc, IntegrityError) or "binding parameter" in str(exc.orig)
+            return Recovery.ROW if unfit else Recovery.RETRY
+        return _RECOVERIES.get(code) or _RECOVERIES.get(code & 0xFF, Recovery.RETRY)
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert many rows at a time, which takes half as long as one by one.
 
-        The driver lets go of the interpreter at every step: fewer steps also leave the rest of the program in peace.
+        The driver releases the interpreter at every step: fewer steps also disturb the rest of the program less.
         """
         sql = self._insert_statement(table)
         start, values, one = sql.partition(" VALUES ")

@@ -42,9 +42,8 @@ from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.storage.backends import tsql
 from aforo.storage.backends.backend import DRAINED, LOCAL_TIME, Cut
 from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, choose_driver
-from aforo.storage.backends.errors import Recovery
-from aforo.storage.backends.refusals import classify
-from aforo.storage.schema import tables
+from aforo.storage.backends.errors import Recovery, classify_sql_server
+from aforo.storage.texts import BINARY, fit, fit_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -60,25 +59,26 @@ _MILLISECONDS: ColumnElement[Any] = literal_column("datetime2(3)")
 
 
 class SqlServer:
-    """The ``Dialect`` of SQL Server. Rows travel as one JSON parameter (see ``tsql``) where it reads it."""
+    """The ``Backend`` of SQL Server. Rows travel as one JSON parameter (see ``tsql``) where it reads it."""
 
     most_parameters = 1_000
 
-    def __init__(self, url: URL) -> None:
-        self._way = choose_driver(url)
-        self._json = True
-        self._told = False
-        self.name = self._way.name
+    def __init__(self, url: URL, *, try_json: bool = True) -> None:
+        """``try_json``: write by JSON if the database reads it."""
+        self._driver = choose_driver(url)
+        self._json = try_json
+        self._logged = False
+        self.name = self._driver.name
 
     def engine(self) -> Engine:
-        """Make connections by the way that was chosen, and say which."""
-        if not self._told:
-            self._told = True
-            _log.info("%s: %s.", self.name, self._way.why)
-        options: dict[str, Any] = {"fast_executemany": True} if self._way.batches else {}
+        """Make connections with the driver that was chosen, and log which."""
+        if not self._logged:
+            self._logged = True
+            _log.info("%s: %s.", self.name, self._driver.why)
+        options: dict[str, Any] = {"fast_executemany": True} if self._driver.batches else {}
         engine = create_engine(
-            f"{self._way.dialect}://", creator=self._way.connect, hide_parameters=True, use_insertmanyvalues=False,
-            poolclass=NullPool, pool_reset_on_return=None, **options,
+            f"{self._driver.dialect}://", creator=self._driver.connect, hide_parameters=True,
+            use_insertmanyvalues=False, poolclass=NullPool, pool_reset_on_return=None, **options,
         )  # fmt: skip
         event.listen(engine, "after_cursor_execute", _drain)
         return engine
@@ -91,7 +91,7 @@ class SqlServer:
         try:
             connection.exec_driver_sql(tsql.PROBE).all()
         except DBAPIError as exc:
-            if classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
+            if classify_sql_server(exc) not in {Recovery.READY, Recovery.STATEMENT}:
                 raise
             self._json = False
             _log.info("%s no conoce OPENJSON (nivel de compatibilidad < 130): se escribe fila a fila.", self.name)
@@ -114,8 +114,8 @@ class SqlServer:
         """The drivers begin by themselves."""
 
     def classify(self, exc: DBAPIError) -> Recovery:
-        """What an error allows, whichever driver tells of it."""
-        return Recovery.UNIQUE if isinstance(exc, IntegrityError) else classify(exc)
+        """What an error allows, whichever driver raises it."""
+        return Recovery.UNIQUE if isinstance(exc, IntegrityError) else classify_sql_server(exc)
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert some thousand rows with each statement."""
@@ -184,7 +184,7 @@ class SqlServer:
         kind = column.type
         if not isinstance(kind, String) or column.info.get(LOCAL_TIME) or not isinstance(kind.length, int):
             return None
-        return partial(tables.fit_bytes if _is_utf8(kind) else tables.fit, length=kind.length)
+        return partial(fit_bytes if _is_utf8(kind) else fit, length=kind.length)
 
     def schema(self, name: str) -> str | None:
         """The schema that is named, or the account's own."""
@@ -221,7 +221,7 @@ class SqlServer:
 
 
 def _give_up_after(raw: Any, seconds: int, driver_error: type[Exception]) -> None:
-    with suppress(driver_error):  # of a dead connection: the next statement says so too
+    with suppress(driver_error):  # of a dead connection: the next statement fails as well
         raw.timeout = seconds
 
 
@@ -270,7 +270,7 @@ def _field(column: Column[Any]) -> tsql.Field:
         return tsql.Field(
             column.name,
             "nvarchar(max)" if isinstance(kind, UnicodeText) else "nvarchar(4000)",
-            tables.BINARY if column.primary_key else "",
+            BINARY if column.primary_key else "",
         )
     return tsql.Field(column.name, _whole_number(kind))
 

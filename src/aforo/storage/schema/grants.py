@@ -1,27 +1,63 @@
-"""The T-SQL that makes what the service needs: for the administrator, where the service's account may not."""
+"""The rights that the service's account needs: checked at the start, granted by the administrator's script.
+
+The script makes all that the service needs, where the service's account may not.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.dialects import mssql
 from sqlalchemy.schema import CreateTable
 
-from aforo.errors import BadCommand
+from aforo.errors import BadCommand, StoreNotReady
 from aforo.models import Zone
 from aforo.settings.models import HISTORY_TABLE
+from aforo.storage.backends.backend import Backend
 from aforo.storage.backends.tsql import quoted
-from aforo.storage.schema import migrate, rights
+from aforo.storage.schema import migrate, tables
 from aforo.storage.site_tables.reflection import document_table
 from aforo.storage.site_tables.tables import HISTORY_COLUMNS, ZONE_COLUMNS
 
+_ADDED = ("SELECT", "INSERT")  # what is written there stays as it is
+_CHANGED = (*_ADDED, "UPDATE")
+_CLEARED = (*_CHANGED, "DELETE")
+OWN = {  # on our tables; nothing that was counted can be deleted
+    tables.event_records.name: _CHANGED,
+    tables.servers.name: _ADDED,
+    tables.sources.name: _ADDED,
+    tables.events.name: _CHANGED,
+    tables.minutes.name: _CLEARED,
+    tables.checkpoints.name: _CLEARED,
+    tables.corrections.name: _CHANGED,
+    tables.journal.name: _CHANGED,
+}
+ZONE = ("SELECT", "INSERT", "UPDATE")  # on a zone's table; granted on the history's too
+HISTORY = ("SELECT", "INSERT")  # required on eventos_Analisis: UPDATE is for edited events only
 _HEADER = """\
 -- Aforo: lo que el servicio necesita en SQL Server. Ejecútelo quien administra la base, en esa base (USE …).
 -- Las tablas del estadio que ya existan se quedan como están.
 """
 
 
+def check_rights(connection: Connection, backend: Backend, history: str, zones: Sequence[str]) -> None:
+    """Raise StoreNotReady naming the rights that this account lacks on our tables, the history's and the zones'."""
+    wanted = [(name, right) for name, rights in OWN.items() for right in rights]
+    wanted += [(history, right) for right in HISTORY]
+    wanted += [(name, right) for name in zones for right in ZONE]
+    missing = backend.missing_rights(connection, wanted)
+    if missing:
+        raise StoreNotReady(
+            f"A la cuenta le faltan permisos en {backend.name}: "
+            + ", ".join(f"{right} en {table}" for table, right in missing)
+            + ".",
+            "Sin ellos no se guarda nada.",
+            "Entregue al administrador lo que imprime «aforo schema».",
+        )
+
+
 def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None = None) -> str:
-    """The whole script: the stadium's tables where missing, our own from version ``since`` on, and the grants.
+    """The whole script: the site tables where missing, our own from version ``since`` on, and the grants.
 
     Raises BadCommand for a version that there never was.
     """
@@ -29,19 +65,19 @@ def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None 
         known = ", ".join(sorted(migrate.KNOWN))
         raise BadCommand(f"--since «{since}» no es una versión de las tablas aforo_….", remedy=f"Se admite: {known}.")
     parts = [_HEADER]
-    for name, columns in _stadium(zones):
+    for name, columns in _site_tables(zones):
         parts.append(_table_where_missing(name, columns))
     parts += filter(None, [migrate.script("mssql", since).strip()])
     parts.append(f"-- Los permisos de la cuenta del servicio: {account}.")
-    grants = [*rights.OWN.items(), (migrate.VERSION_TABLE, ("SELECT",))]
-    grants += [(name, rights.STADIUM) for name, _ in _stadium(zones)]
+    grants = [*OWN.items(), (migrate.VERSION_TABLE, ("SELECT",))]
+    grants += [(name, ZONE) for name, _ in _site_tables(zones)]
     parts.append(
         "\n".join(f"GRANT {', '.join(granted)} ON {quoted(name)} TO {quoted(account)};" for name, granted in grants)
     )
     return "\n\n".join(parts) + "\n"
 
 
-def _stadium(zones: Sequence[Zone]) -> list[tuple[str, tuple[str, ...]]]:
+def _site_tables(zones: Sequence[Zone]) -> list[tuple[str, tuple[str, ...]]]:
     return [(HISTORY_TABLE, HISTORY_COLUMNS), *((zone.table, ZONE_COLUMNS) for zone in zones)]
 
 

@@ -17,7 +17,7 @@ KNOWN = frozenset({HEAD})
 VERSION_TABLE = "aforo_version"
 
 
-def ensure(connection: Connection, dialect: Backend) -> None:
+def ensure(connection: Connection, backend: Backend) -> None:
     """Create or migrate our tables, inside the transaction under way.
 
     Raises StoreNotReady for a newer program's tables, and where this account may not make what is missing.
@@ -27,7 +27,7 @@ def ensure(connection: Connection, dialect: Backend) -> None:
         return
     if found is not None and found not in KNOWN:
         raise StoreNotReady(
-            f"Las tablas aforo_… de {dialect.name} son de un programa más nuevo (versión {found}; esta es {HEAD}).",
+            f"Las tablas aforo_… de {backend.name} son de un programa más nuevo (versión {found}; esta es {HEAD}).",
             "No se toca nada.",
             "Instale esa versión o una posterior.",
         )
@@ -36,11 +36,11 @@ def ensure(connection: Connection, dialect: Backend) -> None:
     try:
         _upgrade({"connection": connection})
     except DBAPIError as exc:
-        if dialect.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
+        if backend.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
             raise
         lacks = f"faltan las tablas {', '.join(missing)}" if missing else f"sus tablas son de la versión {found}"
         raise StoreNotReady(
-            f"A {dialect.name} le falta algo que esta cuenta no puede crear: {lacks}.",
+            f"A {backend.name} le falta algo que esta cuenta no puede crear: {lacks}.",
             "Sin ellas no se guarda nada.",
             f"Entregue al administrador lo que imprime «aforo schema{f' --since {found}' if found else ''}».",
         ) from exc

@@ -1,16 +1,10 @@
 """Our own tables, as the newest migration leaves them. Times are epoch ms, UTC; keys compare byte by byte."""
 
-import hashlib
-from collections.abc import Sequence
-
 from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, String, Table, Unicode, UnicodeText
 from sqlalchemy.dialects import mssql
 from sqlalchemy.types import TypeEngine
 
-BINARY = "Latin1_General_100_BIN2"  # on SQL Server: "a" and "A" are two ids, whatever the database's collation
-KEY_LENGTH = 128  # characters of an id; three of them stay below the 900 bytes of a SQL Server key
-ZONE_LENGTH = 100
-NAME_LENGTH = 1000  # characters of a name, a reason, a subject
+from aforo.storage.texts import BINARY, KEY_LENGTH, NAME_LENGTH, ZONE_LENGTH
 
 
 def key(length: int) -> TypeEngine[str]:
@@ -23,38 +17,9 @@ def long_text() -> TypeEngine[str]:
     return UnicodeText().with_variant(mssql.NVARCHAR(), "mssql")
 
 
-def fit_key(text: str, length: int = KEY_LENGTH) -> str:
-    """The id itself, or, where no key can hold it, its beginning and a hash of the whole."""
-    fitted = fit(text, length)
-    if fitted == text and not text.endswith(" "):  # SQL Server's keys do not see a blank at the end
-        return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{fit(text, length - 33)}~{digest}"
-
-
-def are_keys(texts: Sequence[str]) -> bool:
-    """Whether ``fit_key`` surely leaves all of these ids as they are: looked at in one go, for there are many."""
-    together = "|".join(texts) + "|"
-    usual = together.isascii() and " |" not in together and "\0" not in together
-    return usual and max(map(len, texts), default=0) <= KEY_LENGTH
-
-
-def fit(text: str, length: int = NAME_LENGTH) -> str:
-    """Text as any of our columns holds it: no half characters, no NUL, at most so many UTF-16 units."""
-    if text.isascii() and len(text) <= length and "\0" not in text:
-        return text
-    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return clean.encode("utf-16-le")[: 2 * length].decode("utf-16-le", "ignore")
-
-
-def fit_bytes(text: str, length: int) -> str:
-    """Text as a column of that many bytes in UTF-8 holds it."""
-    return fit(text, length).encode()[:length].decode("utf-8", "ignore")
-
-
 metadata = MetaData()
 
-shows = Table(
+event_records = Table(
     "aforo_shows",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
@@ -63,13 +28,13 @@ shows = Table(
     Column("starts_ms", BigInteger, nullable=False),
     Column("ends_ms", BigInteger, nullable=False),
     Column("rules", long_text(), nullable=False),
-    # Grows with every transaction that changes anything of the show: what is remembered is valid while it stands still.
+    # Grows with every transaction that changes anything of the event: a cached record is valid while it is the same.
     Column("revision", BigInteger, nullable=False),
     Column("opened_ms", BigInteger, nullable=False),
     Column("closed_ms", BigInteger),
 )
 
-# Who says what: the texts that events share, once each. A ledger row then costs some thirty bytes.
+# Servers and sources of camera events: the texts that many share, once each. A ledger row then costs some thirty bytes.
 servers = Table(
     "aforo_servers",
     metadata,
@@ -87,7 +52,7 @@ sources = Table(
     Column("activity", Unicode(NAME_LENGTH), nullable=False),
 )
 
-# The ledger: each event once, for ever. In time order, so that new events go to its end and a show is one range of it.
+# The ledger: each camera event once, for ever. In time order: new events go to its end, an event is one range of it.
 events = Table(
     "aforo_events",
     metadata,
@@ -96,12 +61,12 @@ events = Table(
     Column("this_id", key(KEY_LENGTH), primary_key=True),
     Column("source", Integer, nullable=False),
     Column("show_id", Integer, nullable=False),
-    Column("history", SmallInteger, nullable=False),  # 0 not for the history, 1 written there, 2 refused by that table
+    Column("history", SmallInteger, nullable=False),  # 0 not for the history, 1 written there, 2 quarantined
     Column("seen_ms", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
-# One occupancy.Stretch per minute of a zone, and the last instant that is in it.
+# One OccupancyDelta per minute of a zone, and the last instant that is in it.
 minutes = Table(
     "aforo_minutes",
     metadata,
@@ -141,7 +106,7 @@ corrections = Table(
     sqlite_with_rowid=False,
 )
 
-# What an evening lived through: outages, gaps, alerts, refused rows.
+# What happened during an event: outages, gaps, alerts, rejected rows.
 journal = Table(
     "aforo_journal",
     metadata,

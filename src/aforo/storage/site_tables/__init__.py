@@ -1,1 +1,1 @@
-"""The stadium's own tables: found as they are, never altered."""
+"""The stadium's own tables: used as they are found, made where missing, never altered."""

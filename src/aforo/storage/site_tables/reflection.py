@@ -1,4 +1,4 @@
-"""A table of the stadium's as it is found, or made where it is missing: its columns, by the names of the document."""
+"""A site table as it is found, or made where it is missing: its columns, by the names of the document."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,24 +22,24 @@ _TYPES: dict[str, TypeEngine[Any]] = {"timestamp": _TIME, "aforo": Integer()}
 
 @dataclass(frozen=True, slots=True)
 class ReflectedTable:
-    """``table`` has just the document's columns, in its order, each with the name and the type that it really has."""
+    """``table`` has just the document's columns, in its order, each with the name and the type that it has there."""
 
     table: Table
     columns: dict[str, Column[Any]]
-    cuts: tuple[Cut | None, ...]  # what makes a text as short as each column takes it
+    cuts: tuple[Cut | None, ...]  # what makes a text as short as each column accepts it
 
     def fit(self, name: str, text: str) -> str:
-        """The text as the column takes it, cut where it is too long."""
+        """The text as the column accepts it, cut where it is too long."""
         cut = self.cuts[list(self.columns).index(name)]
         return text if cut is None else cut(text)
 
 
 def find_or_create(
-    connection: Connection, inspector: Inspector, dialect: Backend, name: str, columns: Sequence[str]
+    connection: Connection, inspector: Inspector, backend: Backend, name: str, columns: Sequence[str]
 ) -> ReflectedTable:
     """The table, found whatever the case of its letters, else created. Raises StoreNotReady where it cannot be used."""
     schema, _, bare = name.rpartition(".")
-    where = dialect.schema(schema)
+    where = backend.schema(schema)
     there = [*inspector.get_table_names(where), *inspector.get_view_names(where)]
     actual = next((table for table in there if table.lower() == bare.lower()), None)
     if actual is None:
@@ -47,15 +47,15 @@ def find_or_create(
         try:
             made.create(connection)
         except DBAPIError as exc:
-            if dialect.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
+            if backend.classify(exc) not in {Recovery.READY, Recovery.STATEMENT}:
                 raise
             raise StoreNotReady(
-                f"A {dialect.name} le falta la tabla {name} (o esta cuenta no la ve), y esta cuenta no puede crearla.",
+                f"A {backend.name} le falta la tabla {name} (o esta cuenta no la ve), y esta cuenta no puede crearla.",
                 "Sin ella no se guarda nada.",
                 "Entregue al administrador lo que imprime «aforo schema».",
             ) from exc
-        return _described(dialect, made, columns)
-    return _described(dialect, _as_found(connection, dialect, actual, where, columns), columns)
+        return _described(backend, made, columns)
+    return _described(backend, _as_found(connection, backend, actual, where, columns), columns)
 
 
 def document_table(name: str, columns: Sequence[str], schema: str | None = None) -> Table:
@@ -65,12 +65,12 @@ def document_table(name: str, columns: Sequence[str], schema: str | None = None)
     return Table(name, MetaData(), *made, schema=schema)
 
 
-def _as_found(connection: Connection, dialect: Backend, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
+def _as_found(connection: Connection, backend: Backend, name: str, schema: str | None, wanted: Sequence[str]) -> Table:
     there = {column["name"].lower(): column for column in inspect(connection).get_columns(name, schema)}
     missing = [column for column in wanted if column.lower() not in there]
     if missing:
         raise StoreNotReady(
-            f"La tabla {name} de {dialect.name} existe, pero le faltan columnas: {', '.join(missing)}.",
+            f"La tabla {name} de {backend.name} existe, pero le faltan columnas: {', '.join(missing)}.",
             "No se toca nada.",
             "Añádalas o cambie el nombre de la tabla en los ajustes.",
         )
@@ -78,21 +78,21 @@ def _as_found(connection: Connection, dialect: Backend, name: str, schema: str |
     unfilled = sorted(there[column]["name"] for column in others if _has_to_be_given(there[column]))
     if unfilled:
         raise StoreNotReady(
-            f"La tabla {name} de {dialect.name} exige columnas que nadie llena: {', '.join(unfilled)}.",
+            f"La tabla {name} de {backend.name} exige columnas que nadie llena: {', '.join(unfilled)}.",
             "No se toca nada.",
             "Póngales un valor por defecto o permita NULL en ellas.",
         )
     columns = []
     for column in wanted:
         real = there[column.lower()]
-        kind = dialect.refined(connection, name, schema, real)
+        kind = backend.refined(connection, name, schema, real)
         columns.append(Column(real["name"], kind, info={LOCAL_TIME: column == "timestamp"}))
     return Table(name, MetaData(), *columns, schema=schema)
 
 
-def _described(dialect: Backend, table: Table, columns: Sequence[str]) -> ReflectedTable:
+def _described(backend: Backend, table: Table, columns: Sequence[str]) -> ReflectedTable:
     named = dict(zip(columns, table.columns, strict=True))
-    return ReflectedTable(table, named, tuple(dialect.cut(column) for column in table.columns))
+    return ReflectedTable(table, named, tuple(backend.cut(column) for column in table.columns))
 
 
 def _has_to_be_given(column: ReflectedColumn) -> bool:

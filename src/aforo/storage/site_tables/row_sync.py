@@ -1,4 +1,4 @@
-"""Each zone's aforo in its table. A table that refuses it is left out for a while: it holds up nothing."""
+"""Keeps the rows of the site tables in step with the event records: each zone's count, and the events' names."""
 
 import logging
 from collections.abc import Container, Sequence
@@ -6,60 +6,119 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from aforo.models import Zone
+from aforo.models import ScheduledEvent, Zone, to_ms
+from aforo.storage.event_ledger import EventLedger
 from aforo.storage.record_cache import CachedRecord
-from aforo.storage.site_tables.tables import SiteTables, ZoneRefused
+from aforo.storage.site_tables.tables import NO_EVENT, RenameRejected, SiteTables, ZoneRowRejected
 
 _log = logging.getLogger(__name__)
 
-_LEFT_OUT = timedelta(seconds=60)  # until a table that refused a row is tried again
+_LEFT_OUT = timedelta(seconds=60)  # until a table that rejected a row is tried again
 
 
 class ZoneRows:
-    """Writes the zones' tables in the transaction that changes the aforo; they can be made again from our own."""
+    """Writes the zones' tables in the transaction that changes the occupancy.
 
-    def __init__(self, legacy: SiteTables, zones: Sequence[Zone]) -> None:
-        self._legacy = legacy
+    A table that rejects its row is left out for a while: it delays nothing, and can be made again from our own tables.
+    """
+
+    def __init__(self, site_tables: SiteTables, zones: Sequence[Zone]) -> None:
+        self._site_tables = site_tables
         self._zones = zones
-        self._refused: dict[str, datetime | None] = {}
+        self._rejected: dict[str, datetime | None] = {}
         self._left_out: set[str] = set()
-        self._taken: set[str] = set()
+        self._written: set[str] = set()
 
     def begin(self, now: datetime | None) -> None:
-        """A piece of work begins: tables that refused their row lately rest; without ``now`` every one is tried."""
+        """Begin a transaction: tables that rejected their row lately are left out; without ``now`` all are tried."""
         self._left_out = {
             zone
-            for zone, since in self._refused.items()
+            for zone, since in self._rejected.items()
             if now is not None and since is not None and now - since < _LEFT_OUT
         }
-        self._taken.clear()
+        self._written.clear()
 
-    def refused(self, error: ZoneRefused, now: datetime | None) -> None:
-        """A table refused its row: it is left out of this piece of work, and told of once."""
+    def leave_out(self, error: ZoneRowRejected, now: datetime | None) -> bool:
+        """Leave the table that rejected its row out of this transaction; False where it is left out already."""
         if error.zone in self._left_out:
-            raise error
-        if error.zone not in self._refused:
+            return False
+        if error.zone not in self._rejected:
             _log.error("%s Todo lo demás se guarda; el aforo de %s está en aforo_minutes.", error, error.zone)
-        self._refused[error.zone] = now
+        self._rejected[error.zone] = now
         self._left_out.add(error.zone)
-        self._taken.clear()
+        self._written.clear()
+        return True
 
-    def stored(self) -> None:
-        """The piece of work is committed: the tables that took their rows again are as good as any."""
-        for zone in self._taken & self._refused.keys():
-            del self._refused[zone]
+    def committed(self) -> None:
+        """Log which tables accept their rows again."""
+        for zone in self._written & self._rejected.keys():
+            del self._rejected[zone]
             _log.info("La tabla de la zona %s vuelve a admitir el aforo.", zone)
 
     def rename(self, connection: Connection, old: str, new: str) -> None:
-        """The show has another name: so has its row in every table that allows it. Raises ZoneRefused."""
+        """Give the event's row its new name in every table. Raises ZoneRowRejected."""
         for zone in self._zones:
             if zone.name not in self._left_out:
-                self._legacy.rename_zone(connection, zone.name, old, new)
+                self._site_tables.rename_zone(connection, zone.name, old, new)
 
-    def write(self, connection: Connection, book: CachedRecord, only: Container[str] | None = None) -> None:
-        """Write the aforo of all zones, or ``only`` of some. Raises ZoneRefused."""
-        due = [zone for zone in self._zones if only is None or zone.name in only or zone.name in self._refused]
-        for zone, occupancy in book.occupancies(due).items():
+    def write(self, connection: Connection, cached: CachedRecord, only: Container[str] | None = None) -> None:
+        """Write the count of all zones, or ``only`` of some. Raises ZoneRowRejected."""
+        due = [zone for zone in self._zones if only is None or zone.name in only or zone.name in self._rejected]
+        for zone, occupancy in cached.occupancies(due).items():
             if zone not in self._left_out:
-                self._legacy.set_aforo(connection, zone, book.event.name, occupancy.count)
-                self._taken.add(zone)
+                self._site_tables.set_aforo(connection, zone, cached.event.name, occupancy.count)
+                self._written.add(zone)
+
+
+class EventNames:
+    """Renames rows in the transaction that edits an event. A table that rejects that keeps the names it has.
+
+    A history row has the name of the event in whose window it lies, and none ("") where no event has that time any
+    more: then no event counts it, it is still there, and it gets its name back with the time. Nothing is ever deleted.
+    """
+
+    def __init__(self, ledger: EventLedger, site_tables: SiteTables, zone_rows: ZoneRows) -> None:
+        self._ledger = ledger
+        self._site_tables = site_tables
+        self._zone_rows = zone_rows
+        self._left_out = False
+        self._logged = ""
+
+    def begin(self) -> None:
+        """Begin a transaction: the history's table is tried."""
+        self._left_out = False
+
+    def leave_out(self, error: RenameRejected) -> bool:
+        """Leave the history's table out of this transaction; False where it is left out already."""
+        if self._left_out:
+            return False
+        if str(error) != self._logged:
+            self._logged = str(error)
+            _log.error("%s Las filas ya guardadas conservan el nombre de evento que tenían.", error)
+        self._left_out = True
+        return True
+
+    def follow(
+        self, connection: Connection, before: ScheduledEvent, after: ScheduledEvent, *, shared: bool = False
+    ) -> None:
+        """Bring an edited event's rows to its new name and window. Raises RenameRejected or ZoneRowRejected.
+
+        ``shared``: another event has the old name too, and keeps the zones' rows.
+        """
+        (since, until), (new_since, new_until) = (tuple(map(to_ms, event.window)) for event in (before, after))
+        lost = ((since, min(until, new_since)), (max(since, new_until), until))
+        gained = ((new_since, min(since, new_until)), (max(until, new_since), new_until))
+        for span in lost:
+            self.rename_history(connection, before.name, NO_EVENT, *span)
+        self.rename_history(connection, before.name, after.name, max(since, new_since), min(until, new_until))
+        if any(self._ledger.has(connection, *span) for span in (*lost, *gained)):
+            # Last: a column that rounds to seconds or minutes shows both sides of the end as the same time.
+            self.rename_history(connection, NO_EVENT, after.name, new_since, new_until)
+        if before.name != after.name and not shared:
+            self._zone_rows.rename(connection, before.name, after.name)
+
+    def rename_history(self, connection: Connection, old: str, new: str, since_ms: int, until_ms: int) -> None:
+        """Give the history rows in ``[since_ms, until_ms)`` of one name another one. Raises RenameRejected."""
+        # Without an index the whole table is scanned: not for a time in which nothing was stored.
+        if old != new and not self._left_out and self._ledger.has(connection, since_ms, until_ms):
+            self._site_tables.rename_history(connection, old, new, since_ms, until_ms)
