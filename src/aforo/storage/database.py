@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import ParamSpec, Self, TypeVar
 
+from aforo.background import Backoff
 from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent
@@ -29,8 +29,7 @@ _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_FIRST_PAUSE = 0.1  # seconds before a second try; then twice as long each time
-_LONGEST_PAUSE = 15.0
+_BACKOFF = Backoff(first=0.2, longest=15.0, least=0.5)
 _LOGGED_AFTER = 2  # failures in a row before an outage is logged: a deadlock or a moment's lock is none
 
 
@@ -52,16 +51,14 @@ class Database:
         *,
         most_waiting: int = 30_000,
         most_together: int = 8_000,
-        chance: random.Random | None = None,
     ) -> None:
-        """``most_waiting``: events in the queue; ``most_together``: events in one transaction; ``chance``: jitter."""
+        """``most_waiting``: events in the queue; ``most_together``: events in one transaction."""
         self.on_stored: Callable[[Batch, CommitResult], None] | None = None
         self.down_since: datetime | None = None
         self._store = store
         self._clock = clock
         self._most_waiting = most_waiting
         self._most_together = most_together
-        self._chance = chance or random.Random()  # noqa: S311 -- jitter, not a secret
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
         self._queue: deque[tuple[EventRecord, Batch]] = deque()
         self._pending = 0
@@ -330,8 +327,7 @@ class Database:
             self.down_since = self._clock.now()
         if self._failures == _LOGGED_AFTER:
             _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 30))
-        await wait_until_set(self._stopping, self._clock, self._chance.uniform(longest / 2, longest))
+        await wait_until_set(self._stopping, self._clock, _BACKOFF.pause(self._failures))
 
     def _succeeded(self) -> None:
         """End the outage, if there was one."""
