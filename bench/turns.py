@@ -17,10 +17,13 @@ from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.ingestion.context import RunContext
+from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.ingestion.poller import PollCycle
+from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
+from aforo.live.observer import LiveObserver
 from aforo.live.state import LiveState
 from aforo.models import Matcher
 from aforo.settings import Settings, load, zones_from
@@ -37,50 +40,55 @@ class Timed(NamedTuple):
     requests: int
 
 
-def _rooms(settings: Settings, acc: AvigilonClient, database: Database) -> RunContext:
+def _context(settings: Settings, client: AvigilonClient, database: Database, live: LiveState) -> RunContext:
+    clock, timezone = SystemClock(), settings.monitor.timezone
+    rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+    observer = LiveObserver(live, database, clock)
+    site = SiteDirectory(client, clock, observer)
     return RunContext(
         settings=settings.monitor,
-        clock=SystemClock(),
+        clock=clock,
         stopping=asyncio.Event(),
-        timezone=settings.monitor.timezone,
-        schedule=ScheduleFile(settings.monitor.schedule_file, settings.monitor.timezone),
+        schedule=ScheduleFile(settings.monitor.schedule_file, timezone),
         cameras=CamerasFile(settings.monitor.cameras_file),
-        acc=acc,
-        rules=Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)),
+        client=client,
         database=database,
-        board=LiveState(settings.zones),
-        seen=True,
+        rules=rules,
+        observer=observer,
+        site=site,
+        log=CycleLog(site, rules, timezone),
     )
 
 
-async def timed_turns(settings: Settings, turns: int, pause: float) -> list[Timed]:
-    """Log in, open the event, turn so often."""
+async def timed_cycles(settings: Settings, cycles: int, pause: float) -> list[Timed]:
+    """Log in, open the event, run so many poll cycles."""
     clock = SystemClock()
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
-    async with AvigilonClient(settings.acc, clock) as acc, Database(store, clock) as database:
-        rooms = _rooms(settings, acc, database)
-        database.on_stored = rooms.stored
+    async with AvigilonClient(settings.acc, clock) as client, Database(store, clock) as database:
+        live = LiveState(settings.zones)
+        context = _context(settings, client, database, live)
+        database.on_stored = context.committed
         await database.open()
-        await acc.login()
-        [event] = rooms.schedule.schedule.events
-        show = await rooms.show(event)
-        await rooms.discover()
-        feeds = rooms.feeds()
-        coverage = FetchPlanner(event.window, timedelta(seconds=settings.monitor.overlap))
-        coverage.follow(feeds, dict.fromkeys(feeds, clock.now() - _BEHIND))
-        rooms.board.open(show, coverage, clock.now())
+        await client.login()
+        [event] = context.schedule.schedule.events
+        record = await context.open_record(event)
+        await context.site.refresh()
+        feeds = context.feeds()
+        planner = FetchPlanner(event.window, timedelta(seconds=settings.monitor.overlap))
+        planner.follow(feeds, dict.fromkeys(feeds, clock.now() - _BEHIND))
+        live.open(record, clock.now())
+        live.follow(planner.statuses())
         timed = []
-        async with rooms.turns() as asker:
-            for _ in range(turns):
-                before = time.perf_counter(), time.process_time(), acc.requests
-                coverage.begin_cycle()
-                errand = PollCycle(event, rooms.allowed, coverage, clock.now())
-                if not await asker.turn(errand, clock.monotonic() + settings.monitor.interval):
-                    raise RuntimeError("a turn was not answered in time")
+        async with context.poller() as poller:
+            for _ in range(cycles):
+                before = time.perf_counter(), time.process_time(), client.requests
+                planner.begin_cycle()
+                cycle = PollCycle(event, context.cameras.cameras, planner, clock.now())
+                if not await poller.run_cycle(cycle, clock.monotonic() + settings.monitor.interval):
+                    raise RuntimeError("a poll cycle was not read in time")
                 await database.drain()
                 wall, cpu = time.perf_counter() - before[0], time.process_time() - before[1]
-                timed.append(Timed(wall, cpu, acc.requests - before[2]))
-                rooms.tally.cleared()
+                timed.append(Timed(wall, cpu, client.requests - before[2]))
                 await clock.sleep(pause)
         return timed
 
@@ -91,7 +99,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two turns")
     arguments = parser.parse_args()
-    print(json.dumps(asyncio.run(timed_turns(load(os.environ), arguments.turns, arguments.pause))))
+    print(json.dumps(asyncio.run(timed_cycles(load(os.environ), arguments.turns, arguments.pause))))
 
 
 if __name__ == "__main__":

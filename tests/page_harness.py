@@ -7,9 +7,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -18,9 +19,8 @@ from aforo import web
 from aforo.alerting.notifier import watching
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
-from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Page, ScheduledEvent, Window
+from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Matcher, Page, ScheduledEvent, Window
 from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
@@ -66,7 +66,6 @@ class Stage:
     crowd: Scenario
     event: ScheduledEvent
     board: LiveState
-    coverage: FetchPlanner
     rules: Rules
     database: Database
     path: Path
@@ -88,15 +87,18 @@ class Stage:
         self.clock.instant = self.played = until
         for camera in cameras:
             batch = self.rules.classify_page(Page(fresh[camera]), self.event, frozenset(self.crowd.allowed))
-            for feed, state in self.coverage.feeds.items():
-                if feed.camera_id == camera:
-                    state.answered_until = until
-                    batch.checkpoints[feed] = until
+            for feed in [feed for feed in self.board.feeds if feed.camera_id == camera]:
+                self.change_feed(feed, read_until=until)
+                batch.checkpoints[feed] = until
             self.board.read(batch)
             await self.database.put(batch)
         if stored:
             await self.database.drain()
         self.board.notify()
+
+    def change_feed(self, feed: Feed, **changes: Any) -> None:
+        """Let a feed stand otherwise; ``changes`` are fields of FeedStatus."""
+        self.board.update_feeds([replace(self.board.feeds[feed], **changes)])
 
     def at(self, minutes: float) -> datetime:
         """So many minutes after the event's start."""
@@ -140,12 +142,11 @@ async def staged(
         )
         await database.open()
         show = await database.open_record(event, rules.classify, rules.fingerprint)
-        coverage = FetchPlanner(event.window, timedelta(seconds=120))
-        coverage.follow([Feed(crowd.servers[0].id, camera) for camera in crowd.allowed], show.checkpoints)
         board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})
-        board.open(show, coverage, clock.now())
+        board.open(show, clock.now())
+        board.follow([FeedStatus(Feed(crowd.servers[0].id, camera), event.window.since) for camera in crowd.allowed])
         board.recall(await database.stored_history(show))
-        stage = Stage(clock, crowd, event, board, coverage, rules, database, path)
+        stage = Stage(clock, crowd, event, board, rules, database, path)
         corrections, events = web.CorrectionService(board, database, clock), web.EventReader(board, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         stale_after = (alerts or AlertsSettings()).stale

@@ -30,7 +30,7 @@ async def background_task(
     With ``failure``, an exception of ``work`` is logged to ``log`` under that sentence, with its traceback, and goes no
     further: the body does not notice it. Without, it is raised when the ``async with`` ends.
     """
-    guarded = _guarded(work, log or logging.getLogger(__name__), failure) if failure else work
+    guarded = _guarded(work, log or logging.getLogger(__name__), failure=failure) if failure else work
     task = asyncio.create_task(guarded, name=name)
     task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step never awaits it
     try:

@@ -233,3 +233,24 @@ class Alert:
     text: str
     began: datetime
     ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """How one feed stands. Instants are aware UTC.
+
+    All before ``read_until`` has been read. ``failing_since`` is None while the feed is well; ``failing_alone_since``:
+    since when it fails while its server answers for the other cameras. ``server_failing``: its server does not answer,
+    or not for most of its cameras; ``server_recovered_at``: when that was last over. ``unknown``: the server has no
+    such camera. ``answered``: it has answered since the event was opened. ``error``: why it failed last, in Spanish.
+    """
+
+    feed: Feed
+    read_until: datetime
+    failing_since: datetime | None = None
+    failing_alone_since: datetime | None = None
+    server_failing: bool = False
+    server_recovered_at: datetime | None = None
+    unknown: bool = False
+    answered: bool = False
+    error: str = ""

@@ -100,7 +100,7 @@ async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> N
     async with chromium() as browser, staged(tmp_path) as stage:
         board, event = stage.board, stage.event
         board.signs = replace(board.signs, upcoming=lambda: event)
-        board.event, board.coverage, board.occupancies, board.phase = None, None, {}, EventPhase.WAITING
+        board.event, board.feeds, board.occupancies, board.phase = None, {}, {}, EventPhase.WAITING
         stage.clock.instant = stage.at(-95)
         board.notify()
         async with page_of(stage, browser) as page:
@@ -118,7 +118,7 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
         await stage.play(stage.at(60))
         async with page_of(stage, browser) as page:
             await shows(page, "#freshness-spoken", "Al día")
-            next(iter(stage.coverage.feeds.values())).failing_since = stage.at(55)
+            stage.change_feed(next(iter(stage.board.feeds)), failing_since=stage.at(55))
             stage.board.notify()
             await shows(page, "#freshness-text", "Al día, sin 1 cámara · hace")
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
@@ -272,8 +272,8 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path, crowd=crowd) as stage:
         stage.board.camera_names[crowd.allowed[1]] = evil
         await stage.play(stage.at(50), silent=[crowd.allowed[1]])
-        gone = next(state for feed, state in stage.coverage.feeds.items() if feed.camera_id == crowd.allowed[1])
-        gone.failing_since = gone.own_since = stage.at(1)
+        gone = next(feed for feed in stage.board.feeds if feed.camera_id == crowd.allowed[1])
+        stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))
         stage.board.notify()
         async with page_of(stage, browser) as page:
             await shows(page, "#doors", evil)

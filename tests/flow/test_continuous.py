@@ -14,8 +14,8 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.harness import BOGOTA, DOORS, Evening, arranged, hours
 
-from aforo import app as monitor_module
 from aforo.app import Monitor
+from aforo.ingestion import runner
 from aforo.simulator import Credentials, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.serialization import AnswerError
 
@@ -84,7 +84,7 @@ async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: f
 @pytest.fixture(autouse=True)
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer jumps of the clock."""
-    monkeypatch.setattr(monitor_module, "_LOOK_AT_FILES", 60.0)
+    monkeypatch.setattr(runner, "_FILE_CHECK", 60.0)
 
 
 @pytest.fixture
@@ -142,8 +142,7 @@ async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(t
     ):
         service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
         await service.until(DOORS + hours(2.3))
-        assert service.monitor.board.coverage is not None
-        assert {feed.server_id for feed in service.monitor.board.coverage.feeds} == {crowd.servers[0].id}
+        assert {feed.server_id for feed in service.monitor.live.feeds} == {crowd.servers[0].id}
         await service.until(DOORS + hours(3.1))
         assert service.closed() == 2
 

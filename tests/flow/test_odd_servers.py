@@ -97,8 +97,7 @@ async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
         monitor = await asyncio.to_thread(night.monitor)
         running = asyncio.create_task(monitor.run())
         await clock.sleep((DOORS + hours(0.5) - clock.now()).total_seconds())
-        assert monitor.board.coverage is not None
-        answered = {f.camera_id: s.answered_until for f, s in monitor.board.coverage.feeds.items()}
+        answered = {status.feed.camera_id: status.read_until for status in monitor.live.feeds.values()}
         assert answered.pop(crowd.allowed[3]) == DOORS
         assert min(answered.values()) > DOORS + hours(0.45)
         assert site.endless <= 8 * 40
@@ -157,7 +156,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0, close_patience=60.0)
         monitor = await asyncio.to_thread(night.monitor)
         assert await monitor.run() == 0
-        assert monitor.board.occupancies["Campinsito"].entries >= given.entries > 0
+        assert monitor.live.occupancies["Campinsito"].entries >= given.entries > 0
 
 
 class _NoTokens(Simulator):
@@ -199,9 +198,8 @@ async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_pat
         monitor = await asyncio.to_thread(night.monitor)
 
         def asked() -> set[str]:
-            assert monitor.board.coverage is not None
-            known = monitor.board.coverage.feeds.items()
-            return {feed.server_id for feed, state in known if state.answered_until > DOORS + hours(0.1)}
+            known = monitor.live.feeds.values()
+            return {status.feed.server_id for status in known if status.read_until > DOORS + hours(0.1)}
 
         running = asyncio.create_task(monitor.run())
         await clock.sleep(hours(0.25).total_seconds())

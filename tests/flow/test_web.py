@@ -19,9 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
-from aforo.errors import AccUnreachable
-from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.models import EventPhase, ScheduledEvent, Window
+from aforo.models import EventPhase, FeedStatus, ScheduledEvent, Window
 from aforo.settings import AlertsSettings, WebSettings
 
 UUID = "11111111-2222-4333-8444-{:012d}"
@@ -93,9 +91,8 @@ async def test_the_next_event_is_told_and_the_close_takes_nothing_back(tmp_path:
         await stage.play(stage.at(420))
         late = ScheduledEvent(stage.event.day, "Concierto", Window(stage.at(450), stage.at(600)))
         stage.board.signs = replace(stage.board.signs, upcoming=lambda: late)
-        closing = FetchPlanner(stage.event.window, timedelta(0))
-        closing.follow(stage.coverage.feeds, {})
-        stage.board.coverage, stage.board.phase = closing, EventPhase.CLOSING
+        stage.board.follow([FeedStatus(feed, stage.event.window.since) for feed in stage.board.feeds])
+        stage.board.phase = EventPhase.CLOSING
         stage.board.notify()
         await asyncio.sleep(0.3)  # a state is made anew four times a second
         state = await get(client, "/api/v1/state")
@@ -366,9 +363,8 @@ async def test_every_answer_keeps_browsers_safe(tmp_path: Path) -> None:
 async def test_what_machines_read(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(60))
-        feed, failing = next(iter(stage.coverage.feeds.items()))
-        failing.failing_since = stage.at(59)
-        failing.error = AccUnreachable("no contesta")
+        feed = next(iter(stage.board.feeds))
+        stage.change_feed(feed, failing_since=stage.at(59), error="no contesta")
         async with client.get("/metrics") as answer:
             text = await answer.text()
         families = {family.name: family for family in text_string_to_metric_families(text)}

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from aforo.background import SerialQueue, background_task, cancel_and_wait
 from aforo.clock import Clock, wait_until_set
+from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import EventPhase
 from aforo.storage import Database, EventRecord, JournalKind
@@ -115,8 +116,7 @@ class IncidentRecorder:
         """While the server is away nothing is known of its cameras, nor until each was asked after its return."""
         if (JournalKind.ACC_AWAY, "") in down:
             return self._outages.keys()
-        coverage = self._board.coverage
-        return {(JournalKind.CAMERA_AWAY, camera) for camera in coverage.silences()} if coverage else frozenset()
+        return {(JournalKind.CAMERA_AWAY, camera) for camera in silences(self._board.feeds.values())}
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
         """What does not answer now, since when and why. A camera is only told of while its server is there."""
@@ -124,14 +124,13 @@ class IncidentRecorder:
         if away is not None:
             yield (JournalKind.ACC_AWAY, ""), (away, "")
             return
-        coverage = self._board.coverage
-        for feed, state in coverage.feeds.items() if coverage else ():
-            shared = state.failing_since if coverage and coverage.in_trouble(feed.server_id) else None
-            since = state.own_since or shared
-            if since is not None and not state.absent:
-                name = self._board.camera_names.get(feed.camera_id, "")
-                detail = json.dumps({"name": name, "why": str(state.error or "")}, ensure_ascii=False)
-                yield (JournalKind.CAMERA_AWAY, feed.camera_id), (since, detail)
+        for status in self._board.feeds.values():
+            since = status.failing_alone_since or (status.failing_since if status.server_failing else None)
+            if since is not None and not status.unknown:
+                camera_id = status.feed.camera_id
+                name = self._board.camera_names.get(camera_id, "")
+                detail = json.dumps({"name": name, "why": status.error}, ensure_ascii=False)
+                yield (JournalKind.CAMERA_AWAY, camera_id), (since, detail)
 
     async def _take_up(self, show: EventRecord) -> None:
         """Another show: what was open before a restart goes on, or ends at the first look."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerting.engine import Condition, ZoneLevels, silent_doors
+from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings
@@ -63,15 +64,15 @@ def _zones(board: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Con
 
 def _cameras(board: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
     """Each camera that does not answer though its server does. While that is away nothing is begun or ended."""
-    if board.coverage is None or not settings.camera_gone:
+    if not settings.camera_gone:
         return
     away = board.signs.link_down_since() is not None
-    silences = board.coverage.silences()
-    heard = {feed.camera_id for feed, state in board.coverage.feeds.items() if state.heard}
-    for camera in dict.fromkeys(feed.camera_id for feed in board.coverage.feeds):
+    silent = silences(board.feeds.values())
+    heard = {feed.camera_id for feed, status in board.feeds.items() if status.answered}
+    for camera in dict.fromkeys(feed.camera_id for feed in board.feeds):
         name = board.camera_names.get(camera) or camera
-        told = not away and (camera in silences or camera in heard)
-        gone = _gone(camera, silences, settings, now) if told else None
+        told = not away and (camera in silent or camera in heard)
+        gone = _gone(camera, silent, settings, now) if told else None
         yield Condition(AlertKind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
 
 
@@ -84,9 +85,9 @@ def _gone(camera: str, silences: Mapping[str, datetime | None], settings: Alerts
 
 def _doors(board: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
     as_of = board.as_of()
-    if not settings.silent_door or as_of is None or board.coverage is None or board.event is None:
+    if not settings.silent_door or as_of is None or board.event is None:
         return
-    failing = {feed.camera_id for feed, state in board.coverage.feeds.items() if state.failing_since is not None}
+    failing = {feed.camera_id for feed, status in board.feeds.items() if status.failing_since is not None}
     until = to_ms(as_of)
     since = until - int(settings.silent_door * 1000)
     told = silent_doors(board.doors, since, until) if fresh else {}

@@ -4,11 +4,12 @@ from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_names
 from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import Camera, Server
-from aforo.avigilon.query_batching import QueryBatching
+from aforo.avigilon.query_batching import BatchingClient, QueryBatching
 from aforo.avigilon.tls import fingerprint
 
 __all__ = [
     "AvigilonClient",
+    "BatchingClient",
     "Camera",
     "EventQuery",
     "QueryBatching",

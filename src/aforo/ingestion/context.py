@@ -1,137 +1,130 @@
-"""The rooms that an evening needs, side by side, and what they tell each other."""
+"""The parts that an event runner needs, made by the composition root."""
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from aforo.avigilon import AvigilonClient
+from aforo.avigilon import BatchingClient, QueryBatching
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
-from aforo.errors import AccError
-from aforo.ingestion.cycle_stats import CycleStats
+from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.fetch import EventClient, Fetcher, Sink
+from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.poller import Poller
+from aforo.ingestion.site import SiteDirectory, SiteLister
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.live.state import LiveState
-from aforo.models import Batch, CommitResult, Feed, ScheduledEvent
+from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, ScheduledEvent
 from aforo.settings import MonitorSettings
-from aforo.storage import Database, EventRecord
-
-_log = logging.getLogger(__name__)
+from aforo.storage import EventRecord, StoredFigures
 
 
-@dataclass(slots=True)
+class CameraServer(EventClient, BatchingClient, SiteLister, Protocol):
+    """What the ingestion needs of the Avigilon client."""
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """The server's clock less ours; None while it is not known."""
+        ...
+
+
+class EventDatabase(Sink, Protocol):
+    """What the ingestion needs of the database; see ``storage.Database``."""
+
+    @property
+    def down_since(self) -> datetime | None:
+        """Since when (aware UTC) the database does not answer; None while it does."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Events read and not yet stored."""
+        ...
+
+    async def open_record(
+        self, event: ScheduledEvent, classify: Callable[[EventSource], Classification], rules: str
+    ) -> EventRecord:
+        """Open the record of that event; what is put from now on belongs to it. Raises StoreError."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until everything put so far is stored. Raises StoreError."""
+        ...
+
+    async def stored_figures(self, record: EventRecord) -> StoredFigures:
+        """Recount everything from the ledger; return what the comparison at the close needs. Raises StoreError."""
+        ...
+
+    async def close_record(self, record: EventRecord, now: datetime) -> None:
+        """Store that the event is over and compared. Raises StoreError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class RunContext:
-    """Made by the composition root. ``servers`` and ``names`` (of cameras, by id): what ACC last said of the site.
-
-    ``listed_at``: when (aware UTC) the site last named each server.
-
-    ``seen``: somebody looks at the board; else nothing is painted on it but which event it is, and the zones' counts.
-    """
+    """The parts that an event runner needs. ``stopping`` is set when the program is asked to end."""
 
     settings: MonitorSettings
     clock: Clock
     stopping: asyncio.Event
-    timezone: ZoneInfo
     schedule: ScheduleFile
     cameras: CamerasFile
-    acc: AvigilonClient
+    client: CameraServer
+    database: EventDatabase
     rules: Rules
-    database: Database
-    board: LiveState
-    seen: bool
-    tally: CycleStats = field(default_factory=CycleStats)
-    servers: list[str] = field(default_factory=list)
-    listed_at: dict[str, datetime] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-
-    async def show(self, event: ScheduledEvent) -> EventRecord:
-        """Open that event's show: what is read from now on belongs to it."""
-        return await self.database.open_record(event, self.rules.classify, self.rules.fingerprint)
-
-    async def discover(self, doubted: frozenset[str] = frozenset()) -> None:
-        """Ask which servers the site has, and how its cameras are called. What was known stays: it may restart.
-
-        Of the ``doubted`` those are left out that this list does not have, until another has them again.
-        """
-        try:
-            listed = [server.id for server in await self.acc.servers()]
-            self.listed_at.update(dict.fromkeys(listed, self.clock.now()))
-            for gone in doubted.difference(listed):
-                _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
-                self.servers.remove(gone)
-            self.know(listed)
-            self.names.update({camera.id: camera.name for camera in await self.acc.cameras() if camera.name})
-        except AccError as error:
-            if not self.servers:
-                _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
-
-    def know(self, servers: Iterable[str]) -> None:
-        """These servers belong to the site, whatever a list of a moment says."""
-        self.servers = list(dict.fromkeys([*self.servers, *servers]))
-
-    async def recall(self, show: EventRecord) -> None:
-        """Give the board what the store knows of the evening."""
-        if not self.seen:
-            return
-        history = await self.database.stored_history(show)
-        self.picture(lambda: self.board.recall(history))
+    observer: IngestionObserver
+    site: SiteDirectory
+    log: CycleLog
 
     @property
-    def allowed(self) -> frozenset[str]:
-        """The cameras that count, as the allow list has them now."""
-        return self.cameras.cameras
+    def timezone(self) -> ZoneInfo:
+        """The stadium's time zone."""
+        return self.settings.timezone
+
+    async def open_record(self, event: ScheduledEvent) -> EventRecord:
+        """Open the record of that event: what is read from now on belongs to it. Raises StoreError."""
+        return await self.database.open_record(event, self.rules.classify, self.rules.fingerprint)
 
     def feeds(self) -> list[Feed]:
-        """Every allowed camera on every server: a camera's events may lie on another server than its own."""
-        return [Feed(server, camera) for server in self.servers for camera in sorted(self.allowed)]
+        """Every allowed camera on every server."""
+        return self.site.feeds(self.cameras.cameras)
 
-    def turns(self) -> Poller:
-        """Turns that ask, sift and store through these rooms."""
-        return Poller(
-            acc=self.acc,
+    def poller(self) -> Poller:
+        """A poller that reads, classifies and stores with these parts."""
+        batching = QueryBatching(self.client)
+        fetcher = Fetcher(
+            client=self.client,
+            batching=batching,
             rules=self.rules,
             sink=self.database,
             clock=self.clock,
-            stopping=self.stopping,
-            timezone=self.timezone,
-            on_read=self.read,
-            name=self.feed_name,
+            on_page=self.page_read,
+            feed_label=self.site.feed_label,
         )
-
-    def name(self, camera_id: str) -> str:
-        """How a person knows a camera: its name at ACC, where that is known, and always its id."""
-        name = self.names.get(camera_id)
-        return f"«{name}» ({camera_id})" if name else camera_id
-
-    def feed_name(self, feed: Feed) -> str:
-        """The same, with its server where the site has several: each is asked about every camera."""
-        return self.name(feed.camera_id) + (f" en el servidor {feed.server_id}" if len(self.servers) > 1 else "")
+        return Poller(
+            client=self.client,
+            batching=batching,
+            fetcher=fetcher,
+            clock=self.clock,
+            stopping=self.stopping,
+            observer=self.observer,
+            timezone=self.timezone,
+            feed_label=self.site.feed_label,
+        )
 
     def local(self, instant: datetime) -> str:
         """An instant as the stadium's clocks show it."""
         return instant.astimezone(self.timezone).strftime("%H:%M:%S")
 
-    def read(self, batch: Batch) -> None:
-        """A page was read and sifted."""
-        self.tally.read(batch)
-        if self.seen:
-            self.picture(lambda: self.board.read(batch))
+    def page_read(self, batch: Batch) -> None:
+        """Report a classified page to the log and the observer."""
+        self.log.page_read(batch)
+        self.observer.page_read(batch)
 
-    def stored(self, batch: Batch, stored: CommitResult) -> None:
-        """What the database calls after each transaction."""
-        self.tally.stored(batch, stored)
-        if self.seen:
-            self.picture(lambda: self.board.apply(stored, self.clock.now(), batch))
-        else:
-            self.board.occupancies.update(stored.occupancies)  # they are told in the log as well
-
-    def picture(self, change: Callable[[], None]) -> None:
-        """Change the live picture. A fault of ours there must not touch the counting."""
-        try:
-            change()
-        except Exception:  # noqa: BLE001 -- whatever it is, the evening goes on
-            _log.exception("Error interno en la imagen en vivo; el conteo sigue.")
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        """Report a committed transaction to the log and the observer."""
+        self.log.committed(batch, result)
+        self.observer.committed(batch, result)

@@ -1,4 +1,4 @@
-"""One event from its start to its closing line: turn after turn, what is told after each, then the close."""
+"""One event from its start to its closing line: poll cycle after poll cycle, then the close."""
 
 import asyncio
 import logging
@@ -9,187 +9,169 @@ from datetime import datetime, timedelta
 from aforo.clock import wait_until_set
 from aforo.errors import StoreRejectedRow
 from aforo.ingestion.context import RunContext
-from aforo.ingestion.cycle_stats import total
+from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.ingestion.poller import PollCycle
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
-from aforo.models import EventPhase, Occupancy, ScheduledEvent
+from aforo.models import EventPhase, ScheduledEvent
 from aforo.storage import EventRecord
-from aforo.wording import occupancy_line
 
 _log = logging.getLogger(__name__)
 
-_DISCOVER_AGAIN = 300.0  # seconds
-_MOST_SKEW = timedelta(minutes=10)  # a server further away than that has no clock to follow
+_REFRESH_SITE = 300.0  # seconds between two lists of the site's servers
+_MAX_SKEW = timedelta(minutes=10)  # a server further away than that has no clock to follow
 
 
 class EventRunner:
     """Watches one event and closes it."""
 
-    def __init__(self, rooms: RunContext, show: EventRecord) -> None:
-        self._rooms = rooms
-        self.cancelled = False
-        self._told: dict[str, Occupancy] = {}
-        self._unknown: set[str] = set()
-        self._open(show)
+    def __init__(self, context: RunContext, record: EventRecord) -> None:
+        self._context = context
+        self._cancelled = False
+        context.log.begin_event()
+        self._take(record)
 
     @property
-    def show(self) -> EventRecord:
-        """The show that is watched."""
-        return self._show
+    def record(self) -> EventRecord:
+        """The record of the event that is watched."""
+        return self._record
 
     @property
     def event(self) -> ScheduledEvent:
-        """It as the schedule has it now."""
-        return self._show.event
+        """The event as the schedule has it now."""
+        return self._record.event
+
+    @property
+    def cancelled(self) -> bool:
+        """The event is no longer scheduled."""
+        return self._cancelled
 
     async def watch(self) -> None:
-        """Turn after turn until the event and its grace are over, or until a stop."""
-        rooms = self._rooms
-        await rooms.recall(self._show)
-        if self._doubted():
-            await self._discover()
-        async with rooms.turns() as turns, self._rediscovering():
-            while not rooms.stopping.is_set() and (left := self._left()) > 0:
-                started = rooms.clock.monotonic()
-                await self._refresh()
-                if self.cancelled:
+        """Read poll cycle after poll cycle until the event and its grace are over, or until a stop."""
+        context = self._context
+        await self._report_opened()
+        if self._doubtful_servers():
+            await self._refresh_site()
+        async with context.poller() as poller, self._refreshing_site():
+            while not context.stopping.is_set() and (left := self._seconds_left()) > 0:
+                started = context.clock.monotonic()
+                await self._reread_files()
+                if self._cancelled:
                     return
-                self._coverage.begin_cycle()
-                deadline = started + rooms.settings.interval
-                await turns.turn(PollCycle(self.event, rooms.allowed, self._coverage, self._horizon()), deadline)
-                self._report()
-                wait = min(deadline - rooms.clock.monotonic(), left)
-                await wait_until_set(rooms.stopping, rooms.clock, wait)
+                self._planner.begin_cycle()
+                deadline = started + context.settings.interval
+                cycle = PollCycle(self.event, context.cameras.cameras, self._planner, self._horizon())
+                await poller.run_cycle(cycle, deadline)
+                self._write_log()
+                wait = min(deadline - context.clock.monotonic(), left)
+                await wait_until_set(context.stopping, context.clock, wait)
 
     async def close(self) -> Reconciliation:
-        """Ask for the whole event once more, store what was missing, compare."""
+        """Read the whole event once more, store what was missing, compare."""
         since = self.event.window.since
-        seen = {feed for feed, state in self._coverage.feeds.items() if state.answered_until > since}
-        closing = Reconciler(self._rooms, self._show, seen)
-        told = await closing.run()
-        if not self._rooms.stopping.is_set():
-            self._report()
-            closing.tell(told)
-        return told
+        read = {feed for feed, state in self._planner.feeds.items() if state.read_until > since}
+        reconciler = Reconciler(self._context, self._record, read)
+        reconciliation = await reconciler.run()
+        if not self._context.stopping.is_set():
+            self._write_log()
+            reconciler.write_log(reconciliation)
+        return reconciliation
 
-    def _open(self, show: EventRecord) -> None:
-        self._show = show
-        self._rooms.know(feed.server_id for feed in show.checkpoints)
-        self._coverage = FetchPlanner(show.event.window, timedelta(seconds=self._rooms.settings.overlap))
+    def _take(self, record: EventRecord) -> None:
+        """Watch that record from now on."""
+        context = self._context
+        self._record = record
+        context.log.open_record(record.occupancies)
+        context.site.add_servers(feed.server_id for feed in record.checkpoints)
+        self._planner = FetchPlanner(record.event.window, timedelta(seconds=context.settings.overlap))
         self._follow()
-        self._rooms.picture(lambda: self._rooms.board.open(show, self._coverage, self._rooms.clock.now()))
 
-    async def _refresh(self) -> None:
+    async def _report_opened(self) -> None:
+        await self._context.observer.event_opened(self._record)
+        self._context.observer.feeds_followed(self._planner.statuses())
+
+    async def _reread_files(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""
-        rooms = self._rooms
-        if await rooms.schedule.refreshed():
-            scheduled = rooms.schedule.schedule.overlapping(self.event.window)
+        context = self._context
+        if await context.schedule.refreshed():
+            scheduled = context.schedule.schedule.overlapping(self.event.window)
             if scheduled is None:
                 self._cancel()
             elif scheduled != self.event:
-                span = f"de {rooms.local(scheduled.window.since)} a {rooms.local(scheduled.window.until)}"
-                _log.info("El horario de «%s» cambió: «%s», %s.", self.event.name, scheduled.name, span)
+                times = f"de {context.local(scheduled.window.since)} a {context.local(scheduled.window.until)}"
+                _log.info("El horario de «%s» cambió: «%s», %s.", self.event.name, scheduled.name, times)
                 await self._reopen(scheduled)
-        if await rooms.cameras.refreshed():
-            _log.info("La lista de cámaras cambió: ahora son %d.", len(rooms.allowed))
-            self._follow()
-        if not rooms.servers:
-            await rooms.discover()
-            self._follow()
+        if await context.cameras.refreshed():
+            _log.info("La lista de cámaras cambió: ahora son %d.", len(context.cameras.cameras))
+            self._follow(report=True)
+        if not context.site.servers:
+            await context.site.refresh()
+            self._follow(report=True)
 
-    async def _discover(self) -> None:
-        """Ask which servers the site has. Those that are known from earlier evenings only, and have left it, go."""
-        known = list(self._rooms.servers)
-        await self._rooms.discover(self._doubted())
-        if self._rooms.servers != known:
-            self._follow()
+    async def _refresh_site(self) -> None:
+        """List the site's servers. Those that are known from earlier events only, and have left it, are let go."""
+        site = self._context.site
+        known = site.servers
+        await site.refresh(self._doubtful_servers())
+        if site.servers != known:
+            self._follow(report=True)
 
-    def _doubted(self) -> frozenset[str]:
-        """The servers that gave nothing of this event, and that the site has not named since it began."""
-        rooms, since = self._rooms, self.event.window.since
-        gave = {feed.server_id for feed, state in self._coverage.feeds.items() if state.heard}
-        gave.update(feed.server_id for feed in self._show.checkpoints)
-        return frozenset(rooms.servers) - gave - {one for one, at in rooms.listed_at.items() if at >= since}
+    def _doubtful_servers(self) -> frozenset[str]:
+        """The servers that gave nothing of this event, and that the site has not listed since it began."""
+        site = self._context.site
+        gave = {feed.server_id for feed, state in self._planner.feeds.items() if state.answered}
+        gave.update(feed.server_id for feed in self._record.checkpoints)
+        return frozenset(site.servers) - gave - site.listed_since(self.event.window.since)
 
     def _cancel(self) -> None:
         """The event is no longer scheduled. What was counted stays; should it come back, it goes on from there."""
-        self.cancelled = True
-        self._rooms.board.phase = EventPhase.WAITING
+        self._cancelled = True
+        self._context.observer.phase_changed(EventPhase.WAITING)
         text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
-        _log.warning(text, self.event.name, self._rooms.schedule.path)
+        _log.warning(text, self.event.name, self._context.schedule.path)
 
     @asynccontextmanager
-    async def _rediscovering(self) -> AsyncIterator[None]:
-        """Ask again and again which servers the site has, beside the turns: one may have been restarting."""
+    async def _refreshing_site(self) -> AsyncIterator[None]:
+        """List the site's servers again and again beside the poll cycles: one may have been restarting."""
 
-        async def ask() -> None:
+        async def refresh() -> None:
             while True:
-                await self._rooms.clock.sleep(_DISCOVER_AGAIN)
-                await self._discover()
+                await self._context.clock.sleep(_REFRESH_SITE)
+                await self._refresh_site()
 
-        asking = asyncio.create_task(ask())
+        refreshing = asyncio.create_task(refresh())
         try:
             yield
         finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            refreshing.cancel()
+            await asyncio.gather(refreshing, return_exceptions=True)
 
     async def _reopen(self, scheduled: ScheduledEvent) -> None:
         try:
-            show = await self._rooms.show(scheduled)
+            record = await self._context.open_record(scheduled)
         except StoreRejectedRow as error:
             _log.error("El cambio no se pudo aplicar y sigue el horario anterior: %s", error)
         else:
-            self._open(show)
-            await self._rooms.recall(show)
+            self._take(record)
+            await self._report_opened()
 
-    def _follow(self) -> None:
-        self._coverage.follow(self._rooms.feeds(), self._show.checkpoints)
+    def _follow(self, *, report: bool = False) -> None:
+        self._planner.follow(self._context.feeds(), self._record.checkpoints)
+        if report:
+            self._context.observer.feeds_followed(self._planner.statuses())
 
-    def _behind_us(self) -> timedelta:
+    def _server_lag(self) -> timedelta:
         """How far the server's clock is behind ours: its events of now can only be seen then."""
-        skew = self._rooms.acc.clock_skew
-        return max(timedelta(0), -skew) if skew is not None and skew > -_MOST_SKEW else timedelta(0)
+        skew = self._context.client.clock_skew
+        return max(timedelta(0), -skew) if skew is not None and skew > -_MAX_SKEW else timedelta(0)
 
     def _horizon(self) -> datetime:
-        return min(self._rooms.clock.now() - self._behind_us(), self.event.window.until)
+        """Until when to read now."""
+        return min(self._context.clock.now() - self._server_lag(), self.event.window.until)
 
-    def _left(self) -> float:
-        ends = self.event.window.until + timedelta(seconds=self._rooms.settings.grace) + self._behind_us()
-        return (ends - self._rooms.clock.now()).total_seconds()
+    def _seconds_left(self) -> float:
+        """Until the event and its grace are over."""
+        ends = self.event.window.until + timedelta(seconds=self._context.settings.grace) + self._server_lag()
+        return (ends - self._context.clock.now()).total_seconds()
 
-    def _report(self) -> None:
-        """What the turn did, step by step."""
-        rooms = self._rooms
-        cameras = rooms.tally.cleared()
-        for camera, tally in sorted(cameras.items()):
-            level = logging.INFO if tally.new or tally.refused else logging.DEBUG
-            _log.log(level, "Cámara %s: %s.", rooms.name(camera) if camera else "(sin identificar)", tally)
-        if cameras:
-            _log.info("Vuelta hasta %s: %s.", rooms.local(self._horizon()), total(cameras))
-        for zone, occupancy in rooms.board.occupancies.items():
-            if self._told.get(zone) != occupancy:
-                self._told[zone] = occupancy
-                _log.info("%s.", occupancy_line(occupancy))
-        self._report_oddities()
-
-    def _report_oddities(self) -> None:
-        """Each once: names that no rule or two zones take, cameras that nobody knows."""
-        rooms = self._rooms
-        for name, verdict in rooms.rules.take_new_names():
-            if verdict.exclusion is not None:
-                text = "El nombre analítico «%s» no se cuenta: %s. Si debe contar, añada una regla."
-                _log.warning(text, name, verdict.exclusion)
-            elif verdict.ambiguous:
-                text = (
-                    "El nombre analítico «%s» sería entrada y salida de una zona: no cuenta en ella. Revise las reglas."
-                )
-                _log.warning(text, name)
-            elif len(verdict.movements) > 1:
-                zones = ", ".join(movement.zone for movement in verdict.movements)
-                _log.warning("El nombre analítico «%s» cuenta en varias zonas: %s. Revise las reglas.", name, zones)
-        for camera in self._coverage.unknown_cameras() - self._unknown:
-            self._unknown.add(camera)
-            text = "Ningún servidor conoce la cámara %s: revise ids_camaras_permitidas.json con «aforo cameras»."
-            _log.warning(text, rooms.name(camera))
+    def _write_log(self) -> None:
+        self._context.log.write(self._horizon(), self._planner.unknown_cameras())

@@ -1,4 +1,4 @@
-"""How one feed stands: what of it is answered, what is asked next, how long it rests after a failure. Pure."""
+"""How one feed stands: what of it is read, what is read next, how long it rests after a failure. Pure."""
 
 import random
 from dataclasses import dataclass
@@ -9,77 +9,78 @@ from aforo.models import Window
 
 _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each further one
 _LONGEST_REST = timedelta(seconds=30)
-_FIRST_ENDLESS_REST = timedelta(minutes=5)  # each further try costs the server thousands of requests again
-_LONGEST_ENDLESS_REST = timedelta(hours=1)
-_ABSENT_REST = timedelta(minutes=5)  # a camera that the server does not know may be added during the evening
-_FIRST_STRETCH = timedelta(minutes=15)  # how much of a catch-up is asked at once, before anything is known of a feed
-_SHORTEST_STRETCH = timedelta(minutes=1)
-_BUSY = 6_000  # events in one answer above which the next stretch is halved: bounds memory and what a kill repeats
-_QUIET = 1_500  # events below which the next stretch is four times as long: fewer requests
+_FIRST_REST_TOO_LARGE = timedelta(minutes=5)  # each further try costs the server thousands of requests again
+_LONGEST_REST_TOO_LARGE = timedelta(hours=1)
+_REST_UNKNOWN = timedelta(minutes=5)  # a camera that the server does not know may be added during the event
+_FIRST_WINDOW = timedelta(minutes=15)  # read at once in a catch-up, before anything is known of a feed
+_SHORTEST_WINDOW = timedelta(minutes=1)
+_BUSY = 6_000  # events in one answer above which the next window is halved: bounds memory and what a kill repeats
+_QUIET = 1_500  # events below which the next window is four times as long: fewer requests
 
 
 @dataclass(slots=True)
 class FeedState:
-    """How one feed stands: all before ``answered_until`` has been answered, the next window opens at ``ask_from``.
+    """How one feed stands: all before ``read_until`` has been read, the next window begins at ``next_since``.
 
-    ``failing_since`` is None when it is well; ``own_since``: since when it fails by itself, while its server answers
-    for the others. A failure that it shares with most of them is the server's trouble, and says nothing of the camera.
-    ``failed_at``: the last failure; ``heard``: it has answered.
+    ``reading``: a fetch of it is under way. ``alone``: it is read by itself, not with other cameras. ``failing_since``
+    is None while it is well; ``failing_alone_since``: since when it fails while its server answers for the other
+    cameras. A failure that it shares with most of them is the server's trouble and says nothing of the camera.
+    ``failed_at``: the last failure; ``answered``: it has answered.
     """
 
-    answered_until: datetime
-    ask_from: datetime
-    stretch: timedelta = _FIRST_STRETCH
-    asking: bool = False
+    read_until: datetime
+    next_since: datetime
+    window_size: timedelta = _FIRST_WINDOW
+    reading: bool = False
     alone: bool = False
     failures: int = 0
     failing_since: datetime | None = None
-    own_since: datetime | None = None
+    failing_alone_since: datetime | None = None
     failed_at: datetime | None = None
-    heard: bool = False
+    answered: bool = False
     resting_until: datetime | None = None
     error: AccError | None = None
 
     @property
-    def absent(self) -> bool:
+    def unknown(self) -> bool:
         """The server says that it has no such camera."""
         return isinstance(self.error, AccUnknownCamera)
 
-    def due(self, horizon: datetime, now: datetime) -> bool:
-        """Whether it is to be asked: something before ``horizon`` is open, it is not being asked, and does not rest."""
+    def is_due(self, horizon: datetime, now: datetime) -> bool:
+        """Whether something before ``horizon`` is open, no fetch is under way, and the feed does not rest."""
         rested = self.resting_until is None or self.resting_until <= now
-        return not self.asking and rested and self.ask_from < horizon
+        return not self.reading and rested and self.next_since < horizon
 
     def next_window(self, horizon: datetime) -> Window:
-        """What to ask next, as long a stretch as the last answers let expect to be bearable."""
-        longest = max(self.stretch, self.answered_until - self.ask_from + _SHORTEST_STRETCH)
-        return Window(self.ask_from, min(horizon, self.ask_from + longest))
+        """The window to read next, as long as the last answers let expect to be bearable."""
+        longest = max(self.window_size, self.read_until - self.next_since + _SHORTEST_WINDOW)
+        return Window(self.next_since, min(horizon, self.next_since + longest))
 
-    def answered(self, until: datetime, events: int, whole: Window) -> None:
-        """All before ``until`` is answered, with so many events; ``whole``: no stretch is longer than that."""
-        self.ask_from = until
-        self.answered_until = max(self.answered_until, until)
-        self.heard, self.failures, self.resting_until, self.error = True, 0, None, None
-        self.failing_since = self.own_since = self.failed_at = None
+    def mark_read(self, until: datetime, events: int, longest: timedelta) -> None:
+        """All before ``until`` is read, with so many events; no later window is longer than ``longest``."""
+        self.next_since = until
+        self.read_until = max(self.read_until, until)
+        self.answered, self.failures, self.resting_until, self.error = True, 0, None, None
+        self.failing_since = self.failing_alone_since = self.failed_at = None
         self.alone = False
         if events > _BUSY:
-            self.stretch = max(_SHORTEST_STRETCH, self.stretch / 2)
+            self.window_size = max(_SHORTEST_WINDOW, self.window_size / 2)
         elif events < _QUIET:
-            self.stretch = min(self.stretch * 4, whole.until - whole.since)
+            self.window_size = min(self.window_size * 4, longest)
 
-    def failed(self, window: Window, error: AccError, now: datetime, chance: random.Random) -> None:
-        """It was asked alone, in vain: it rests, the longer the more often. An endless window is asked in pieces."""
+    def mark_failed(self, window: Window, error: AccError, now: datetime, chance: random.Random) -> None:
+        """A fetch of it alone failed: it rests, the longer the more often. A window too large is read in pieces."""
         self.failures += 1
         self.failed_at = now
         self.error = error
         self.resting_until = now + self._rest(chance)
         if isinstance(error, AccWindowTooLarge):
-            self.stretch = max(_SHORTEST_STRETCH, (window.until - window.since) / 2)
+            self.window_size = max(_SHORTEST_WINDOW, (window.until - window.since) / 2)
 
     def _rest(self, chance: random.Random) -> timedelta:
-        if self.absent:
-            return _ABSENT_REST
-        endless = isinstance(self.error, AccWindowTooLarge)
-        first, most = (_FIRST_ENDLESS_REST, _LONGEST_ENDLESS_REST) if endless else (_FIRST_REST, _LONGEST_REST)
+        if self.unknown:
+            return _REST_UNKNOWN
+        too_large = isinstance(self.error, AccWindowTooLarge)
+        first, most = (_FIRST_REST_TOO_LARGE, _LONGEST_REST_TOO_LARGE) if too_large else (_FIRST_REST, _LONGEST_REST)
         longest = min(most, first * float(2 ** min(self.failures - 1, 10)))
         return longest * chance.uniform(0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Which event is to be seen to now, what has been seen to, what is to be closed again. ``now`` is an argument."""
+"""Which event is due now, which are done, which is to be closed again. ``now`` is an argument, aware UTC."""
 
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,61 +8,66 @@ from aforo.models import ScheduledEvent
 
 
 class ScheduleQueue:
-    """The schedule as it is worked through. ``interrupted``: the event that a kill left open, if any."""
+    """The schedule as it is worked through. ``interrupted``: the event that was left open by a kill, if any."""
 
-    def __init__(self, file: ScheduleFile, timezone: ZoneInfo) -> None:
-        self.interrupted: ScheduledEvent | None = None
+    def __init__(self, file: ScheduleFile, timezone: ZoneInfo, interrupted: ScheduledEvent | None = None) -> None:
         self._file = file
         self._timezone = timezone
-        self._over: set[ScheduledEvent] = set()
-        self._close_again: dict[ScheduledEvent, datetime] = {}
+        self._interrupted = interrupted
+        self._done: set[ScheduledEvent] = set()
+        self._close_at: dict[ScheduledEvent, datetime] = {}
 
     def day_of(self, instant: datetime) -> date:
         """The stadium's date at an instant."""
         return instant.astimezone(self._timezone).date()
 
-    def done(self, *events: ScheduledEvent) -> None:
-        """These have been seen to."""
-        self._over.update(events)
+    def mark_done(self, *events: ScheduledEvent) -> None:
+        """These were watched and closed."""
+        self._done.update(events)
         for event in events:
-            self._close_again.pop(event, None)
+            self._close_at.pop(event, None)
 
-    def close_again(self, event: ScheduledEvent, at: datetime) -> None:
-        """It was seen to, but not everything could be compared: it is due again then."""
-        self._close_again[event] = at
+    def retry_close_at(self, event: ScheduledEvent, at: datetime) -> None:
+        """The event is done, but not everything could be compared: it is due again then."""
+        self._close_at[event] = at
 
     def is_done(self, event: ScheduledEvent) -> bool:
-        """It has been seen to."""
-        return event in self._over
+        """Whether it was watched and closed."""
+        return event in self._done
 
     def another_is_on(self, event: ScheduledEvent, now: datetime) -> bool:
-        """Another event than this one is going on at that instant, and is to be seen to."""
+        """Whether another event than this one is going on at that instant, and is not done."""
         active = self._file.schedule.active(now)
-        return active is not None and active != event and active not in self._over
+        return active is not None and active != event and active not in self._done
 
-    def due(self, now: datetime) -> ScheduledEvent | None:
-        """One left open, one of today that is over and was not seen to, the active one, or one to close again."""
-        schedule, today = self._file.schedule, self.day_of(now)
-        days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
-        over = [event for event in days if event.window.until <= now and self.day_of(event.window.until) == today]
-        left_open = self.interrupted
-        if left_open is not None and left_open.window.until <= now < left_open.window.until + UNCLOSED_FOR:
-            over.insert(0, schedule.overlapping(left_open.window) or left_open)
-        left = [event for event in over if event not in self._over]
-        again = [event for event, due in self._close_again.items() if due <= now]
-        return next(iter(left), None) or schedule.active(now) or next(iter(again), None)
+    def next_event(self, now: datetime) -> ScheduledEvent | None:
+        """The event to run now: one that is over and not done, else the active one, else one to close again."""
+        return self._over_and_not_done(now) or self._file.schedule.active(now) or self._to_close_again(now)
 
-    def next(self, now: datetime) -> ScheduledEvent | None:
+    def upcoming(self, now: datetime) -> ScheduledEvent | None:
         """The next event to begin."""
         return self._file.schedule.next(now)
 
-    def next_due(self, now: datetime) -> datetime | None:
+    def next_due_at(self, now: datetime) -> datetime | None:
         """When something is due next, as far as is known now."""
-        upcoming = self.next(now)
-        instants = [*self._close_again.values(), *([upcoming.window.since] if upcoming else [])]
+        upcoming = self.upcoming(now)
+        instants = [*self._close_at.values(), *([upcoming.window.since] if upcoming else [])]
         return min(instants, default=None)
 
     def more_today(self, event: ScheduledEvent, day: date) -> bool:
-        """Whether more is to be done on the event's date, or on the date on which the job was started."""
+        """Whether more is to be done on the event's date, or on the date on which the program was started."""
         events = [*self._file.schedule.on(event.day), *self._file.schedule.on(day)]
-        return any(other not in self._over for other in events if other.window.since >= event.window.since)
+        return any(other not in self._done for other in events if other.window.since >= event.window.since)
+
+    def _over_and_not_done(self, now: datetime) -> ScheduledEvent | None:
+        """The interrupted event, unless it has been over for too long, or one that ended today."""
+        schedule, today = self._file.schedule, self.day_of(now)
+        days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
+        over = [event for event in days if event.window.until <= now and self.day_of(event.window.until) == today]
+        left_open = self._interrupted
+        if left_open is not None and left_open.window.until <= now < left_open.window.until + UNCLOSED_FOR:
+            over.insert(0, schedule.overlapping(left_open.window) or left_open)
+        return next((event for event in over if event not in self._done), None)
+
+    def _to_close_again(self, now: datetime) -> ScheduledEvent | None:
+        return next((event for event, at in self._close_at.items() if at <= now), None)

@@ -14,7 +14,7 @@ from aforo.alerting.engine import ZoneLevels
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
 from aforo.counting.zone_series import ZoneSeries
-from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.live import freshness
 from aforo.live.uncommitted import UncommittedEvents
 from aforo.models import (
     Alert,
@@ -25,6 +25,7 @@ from aforo.models import (
     EventPhase,
     EventSource,
     Feed,
+    FeedStatus,
     Occupancy,
     ScheduledEvent,
     from_ms,
@@ -91,7 +92,7 @@ class LiveState:
         self.zones = tuple(zones)
         self.phase = EventPhase.WAITING
         self.event: ScheduledEvent | None = None
-        self.coverage: FetchPlanner | None = None
+        self.feeds: dict[Feed, FeedStatus] = {}
         self.occupancies: dict[str, Occupancy] = {}
         self.series: dict[str, ZoneSeries] = {}
         self.doors = Doors()
@@ -117,21 +118,30 @@ class LiveState:
         self._touched: dict[tuple[str, int], int] = {}
         self._touched_doors: dict[tuple[str, int], int] = {}
 
-    def open(self, show: EventRecord, coverage: FetchPlanner, now: datetime) -> None:
-        """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it.
-
-        ``coverage`` already follows its feeds, so that it is known until when all was stored before.
-        """
-        self.phase, self.show, self.event, self.coverage = EventPhase.WATCHING, show, show.event, coverage
+    def open(self, show: EventRecord, now: datetime) -> None:
+        """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it."""
+        self.phase, self.show, self.event = EventPhase.WATCHING, show, show.event
+        self.feeds = {}
         self.occupancies = dict(show.occupancies)
         self._opened_at = now
         self.pending.clear()
         self.lateness.clear()
-        self._answered = {feed: state.answered_until for feed, state in coverage.feeds.items()}
+        self._answered = {}
         self._floors = {}
-        for feed, until in self._answered.items():
-            self._floors[feed.camera_id] = min(until, self._floors.get(feed.camera_id, until))
         self.recall(StoredHistory())
+
+    def follow(self, feeds: Sequence[FeedStatus]) -> None:
+        """All feeds that are read now. What a new one was read until was stored before."""
+        self.feeds = {status.feed: status for status in feeds}
+        for status in feeds:
+            if status.feed not in self._answered:
+                self._answered[status.feed] = status.read_until
+                camera_id = status.feed.camera_id
+                self._floors[camera_id] = min(status.read_until, self._floors.get(camera_id, status.read_until))
+
+    def update_feeds(self, feeds: Sequence[FeedStatus]) -> None:
+        """How some of the feeds stand now."""
+        self.feeds.update((status.feed, status) for status in feeds if status.feed in self.feeds)
 
     def recall(self, past: StoredHistory) -> None:
         """Take the evening's series, doors and corrections as the store has them, instead of what is here."""
@@ -237,14 +247,14 @@ class LiveState:
 
         A camera that fails by itself is not waited for; one that fails together with most others is.
         """
-        if self.coverage is None or self.event is None:
+        if self.event is None:
             return None
         known = {}
-        for feed, state in self.coverage.feeds.items():
+        for feed, status in self.feeds.items():
             known[feed] = self._answered.get(feed, self.event.window.since)
             if self.pending.active:
-                known[feed] = max(known[feed], state.answered_until)
-        waited_for = [known[feed] for feed in self.coverage.waited_for()]
+                known[feed] = max(known[feed], status.read_until)
+        waited_for = [known[status.feed] for status in freshness.waited_for(self.feeds.values())]
         return min(waited_for) if waited_for else max(known.values(), default=self.event.window.since)
 
     def known_until(self, feed: Feed, asked_until: datetime) -> datetime:

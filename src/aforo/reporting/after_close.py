@@ -1,69 +1,64 @@
-"""After the close: what was compared goes into the journal, and the act is made. Nothing here can spoil the evening."""
+"""After the close: what was compared goes into the journal, and the event report is made."""
 
 import asyncio
 import json
 import logging
-from dataclasses import dataclass
 
 from aforo.errors import AforoError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.reporting import collect, make, suffix_of
 from aforo.settings import Settings
-from aforo.storage import EventRecord, JournalKind
+from aforo.storage import Database, EventRecord, JournalKind
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 60.0  # seconds that the database may take to give the figures
 
 
-@dataclass(frozen=True, slots=True)
-class Morning:
-    """Called with each show that was closed."""
-
-    settings: Settings
-
-    async def __call__(self, rooms: RunContext, show: EventRecord, told: Reconciliation) -> None:
-        """Note what was compared, make the act. Failures are told, with what to do, and raise nothing."""
-        try:
-            async with rooms.clock.timeout(_PATIENCE):
-                now = rooms.clock.now()
-                await rooms.database.begin_entry(
-                    JournalKind.RECONCILIATION, "", now, detail=_detail(rooms, told), record=show, ended=now
-                )
-                if self.settings.report.folder is None:
-                    return
-                snapshot = await rooms.database.report_snapshot(show, now)
-        except TimeoutError:
-            error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
-            _log.error("%s Cuando responda, ejecute «aforo report %s».", error, show.event.day)
-            return
-        try:
-            act = await asyncio.to_thread(collect, snapshot, self.settings, now)
-            suffix = suffix_of(show, snapshot.same_day)
-            _log.info("Acta: %s", await make(act, self.settings.report.folder, suffix))
-        except AforoError as exc:
-            _log.error("%s", exc)
+async def after_close(
+    database: Database, settings: Settings, context: RunContext, record: EventRecord, result: Reconciliation
+) -> None:
+    """Store what was compared, make the event report. Failures are logged, with what to do, and raise nothing."""
+    try:
+        async with context.clock.timeout(_PATIENCE):
+            now = context.clock.now()
+            await database.begin_entry(
+                JournalKind.RECONCILIATION, "", now, detail=_detail(context, result), record=record, ended=now
+            )
+            if settings.report.folder is None:
+                return
+            snapshot = await database.report_snapshot(record, now)
+    except TimeoutError:
+        error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
+        _log.error("%s Cuando responda, ejecute «aforo report %s».", error, record.event.day)
+        return
+    try:
+        report = await asyncio.to_thread(collect, snapshot, settings, now)
+        suffix = suffix_of(record, snapshot.same_day)
+        _log.info("Acta: %s", await make(report, settings.report.folder, suffix))
+    except AforoError as exc:
+        _log.error("%s", exc)
 
 
-def _detail(rooms: RunContext, told: Reconciliation) -> str:
-    """What ACC had, camera by camera, and what could not be asked."""
+def _detail(context: RunContext, result: Reconciliation) -> str:
+    """What ACC had, camera by camera, and what could not be compared."""
     unanswered = {
-        feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {rooms.local(since)}."
-        for feed, (since, why) in told.unanswered.items()
+        feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {context.local(since)}."
+        for feed, (since, why) in result.unanswered.items()
     }
     cameras = {
         camera: {
-            "name": rooms.names.get(camera, ""),
-            "acc": told.census.valid[camera],
+            "name": context.site.camera_name(camera),
+            "acc": result.source.valid[camera],
             "unanswered": unanswered.get(camera, ""),
         }
-        for camera in sorted(rooms.allowed | told.census.valid.keys())
+        for camera in sorted(context.cameras.cameras | result.source.valid.keys())
     }
     document = {
-        "complete": told.complete,
+        "complete": result.complete,
         "cameras": cameras,
-        "history": told.census.history,
-        "refused": dict(told.census.excluded),
+        "history": result.source.history,
+        "refused": dict(result.source.excluded),
     }
     return json.dumps(document, ensure_ascii=False)

@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 
 from aforo.counting.doors import Crossings, Door, Doors
-from aforo.ingestion.feed_state import FeedState
 from aforo.live.state import LiveState, undone_by
-from aforo.models import MINUTE_MS, EventPhase, Feed, ScheduledEvent, to_ms
+from aforo.models import MINUTE_MS, EventPhase, FeedStatus, ScheduledEvent, to_ms
 from aforo.web import schemas
 from aforo.wording import natural_key
 
@@ -134,21 +133,17 @@ def _link(down_since: datetime | None) -> schemas.LinkState:
 
 def cameras(board: LiveState, now: datetime) -> list[schemas.CameraState]:
     """Every camera that is followed: a camera answers when all servers that know it do. Those in trouble first."""
-    if board.coverage is None:
-        return []
-    feeds: dict[str, list[tuple[Feed, FeedState]]] = {}
-    for feed, feed_state in board.coverage.feeds.items():
-        feeds.setdefault(feed.camera_id, []).append((feed, feed_state))
-    told = [_camera(camera_id, states, board, now) for camera_id, states in feeds.items()]
-    return sorted(told, key=lambda camera: (camera.answers, -camera.behind, natural_key(camera.name)))
+    feeds: dict[str, list[FeedStatus]] = {}
+    for status in board.feeds.values():
+        feeds.setdefault(status.feed.camera_id, []).append(status)
+    states = [_camera(camera_id, statuses, board, now) for camera_id, statuses in feeds.items()]
+    return sorted(states, key=lambda camera: (camera.answers, -camera.behind, natural_key(camera.name)))
 
 
-def _camera(
-    camera_id: str, feeds: list[tuple[Feed, FeedState]], board: LiveState, now: datetime
-) -> schemas.CameraState:
-    known = [(feed, one) for feed, one in feeds if not one.absent]
-    failing = [one.failing_since for _, one in known if one.failing_since is not None]
-    until = min(board.known_until(feed, one.answered_until) for feed, one in known or feeds)
+def _camera(camera_id: str, feeds: list[FeedStatus], board: LiveState, now: datetime) -> schemas.CameraState:
+    known = [status for status in feeds if not status.unknown]
+    failing = [status.failing_since for status in known if status.failing_since is not None]
+    until = min(board.known_until(status.feed, status.read_until) for status in known or feeds)
     return schemas.CameraState(
         id=camera_id,
         name=board.camera_names.get(camera_id, "") or camera_id,

@@ -5,8 +5,6 @@ import pytest
 from aforo.alerting.engine import AlertTracker, Condition, ZoneLevels, silent_doors
 from aforo.alerting.rules import conditions
 from aforo.counting.doors import Doors, SourceMinute
-from aforo.errors import AccUnreachable
-from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import (
     MINUTE_MS,
@@ -16,6 +14,7 @@ from aforo.models import (
     EventPhase,
     EventSource,
     Feed,
+    FeedStatus,
     Movement,
     ScheduledEvent,
     Window,
@@ -96,10 +95,10 @@ def test_after_a_restart_a_level_comes_down_from_where_it_was() -> None:
 
 def test_nothing_is_told_of_a_camera_before_it_was_asked_nor_while_the_server_is_away() -> None:
     feed, away = Feed("srv", "A"), None
-    board, coverage = LiveState(), FetchPlanner(Window(NOW, after(60)), timedelta(0))
-    coverage.follow([feed], {})
-    board.phase, board.coverage = EventPhase.WATCHING, coverage
-    board.event = ScheduledEvent(NOW.date(), "Concierto A", coverage.window)
+    board = LiveState()
+    board.phase = EventPhase.WATCHING
+    board.event = ScheduledEvent(NOW.date(), "Concierto A", Window(NOW, after(60)))
+    board.follow([FeedStatus(feed, NOW)])
     board.signs = HealthProbes(link_down_since=lambda: away)
 
     def gone(minutes: float) -> bool | None:
@@ -107,11 +106,10 @@ def test_nothing_is_told_of_a_camera_before_it_was_asked_nor_while_the_server_is
         return next(one.holds for one in found if one.kind is AlertKind.CAMERA_GONE)
 
     assert gone(1) is None, "after a restart an alert that is on must not end before the camera was asked"
-    (ask,) = coverage.asks(after(1), after(1), lambda _: 1)
-    coverage.answered(ask, 0)
+    board.update_feeds([FeedStatus(feed, after(1), answered=True)])
     assert gone(2) is False
-    (ask,) = coverage.asks(after(2), after(2), lambda _: 1)
-    coverage.failed(ask, AccUnreachable("cortado"), after(2))
+    failing = FeedStatus(feed, after(1), after(2), after(2), answered=True, error="cortado")
+    board.update_feeds([failing])
     assert (gone(4), gone(6)) == (None, True)
     away = after(6)
     assert gone(7) is None

@@ -9,9 +9,18 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 
 from aforo.alerting.heartbeat import Heartbeat, beating
-from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import Batch, Classification, CommitResult, EventPhase, Feed, Occupancy, ScheduledEvent, Window
+from aforo.models import (
+    Batch,
+    Classification,
+    CommitResult,
+    EventPhase,
+    Feed,
+    FeedStatus,
+    Occupancy,
+    ScheduledEvent,
+    Window,
+)
 from aforo.storage import EventRecord
 
 READY = asyncio.Event()
@@ -49,13 +58,13 @@ def watching(clock: FakeClock) -> tuple[LiveState, Feed]:
     """A board in mid-event, with one camera."""
     window = Window(clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=3))
     event = ScheduledEvent(window.since.date(), "A", window)
-    coverage, feed = FetchPlanner(window, timedelta(0)), Feed("s", "c")
-    coverage.follow([feed], {feed: clock.now()})
+    feed = Feed("s", "c")
     board = LiveState()
     show = EventRecord(
         1, event, {}, {"Norte": Occupancy("Norte", 0, 0, 0, 0)}, False, lambda _: Classification(False, ()), ""
     )
-    board.open(show, coverage, clock.now())
+    board.open(show, clock.now())
+    board.follow([FeedStatus(feed, clock.now())])
     return board, feed
 
 

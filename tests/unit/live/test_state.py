@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from aforo.counting.doors import minute_of
 from aforo.counting.occupancy import OccupancyDelta, composed, timed_movement
 from aforo.counting.rules import Rules
-from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import Batch, CameraEvent, CommitResult, Feed, Matcher, Occupancy, ScheduledEvent, Window
+from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Matcher, Occupancy, ScheduledEvent, Window
 from aforo.settings import ZoneSettings, zones_from
 from aforo.storage import EventRecord
 
@@ -35,9 +34,8 @@ class Fake:
         self.waiting: list[Batch] = []
         self.ledger: dict[tuple[str, str], CameraEvent] = {}
         self.board.signs = HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
-        coverage = FetchPlanner(EVENT.window, timedelta(seconds=120))
-        coverage.follow([FEED], {})
-        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), coverage, START)
+        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), START)
+        self.board.follow([FeedStatus(FEED, START)])
 
     def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})

@@ -1,0 +1,161 @@
+"""The reading of one planned fetch: all pages of its window, classified, into the sink."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence, Set
+from contextlib import aclosing, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from aforo.avigilon import QueryBatching
+from aforo.clock import Clock
+from aforo.counting.rules import Rules
+from aforo.errors import AccError, AccIncomplete, AccUnreachable
+from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
+from aforo.ingestion.source_count import SourceCount
+from aforo.models import Batch, Feed, Page, ScheduledEvent, Window
+
+_log = logging.getLogger(__name__)
+
+# A query for several cameras that has no page by then is split: one hanging camera must not hold up the others.
+_JOINT_PATIENCE = 5.0  # seconds
+
+
+class EventClient(Protocol):
+    """What the ingestion needs of the cameras' server."""
+
+    @property
+    def link_down_since(self) -> datetime | None:
+        """Since when (aware UTC) no server answers; None while one does."""
+        ...
+
+    def events(
+        self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+    ) -> AsyncGenerator[Page, None]:
+        """Read all camera events in the window, page by page. Raises AccError."""
+        ...
+
+
+class Sink(Protocol):
+    """Where classified pages go: waits when too much is waiting to be stored."""
+
+    async def put(self, batch: Batch) -> None:
+        """Take a batch."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class PollCycle:
+    """One pass over all that is due: the event, its cameras, the planner, how far to read.
+
+    With a ``count``, ACC's events are counted for the comparison at the close, and each camera is read alone: the
+    comparison must not depend on what a server does with several.
+    """
+
+    event: ScheduledEvent
+    cameras: Set[str]
+    planner: FetchPlanner
+    horizon: datetime
+    count: SourceCount | None = None
+
+
+class Fetcher:
+    """Reads planned fetches. ``on_page`` is called with each classified page."""
+
+    def __init__(  # noqa: PLR0913 -- the parts that a fetch needs
+        self,
+        *,
+        client: EventClient,
+        batching: QueryBatching,
+        rules: Rules,
+        sink: Sink,
+        clock: Clock,
+        on_page: Callable[[Batch], None],
+        feed_label: Callable[[Feed], str],
+    ) -> None:
+        self._client = client
+        self._batching = batching
+        self._rules = rules
+        self._sink = sink
+        self._clock = clock
+        self._on_page = on_page
+        self._feed_label = feed_label
+        self._reported_incomplete: set[str] = set()
+
+    async def read(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
+        """Read all of a window into the sink; returns how many events it had. Raises AccError.
+
+        The last page carries the checkpoints. What was read before an error is stored: the rest may never come.
+        """
+        waiting: Batch | None = None
+        events = 0
+        count = cycle.count.window(fetch.query.server_id) if cycle.count is not None else None
+        try:
+            async with aclosing(self._pages(fetch)) as pages:
+                async for page in pages:
+                    batch = self._rules.classify_page(page, cycle.event, cycle.cameras)
+                    self._on_page(batch)
+                    self._batching.record_page(fetch.query, page)
+                    if count is not None:
+                        count.add_page(batch)
+                    if waiting is not None:
+                        await self._sink.put(waiting)
+                    waiting = batch
+                    events += len(page.events)
+        except AccIncomplete as error:
+            self._report_incomplete(fetch, error)  # all that could be had was given: reading again would give no more
+        except AccError:
+            if waiting is not None:
+                await self._sink.put(waiting)
+            raise
+        if cycle.count is not None and count is not None:
+            cycle.count.add(fetch.query.cameras[0], count)
+        last = waiting or Batch()
+        last.checkpoints = cycle.planner.checkpoints(fetch)
+        await self._sink.put(last)
+        return events
+
+    async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
+        """Read a joint query while one of its cameras is also read alone; returns how many events it had.
+
+        A contradiction opens all of that server anew. Raises AccError.
+        """
+        cross_check = asyncio.create_task(self._batching.cross_check(fetch.query))
+        try:
+            events = await self.read(cycle, fetch)
+            alone = await cross_check
+        finally:
+            cross_check.cancel()
+        if self._batching.is_contradicted(fetch.query, alone, self._clock.now()):
+            cycle.planner.reopen(fetch.query.server_id)
+            raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
+        return events
+
+    def _report_incomplete(self, fetch: PlannedFetch, error: AccIncomplete) -> None:
+        if error.what not in self._reported_incomplete:
+            self._reported_incomplete.add(error.what)
+            single = len(fetch.query.cameras) == 1
+            _log.error("%s: %s", self._feed_label(fetch.query.feeds[0]) if single else cameras_of(fetch), error)
+
+    async def _pages(self, fetch: PlannedFetch) -> AsyncGenerator[Page, None]:
+        query = fetch.query
+        patience = _JOINT_PATIENCE if len(query.cameras) > 1 else math.inf
+        reading = self._client.events(query.server_id, query.cameras, query.window, suspect=fetch.suspect)
+        async with aclosing(reading) as pages:
+            while True:
+                try:
+                    async with self._clock.timeout(patience) if patience < math.inf else nullcontext():
+                        page = await anext(pages)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as exc:
+                    raise AccUnreachable(f"{len(query.cameras)} cámaras juntas no contestan a tiempo.") from exc
+                yield page
+
+
+def cameras_of(fetch: PlannedFetch) -> str:
+    """The cameras of a fetch in words."""
+    cameras = fetch.query.cameras
+    return f"{len(cameras)} cámaras" if len(cameras) > 1 else f"la cámara {cameras[0]}"

@@ -1,0 +1,103 @@
+"""What the ingestion reports to whoever looks: immutable values, through an interface that knows no reader."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from aforo.errors import StoreError
+from aforo.models import Batch, CommitResult, EventPhase, FeedStatus, Occupancy
+from aforo.storage import EventRecord
+
+_log = logging.getLogger(__name__)
+
+
+class IngestionObserver:
+    """Called by the ingestion as an event goes on; does nothing itself.
+
+    Methods must be quick; what they raise is logged.
+    """
+
+    async def event_opened(self, record: EventRecord) -> None:
+        """An event is watched from now on, or goes on after a restart or an edit of the schedule."""
+
+    async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
+        """The database counted the whole event anew: each zone's occupancy."""
+
+    def phase_changed(self, phase: EventPhase) -> None:
+        """The event under way entered a phase."""
+
+    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+        """These are all feeds that are read now; others are not read any more."""
+
+    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+        """These feeds stand otherwise than before."""
+
+    def page_read(self, batch: Batch) -> None:
+        """A page was read and classified."""
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        """A transaction was committed."""
+
+    def cameras_named(self, names: Mapping[str, str]) -> None:
+        """The cameras' names at ACC, by id, as far as they are known now."""
+
+
+class GuardedObserver(IngestionObserver):
+    """Passes everything on to another observer and logs what that raises: a fault there must not touch the counting.
+
+    A StoreError is raised all the same: it is the database's, not the observer's.
+    """
+
+    def __init__(self, observer: IngestionObserver) -> None:
+        self._observer = observer
+
+    async def event_opened(self, record: EventRecord) -> None:
+        """Pass it on. Raises StoreError."""
+        with _logged():
+            await self._observer.event_opened(record)
+
+    async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
+        """Pass it on. Raises StoreError."""
+        with _logged():
+            await self._observer.recounted(record, occupancies)
+
+    def phase_changed(self, phase: EventPhase) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.phase_changed(phase)
+
+    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.feeds_followed(feeds)
+
+    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+        """Pass it on; not called for none."""
+        if feeds:
+            with _logged():
+                self._observer.feeds_changed(feeds)
+
+    def page_read(self, batch: Batch) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.page_read(batch)
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.committed(batch, result)
+
+    def cameras_named(self, names: Mapping[str, str]) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.cameras_named(names)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception:  # noqa: BLE001 -- whatever it is, the event goes on
+        _log.exception("Error interno en la imagen en vivo; el conteo sigue.")
