@@ -85,7 +85,7 @@ async def test_all_is_well(place: Place) -> None:
     assert {"topic", "state", "what", "remedy", "details"} == set(document["lines"][0])
 
 
-async def test_an_unknown_certificate_is_shown_to_be_pinned(place: Place) -> None:
+async def test_an_unknown_certificate_is_printed_to_be_pinned(place: Place) -> None:
     lines = await place.check(place.acc(fingerprint=""))
     (certificate,) = lines["acc.certificate"]
     assert certificate.state is State.FAILURE
@@ -119,7 +119,7 @@ async def test_a_wrong_password(place: Place) -> None:
     assert "otra" not in to_json([line for found in lines.values() for line in found])
 
 
-async def test_nobody_listens(place: Place) -> None:
+async def test_no_server_listens(place: Place) -> None:
     lines = await place.check(place.acc(url="https://127.0.0.1:9"))
     (login,) = lines["acc.login"]
     assert login.state is State.FAILURE
@@ -200,7 +200,7 @@ async def test_a_folder_that_takes_no_database(place: Place) -> None:
     assert "no se puede crear" in line.what
 
 
-async def test_a_database_that_another_holds_or_that_is_none(place: Place) -> None:
+async def test_a_locked_database_and_a_file_that_is_no_database(place: Place) -> None:
     with closing(sqlite3.connect(place.evening.database, isolation_level=None)) as database:
         database.execute("CREATE TABLE mine (a)")
         database.execute("BEGIN EXCLUSIVE")

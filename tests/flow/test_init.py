@@ -100,7 +100,7 @@ async def test_answers_become_files_that_are_read_back_just_so(
         assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 
 
-async def test_what_is_there_is_kept_unless_the_person_says_so(
+async def test_existing_files_are_kept_unless_the_person_agrees(
     site: Simulator, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -139,7 +139,7 @@ async def test_an_event_that_is_mistyped_is_asked_for_again(site: Simulator, tmp
 
 
 @pytest.mark.parametrize("event", [("2026-02-30", "A", "16:00", "23:00"), ("2026-02-03", " ", "16:00", "23:00")])
-async def test_nobody_is_asked_again_and_nothing_is_written(
+async def test_an_invalid_event_without_a_person_writes_nothing(
     event: tuple[str, str, str, str], site: Simulator, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -151,7 +151,7 @@ async def test_nobody_is_asked_again_and_nothing_is_written(
     assert await run(lambda: list(tmp_path.iterdir())) == []
 
 
-async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
+async def test_without_a_person_and_with_all_options(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     secrets = dict(zip(SECRETS, (NASTY.password, NASTY.user_nonce, NASTY.user_key, NASTY.integration_id), strict=True))
     odbc = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=s;DATABASE=AVIGILON;UID=u;PWD={a'b;c}"
@@ -165,7 +165,7 @@ async def test_nobody_there_and_all_given(site: Simulator, tmp_path: Path, monke
     assert json.loads((tmp_path / "eventos_programados.json").read_text(encoding="utf-8")) == {}
 
 
-def test_nobody_there_and_something_missing(tmp_path: Path) -> None:
+def test_without_a_person_and_with_a_missing_option(tmp_path: Path) -> None:
     with pytest.raises(BadCommand, match="Falta: Dirección del servidor"):
         Wizard(InitOptions(), DefaultAnswers(), tmp_path, lambda _: None).run()
     with pytest.raises(BadCommand, match="Falta: Contraseña"):

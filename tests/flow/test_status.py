@@ -60,7 +60,7 @@ async def reached(service: Service) -> ServiceState:
     raise AssertionError("the page never answered")
 
 
-def test_nobody_answers() -> None:
+def test_no_service_answers() -> None:
     with pytest.raises(ServiceSilent, match=r"Ningún servicio contesta en http://127\.0\.0\.1:9"):
         main(Settings(web=WebSettings(port=9)), once=True)
 

@@ -41,7 +41,7 @@ async def test_accapi_logs_in_and_lists_the_cameras(site: Simulator) -> None:
         (WHO.user_nonce, WHO.user_key, "", 400),
     ],
 )
-async def test_accapi_is_refused_with_wrong_credentials(
+async def test_accapi_is_rejected_with_wrong_credentials(
     site: Simulator, nonce: str, key: str, password: str, status: int
 ) -> None:
     factory = AccClientFactory(nonce, key)

@@ -179,7 +179,7 @@ async def test_connections_can_be_cut_before_and_in_the_middle(client: Client) -
     assert (await client.search())[0] == 200
 
 
-async def test_a_hanging_request_ends_with_its_client_and_holds_up_nobody(client: Client) -> None:
+async def test_a_hanging_request_ends_with_its_client_and_blocks_no_other(client: Client) -> None:
     client.site.faults.set("camera_hang", Fault(cameras=frozenset({CAMERA})))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
@@ -230,7 +230,7 @@ async def test_latency_is_real_time(client: Client) -> None:
     assert clock.monotonic() >= 0.05
 
 
-async def test_unplugged_it_refuses_connections_and_comes_back_at_the_same_address(client: Client) -> None:
+async def test_unplugged_it_accepts_no_connection_and_returns_at_the_same_address(client: Client) -> None:
     await client.site.unplug()
     async with aiohttp.ClientSession(connector=trusting(client.site.ca_pem)) as http:
         with pytest.raises(aiohttp.ClientConnectorError):
@@ -289,7 +289,7 @@ async def test_crossings_added_through_the_control_api_are_served() -> None:
     assert truth["history_count"] == 1
 
 
-async def test_a_process_of_its_own_says_where_it_is_and_ends_cleanly(tmp_path: Path) -> None:
+async def test_aforo_simulate_prints_its_address_and_ends_cleanly(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "aforo", "simulate", "--events", "50", "--cameras", "3", "--ca-file", str(ca_file)),

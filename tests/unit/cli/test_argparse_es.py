@@ -72,7 +72,7 @@ def test_the_help_of_each_command_is_spanish(row: commands.Command, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "sentences"),
     [
         (["rum"], ["No existe el comando «rum».", "¿Quiso decir run?"]),
         (["xyz"], ["No existe el comando «xyz».", "La lista: aforo --help"]),
@@ -92,14 +92,14 @@ def test_the_help_of_each_command_is_spanish(row: commands.Command, capsys: pyte
         (["simulate", "--now", "ayer"], ["El valor de --now no sirve: «ayer» no se entiende."]),
     ],
 )
-def test_what_is_said_of_a_command_that_does_not_fit(
-    argv: list[str], said: list[str], capsys: pytest.CaptureFixture[str]
+def test_the_error_of_arguments_that_do_not_fit(
+    argv: list[str], sentences: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(argv) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("aforo: ")
-    for sentence in said:
+    for sentence in sentences:
         assert sentence in captured.err
     for english in ("error:", "argument", "invalid", "expected", "unrecognized"):
         assert english not in captured.err

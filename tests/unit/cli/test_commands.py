@@ -53,7 +53,7 @@ def test_a_bad_setting_stops_the_start(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("files", "code", "said"),
+    ("files", "code", "sentence"),
     [
         ({}, 2, "eventos_programados.json no se puede leer (no existe)."),
         ({"eventos_programados.json": "{"}, 2, "eventos_programados.json, línea 1, columna 2: no es JSON válido"),
@@ -67,15 +67,15 @@ def test_a_bad_file_stops_the_start_and_is_in_the_log(
     capsys: pytest.CaptureFixture[str],
     files: dict[str, str],
     code: int,
-    said: str,
+    sentence: str,
 ) -> None:
     for name, value in ACC.items():
         monkeypatch.setenv(name, value)
     for name, text in files.items():
         (folder / name).write_text(text)
     assert cli.main(["run", "--no-wait"]) == code
-    assert said in capsys.readouterr().err
-    assert said in (folder / "Monitoreo nemesio camacho.log").read_text(encoding="utf-8")
+    assert sentence in capsys.readouterr().err
+    assert sentence in (folder / "Monitoreo nemesio camacho.log").read_text(encoding="utf-8")
     assert not list(folder.glob("*.db"))
 
 
@@ -87,7 +87,7 @@ def test_the_schema_for_the_administrator(capsys: pytest.CaptureFixture[str]) ->
     assert "[DOMINIO\\aforo]" in shown
 
 
-def test_the_schema_of_a_newer_version_is_what_has_changed_since(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_schema_since_a_version_has_only_the_changes(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["schema", "--since", migrate.HEAD]) == 0
     shown = capsys.readouterr().out
     assert "CREATE TABLE [Aforo_parqueadero_SUR]" in shown

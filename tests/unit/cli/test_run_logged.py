@@ -26,7 +26,7 @@ def test_the_exit_code_of_a_job() -> None:
     assert in_log(lambda: 5) == (5, "")
 
 
-def test_what_ends_a_job_is_in_the_log_with_a_traceback_only_at_debug() -> None:
+def test_the_error_that_ends_a_job_is_logged_with_a_traceback_only_at_debug() -> None:
     error = StoreUnavailable("La base de datos no contesta.", remedy="Avise al DBA.")
     code, text = in_log(raising(error))
     assert code == 4

@@ -45,7 +45,7 @@ def test_spaces_go_and_repetitions_are_logged(path: Path, caplog: pytest.LogCapt
         ('[\n{"a": 1, "a": 2}]', "camaras.json, línea 2: «a» está dos veces."),
     ],
 )
-def test_what_is_said_of_a_list_that_cannot_be_used(path: Path, text: str, what: str) -> None:
+def test_the_error_of_an_invalid_list(path: Path, text: str, what: str) -> None:
     path.write_text(text)
     with pytest.raises(BadCameras) as caught:
         load_cameras(path)

@@ -162,7 +162,7 @@ GOOD = '{"nombre": "A", "hora_inicio": "16:00", "hora_fin": "23:00"}'
         ),
     ],
 )
-def test_what_is_said_of_a_file_that_cannot_be_used(path: Path, text: str, what: str) -> None:
+def test_the_error_of_an_invalid_file(path: Path, text: str, what: str) -> None:
     path.write_text(text)
     with pytest.raises(BadSchedule) as caught:
         Schedule.load(path, BOGOTA)

@@ -87,7 +87,7 @@ def test_four_processes_on_one_file_lose_no_line(path: Path) -> None:
     assert sorted(written) == sorted([name, str(number)] for name in "abcd" for number in range(1_000))
 
 
-def test_a_stopped_process_that_holds_the_lock_holds_up_no_other(path: Path) -> None:
+def test_a_stopped_process_that_holds_the_lock_blocks_no_other(path: Path) -> None:
     with (path.parent / LOCK).open("w") as held:
         lock(held, LOCK_EX)
         with logged(path):

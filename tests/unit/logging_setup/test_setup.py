@@ -42,7 +42,7 @@ def test_only_the_console(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_console_that_goes_away_stops_nothing(path: Path) -> None:
+def test_a_closed_console_stops_nothing(path: Path) -> None:
     with logged(path) as console:
         console.close()
         ours.info("uno")

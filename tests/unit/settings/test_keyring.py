@@ -53,11 +53,11 @@ def test_a_secret_is_read_from_the_store() -> None:
     assert settings.origin("acc.password").startswith("almacén de credenciales, servicio aforo")
 
 
-def test_only_secrets_are_looked_up() -> None:
+def test_only_secrets_come_from_the_keyring() -> None:
     assert load({"AFORO_ACC__CLIENT_NAME": "keyring:"}).acc.client_name == "keyring:"
 
 
-def test_what_is_not_there_locked_or_cannot_be_read(drawer: Drawer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_a_locked_store_and_a_missing_library(drawer: Drawer, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         BadSetting, match=r"no tiene «acc\.password» del servicio «aforo».*keyring set aforo acc\.password"
     ):

@@ -176,7 +176,7 @@ def test_a_url_without_a_password_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "fault"),
     [
         ("[acc]\npassword_file = 'nada'\n", "acc.password_file, aforo.toml:2: nada no se puede leer (no existe)"),
         ("[acc]\npassword_file = 'vacio'\n", "vacio del ajuste acc.password_file, aforo.toml:2 está vacío"),
@@ -187,10 +187,10 @@ def test_a_url_without_a_password_is_no_secret() -> None:
         ("[acc]\nurl = 'https://u:hush@host'\n", "«https://***@host»"),
     ],
 )
-def test_faults_of_secrets_do_not_contain_them(folder: Path, toml: str, said: str) -> None:
+def test_faults_of_secrets_do_not_contain_them(folder: Path, toml: str, fault: str) -> None:
     (folder / "vacio").write_text("\n")
     sentence = error_sentence(toml)
-    assert said in sentence
+    assert fault in sentence
     assert "hush" not in sentence
     assert "123454321" not in sentence
 
@@ -230,7 +230,7 @@ def test_url_and_odbc_are_one_too_many() -> None:
         ("zones", "3"), ("zones", "[3]"),
     ],
 )  # fmt: skip
-def test_a_value_out_of_range_is_named_with_what_is_allowed(name: str, value: str) -> None:
+def test_a_value_out_of_range_is_an_error_with_the_allowed_values(name: str, value: str) -> None:
     sentence = error_sentence("", f"{name}={value}")
     assert name in sentence or "zones" in sentence
     assert "--set" in sentence
@@ -324,7 +324,7 @@ def test_faults_of_zones_name_zone_and_line(toml: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["url", "username", "password", "user_nonce", "user_key"])
-def test_what_is_needed_to_log_in(missing: str) -> None:
+def test_the_settings_that_the_login_needs(missing: str) -> None:
     given = {"url": "https://h", "username": "u", "password": "p", "user_nonce": "n", "user_key": "k"}
     complete = Settings(acc=AccSettings(**given))  # type: ignore[arg-type]
     complete.require_acc()

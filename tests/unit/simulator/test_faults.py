@@ -34,7 +34,7 @@ def test_a_fault_strikes_as_often_as_it_is_likely_and_the_same_with_the_same_see
     assert struck(1) == struck(1) != struck(2)
 
 
-def test_a_camera_s_fault_strikes_only_where_it_is_asked_about() -> None:
+def test_a_camera_s_fault_strikes_only_requests_that_name_it() -> None:
     faults = Faults(on={"camera_500": Fault(cameras=frozenset({"a"}))})
     assert faults.strikes("camera_500", NOW, cameras=("b", "a"))
     assert not faults.strikes("camera_500", NOW, cameras=("b",))

@@ -270,7 +270,7 @@ def test_this_id_can_be_missing() -> None:
     assert not any("thisId" in event for event in events)
 
 
-def test_each_crossing_has_a_start_for_those_who_ask_all_topics() -> None:
+def test_each_crossing_has_a_start_where_all_topics_are_requested() -> None:
     client = Client()
     events = flat(client.all(eventTopics=[STOP, "DEVICE_ANALYTICS_START"]))
     kinds = Counter(event["type"] for event in events)
@@ -281,7 +281,7 @@ def test_each_crossing_has_a_start_for_those_who_ask_all_topics() -> None:
     assert client.first(eventTopics="DEVICE_MOTION_START")["events"] == []
 
 
-def test_active_tells_what_goes_on_and_no_stop() -> None:
+def test_active_returns_what_goes_on_and_no_stop() -> None:
     crowd = Scenario(ScenarioPlan(START, END, events=0))
     crowd.add(crowd.allowed[0], "PUERTA 1", START + timedelta(seconds=10.5))
     client = Client(crowd=crowd)
