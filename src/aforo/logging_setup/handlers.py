@@ -93,8 +93,8 @@ class FileHandler(ConcurrentRotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Report on the console that lines are being lost, and open the files anew for the next record."""
         error = sys.exc_info()[1]
-        self._discard_streams()
-        if isinstance(error, (OSError, ValueError)):  # ValueError: the stream was closed by somebody else
+        if isinstance(error, (OSError, ValueError)):  # ValueError: the stream is closed
+            self._discard_streams()
             self._report(error)
         else:
             super().handleError(record)
