@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from aforo.errors import BadCommand, StoreNotReady
 from aforo.models import Zone
-from aforo.settings.models import HISTORY_TABLE
+from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.backend import Backend
 from aforo.storage.backends.tsql import quoted
 from aforo.storage.schema import migrate, tables

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect
 
 from aforo.errors import StoreRejectedRow
 from aforo.models import Zone, from_ms
-from aforo.settings.models import HISTORY_TABLE
+from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.journal import Journal
 from aforo.storage.schema import migrate

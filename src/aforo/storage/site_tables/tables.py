@@ -11,7 +11,7 @@ from sqlalchemy.types import NullType
 
 from aforo.errors import StoreRejectedRow
 from aforo.models import Zone, from_ms
-from aforo.settings.models import HISTORY_TABLE
+from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.backend import DRAINED
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.backends.errors import site_table_errors
