@@ -136,6 +136,10 @@ class Backoff:
         limit in seconds: tenacity would measure it with the machine's clock, not with the one that is handed in.
         ``on_repeat`` is called with the error before each pause.
         """
+        try:
+            return await attempt()  # a success does not pass through tenacity, which costs 0.1 ms of processor a call
+        except Exception as error:  # noqa: BLE001 -- raised again as tenacity's first attempt
+            failures = [error]
 
         def repeated(error: BaseException) -> bool:
             return isinstance(error, Exception) and repeatable(error)  # never a cancellation
@@ -146,6 +150,8 @@ class Backoff:
                 on_repeat(error)
 
         async def attempted() -> _T:
+            if failures:
+                raise failures.pop()
             return await attempt()
 
         async def pause(seconds: float) -> None:

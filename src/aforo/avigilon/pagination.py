@@ -152,7 +152,7 @@ class _TokenChain:
     def __init__(self, part: WindowPart, first: SearchAnswer, *, full: bool) -> None:
         self.part = part
         self.token = ""
-        self.progress = _Progress.PAGES if full else _Progress.SHORT_PAGE
+        self._progress = _Progress.PAGES if full else _Progress.SHORT_PAGE
         self.ordinals: Counter[str] = Counter()
         self.event_count = 0
         self.edges: list[datetime] = []
@@ -165,12 +165,12 @@ class _TokenChain:
     @property
     def is_short(self) -> bool:
         """Whether only one page came, and it was not full."""
-        return self.progress in _SHORT
+        return self._progress in _SHORT
 
     @property
     def is_doubtful(self) -> bool:
         """Whether pages may be missing though the last one was not full."""
-        return self.progress in _DOUBTFUL
+        return self._progress in _DOUBTFUL
 
     def send_token(self) -> str:
         """Return the token to send."""
@@ -183,13 +183,13 @@ class _TokenChain:
             self.token = ""
             return False
         fingerprint = page_fingerprint(answer)
-        of_other_times = self._has_events_in_window and not _may_be_in(self.part, answer)
+        of_other_times = self._has_events_in_window and bool(answer.events) and not _has_events_in(self.part, answer)
         if not of_other_times and fingerprint not in self._fingerprints:
-            self.progress = _AFTER_NEW_PAGE.get(self.progress, self.progress)
+            self._progress = _AFTER_NEW_PAGE.get(self._progress, self._progress)
             self._add(answer, fingerprint)
             return True
         if of_other_times or (full and answer.unnamed):  # without ids, a full page may be just like another one
-            self.progress = _AFTER_DOUBT.get(self.progress, self.progress)
+            self._progress = _AFTER_DOUBT.get(self._progress, self._progress)
         self._unproductive += 1
         leads_on = answer.token not in self._sent_tokens and self._unproductive < _MAX_UNPRODUCTIVE
         self.token = answer.token if leads_on else ""
@@ -199,7 +199,7 @@ class _TokenChain:
         self.token = answer.token
         self._unproductive = 0
         self._fingerprints.add(fingerprint)
-        self._has_events_in_window |= bool(answer.events) and _may_be_in(self.part, answer)
+        self._has_events_in_window = self._has_events_in_window or _has_events_in(self.part, answer)
         self.event_count += len(answer.events)
         self.edges += _edges(answer)
 
@@ -370,10 +370,10 @@ class _WindowFetch:
         )
 
 
-def _may_be_in(part: WindowPart, answer: SearchAnswer) -> bool:
-    """Whether a page may belong to a window: not where all its events are of other times."""
+def _has_events_in(part: WindowPart, answer: SearchAnswer) -> bool:
+    """Whether a page has an event of that time."""
     since, until = part.window
-    return not answer.events or any(since <= event[2] < until for event in answer.events)
+    return any(since <= event[2] < until for event in answer.events)
 
 
 def _edges(answer: SearchAnswer) -> list[datetime]:
