@@ -1,0 +1,43 @@
+"""Which cameras sent something lately, and which of them count, over the simulator."""
+
+from datetime import timedelta
+
+import pytest
+from tests.contract.avigilon.sites import Simulated
+
+from aforo.avigilon import AvigilonClient, Camera, Server, cameras_that_count, home_servers, recent_names
+from aforo.clock import SystemClock
+from aforo.counting.rules import Rules
+from aforo.models import Matcher
+
+SERVERS = [Server("one", "ACC-1"), Server("two", "ACC-2")]
+
+
+@pytest.mark.parametrize(("named", "expected"), [("two", ["two"]), ("gone", ["one", "two"]), ("", ["one", "two"])])
+def test_a_camera_without_a_known_server_may_be_on_any(named: str, expected: list[str]) -> None:
+    assert home_servers(Camera("camera", "Puerta", "CONNECTED", True, named), SERVERS) == expected
+
+
+async def test_names_are_counted_over_the_days_before(simulated: Simulated) -> None:
+    until = simulated.window.until + timedelta(days=2)
+    async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
+        nothing, complete = await recent_names(acc, simulated.camera, [simulated.server_id], until, 1)
+        assert (nothing.total(), complete) == (0, True)
+        assert acc.requests == 2, "a login and a search"
+        names, complete = await recent_names(acc, simulated.camera, [simulated.server_id], until, 3)
+        assert names.total() >= len(simulated.instants)
+        assert complete
+
+
+async def test_only_cameras_with_an_event_that_a_rule_counts(simulated: Simulated) -> None:
+    until = simulated.window.until
+    async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
+        servers, cameras = await acc.servers(), await acc.cameras()
+        names = {camera.id: (await recent_names(acc, camera.id, [camera.server_id], until, 1))[0] for camera in cameras}
+        some_name = next(iter(names[simulated.camera]))
+        expected = {camera for camera, sent in names.items() if some_name in sent}
+        assert simulated.camera in expected
+        assert len(expected) < len(cameras)
+        rules = Rules([Matcher.parse(f"equals:{some_name}")], ())
+        counting = await cameras_that_count(acc, cameras, servers, rules=rules, until=until, days=1)
+        assert {camera.id for camera in counting} == expected
