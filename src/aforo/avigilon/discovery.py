@@ -14,7 +14,7 @@ from aforo.models import EventSource, Window
 _ENOUGH = 2_000  # events of a camera in one day, after which no older day is read
 
 
-async def cameras_that_count(  # noqa: PLR0913 -- who is asked, about what, and by which rules
+async def cameras_that_count(  # noqa: PLR0913 -- the site's lists, the rules and the time
     client: AvigilonClient,
     cameras: Sequence[Camera],
     servers: Sequence[Server],

@@ -1,4 +1,4 @@
-"""What one search asks for: some cameras of one server and a window."""
+"""The cameras and the window of one search."""
 
 from typing import NamedTuple
 
