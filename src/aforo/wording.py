@@ -30,6 +30,14 @@ def duration_to_the_second(seconds: float) -> str:
     return " ".join([f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes) + [f"{rest} s"])
 
 
+def duration_in_tenths(seconds: float) -> str:
+    """Return ``4,2 s``, ``3 min 20 s``, ``2 h 0 min``: tenths below a minute, no seconds from one hour on."""
+    if seconds < 60:
+        return f"{seconds:.1f} s".replace(".", ",")
+    hours, minutes, rest = _split(seconds)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 def _split(seconds: float) -> tuple[int, int, int]:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

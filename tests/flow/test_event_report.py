@@ -1,4 +1,4 @@
-"""The act of an event: its figures are the crowd's truth, whatever went wrong, and its page needs nothing else."""
+"""The event report: its figures are the scenario's truth, whatever failed, and its page needs nothing else."""
 
 import asyncio
 import csv
@@ -21,7 +21,7 @@ from tests.flow.harness import DOORS, Evening, evening, hours
 from aforo.counting.rules import Rules
 from aforo.errors import BadCommand
 from aforo.models import Matcher
-from aforo.reporting import EventReport, acts
+from aforo.reporting import EventReport, make_reports
 from aforo.reporting.page import html
 from aforo.settings import DatabaseSettings, Settings, zones_from
 from aforo.simulator import STADIUM, Fault, Faults, Scenario, ScenarioPlan, Simulator
@@ -34,8 +34,8 @@ BOGOTA = ZoneInfo("America/Bogota")
 
 def figures(folder: Path) -> dict[str, Any]:
     (path,) = folder.glob("*.json")
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return told
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
 
 
 def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
@@ -58,10 +58,10 @@ def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
     return found
 
 
-def check_figures(act: dict[str, Any], crowd: Scenario) -> None:
+def check_figures(report: dict[str, Any], crowd: Scenario) -> None:
     truth = crowd.truth().between(crowd.plan.start, crowd.plan.end, crowd.allowed)
     highest = peaks(crowd)
-    for zone in act["zones"]:
+    for zone in report["zones"]:
         told = truth.zones[zone["name"]]
         assert [zone[name] for name in ("entries", "exits", "count", "swallowed")] == list(told)
         at = None if zone["peak_at"] is None else datetime.fromisoformat(zone["peak_at"])
@@ -69,18 +69,18 @@ def check_figures(act: dict[str, Any], crowd: Scenario) -> None:
         assert zone["curve"][-1][1] == told.aforo
         assert sum(flow["entries"] for flow in zone["minutes"]) == told.entries
     ways = Counter((row.analytic_event_name, row.activity) for row in truth.history)
-    doors = {door["name"]: door for door in act["doors"]}
+    doors = {door["name"]: door for door in report["doors"]}
     assert sum(door["entries"] + door["exits"] + door["others"] for door in doors.values()) == len(truth.history)
     assert doors["PUERTA 1"]["entries"] == ways["PUERTA 1", "OBJECT_COUNTING_ENTER"]
     assert doors["PUERTA 1"]["exits"] == ways["PUERTA 1", "OBJECT_COUNTING_EXIT"]
-    stored = {camera["id"]: camera["stored"] for camera in act["cameras"] if camera["stored"]}
+    stored = {camera["id"]: camera["stored"] for camera in report["cameras"] if camera["stored"]}
     assert stored == truth.accepted
-    assert all(camera["difference"] == 0 and camera["acc"] == camera["stored"] for camera in act["cameras"])
-    assert act["history_stored"] == act["history_acc"] == len(truth.history)
-    assert act["reconciled"] is True
+    assert all(camera["difference"] == 0 and camera["acc"] == camera["stored"] for camera in report["cameras"])
+    assert report["history_stored"] == report["history_acc"] == len(truth.history)
+    assert report["reconciled"] is True
 
 
-async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
+async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     camera = Scenario(PLAN).cameras[10]
     minute = timedelta(minutes=1)
     faults = Faults(3, {
@@ -95,18 +95,18 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
         assert await night.run() == 0
         await locking
         night.check(crowd, DOORS, END)
-    act = figures(tmp_path / "informes")
-    check_figures(act, crowd)
-    assert {incident["kind"] for incident in act["incidents"]} == {"acc", "camera", "database"}, act["incidents"]
-    incidents = {incident["kind"]: incident for incident in sorted(act["incidents"], key=lasting)}
+    report = figures(tmp_path / "informes")
+    check_figures(report, crowd)
+    assert {incident["kind"] for incident in report["incidents"]} == {"acc", "camera", "database"}, report["incidents"]
+    incidents = {incident["kind"]: incident for incident in sorted(report["incidents"], key=lasting)}
     for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 132, 133)):
         told = incidents[kind]
         assert abs(datetime.fromisoformat(told["began"]) - (DOORS + began * minute)) <= 3 * minute, kind
         assert abs(datetime.fromisoformat(told["ended"]) - (DOORS + ended * minute)) <= 3 * minute, kind
         assert told["recovered"] > 0 or kind == "database", kind  # few pass in those two minutes
     assert camera.name in incidents["camera"]["what"]
-    assert act["refused"]["sin regla"] > 0
-    assert act["lateness"]["median"] <= 120 < act["lateness"]["longest"]
+    assert report["refused"]["sin regla"] > 0
+    assert report["lateness"]["median"] <= 120 < report["lateness"]["longest"]
     page = next((tmp_path / "informes").glob("*.html")).read_text(encoding="utf-8")
     assert "Conciliado: ACC y la base de datos coinciden, diferencia 0." in page
     assert page.count("<svg") == 4
@@ -116,7 +116,7 @@ async def test_an_evening_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     (whole,) = (tmp_path / "informes").glob("*.json")
     incomplete = replace(msgspec.json.decode(whole.read_bytes(), type=EventReport), complete=False)
     assert "lo de ese rato puede faltar" in await asyncio.to_thread(html, incomplete), (
-        "an act promises nothing that was not compared"
+        "a report promises nothing that was not compared"
     )
 
 
@@ -143,33 +143,33 @@ async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
         await night.clock.sleep(hours(0.5).total_seconds())
         night.acts = tmp_path / "informes"
         assert await night.run() == 0
-    act = figures(tmp_path / "informes")
-    check_figures(act, crowd)
-    (gap,) = act["incidents"]
+    report = figures(tmp_path / "informes")
+    check_figures(report, crowd)
+    (gap,) = report["incidents"]
     assert gap["kind"] == "instance"
     away = datetime.fromisoformat(gap["ended"]) - datetime.fromisoformat(gap["began"])
     assert timedelta(minutes=25) < away < timedelta(minutes=35)
     assert gap["recovered"] > 0
 
 
-async def test_made_again_with_corrections_it_tells_them(tmp_path: Path) -> None:
+async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None:
     async with evening(tmp_path, PLAN) as (night, crowd):
         night.name = "<script>alert(1)</script> & «Ñandú»/2"
         night.schedule(DOORS, END)
         night.acts = tmp_path / "informes"
         assert await night.run() == 0
         settings = night.settings
-    act = figures(tmp_path / "informes")
+    report = figures(tmp_path / "informes")
     assert [path.name for path in (tmp_path / "informes").glob("*.html")] == [
         "2026-01-27-script-alert-1-script-Ñandú-2.html"
     ]
     await asyncio.to_thread(correct, settings, "Campinsito", 12)
-    (page,) = await asyncio.to_thread(acts, settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "otra")
+    (page,) = await asyncio.to_thread(make_reports, settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "otra")
     again = figures(tmp_path / "otra")
     north, campinsito = again["zones"][0], again["zones"][1]
-    assert north == act["zones"][0], "made again, it says the same"
+    assert north == report["zones"][0], "made again, it says the same"
     assert campinsito["corrected"] == 12
-    assert campinsito["entries"] == act["zones"][1]["entries"]
+    assert campinsito["entries"] == report["zones"][1]["entries"]
     assert again["corrections"][0]["reason"] == "se rompió el contador"
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
@@ -180,9 +180,9 @@ async def test_made_again_with_corrections_it_tells_them(tmp_path: Path) -> None
     assert check_truth_unchanged(again, crowd)
 
 
-def check_truth_unchanged(act: dict[str, Any], crowd: Scenario) -> bool:
+def check_truth_unchanged(report: dict[str, Any], crowd: Scenario) -> bool:
     truth = crowd.truth().between(DOORS, END, crowd.allowed)
-    return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in act["zones"])
+    return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in report["zones"])
 
 
 def correct(settings: Settings, zone: str, delta: int) -> None:
@@ -200,7 +200,7 @@ def rules(settings: Settings) -> Any:
     return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)).classify
 
 
-async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:
+async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> None:
     async with FakeClock(DOORS + hours(1)) as clock:
         crowd = Scenario(PLAN)
         async with Simulator(crowd, clock=clock) as site:
@@ -212,7 +212,9 @@ async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:
             await clock.sleep(600)
             monitor._stopping.set()
             await running
-    (page,) = await asyncio.to_thread(acts, night.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes")
+    (page,) = await asyncio.to_thread(
+        make_reports, night.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes"
+    )
     assert "Sin conciliar: el cierre no llegó a hacerse." in page.read_text(encoding="utf-8")
     assert figures(tmp_path / "informes")["reconciled"] is False
 
@@ -220,10 +222,10 @@ async def test_an_event_that_was_never_closed_says_so(tmp_path: Path) -> None:
 def test_a_date_without_events(tmp_path: Path) -> None:
     settings = Settings(database=DatabaseSettings(url=SecretStr(f"sqlite:///{tmp_path}/aforo.db")))
     with pytest.raises(BadCommand, match="no tiene ningún evento del 2026-01-27"):
-        acts(settings, DOORS.date(), tmp_path)
+        make_reports(settings, DOORS.date(), tmp_path)
 
 
-async def test_an_act_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "informes").write_text("a file where the folder should be")
     async with evening(tmp_path, PLAN) as (night, crowd):
         night.acts = tmp_path / "informes"
@@ -232,7 +234,7 @@ async def test_an_act_that_cannot_be_written_spoils_nothing(tmp_path: Path, capl
     assert "«aforo report 2026-01-27»" in caplog.text
 
 
-async def test_another_process_on_the_same_event_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_process_on_the_same_event_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "aforo")
     async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
         both = [await asyncio.to_thread(night.monitor) for _ in range(2)]

@@ -3,6 +3,7 @@ import pytest
 from aforo.models import Occupancy
 from aforo.wording import (
     duration,
+    duration_in_tenths,
     duration_to_the_second,
     grouped,
     natural_key,
@@ -34,6 +35,14 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_duration_to_the_second(seconds: float, text: str) -> None:
     assert duration_to_the_second(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0,0 s"), (4.21, "4,2 s"), (59.97, "60,0 s"), (200, "3 min 20 s"), (7_200, "2 h 0 min"), (7_265, "2 h 1 min")],
+)
+def test_duration_in_tenths(seconds: float, text: str) -> None:
+    assert duration_in_tenths(seconds) == text
 
 
 def test_natural_key_sorts_numbers_by_their_value() -> None:

@@ -75,9 +75,9 @@ def _cameras(arguments: Arguments) -> int:
 
 def _report(arguments: Arguments) -> int:
     settings = _load_settings(arguments)
-    from aforo.reporting import acts  # noqa: PLC0415
+    from aforo.reporting import make_reports  # noqa: PLC0415
 
-    for page in acts(settings, arguments.date, arguments.folder or settings.report.folder or Path("informes")):
+    for page in make_reports(settings, arguments.date, arguments.folder or settings.report.folder or Path("informes")):
         print(page)  # noqa: T201
     return 0
 

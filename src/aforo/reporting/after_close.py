@@ -7,21 +7,21 @@ import logging
 from aforo.errors import AforoError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
-from aforo.reporting import collect, make, suffix_of
+from aforo.reporting import collect, render, suffix_of
 from aforo.settings import Settings
 from aforo.storage import Database, EventRecord, JournalKind
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 60.0  # seconds that the database may take to give the figures
+_TIMEOUT = 60.0  # seconds that the database may take to give the figures
 
 
 async def after_close(
     database: Database, settings: Settings, context: RunContext, record: EventRecord, result: Reconciliation
 ) -> None:
-    """Store what was compared, make the event report. Failures are logged, with what to do, and raise nothing."""
+    """Journal what was compared and make the event report. Failures are logged with their remedy; none is raised."""
     try:
-        async with context.clock.timeout(_PATIENCE):
+        async with context.clock.timeout(_TIMEOUT):
             now = context.clock.now()
             await database.begin_entry(
                 JournalKind.RECONCILIATION, "", now, detail=_detail(context, result), record=record, ended=now
@@ -36,13 +36,13 @@ async def after_close(
     try:
         report = await asyncio.to_thread(collect, snapshot, settings, now)
         suffix = suffix_of(record, snapshot.same_day)
-        _log.info("Acta: %s", await make(report, settings.report.folder, suffix))
+        _log.info("Acta: %s", await render(report, settings.report.folder, suffix))
     except AforoError as exc:
         _log.error("%s", exc)
 
 
 def _detail(context: RunContext, result: Reconciliation) -> str:
-    """What ACC had, camera by camera, and what could not be compared."""
+    """Return as JSON what ACC had, camera by camera, and which cameras did not answer."""
     unanswered = {
         feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {context.local(since)}."
         for feed, (since, why) in result.unanswered.items()

@@ -1,4 +1,4 @@
-"""The act's pictures, as SVG to stand inside the page. matplotlib is imported here only: it is heavy."""
+"""The event report's charts, as SVG inside the page. matplotlib is imported here only: it takes a second."""
 
 import io
 import math
@@ -21,8 +21,8 @@ _INK, _SOFT, _GRID = "#1c2733", "#5d6b7a", "#dfe5ea"
 _COUNT, _IN, _OUT, _FULL, _OUTAGE = "#1f5f8b", "#1f8a70", "#d1682b", "#b3261e", "#f3d9a4"
 _WIDTH = 7.4  # inches: a page of A4 without its margins
 _MINUTE = 1 / 1440  # of a day
-_MOST_DOORS = 45  # rows that can be told apart on a page
-_STYLE: Any = {  # typed by matplotlib as a thousand literals
+_MOST_DOORS = 45  # rows that stay legible on a page
+_STYLE: Any = {  # matplotlib types the keys as literals
     "svg.fonttype": "none",  # text stays text: small, searchable, sharp on paper
     "svg.hashsalt": "aforo",
     "font.family": ["DejaVu Sans"],
@@ -39,26 +39,26 @@ _STYLE: Any = {  # typed by matplotlib as a thousand literals
 }
 
 
-def zone_picture(act: EventReport, zone: ZoneFigures) -> str:
-    """The zone's count over the evening, with its peak, capacity, corrections and outages; below, who came and went."""
+def zone_chart(report: EventReport, zone: ZoneFigures) -> str:
+    """Draw the zone's count over the event, with peak, capacity, corrections and outages; below, entries and exits."""
 
     def draw(figure: Figure) -> None:
         curve, bars = figure.subplots(2, 1, sharex=True, height_ratios=[2.3, 1])
-        _curve(curve, act, zone)
+        _curve(curve, report, zone)
         _bars(bars, _by_slot(zone.minutes))
-        _clock_axis(bars, act)
+        _clock_axis(bars, report)
 
     return _svg(draw, 3.5)
 
 
-def doors_picture(act: EventReport, doors: Sequence[DoorFigures]) -> str:
-    """Every door in a row of its own, the darker the more passed there in five minutes."""
+def doors_chart(report: EventReport, doors: Sequence[DoorFigures]) -> str:
+    """Draw every door as a row, the darker the more crossings in five minutes."""
     shown = list(doors)[:_MOST_DOORS]
-    slots = _slots(act)
+    slots = _slots(report)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        table = [[math.nan] * len(slots) for _ in shown]  # where nobody passed the paper stays white
+        table = [[math.nan] * len(slots) for _ in shown]  # no crossing: the paper stays white
         for row, door in enumerate(shown):
             for flow in door.flows:
                 if flow.at in slots:
@@ -70,34 +70,34 @@ def doors_picture(act: EventReport, doors: Sequence[DoorFigures]) -> str:
         axes.invert_yaxis()
         axes.tick_params(length=0)
         figure.colorbar(mesh, ax=axes, label="pasos en 5 minutos", extend="max", pad=0.015, fraction=0.03)
-        _clock_axis(axes, act)
+        _clock_axis(axes, report)
 
     return _svg(draw, 1.1 + 0.2 * len(shown))
 
 
 def _usual_most(values: Sequence[float]) -> float:
-    """What only one slot in a hundred exceeds: a single burst must not turn the rest of the evening pale."""
+    """Return what only one slot in a hundred exceeds: a single burst must not make the rest of the event pale."""
     return sorted(values)[int(len(values) * 0.99)] if values else 1.0
 
 
-def _curve(axes: "Axes", act: EventReport, zone: ZoneFigures) -> None:
-    instants = [_days(act.since), *(_days(at) + _MINUTE for at, _ in zone.curve), _days(act.until)]
+def _curve(axes: "Axes", report: EventReport, zone: ZoneFigures) -> None:
+    instants = [_days(report.since), *(_days(at) + _MINUTE for at, _ in zone.curve), _days(report.until)]
     counts = [zone.initial, *(count for _, count in zone.curve)]
     counts.append(counts[-1])
-    for incident in act.incidents:
-        axes.axvspan(*_inside(act, incident.began, incident.ended or act.until), color=_OUTAGE, alpha=0.6, lw=0)
+    for incident in report.incidents:
+        axes.axvspan(*_inside(report, incident.began, incident.ended or report.until), color=_OUTAGE, alpha=0.6, lw=0)
     axes.fill_between(instants, counts, step="post", color=_COUNT, alpha=0.14, lw=0)
     axes.step(instants, counts, where="post", color=_COUNT, lw=1.4)
     if zone.capacity:
         axes.axhline(zone.capacity, color=_FULL, lw=1, ls=(0, (5, 3)))
-        axes.annotate(f"cupo {zone.capacity}", (_days(act.until), zone.capacity), (0, 3), textcoords="offset points",
+        axes.annotate(f"cupo {zone.capacity}", (_days(report.until), zone.capacity), (0, 3), textcoords="offset points",
                       ha="right", color=_FULL)  # fmt: skip
     if zone.peak_at is not None:
         at = _days(zone.peak_at) + _MINUTE
         axes.plot([at], [zone.peak], "o", color=_COUNT, ms=4)
         axes.annotate(f"máximo {zone.peak}", (at, zone.peak), (-5, 3), textcoords="offset points",
                       ha="right", color=_COUNT, weight="bold")  # fmt: skip
-    for correction in act.corrections:
+    for correction in report.corrections:
         if correction.zone == zone.name:
             axes.axvline(_days(correction.at), color=_OUT, lw=1, ls=":")
             place = (_days(correction.at), 1)
@@ -121,9 +121,9 @@ def _bars(axes: "Axes", flows: Sequence[Flow]) -> None:
                 handlelength=1)  # fmt: skip  # above: a bar may reach the top wherever it stands
 
 
-def _clock_axis(axes: "Axes", act: EventReport) -> None:
-    timezone = ZoneInfo(act.timezone)
-    axes.set_xlim(_days(act.since), _days(act.until))
+def _clock_axis(axes: "Axes", report: EventReport) -> None:
+    timezone = ZoneInfo(report.timezone)
+    axes.set_xlim(_days(report.since), _days(report.until))
     locator = mdates.AutoDateLocator(tz=timezone, minticks=5, maxticks=12)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M", tz=timezone))  # type: ignore[no-untyped-call]
@@ -138,11 +138,11 @@ def _by_slot(minutes: Sequence[Flow]) -> list[Flow]:
     return list(found.values())
 
 
-def _slots(act: EventReport) -> dict[datetime, int]:
-    """Every five minutes of the event, by its place."""
-    first = _slot(act.since)
+def _slots(report: EventReport) -> dict[datetime, int]:
+    """Return the place of each five minutes of the event."""
+    first = _slot(report.since)
     found: dict[datetime, int] = {}
-    while first < act.until:
+    while first < report.until:
         found[first] = len(found)
         first += timedelta(minutes=5)
     return found
@@ -152,13 +152,13 @@ def _slot(at: datetime) -> datetime:
     return at - timedelta(minutes=at.minute % 5, seconds=at.second, microseconds=at.microsecond)
 
 
-def _inside(act: EventReport, began: datetime, ended: datetime) -> tuple[float, float]:
-    since, until = max(began, act.since), min(max(ended, began), act.until)
+def _inside(report: EventReport, began: datetime, ended: datetime) -> tuple[float, float]:
+    since, until = max(began, report.since), min(max(ended, began), report.until)
     return _days(since), _days(max(until, since + timedelta(seconds=30)))
 
 
 def _days(at: datetime) -> float:
-    """An instant as matplotlib counts time: days since 1970."""
+    """Return an instant as matplotlib counts time: days since 1970."""
     return at.timestamp() / 86_400
 
 
@@ -176,7 +176,7 @@ def _svg(draw: Callable[[Figure], None], height: float) -> str:
 
 
 def _embedded(svg: str) -> str:
-    """The picture without what a page has already, as wide as its place, in the page's own letters."""
+    """Return the SVG without its metadata and size, in the page's font: it is as wide as its place in the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)

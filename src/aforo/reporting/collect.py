@@ -1,4 +1,4 @@
-"""The snapshot of an event and the settings → the figures of its report. Pure."""
+"""Compute the figures of an event report from the database's snapshot and the settings. Pure."""
 
 import json
 from collections import Counter, defaultdict
@@ -26,47 +26,47 @@ from aforo.settings import Settings, zones_from
 from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, touches
 from aforo.wording import natural_key
 
-SLOT_MS = 300_000  # the width of a bar: five minutes
-_SHORTEST = timedelta(seconds=5)  # what was over sooner held up nothing
-_ECHO = timedelta(minutes=3)  # cameras may be told of a little before their server is given up…
-_AFTER_ECHO = timedelta(minutes=10)  # …and answer again some turns after it does
+_SLOT_MS = 300_000  # the width of a bar: five minutes
+_SHORTEST = timedelta(seconds=5)  # an incident that was over sooner held up nothing
+_BEFORE_OUTAGE = timedelta(minutes=3)  # cameras may fail a little before their server counts as away…
+_AFTER_OUTAGE = timedelta(minutes=10)  # …and answer again some poll cycles after it does
 
 
 def collect(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> EventReport:
-    """Every figure of an event."""
-    show, history = snapshot.record, snapshot.history
+    """Return every figure of an event; ``now`` is when the report is made."""
+    record, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
     rules = Rules(map(Matcher.parse, settings.events.stored), zones)
-    notes = [note for note in snapshot.entries if note.record_id is not None]
-    compared = _last(notes, JournalKind.RECONCILIATION)
-    told: dict[str, Any] = json.loads(compared.detail) if compared else {}
+    entries = [entry for entry in snapshot.entries if entry.record_id is not None]
+    compared = _last(entries, JournalKind.RECONCILIATION)
+    result: dict[str, Any] = json.loads(compared.detail) if compared else {}
     return EventReport(
-        name=show.event.name,
-        day=show.event.day,
-        since=show.event.window.since,
-        until=show.event.window.until,
+        name=record.event.name,
+        day=record.event.day,
+        since=record.event.window.since,
+        until=record.event.window.until,
         timezone=settings.monitor.timezone.key,
         made_at=now,
         version=__version__,
         database=snapshot.database,
         compared_at=compared.began if compared else None,
-        complete=bool(told.get("complete")),
-        rules_changed=rules.fingerprint != show.rules,
+        complete=bool(result.get("complete")),
+        rules_changed=rules.fingerprint != record.rules,
         zones=_zones(history, zones),
         doors=_doors(history.doors, rules),
-        cameras=_cameras(snapshot.events_by_camera, told),
-        history_acc=told.get("history"),
+        cameras=_cameras(snapshot.events_by_camera, result),
+        history_acc=result.get("history"),
         history_stored=snapshot.history_rows,
-        refused=dict(Counter(told.get("refused", {})).most_common()),
+        refused=dict(Counter(result.get("refused", {})).most_common()),
         lateness=percentiles(snapshot.lateness),
         corrections=_corrections(history.corrections),
         incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
-        alerts=_alerts(notes),
+        alerts=_alerts(entries),
     )
 
 
-def _last(notes: Iterable[JournalEntry], kind: str) -> JournalEntry | None:
-    return next((note for note in sorted(notes, key=lambda note: -note.id) if note.kind == kind), None)
+def _last(entries: Iterable[JournalEntry], kind: str) -> JournalEntry | None:
+    return max((entry for entry in entries if entry.kind == kind), key=lambda entry: entry.id, default=None)
 
 
 def _zones(history: StoredHistory, zones: Sequence[Zone]) -> list[ZoneFigures]:
@@ -111,31 +111,31 @@ def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
     for name, activity, minute_ms, events in minutes:
         key = name.upper().strip()
         names.setdefault(key, name.strip())
-        slot = minute_ms - minute_ms % SLOT_MS
-        ways = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)
-        slots[key][slot] = slots[key][slot].plus(ways)
+        slot = minute_ms - minute_ms % _SLOT_MS
+        counted = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)
+        slots[key][slot] = slots[key][slot].plus(counted)
     return [_door(names[key], slots[key]) for key in sorted(slots, key=natural_key)]
 
 
 def _door(name: str, slots: Mapping[int, Crossings]) -> DoorFigures:
     total = Crossings()
-    for ways in slots.values():
-        total = total.plus(ways)
+    for counted in slots.values():
+        total = total.plus(counted)
     busiest = max(slots, key=lambda slot: (slots[slot].total, -slot))
     flows = [Flow(from_ms(slot), *slots[slot]) for slot in sorted(slots)]
     return DoorFigures(name, *total, from_ms(busiest), flows)
 
 
-def _cameras(stored: Mapping[str, int], told: Mapping[str, Any]) -> list[CameraFigures]:
-    compared: Mapping[str, Mapping[str, Any]] = told.get("cameras", {})
-    found = []
+def _cameras(stored: Mapping[str, int], result: Mapping[str, Any]) -> list[CameraFigures]:
+    compared: Mapping[str, Mapping[str, Any]] = result.get("cameras", {})
+    figures = []
     for camera in stored.keys() | compared.keys():
-        said = compared.get(camera, {})
-        acc = said.get("acc", 0) if told else None
-        found.append(
-            CameraFigures(camera, said.get("name", ""), acc, stored.get(camera, 0), said.get("unanswered", ""))
+        row = compared.get(camera, {})
+        acc = row.get("acc", 0) if result else None
+        figures.append(
+            CameraFigures(camera, row.get("name", ""), acc, stored.get(camera, 0), row.get("unanswered", ""))
         )
-    return sorted(found, key=lambda camera: natural_key(camera.name or camera.id))
+    return sorted(figures, key=lambda camera: natural_key(camera.name or camera.id))
 
 
 def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
@@ -146,64 +146,64 @@ def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
 
 
 def _incidents(snapshot: ReportSnapshot, now: datetime) -> Iterator[Incident]:
-    """What went wrong for a while, with what was caught up when it was over."""
-    for note in _without_echoes(snapshot.entries):
-        lasted = (note.ended or now) - note.began
-        told = note.kind == JournalKind.ROW_REFUSED or lasted >= _SHORTEST
-        if told and note.kind in _TELLERS and touches(note, snapshot.record.event.window, now):
-            what, why = _TELLERS[note.kind](note)
-            yield Incident(note.kind, what, note.began, note.ended, why, snapshot.recovered.get(note.id))
+    """Give the outages and the gaps of the program, each with how many events were recovered after it."""
+    for entry in _without_echoes(snapshot.entries):
+        lasted = (entry.ended or now) - entry.began
+        long_enough = entry.kind == JournalKind.ROW_REFUSED or lasted >= _SHORTEST
+        if long_enough and entry.kind in _DESCRIPTIONS and touches(entry, snapshot.record.event.window, now):
+            what, why = _DESCRIPTIONS[entry.kind](entry)
+            yield Incident(entry.kind, what, entry.began, entry.ended, why, snapshot.recovered.get(entry.id))
     for (since, until), recovered in snapshot.gaps:
         yield Incident(JournalKind.INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
 
 
-def _without_echoes(notes: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
-    """The notes without those of cameras that only fell silent because their server did."""
-    away = [note for note in notes if note.kind == JournalKind.ACC_AWAY]
-    for note in notes:
+def _without_echoes(entries: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
+    """Give the entries without those of cameras that did not answer only because their server did not."""
+    outages = [entry for entry in entries if entry.kind == JournalKind.ACC_AWAY]
+    for entry in entries:
         inside = any(
-            server.ended is not None
-            and note.ended is not None
-            and server.began - _ECHO <= note.began <= server.ended
-            and note.ended <= server.ended + _AFTER_ECHO
-            for server in away
+            outage.ended is not None
+            and entry.ended is not None
+            and outage.began - _BEFORE_OUTAGE <= entry.began <= outage.ended
+            and entry.ended <= outage.ended + _AFTER_OUTAGE
+            for outage in outages
         )
-        if note.kind != JournalKind.CAMERA_AWAY or not inside:
-            yield note
+        if entry.kind != JournalKind.CAMERA_AWAY or not inside:
+            yield entry
 
 
-def _of_acc(note: JournalEntry) -> tuple[str, str]:
-    return "El servidor de cámaras no respondía", note.detail
+def _server_away(entry: JournalEntry) -> tuple[str, str]:
+    return "El servidor de cámaras no respondía", entry.detail
 
 
-def _of_database(note: JournalEntry) -> tuple[str, str]:
-    return "La base de datos no respondía", note.detail
+def _database_away(entry: JournalEntry) -> tuple[str, str]:
+    return "La base de datos no respondía", entry.detail
 
 
-def _of_camera(note: JournalEntry) -> tuple[str, str]:
-    detail: dict[str, str] = json.loads(note.detail)
-    return f"No contestaba {detail['name'] or note.subject}", detail["why"]
+def _camera_away(entry: JournalEntry) -> tuple[str, str]:
+    detail: dict[str, str] = json.loads(entry.detail)
+    return f"No contestaba {detail['name'] or entry.subject}", detail["why"]
 
 
-def _of_row(note: JournalEntry) -> tuple[str, str]:
-    return "Una tabla no admitió una fila", note.detail
+def _row_quarantined(entry: JournalEntry) -> tuple[str, str]:
+    return "Una tabla no admitió una fila", entry.detail
 
 
-_TELLERS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
-    JournalKind.ACC_AWAY: _of_acc,
-    JournalKind.DATABASE_AWAY: _of_database,
-    JournalKind.CAMERA_AWAY: _of_camera,
-    JournalKind.ROW_REFUSED: _of_row,
+_DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
+    JournalKind.ACC_AWAY: _server_away,
+    JournalKind.DATABASE_AWAY: _database_away,
+    JournalKind.CAMERA_AWAY: _camera_away,
+    JournalKind.ROW_REFUSED: _row_quarantined,
 }
 
 
-def _alerts(notes: Iterable[JournalEntry]) -> list[Incident]:
-    told = [(note, json.loads(note.detail)) for note in notes if note.kind == JournalKind.ALERT]
-    return [Incident(detail["kind"], detail["text"], note.began, note.ended) for note, detail in told]
+def _alerts(entries: Iterable[JournalEntry]) -> list[Incident]:
+    alerts = [(entry, json.loads(entry.detail)) for entry in entries if entry.kind == JournalKind.ALERT]
+    return [Incident(detail["kind"], detail["text"], entry.began, entry.ended) for entry, detail in alerts]
 
 
 def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:
-    """The percentiles of (seconds, how many), in order."""
+    """Return the percentiles of a histogram: (seconds, how many events), in ascending order."""
     total = sum(count for _, count in histogram)
     if not total:
         return Lateness()

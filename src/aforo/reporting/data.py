@@ -1,4 +1,4 @@
-"""The act of an event: every figure in it, and nothing about how it looks. Instants are aware UTC."""
+"""The figures of an event report, without anything about how they look. Instants are aware UTC."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How many came in, went out, or passed without telling which way, in a stretch that begins at ``at``."""
+    """Entries, exits and crossings without a direction, in a minute or five minutes that begin at ``at``."""
 
     at: datetime
     entries: int = 0
@@ -16,9 +16,10 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class ZoneFigures:
-    """A zone's evening. ``peak`` was reached in the minute ``peak_at`` (None: it never moved).
+    """A zone over the event. ``peak`` was reached in the minute ``peak_at``; None: nothing moved.
 
-    ``curve``: the count at the end of each minute in which something moved; ``flows``: by five minutes.
+    ``curve``: the count at the end of each minute in which something moved; ``minutes``: what moved in each.
+    ``swallowed``: the unmatched exits.
     """
 
     name: str
@@ -38,7 +39,7 @@ class ZoneFigures:
 
 @dataclass(frozen=True, slots=True)
 class DoorFigures:
-    """A name of the history: how many passed, and when (by five minutes)."""
+    """The crossings of one name of the history, in all and by five minutes."""
 
     name: str
     entries: int
@@ -49,13 +50,13 @@ class DoorFigures:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """All crossings."""
         return self.entries + self.exits + self.others
 
 
 @dataclass(frozen=True, slots=True)
 class CameraFigures:
-    """What ACC had of a camera at the close against what the database has; ``acc`` None where it was not compared."""
+    """Events of a camera at ACC, at the close, and in the database; ``acc`` is None where they were not compared."""
 
     id: str
     name: str
@@ -65,13 +66,13 @@ class CameraFigures:
 
     @property
     def difference(self) -> int | None:
-        """0 is what it should be."""
+        """ACC's events less the stored ones: 0 when nothing is missing; None where they were not compared."""
         return None if self.acc is None else self.acc - self.stored
 
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How long after they happened the events were stored, in seconds. Those of a start after the fact included."""
+    """Seconds from a camera event to its storing, events that were read after an outage or a late start included."""
 
     median: float = 0.0
     p95: float = 0.0
@@ -82,7 +83,7 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that lasted: an outage, a gap of the program, an alert. ``recovered``: events stored after its end."""
+    """An outage, a gap of the program or an alert. ``recovered``: its camera events that were stored after its end."""
 
     kind: str
     what: str
@@ -106,7 +107,11 @@ class CorrectionFigures:
 
 @dataclass(frozen=True, slots=True)
 class EventReport:
-    """The whole. ``compared_at`` None: the event was never closed. ``refused``: ACC's events left out, by reason."""
+    """All figures of an event.
+
+    ``compared_at`` is None where the event was never closed. ``refused``: ACC's excluded events, by reason. The
+    fields have the names that the report's JSON has.
+    """
 
     name: str
     day: date
@@ -132,18 +137,18 @@ class EventReport:
 
     @property
     def stored(self) -> int:
-        """Events in the database."""
+        """Camera events in the database."""
         return sum(camera.stored for camera in self.cameras)
 
     @property
     def acc(self) -> int | None:
-        """Events that ACC had at the close; None where it was not asked."""
+        """Camera events at ACC, at the close; None where they were not compared."""
         known = [camera.acc for camera in self.cameras if camera.acc is not None]
         return sum(known) if self.compared_at is not None else None
 
     @property
     def reconciled(self) -> bool:
-        """Everything was compared, and every difference is 0."""
+        """Whether everything was compared and every difference is 0."""
         differences = [camera.difference for camera in self.cameras]
         return self.complete and not any(differences) and None not in differences and self.history_difference == 0
 

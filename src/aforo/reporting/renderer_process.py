@@ -1,6 +1,6 @@
-"""An act made beside the counting: figures in the store's thread, pictures and page in a process of their own.
+"""The event report's files, made in a process of their own.
 
-matplotlib holds the interpreter for seconds; in a process of its own it holds up nothing, and its memory goes with it.
+matplotlib holds the interpreter for seconds; in a process of its own it holds up no counting, and its memory is freed.
 """
 
 import asyncio
@@ -12,21 +12,23 @@ import msgspec
 
 from aforo.errors import AforoError, BadSetting
 from aforo.reporting.data import EventReport
+from aforo.reporting.writers import write
 
-_PATIENCE = 180.0  # seconds: a slow machine that has just been through a match
+_TIMEOUT = 180.0  # seconds: a slow machine that has just been through a match
+_LESS_PRIORITY = 10  # as ``nice`` counts: the counting goes first
 
 
-class Order(msgspec.Struct):
-    """What the other process is asked for."""
+class RenderRequest(msgspec.Struct):
+    """What the process reads on its standard input, as JSON."""
 
-    act: EventReport
+    report: EventReport
     folder: str
     suffix: str = ""
 
 
-async def make(act: EventReport, folder: Path, suffix: str = "") -> Path:
-    """Write the act's files in a process of its own; returns the page's path. Raises AforoError."""
-    order = msgspec.json.encode(Order(act, str(folder), suffix))
+async def render(report: EventReport, folder: Path, suffix: str = "") -> Path:
+    """Write the report's files in a process of its own and return the page's path. Raises AforoError."""
+    request = msgspec.json.encode(RenderRequest(report, str(folder), suffix))
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -38,25 +40,39 @@ async def make(act: EventReport, folder: Path, suffix: str = "") -> Path:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as found by this process
         )
     except OSError as exc:
-        raise _not_made(act, type(exc).__name__) from exc
+        raise _not_made(report, type(exc).__name__) from exc
     try:
-        async with asyncio.timeout(_PATIENCE):
-            out, err = await process.communicate(order)
+        async with asyncio.timeout(_TIMEOUT):
+            out, err = await process.communicate(request)
     except TimeoutError as exc:
-        raise _not_made(act, f"no acabó en {_PATIENCE:g} s") from exc
+        raise _not_made(report, f"no acabó en {_TIMEOUT:g} s") from exc
     finally:
         if process.returncode is None:
             process.kill()
     if process.returncode == BadSetting.exit_code:
         raise BadSetting(err.decode("utf-8", "replace").strip())
     if process.returncode:
-        raise _not_made(act, err.decode("utf-8", "replace").strip().rpartition("\n")[2])
+        raise _not_made(report, err.decode("utf-8", "replace").strip().rpartition("\n")[2])
     return Path(out.decode("utf-8").strip())
 
 
-def _not_made(act: EventReport, why: str) -> AforoError:
+def main() -> int:
+    """Do the work of that process: write the files of the request, print the page's path, return the exit code."""
+    if hasattr(os, "nice"):
+        os.nice(_LESS_PRIORITY)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=RenderRequest)
+    try:
+        page = write(request.report, Path(request.folder), suffix=request.suffix)
+    except AforoError as exc:
+        sys.stderr.buffer.write(str(exc).encode())
+        return exc.exit_code
+    sys.stdout.buffer.write(str(page).encode())
+    return 0
+
+
+def _not_made(report: EventReport, why: str) -> AforoError:
     return AforoError(
-        f"El acta de «{act.name}» no se pudo hacer ({why}).",
+        f"El acta de «{report.name}» no se pudo hacer ({why}).",
         "Las cifras están en la base de datos.",
-        f"Ejecute «aforo report {act.day}».",
+        f"Ejecute «aforo report {report.day}».",
     )

@@ -1,4 +1,4 @@
-"""The act's three files: the page, a table for spreadsheets, and all of it for programs."""
+"""The event report's three files: the page, a table for spreadsheets, and everything as JSON for programs."""
 
 import csv
 import io
@@ -17,57 +17,57 @@ _LONGEST_NAME = 80  # characters of a file's name that come from the event's
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for itself
 
 
-def write(act: EventReport, folder: Path, *, suffix: str = "") -> Path:
-    """Write the three files beside each other; returns the page's path. Raises BadSetting where that cannot be done."""
+def write(report: EventReport, folder: Path, *, suffix: str = "") -> Path:
+    """Write the three files beside each other and return the page's path. Raises BadSetting where they cannot be."""
     from aforo.reporting.page import html  # noqa: PLC0415 -- matplotlib takes a second
 
-    page = folder / f"{file_name(act.day.isoformat(), act.name)}{suffix}.html"
+    page = folder / f"{file_name(report.day.isoformat(), report.name)}{suffix}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(page, html(act))
-        write_whole(page.with_suffix(".csv"), table(act))
-        write_whole(page.with_suffix(".json"), document(act))
+        write_whole(page, html(report))
+        write_whole(page.with_suffix(".csv"), table(report))
+        write_whole(page.with_suffix(".json"), document(report))
     except OSError as exc:
         raise BadSetting(
             f"El acta {page} no se puede escribir ({os_reason(exc)}).",
             "Las cifras están en la base de datos.",
-            f"Dé permiso en esa carpeta o cambie report.folder, y ejecute «aforo report {act.day}».",
+            f"Dé permiso en esa carpeta o cambie report.folder, y ejecute «aforo report {report.day}».",
         ) from exc
     return page
 
 
 def file_name(day: str, name: str) -> str:
-    """``2026-01-27-Concierto-A``: a name that Windows and Linux take, whatever the event is called."""
+    """Return ``2026-01-27-Concierto-A``: a file name that Windows and Linux accept, whatever the event's name."""
     plain = unicodedata.normalize("NFC", name)
     words = "-".join(re.findall(r"[\w.]+", plain)).strip(".-_")[:_LONGEST_NAME].rstrip(".-_")
     return f"{day}-{words}" if words and not _RESERVED.fullmatch(words) else f"{day}-evento"
 
 
-def table(act: EventReport) -> str:
-    """A row for each minute of a zone: hour, zone, entries, exits, aforo. As a Spanish Excel opens it."""
+def table(report: EventReport) -> str:
+    """Return a row for each minute of a zone: hour, zone, entries, exits, aforo; as a Spanish Excel opens it."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\n")
     writer.writerow(["fecha", "hora", "evento", "zona", "entradas", "salidas", "aforo"])
-    timezone = ZoneInfo(act.timezone)
-    for zone in act.zones:
+    timezone = ZoneInfo(report.timezone)
+    for zone in report.zones:
         for flow, (at, count) in zip(zone.minutes, zone.curve, strict=True):
             local = at.astimezone(timezone)
-            name = _no_formula(act.name)
+            name = _no_formula(report.name)
             writer.writerow(
                 [f"{local:%Y-%m-%d}", f"{local:%H:%M}", name, _no_formula(zone.name), flow.entries, flow.exits, count]
             )
     return "\ufeff" + out.getvalue()
 
 
-def document(act: EventReport) -> str:
-    """Everything, as JSON; instants are UTC."""
-    figures = msgspec.to_builtins(act)
-    figures |= {"stored": act.stored, "acc": act.acc, "reconciled": act.reconciled}
-    for camera, said in zip(act.cameras, figures["cameras"], strict=True):
-        said["difference"] = camera.difference
+def document(report: EventReport) -> str:
+    """Return everything as JSON; instants are UTC."""
+    figures = msgspec.to_builtins(report)
+    figures |= {"stored": report.stored, "acc": report.acc, "reconciled": report.reconciled}
+    for camera, row in zip(report.cameras, figures["cameras"], strict=True):
+        row["difference"] = camera.difference
     return msgspec.json.format(msgspec.json.encode(figures), indent=2).decode() + "\n"
 
 
 def _no_formula(text: str) -> str:
-    """A text that a spreadsheet will not take for a formula."""
+    """Return a text that a spreadsheet does not read as a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text
