@@ -29,7 +29,7 @@ EVENT = "Clásico de prueba"
 
 @dataclass
 class Stadium:
-    """One evening: ``since`` and ``until`` are the event's, whole seconds, aware UTC."""
+    """One event at a simulated stadium: ``since`` and ``until`` are the event's, whole seconds, aware UTC."""
 
     folder: Path
     since: datetime
@@ -90,14 +90,14 @@ class Stadium:
         return self.control(f"truth?rows=1&since={_utc(self.since)}&until={_utc(self.until)}")
 
     def control(self, path: str, body: object = None) -> dict[str, Any]:
-        """Ask the simulator's second door, or tell it something."""
+        """Call the simulator's control API: GET, or POST with a body."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.site['url']}/simulator/{path}", data)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with urllib.request.urlopen(request, context=context, timeout=30) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
+            content: dict[str, Any] = json.load(answer)
+            return content
 
     def database(self) -> sqlite3.Connection:
         return sqlite3.connect(self.folder / "aforo.db")
@@ -121,7 +121,7 @@ class Stadium:
         stored = self.history()
         assert expected - stored == Counter(), "lost"
         assert stored - expected == Counter(), "doubled"
-        assert self.aforos() == {zone: told["aforo"] for zone, told in truth["zones"].items()}
+        assert self.aforos() == {zone: counts["aforo"] for zone, counts in truth["zones"].items()}
 
 
 def _wall(text: str) -> str:
@@ -136,7 +136,7 @@ def _utc(instant: datetime) -> str:
 def stadium(
     folder: Path, *, before: timedelta, after: timedelta, options: tuple[str, ...] = (), **settings: str
 ) -> Iterator[Stadium]:
-    """An evening around now: it began ``before`` ago and ends ``after`` from now."""
+    """Run an event around now: it began ``before`` ago and ends ``after`` from now."""
     now = datetime.now(UTC).replace(microsecond=0)
     since, until = now - before, now + after
     command = [sys.executable, "-m", "aforo", "simulate", "--start", _utc(since), "--end", _utc(until), *options]
@@ -145,8 +145,8 @@ def stadium(
         assert simulator.stdout is not None
         try:
             site = json.loads(simulator.stdout.readline())
-            evening = Stadium(folder, since, until, site, settings)
-            evening.write_files()
-            yield evening
+            place = Stadium(folder, since, until, site, settings)
+            place.write_files()
+            yield place
         finally:
             simulator.send_signal(signal.SIGTERM)

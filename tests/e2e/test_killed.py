@@ -29,67 +29,67 @@ def kill_after(process: subprocess.Popen[str], seconds: float) -> None:
 
 
 def end(process: subprocess.Popen[str]) -> str:
-    _, told = process.communicate(timeout=90)
-    assert process.returncode == 0, told[-3000:]
-    assert "Traceback" not in told
-    return told
+    _, output = process.communicate(timeout=90)
+    assert process.returncode == 0, output[-3000:]
+    assert "Traceback" not in output
+    return output
 
 
 def test_killed_ten_times_with_every_fault_on(tmp_path: Path) -> None:
     chance = random.Random(20260307)
     options = ("--cameras", "17", "--events", "6000", "--faults", "all", "--seed", "3")
     before, after = timedelta(minutes=3), timedelta(seconds=28)
-    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
-        evening.control("faults", LATE)
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as place:
+        place.control("faults", LATE)
         for _ in range(10):
-            kill_after(evening.start(), chance.uniform(0.7, 3.0))
-        told = end(evening.start())
-        evening.check_against_truth()
-    assert "diferencia 0" in told
+            kill_after(place.start(), chance.uniform(0.7, 3.0))
+        output = end(place.start())
+        place.check_against_truth()
+    assert "diferencia 0" in output
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     options = ("--cameras", "8", "--events", "3000", "--seed", "4")
-    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=6), options=options, **FAST) as evening:
-        together = [evening.start(), evening.start()]
+    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=6), options=options, **FAST) as place:
+        together = [place.start(), place.start()]
         for process in together:
             end(process)
-        evening.check_against_truth()
+        place.check_against_truth()
 
 
 def test_backfill_of_a_past_event_can_be_repeated(tmp_path: Path) -> None:
     options = ("--cameras", "17", "--events", "9000", "--faults", "all", "--seed", "5")
     before, after = timedelta(minutes=20), timedelta(minutes=-5)
-    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
-        day = str(evening.day)
-        end(evening.start("backfill", day))
-        evening.check_against_truth()
-        end(evening.start("backfill", day))
-        evening.check_against_truth()
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as place:
+        day = str(place.day)
+        end(place.start("backfill", day))
+        place.check_against_truth()
+        end(place.start("backfill", day))
+        place.check_against_truth()
 
 
 def test_started_after_the_end_it_does_the_whole_event_and_ends(tmp_path: Path) -> None:
     options = ("--cameras", "5", "--events", "500", "--seed", "6")
     before, after = timedelta(minutes=9), timedelta(minutes=-2)
-    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as evening:
-        end(evening.start())
-        evening.check_against_truth()
-        end(evening.start())
-        evening.check_against_truth()
+    with stadium(tmp_path, before=before, after=after, options=options, **FAST) as place:
+        end(place.start())
+        place.check_against_truth()
+        end(place.start())
+        place.check_against_truth()
 
 
 def test_service_stop_ends_cleanly_and_the_next_start_goes_on(tmp_path: Path) -> None:
     options = ("--cameras", "5", "--events", "800", "--seed", "7")
-    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=9), options=options, **FAST) as evening:
-        first = evening.start()
-        wait_for_rows(evening, first)
+    with stadium(tmp_path, before=timedelta(minutes=2), after=timedelta(seconds=9), options=options, **FAST) as place:
+        first = place.start()
+        wait_for_rows(place, first)
         first.terminate()
         end(first)
-        end(evening.start())
-        evening.check_against_truth()
+        end(place.start())
+        place.check_against_truth()
 
 
-def wait_for_rows(evening: Stadium, process: subprocess.Popen[str]) -> None:
+def wait_for_rows(place: Stadium, process: subprocess.Popen[str]) -> None:
     """The program says on its console when a turn is stored."""
     assert process.stderr is not None
     for line in process.stderr:

@@ -23,7 +23,7 @@ pytestmark = [
 
 
 class _OnServer(Stadium):
-    """The same evening, with its tables on a server."""
+    """The same event, with its tables on a server."""
 
     tables: DatabaseUnderTest
 
@@ -42,26 +42,26 @@ class _OnServer(Stadium):
 def _on_server(url: str, folder: Path, after: timedelta, *options: str) -> Iterator[Stadium]:
     before = timedelta(minutes=3)
     with stadium(folder, before=before, after=after, options=options, **FAST, AFORO_DATABASE__URL=url) as made:
-        evening = _OnServer(**{field.name: getattr(made, field.name) for field in fields(made)})
-        evening.tables = DatabaseUnderTest(url)
-        evening.tables.clear()
+        place = _OnServer(**{field.name: getattr(made, field.name) for field in fields(made)})
+        place.tables = DatabaseUnderTest(url)
+        place.tables.clear()
         try:
-            yield evening
+            yield place
         finally:
-            evening.tables.close()
+            place.tables.close()
 
 
 @pytest.mark.parametrize("number", range(len(os.environ.get("AFORO_TEST_MSSQL_URL", "").split())))
 def test_killed_ten_times_with_every_fault_on(tmp_path: Path, number: int) -> None:
     url, chance = os.environ["AFORO_TEST_MSSQL_URL"].split()[number], random.Random(20260308)
     options = ("--cameras", "17", "--events", "6000", "--faults", "all", "--seed", "3")
-    with _on_server(url, tmp_path, timedelta(seconds=60), *options) as evening:
-        evening.control("faults", LATE)
+    with _on_server(url, tmp_path, timedelta(seconds=60), *options) as place:
+        place.control("faults", LATE)
         for _ in range(10):
-            kill_after(evening.start(), chance.uniform(2.0, 5.0))
-        told = end(evening.start())
-        evening.check_against_truth()
-    assert "diferencia 0" in told
+            kill_after(place.start(), chance.uniform(2.0, 5.0))
+        output = end(place.start())
+        place.check_against_truth()
+    assert "diferencia 0" in output
 
 
 def test_the_server_is_restarted_in_mid_event(tmp_path: Path) -> None:
@@ -69,12 +69,12 @@ def test_the_server_is_restarted_in_mid_event(tmp_path: Path) -> None:
     if not command:
         pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")
     url = os.environ["AFORO_TEST_MSSQL_URL"].split()[0]
-    with _on_server(url, tmp_path, timedelta(seconds=30), "--cameras", "8", "--events", "4000") as evening:
-        process = evening.start()
+    with _on_server(url, tmp_path, timedelta(seconds=30), "--cameras", "8", "--events", "4000") as place:
+        process = place.start()
         restarts = [threading.Timer(at, subprocess.run, [command], {"shell": True}) for at in (6, 12, 18)]
         for restart in restarts:
             restart.start()
         end(process)
         for restart in restarts:
             restart.join()
-        evening.check_against_truth()
+        place.check_against_truth()
