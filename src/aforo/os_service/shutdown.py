@@ -51,14 +51,14 @@ def stop_on_signals(stopping: asyncio.Event) -> None:
             signal.signal(getattr(signal, name), stop)
 
 
-async def until_stopped(job: asyncio.Task[int], stopping: asyncio.Event) -> int:
-    """Wait for the job and return its exit code; after a stop, at most STOP_PATIENCE to store what it read."""
+async def until_stopped(job: asyncio.Task[int], stopping: asyncio.Event, patience: float = STOP_PATIENCE) -> int:
+    """Wait for the job and return its exit code; after a stop, at most ``patience`` seconds, then return 0."""
     stop = asyncio.create_task(stopping.wait())
     both: set[asyncio.Task[Any]] = {job, stop}
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     try:
-        async with asyncio.timeout(STOP_PATIENCE if stopping.is_set() else None):
+        async with asyncio.timeout(patience if stopping.is_set() else None):
             return await job
     except TimeoutError:
         _log.warning("No se pudo guardar todo antes de salir: lo que falta se vuelve a pedir en el próximo arranque.")
