@@ -62,8 +62,8 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
         self._queue: deque[tuple[EventRecord, Batch]] = deque()
         self._pending = 0
-        self._work, self._room, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
-        self._room.set()
+        self._work, self._space, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
+        self._space.set()
         self._idle.set()
         self._record: EventRecord | None = None
         self._was_available = False
@@ -111,8 +111,8 @@ class Database:
         if self._record is None:
             raise RuntimeError("open_record() comes before put()")
         while self._pending and self._pending + len(batch.events) > self._most_waiting:
-            self._room.clear()
-            await self._wait(self._room)
+            self._space.clear()
+            await self._wait(self._space)
         self._queue.append((self._record, batch))
         self._pending += len(batch.events)
         self._idle.clear()
@@ -221,7 +221,7 @@ class Database:
                 for _ in range(taken):
                     self._queue.popleft()
                 self._pending -= len(batch.events)
-                self._room.set()
+                self._space.set()
                 await self._store_outages(record)
             if not self._queue:
                 self._idle.set()

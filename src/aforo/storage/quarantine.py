@@ -42,7 +42,7 @@ class Transact(Protocol):
 
 
 class RejectedEntries(NamedTuple):
-    """Entries whose history rows are rejected, and what the table said of the first."""
+    """Entries whose history rows are rejected, and the reason given for the first."""
 
     reason: str
     entries: list[Entry]
@@ -170,8 +170,8 @@ def write_except_rejected(
     the rows, hardly more than there are rows). Rows that are still together with a rejected one by then are returned
     with it.
     """
-    # A table mostly rejects what its row says, so that rows of one source stay together. The order differs each time,
-    # so that rows which were given up with a rejected one are not always beside the same one.
+    # Whether a table rejects a row mostly depends on its source, so that rows of one source stay together. The order
+    # differs each time, so that rows which were given up with a rejected one are not always beside the same one.
     places: defaultdict[int, float] = defaultdict(random.random)
     order = sorted(random.sample(entries, len(entries)), key=lambda entry: places[entry.source])
     default = min(len(order) + 2, 8 * len(order).bit_length() + 8)

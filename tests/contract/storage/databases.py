@@ -1,4 +1,4 @@
-"""What the tests of the store share: databases to run on, events to store, and the naive count to compare with."""
+"""What the tests of storage share: databases to run on, camera events to store, and the naive count to compare with."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ MINUTE_MS = 60_000
 
 @contextmanager
 def answers_lost(count: int = 1) -> Iterator[list[Connection]]:
-    """The next commits are done, and the connection is lost before it is told; gives those that were lost so far."""
+    """The next commits are done, and the connection is lost before the answer; gives the connections lost so far."""
     commit, lost = Connection.commit, list[Connection]()
 
     def committed_in_silence(connection: Connection) -> None:
@@ -78,8 +78,8 @@ def rules(initial: int = 0, *, stored: str = "PUERTA", sur: bool = True) -> Rule
     return Rules([Matcher.parse(f"contains:{stored}")], zones(initial, sur=sur))
 
 
-def show_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, shift: float = 0) -> ScheduledEvent:
-    """The show of some day, from 16:00 (and ``shift`` hours) on."""
+def event_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, shift: float = 0) -> ScheduledEvent:
+    """The event of some day, from 16:00 (and ``shift`` hours) on."""
     since = START + timedelta(days=day, hours=shift)
     return ScheduledEvent(date(2026, 1, 17) + timedelta(days=day), name, Window(since, since + timedelta(hours=hours)))
 
@@ -87,7 +87,7 @@ def show_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, 
 def at(
     milliseconds: int, this_id: str, name: str = ENTRADA, *, camera: str = "CAM1", server: str = "S1", day: int = 0
 ) -> CameraEvent:
-    """An event so many milliseconds after the start of that day's show."""
+    """A camera event so many milliseconds after the start of that day's event."""
     occurred_at = START + timedelta(days=day, milliseconds=milliseconds)
     return CameraEvent(server, this_id, occurred_at, camera, name, "", "OBJECT_COUNTING_ENTER")
 
@@ -101,9 +101,9 @@ def batch(*events: CameraEvent, until: Mapping[Feed, datetime] | None = None) ->
     return Batch(list(events), classifications, dict(until or {}))
 
 
-def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, judge: Rules | None = None) -> Occupancy:
+def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, counted_by: Rules | None = None) -> Occupancy:
     """The aforo as the mission defines it: one event after the other, never below zero."""
-    judge = judge or rules()
+    counted_by = counted_by or rules()
     once = {(event.server_id, event.this_id, event.occurred_at): event for event in events}.values()
 
     def order(event: CameraEvent) -> tuple[datetime, int, str, str]:
@@ -117,7 +117,7 @@ def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, judge: Rul
     entries = exits = swallowed = 0
     count = initial
     for event in sorted(once, key=order):
-        for movement in judge.classify(event.source).movements:
+        for movement in counted_by.classify(event.source).movements:
             if movement == Movement(zone, 1):
                 entries, count = entries + 1, count + 1
             elif movement == Movement(zone, -1):
@@ -129,7 +129,7 @@ def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, judge: Rul
 
 @dataclass
 class DatabaseUnderTest:
-    """One database that a store is held to, with a way of its own to look into it."""
+    """A database to run the tests on, with connections of its own to inspect it."""
 
     url: str
     stores: list[Store] = field(default_factory=list)
@@ -214,17 +214,17 @@ def names() -> Sequence[str]:
     return list(urls(Path()))
 
 
-def opened(store: Store, event: ScheduledEvent | None = None, judge: Rules | None = None) -> EventRecord:
-    """The show of that event, by the rules of these tests."""
-    judge = judge or rules()
-    return store.open_record(event or show_at(), judge.classify, judge.fingerprint, START)
+def opened(store: Store, event: ScheduledEvent | None = None, counted_by: Rules | None = None) -> EventRecord:
+    """The record of that event, by the rules of these tests."""
+    counted_by = counted_by or rules()
+    return store.open_record(event or event_at(), counted_by.classify, counted_by.fingerprint, START)
 
 
 def add(
-    store: Store, show: EventRecord, *events: CameraEvent, until: Mapping[Feed, datetime] | None = None
+    store: Store, record: EventRecord, *events: CameraEvent, until: Mapping[Feed, datetime] | None = None
 ) -> CommitResult:
     """Store some events."""
-    return store.add(show, batch(*events, until=until), START + timedelta(minutes=5))
+    return store.add(record, batch(*events, until=until), START + timedelta(minutes=5))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The writer over a real database: order, patience, bounds, and one bad row among good ones."""
+"""Database over SQLite: order, retries, bounds, and one bad row among good ones."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ from tests.contract.storage.databases import (
     answers_lost,
     at,
     batch,
+    event_at,
     naive,
     rules,
-    show_at,
     zones,
 )
 
@@ -50,14 +50,14 @@ async def storage(database: DatabaseUnderTest, clock: "_Clock") -> AsyncIterator
     """The database with an event open."""
     store = await asyncio.to_thread(database.store)
     async with Database(store, clock, most_waiting=50, most_together=20) as made:
-        await made.open_record(show_at(), rules().classify, rules().fingerprint)
+        await made.open_record(event_at(), rules().classify, rules().fingerprint)
         yield made
 
 
 @pytest.fixture
 async def record(storage: Database) -> EventRecord:
     """The record of that event."""
-    return await storage.open_record(show_at(), rules().classify, rules().fingerprint)
+    return await storage.open_record(event_at(), rules().classify, rules().fingerprint)
 
 
 class _FailingStore(Store):
@@ -74,7 +74,7 @@ class _FailingStore(Store):
 
 
 class _Clock(SystemClock):
-    """Real time whose waits are short; it tells when somebody waits."""
+    """Real time with short waits; ``waiting`` is set when somebody waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,25 +95,25 @@ def _locked(database: DatabaseUnderTest) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-async def test_stores_in_order_in_few_transactions_and_tells_of_each(
+async def test_stores_in_order_in_few_transactions_and_notifies_of_each(
     database: DatabaseUnderTest, storage: Database
 ) -> None:
-    told: list[tuple[Batch, CommitResult]] = []
-    storage.on_stored = lambda *what: told.append(what)
+    reported: list[tuple[Batch, CommitResult]] = []
+    storage.on_stored = lambda *what: reported.append(what)
     events = [at(10 * i, str(i)) for i in range(1, 31)]
     for event in events:
         await storage.put(batch(event, until={Feed("S1", "CAM1"): event.occurred_at}))
     await storage.drain()
     assert (storage.pending, storage.waiting) == (0, [])
-    assert [event for made, _ in told for event in made.events] == events
-    assert [event for _, stored in told for event in stored.new] == events
-    assert len(told) < len(events)
-    assert max(len(made.events) for made, _ in told) <= 20
-    assert told[-1][0].checkpoints == {Feed("S1", "CAM1"): events[-1].occurred_at}
+    assert [event for made, _ in reported for event in made.events] == events
+    assert [event for _, stored in reported for event in stored.new] == events
+    assert len(reported) < len(events)
+    assert max(len(made.events) for made, _ in reported) <= 20
+    assert reported[-1][0].checkpoints == {Feed("S1", "CAM1"): events[-1].occurred_at}
     assert database.aforo() == {"Concierto Ñandú": 30}
 
 
-async def test_waits_while_the_database_is_locked_and_says_so_once(
+async def test_waits_while_the_database_is_locked_and_logs_it_once(
     database: DatabaseUnderTest, storage: Database, clock: "_Clock", caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -131,8 +131,8 @@ async def test_waits_while_the_database_is_locked_and_says_so_once(
     assert len(messages) == 2
     assert "no está disponible" in messages[0]
     assert "vuelve a responder tras" in messages[1]
-    notes = await storage.entries()
-    assert [(note.kind, note.ended is not None) for note in notes] == [("database", True)]
+    entries = await storage.entries()
+    assert [(entry.kind, entry.ended is not None) for entry in entries] == [("database", True)]
     assert all(pause <= 15 for pause in clock.slept)
     assert clock.slept[4] > clock.slept[0]
 
@@ -152,31 +152,31 @@ async def test_reads_that_work_do_not_end_an_outage_of_the_writes(
     assert storage.down_since is None
     assert ["vuelve a responder" in record.getMessage() for record in caplog.records] == [False, True]
     assert clock.slept[5] > clock.slept[0]
-    assert [note.kind for note in await storage.entries()] == ["database"]
+    assert [entry.kind for entry in await storage.entries()] == ["database"]
 
 
-async def test_a_table_that_refuses_all_is_told_of_once_and_costs_neither_count_nor_checkpoint(
+async def test_a_table_that_rejects_all_is_logged_once_and_costs_neither_count_nor_checkpoint(
     database: DatabaseUnderTest, storage: Database, record: EventRecord, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(
         database.run,
-        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} BEGIN SELECT RAISE(ABORT, 'no'); END",
+        f"CREATE TRIGGER reject BEFORE INSERT ON {HISTORY} BEGIN SELECT RAISE(ABORT, 'no'); END",
     )
-    told: list[CommitResult] = []
-    storage.on_stored = lambda _, stored: told.append(stored)
+    reported: list[CommitResult] = []
+    storage.on_stored = lambda _, stored: reported.append(stored)
     events = [at(10 * i, str(i), f"PUERTA {i}" if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 101)]
     feed = Feed("S1", "CAM1")
     for first in range(0, 100, 10):
         await storage.put(batch(*events[first : first + 10], until={feed: events[first + 9].occurred_at}))
     await storage.drain()
-    assert sorted(event for stored in told for event in stored.new) == sorted(events)
+    assert sorted(event for stored in reported for event in stored.new) == sorted(events)
     assert await asyncio.to_thread(database.aforo) == {"Concierto Ñandú": 50}
     assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
     assert len(await storage.entries(record, JournalKind.ROW_REFUSED)) == 1
-    await asyncio.to_thread(database.run, "DROP TRIGGER refuse")
-    show = await storage.open_record(show_at(), rules().classify, rules().fingerprint)
-    assert show.checkpoints == {feed: events[-1].occurred_at}
-    assert await storage.history_count(show) == 50
+    await asyncio.to_thread(database.run, "DROP TRIGGER reject")
+    record = await storage.open_record(event_at(), rules().classify, rules().fingerprint)
+    assert record.checkpoints == {feed: events[-1].occurred_at}
+    assert await storage.history_count(record) == 50
 
 
 async def test_a_short_lock_is_no_outage(
@@ -204,7 +204,7 @@ async def test_holds_back_whoever_reads_faster_than_it_stores(
     assert await storage.events_by_camera(record) == {"CAM1": 51}
 
 
-async def test_a_batch_larger_than_all_room_is_taken_when_nothing_waits(
+async def test_a_batch_larger_than_the_queue_is_taken_when_nothing_waits(
     database: DatabaseUnderTest, storage: Database
 ) -> None:
     await storage.put(batch(*(at(i, str(i)) for i in range(1, 200))))
@@ -215,30 +215,30 @@ async def test_a_batch_larger_than_all_room_is_taken_when_nothing_waits(
 async def test_one_bad_row_does_not_stop_the_others(
     database: DatabaseUnderTest, storage: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await asyncio.to_thread(_refuse_bad_cameras, database)
-    told: list[CommitResult] = []
-    storage.on_stored = lambda _, stored: told.append(stored)
+    await asyncio.to_thread(_reject_bad_cameras, database)
+    reported: list[CommitResult] = []
+    storage.on_stored = lambda _, stored: reported.append(stored)
     good = [at(10 * i, str(i), PUERTA if i % 2 else "AFORO ENTRADA PARQUEADERO NORTE") for i in range(1, 20)]
     bad = at(105, "99", PUERTA, camera="MALA")
     feed = Feed("S1", "CAM1")
     await storage.put(batch(*good[:11], bad, *good[11:], until={feed: START + timedelta(minutes=1)}))
     await storage.drain()
-    assert sorted(event for stored in told for event in stored.new) == sorted([*good, bad])
+    assert sorted(event for stored in reported for event in stored.new) == sorted([*good, bad])
     assert len(await asyncio.to_thread(database.history)) == 10
-    show = await storage.open_record(show_at(), rules().classify, rules().fingerprint)
-    assert show.checkpoints == {feed: START + timedelta(minutes=1)}
-    assert show.occupancies[NORTE] == naive(good, NORTE)
+    record = await storage.open_record(event_at(), rules().classify, rules().fingerprint)
+    assert record.checkpoints == {feed: START + timedelta(minutes=1)}
+    assert record.occupancies[NORTE] == naive(good, NORTE)
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "MALA" in errors[0]
-    (note,) = await storage.entries(show, JournalKind.ROW_REFUSED)
-    assert "MALA" in note.detail
+    (entry,) = await storage.entries(record, JournalKind.ROW_REFUSED)
+    assert "MALA" in entry.detail
 
 
 async def test_rows_that_wait_for_a_bad_one_are_written_though_the_answer_to_the_commit_is_lost(
     database: DatabaseUnderTest, storage: Database
 ) -> None:
-    await asyncio.to_thread(_refuse_bad_cameras, database)
+    await asyncio.to_thread(_reject_bad_cameras, database)
     with answers_lost() as lost:
         await storage.put(batch(at(10, "1", PUERTA), at(20, "2", PUERTA, camera="MALA"), at(30, "3", PUERTA)))
         await storage.drain()
@@ -272,14 +272,14 @@ async def test_a_listener_that_fails_does_not_stop_the_counting(
     assert "Error interno" in caplog.text
 
 
-async def test_at_the_start_a_refused_login_or_missing_tables_are_told_at_once(database: DatabaseUnderTest) -> None:
+async def test_at_the_start_a_rejected_login_or_missing_tables_are_raised_at_once(database: DatabaseUnderTest) -> None:
     async with Database(_FailingStore(database, StoreRejectedLogin("no")), _Clock()) as storage:
         with pytest.raises(StoreRejectedLogin):
             await storage.last_open_event()
         assert storage.down_since is None
 
 
-async def test_in_mid_event_they_are_waited_out(database: DatabaseUnderTest) -> None:
+async def test_once_available_a_rejected_login_and_missing_rights_are_waited_out(database: DatabaseUnderTest) -> None:
     store = _FailingStore(database)
     async with Database(store, _Clock()) as storage:
         await storage.open()
@@ -298,7 +298,7 @@ async def test_stopping_does_not_wait_for_a_database_that_is_away(
     store = await asyncio.to_thread(database.store)
     clock = _Clock()
     async with Database(store, clock) as storage:
-        await storage.open_record(show_at(), rules().classify, rules().fingerprint)
+        await storage.open_record(event_at(), rules().classify, rules().fingerprint)
         with _locked(database):
             await storage.put(batch(at(10, "1")))
             await clock.waiting.wait()
@@ -320,20 +320,20 @@ async def test_a_cancelled_caller_leaves_no_transaction_in_the_air(
     assert database.aforo() == {"Concierto Ñandú": 5}
 
 
-async def test_a_writer_that_died_is_heard_of(database: DatabaseUnderTest) -> None:
-    def judge_badly(_source: EventSource) -> Classification:
+async def test_what_ends_the_writing_is_raised_to_whoever_waits(database: DatabaseUnderTest) -> None:
+    def classify_badly(_source: EventSource) -> Classification:
         raise ZeroDivisionError
 
-    async def evening() -> None:
+    async def put_twice() -> None:
         async with Database(store, _Clock(), most_waiting=1) as storage:
-            await storage.open_record(show_at(), judge_badly, "")
+            await storage.open_record(event_at(), classify_badly, "")
             await storage.put(batch(at(10, "1")))
             await storage.put(batch(at(20, "2")))
-            pytest.fail("put() waits for a writer that is dead")
+            pytest.fail("put() waits for writing that has ended")
 
     store = await asyncio.to_thread(database.store)
     with pytest.raises(ZeroDivisionError):
-        await evening()
+        await put_twice()
 
 
 async def test_the_loop_goes_on_while_a_transaction_runs(storage: Database, record: EventRecord) -> None:
@@ -351,8 +351,8 @@ async def test_the_loop_goes_on_while_a_transaction_runs(storage: Database, reco
     assert turns > 1
 
 
-def _refuse_bad_cameras(database: DatabaseUnderTest) -> None:
+def _reject_bad_cameras(database: DatabaseUnderTest) -> None:
     database.run(
-        f"CREATE TRIGGER refuse BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
+        f"CREATE TRIGGER reject BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
         " BEGIN SELECT RAISE(ABORT, 'no'); END"
     )

@@ -1,4 +1,4 @@
-"""The schedule is edited while an evening runs: whatever was done to it, the store says what the last schedule says."""
+"""The schedule is edited while an event runs: in the end the database holds what the last schedule says."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from tests.contract.storage.databases import (
     DatabaseUnderTest,
     add,
     at,
+    event_at,
     naive,
     opened,
     rules,
-    show_at,
     statements,
 )
 
@@ -35,13 +35,13 @@ from aforo.models import CameraEvent, Feed, ScheduledEvent
 from aforo.storage import Correction, EventRecord, Store
 
 _FEED = Feed("S1", "CAM1")
-_HOUR = 60  # minutes that the edited evening has
+_HOUR = 60  # minutes that the edited event has
 _TABLES = {NORTE: "Aforo_parqueadero", SUR: "Aforo_parqueadero_SUR"}
 
 
 def event(name: str, since: float, until: float, day: int = 0) -> ScheduledEvent:
     """An event of that day, from and until so many minutes after 16:00."""
-    return show_at(day, name=name, shift=since / 60, hours=(until - since) / 60)
+    return event_at(day, name=name, shift=since / 60, hours=(until - since) / 60)
 
 
 def door(minute: float, this_id: str, name: str = PUERTA) -> CameraEvent:
@@ -71,8 +71,8 @@ def test_one_event_is_made_two_after_its_events_were_stored(database: DatabaseUn
 
 
 def test_rows_lose_their_name_with_the_time_and_get_it_back(database: DatabaseUnderTest, store: Store) -> None:
-    show = opened(store, event("Final", 0, 120))
-    add(store, show, door(10, "1"), door(50, "2"), door(90, "3"))
+    record = opened(store, event("Final", 0, 120))
+    add(store, record, door(10, "1"), door(50, "2"), door(90, "3"))
     shorter = opened(store, event("Final", 30, 60))
     assert named(database) == [("16:10", ""), ("16:50", "Final"), ("17:30", "")]
     assert store.history_count(shorter) == 1
@@ -81,11 +81,11 @@ def test_rows_lose_their_name_with_the_time_and_get_it_back(database: DatabaseUn
 
 
 def test_a_renamed_and_shortened_event_keeps_what_is_left(database: DatabaseUnderTest, store: Store) -> None:
-    show = opened(store, event("Ensayo", 0, 120))
-    add(store, show, door(10, "1", ENTRADA), door(10, "2"), door(90, "3", ENTRADA), door(90, "4"))
+    record = opened(store, event("Ensayo", 0, 120))
+    add(store, record, door(10, "1", ENTRADA), door(10, "2"), door(90, "3", ENTRADA), door(90, "4"))
     renamed = opened(store, event("Concierto", 0, 60))
     assert (renamed.id, database.aforo(), named(database)) == (
-        show.id, {"Concierto": 1}, [("16:10", "Concierto"), ("17:30", "")],
+        record.id, {"Concierto": 1}, [("16:10", "Concierto"), ("17:30", "")],
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_an_event_is_put_off_and_another_takes_its_place(database: DatabaseUnder
     assert database.aforo("Aforo_parqueadero_SUR") == {"Partido": 0, "Telonero": 0}
 
 
-def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(
+def test_a_shortened_event_leaves_the_row_of_its_name_to_the_event_that_has_it_now(
     database: DatabaseUnderTest, store: Store
 ) -> None:
     opened(store, event("Partido", 0, 60))
@@ -131,7 +131,7 @@ def test_a_cut_show_leaves_the_row_of_its_name_to_the_show_that_has_it_now(
     assert database.aforo() == {"Partido": 1, "Telonero": 0}
 
 
-def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: DatabaseUnderTest, store: Store) -> None:
+def test_an_event_shortened_before_leaves_the_row_of_its_name_alone(database: DatabaseUnderTest, store: Store) -> None:
     opened(store, event("Partido", 60, 120))
     brought_forward = opened(store, event("Partido", 0, 30))
     add(store, brought_forward, door(10, "1", ENTRADA))
@@ -139,7 +139,7 @@ def test_a_cut_show_of_before_leaves_the_row_of_its_name_alone(database: Databas
     assert database.aforo() == {"Partido": 1, "Telonero": 0}
 
 
-def test_a_correction_follows_the_show_that_has_its_time(database: DatabaseUnderTest, store: Store) -> None:
+def test_a_correction_follows_the_event_that_has_its_time(database: DatabaseUnderTest, store: Store) -> None:
     whole = opened(store, event("Festival", 0, 120))
     add(store, whole, door(10, "1", ENTRADA), door(90, "2", ENTRADA))
     for number, minute in enumerate((5, 80)):
@@ -148,12 +148,12 @@ def test_a_correction_follows_the_show_that_has_its_time(database: DatabaseUnder
     first, second = opened(store, event("Festival", 0, 60)), opened(store, event("Cierre", 60, 120))
     assert (store.occupancies(first)[NORTE].count, second.occupancies[NORTE].count) == (11, 11)
     assert database.aforo() == {"Festival": 11, "Cierre": 11}
-    assert [len(store.corrections(show)) for show in (first, second)] == [1, 1]
+    assert [len(store.corrections(record)) for record in (first, second)] == [1, 1]
     assert store.recount(second) == second.occupancies
 
 
 @pytest.mark.parametrize("cut_first", [False, True])
-def test_events_taken_from_a_show_of_other_rules_are_judged_anew(
+def test_camera_events_taken_from_an_event_of_other_rules_are_classified_again(
     database: DatabaseUnderTest, store: Store, cut_first: bool
 ) -> None:
     whole = opened(store, event("Festival", 0, 120))
@@ -186,25 +186,25 @@ def test_another_process_with_the_schedule_of_before_takes_nothing_from_the_next
 
 
 @dataclass
-class _Evening:
-    """One stadium's evening: what really happened in it, and a monitor that asks for it as checkpoints tell it to."""
+class _Monitor:
+    """Reads what happened at a stadium as the checkpoints say, over whatever events are opened."""
 
     store: Store
     crowd: Sequence[CameraEvent]
-    shows: list[EventRecord] = field(default_factory=list)
+    records: list[EventRecord] = field(default_factory=list)
 
     def open(self, scheduled: ScheduledEvent) -> None:
-        self.shows.append(opened(self.store, scheduled))
+        self.records.append(opened(self.store, scheduled))
 
-    def ask(self, part: float, *, back: int = 0) -> None:
-        """Ask on, up to some part of what is left of the show; ``back``: by a process behind in edits."""
-        show = self.shows[-1 - back % len(self.shows)]
-        since, until = show.event.window
-        asked = show.checkpoints.get(_FEED, since)
-        upto = asked + (until - asked) * part
-        new = [one for one in self.crowd if asked <= one.occurred_at < upto]
-        add(self.store, show, *new, until={_FEED: upto})
-        show.checkpoints[_FEED] = upto
+    def read(self, part: float, *, back: int = 0) -> None:
+        """Read on, up to some part of what is left of the event; ``back``: by a process behind in edits."""
+        record = self.records[-1 - back % len(self.records)]
+        since, until = record.event.window
+        read_until = record.checkpoints.get(_FEED, since)
+        upto = read_until + (until - read_until) * part
+        new = [one for one in self.crowd if read_until <= one.occurred_at < upto]
+        add(self.store, record, *new, until={_FEED: upto})
+        record.checkpoints[_FEED] = upto
 
 
 _schedules = st.builds(
@@ -229,11 +229,11 @@ _happened = st.lists(
     max_size=25,
     unique_by=lambda one: one[0],
 )
-_steps = st.lists(
+_actions = st.lists(
     st.one_of(
         st.tuples(st.just("edit"), _schedules),
         st.tuples(st.just("open"), st.integers(0, 2)),
-        st.tuples(st.just("ask"), st.floats(0, 1), st.sampled_from([0, 0, 0, 1, 2])),
+        st.tuples(st.just("read"), st.floats(0, 1), st.sampled_from([0, 0, 0, 1, 2])),
     ),
     max_size=14,
 )
@@ -241,11 +241,11 @@ _days = iter(range(1, 100_000))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(happened=_happened, steps=_steps, last=_schedules, shared=st.booleans(), data=st.data())
+@given(happened=_happened, actions=_actions, last=_schedules, shared=st.booleans(), data=st.data())
 def test_whatever_was_edited_the_last_schedule_holds(
     database: DatabaseUnderTest,
     happened: list[tuple[int, str]],
-    steps: list[tuple[object, ...]],
+    actions: list[tuple[object, ...]],
     last: list[tuple[str, float, float]],
     shared: bool,
     data: st.DataObject,
@@ -253,35 +253,35 @@ def test_whatever_was_edited_the_last_schedule_holds(
     assume(last)
     day = next(_days)
     crowd = [at(when, str(number), name, day=day) for number, (when, name) in enumerate(happened, 1)]
-    evening = _Evening(database.stores[0] if database.stores else database.store(), crowd)
+    monitor = _Monitor(database.stores[0] if database.stores else database.store(), crowd)
 
     def planned(schedule: object) -> list[ScheduledEvent]:
         # Names come back on other days, or they don't.
         return [event(name if shared else f"{name} {day}", since, until, day) for name, since, until in schedule]  # type: ignore[attr-defined]
 
     schedule: list[ScheduledEvent] = []
-    for what, *more in steps:
+    for what, *more in actions:
         if what == "edit":
             schedule = planned(more[0])
         elif what == "open" and schedule:
-            evening.open(schedule[int(str(more[0])) % len(schedule)])
-        elif what == "ask" and evening.shows:
-            evening.ask(float(str(more[0])), back=int(str(more[1])))
+            monitor.open(schedule[int(str(more[0])) % len(schedule)])
+        elif what == "read" and monitor.records:
+            monitor.read(float(str(more[0])), back=int(str(more[1])))
     for scheduled in data.draw(st.permutations(planned(last))):
-        evening.open(scheduled)
-        evening.ask(1)
+        monitor.open(scheduled)
+        monitor.read(1)
     for scheduled in planned(last):
-        _assert_holds(database, evening, scheduled)
+        _assert_holds(database, monitor, scheduled)
 
 
-def _assert_holds(database: DatabaseUnderTest, evening: _Evening, scheduled: ScheduledEvent) -> None:
-    store = evening.store
-    (show,) = [one for one in evening.shows[-3:] if one.event == scheduled][-1:]
-    inside = [one for one in evening.crowd if scheduled.window.since <= one.occurred_at < scheduled.window.until]
+def _assert_holds(database: DatabaseUnderTest, monitor: _Monitor, scheduled: ScheduledEvent) -> None:
+    store = monitor.store
+    (record,) = [one for one in monitor.records[-3:] if one.event == scheduled][-1:]
+    inside = [one for one in monitor.crowd if scheduled.window.since <= one.occurred_at < scheduled.window.until]
     right = {zone: naive(inside, zone) for zone in (NORTE, SUR)}
     curves = {zone: _curve(inside, zone) for zone in (NORTE, SUR)}
-    assert sorted(store.events(show)[0]) == sorted(inside)
-    assert (store.occupancies(show), store.minutes(show)) == (right, curves)
+    assert sorted(store.events(record)[0]) == sorted(inside)
+    assert (store.occupancies(record), store.minutes(record)) == (right, curves)
     assert {zone: database.aforo(table)[scheduled.name] for zone, table in _TABLES.items()} == {
         zone: occupancy.count for zone, occupancy in right.items()
     }
@@ -290,8 +290,8 @@ def _assert_holds(database: DatabaseUnderTest, evening: _Evening, scheduled: Sch
     rows = [(wall, name) for *_, wall, name in database.history() if since <= wall < until]
     assert Counter(wall for wall, _ in rows) == doors
     assert {name for _, name in rows} <= {scheduled.name}
-    assert store.history_count(show) == sum(doors.values())
-    assert (store.recount(show), store.minutes(show)) == (right, curves)
+    assert store.history_count(record) == sum(doors.values())
+    assert (store.recount(record), store.minutes(record)) == (right, curves)
 
 
 def _curve(inside: Sequence[CameraEvent], zone: str) -> dict[int, OccupancyDelta]:

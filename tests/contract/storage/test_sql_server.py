@@ -31,11 +31,11 @@ from tests.contract.storage.databases import (
     add,
     at,
     batch,
+    event_at,
     naive,
     names,
     opened,
     rules,
-    show_at,
     urls,
     zones,
 )
@@ -48,7 +48,7 @@ from aforo.storage.backends.connection import DatabaseConnection
 
 _SERVERS = [name for name in names() if name != "sqlite"]
 _T = TypeVar("_T")
-_LAST_MS = 7 * 3_600_000 - 1  # of the show
+_LAST_MS = 7 * 3_600_000 - 1  # of the record
 
 
 @pytest.fixture(params=_SERVERS)
@@ -72,7 +72,7 @@ def _history_table(
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept", "told"),
+    ("kind", "kept", "reported"),
     [
         ("datetime2(7)", ["16:00:00.001", "16:00:00.998", "22:59:59.999"], False),
         ("datetime2(0)", ["16:00:00.000", "16:00:01.000", "23:00:00.000"], True),
@@ -83,17 +83,17 @@ def _history_table(
     ],
 )
 def test_a_timestamp_is_rounded_by_its_column_and_still_counted(
-    database: DatabaseUnderTest, kind: str, kept: list[str], told: bool
+    database: DatabaseUnderTest, kind: str, kept: list[str], reported: bool
 ) -> None:
     _history_table(database, timestamp=kind)
     store = database.store()
-    show = opened(store)
-    stored = add(store, show, *(at(when, str(when), PUERTA) for when in (1, 998, _LAST_MS)))
+    record = opened(store)
+    stored = add(store, record, *(at(when, str(when), PUERTA) for when in (1, 998, _LAST_MS)))
     assert len(stored.new) == 3
     assert [row[4] for row in database.history()] == [f"2026-01-17 {time}" for time in kept]
-    assert store.history_count(show) == 3
-    assert any("timestamp" in misfit for misfit in store.misfits()) is told
-    assert [event.occurred_at - START for event in store.events(show)[0]] == [
+    assert store.history_count(record) == 3
+    assert any("timestamp" in misfit for misfit in store.misfits()) is reported
+    assert [event.occurred_at - START for event in store.events(record)[0]] == [
         timedelta(milliseconds=when) for when in (1, 998, _LAST_MS)
     ]  # fmt: skip
 
@@ -102,22 +102,22 @@ def test_what_a_narrow_column_cannot_keep_is_cut_or_replaced_and_never_fatal(dat
     _history_table(database, text="varchar(20) COLLATE Modern_Spanish_CI_AS")
     database.run("CREATE TABLE Aforo_parqueadero (evento varchar(12) COLLATE Modern_Spanish_CI_AS, aforo smallint)")
     store = database.store()
-    event = show_at(name="Ñandú 🎸 en El Campín")
-    show = opened(store, event)
-    add(store, show, at(10, "1"), at(20, "2", "PUERTA ÑUÑOA – ENTRADA DEL NORTE"), at(30, "3", "PUERTA 🎸"))
-    add(store, show, at(40, "4"))
+    event = event_at(name="Ñandú 🎸 en El Campín")
+    record = opened(store, event)
+    add(store, record, at(10, "1"), at(20, "2", "PUERTA ÑUÑOA – ENTRADA DEL NORTE"), at(30, "3", "PUERTA 🎸"))
+    add(store, record, at(40, "4"))
     rows = database.history()
     assert [row[0][:16] for row in rows] == ["PUERTA " + rows[0][0][7:], "PUERTA ÑUÑOA – E"]
     assert set(rows[0][0][7:]) == {"?"}
     assert len(database.aforo()) == 1
     assert list(database.aforo().values()) == [2]
-    assert store.history_count(show) == 2
-    names_stored = {one.name for one in store.events(show)[0]}
+    assert store.history_count(record) == 2
+    names_stored = {one.name for one in store.events(record)[0]}
     assert {"PUERTA ÑUÑOA – ENTRADA DEL NORTE", "PUERTA 🎸"} < names_stored
-    told = store.misfits([event.name], ["CAM" * 20])
-    assert any("evento" in line and "no cabe" in line for line in told)
-    assert any("smallint" in line for line in told)
-    renamed = opened(store, show_at(name="Ñandú 🎸 otra vez"))
+    reported = store.misfits([event.name], ["CAM" * 20])
+    assert any("evento" in line and "no cabe" in line for line in reported)
+    assert any("smallint" in line for line in reported)
+    renamed = opened(store, event_at(name="Ñandú 🎸 otra vez"))
     assert store.history_count(renamed) == 2
     assert len(database.aforo()) == 1
 
@@ -140,8 +140,8 @@ def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(databa
         " doble AS (aforo * 2))",
     )
     store = database.store()
-    show = opened(store)
-    add(store, show, at(10, "1"), at(20, "2", PUERTA))
+    record = opened(store)
+    add(store, record, at(10, "1"), at(20, "2", PUERTA))
     assert database.rows(f"SELECT id, nombre_evento FROM {HISTORY} ORDER BY id") == [
         (1, "Otro"),
         (2, "Concierto Ñandú"),
@@ -149,7 +149,7 @@ def test_identity_defaults_computed_columns_and_old_rows_stay_as_they_are(databa
     assert database.rows("SELECT id, evento, aforo, doble FROM Aforo_parqueadero") == [(1, "Concierto Ñandú", 1, 2)]
 
 
-def test_a_column_that_nobody_fills_is_told_before_the_evening(database: DatabaseUnderTest) -> None:
+def test_a_column_that_nobody_fills_is_reported_before_the_event(database: DatabaseUnderTest) -> None:
     _history_table(database, more="turno int NOT NULL,")
     with pytest.raises(StoreNotReady, match="exige columnas que nadie llena: turno"):
         database.store()
@@ -158,7 +158,7 @@ def test_a_column_that_nobody_fills_is_told_before_the_evening(database: Databas
 # Triggers.
 
 
-def test_a_trigger_that_answers_is_heard_to_its_end(database: DatabaseUnderTest) -> None:
+def test_the_results_of_a_trigger_are_read_to_their_end(database: DatabaseUnderTest) -> None:
     _history_table(database)
     database.run(
         "CREATE TABLE Aforo_parqueadero (evento nvarchar(50), aforo int)",
@@ -167,30 +167,30 @@ def test_a_trigger_that_answers_is_heard_to_its_end(database: DatabaseUnderTest)
         " INSERT INTO aforo_espejo SELECT evento, aforo FROM inserted; SELECT COUNT(*) FROM aforo_espejo; END",
     )
     store = database.store()
-    show = opened(store)
-    add(store, show, at(10, "1"))
-    add(store, show, at(20, "2"))
+    record = opened(store)
+    add(store, record, at(10, "1"))
+    add(store, record, at(20, "2"))
     assert database.rows("SELECT aforo FROM aforo_espejo ORDER BY aforo") == [(0,), (1,), (2,)]
-    assert store.occupancies(show)[NORTE].count == 2
+    assert store.occupancies(record)[NORTE].count == 2
 
 
 @pytest.mark.parametrize("how", ["THROW 50001, 'no se admite', 1", "RAISERROR('no se admite', 16, 1); ROLLBACK"])
-def test_a_trigger_that_refuses_a_row_leaves_nothing_half_done(database: DatabaseUnderTest, how: str) -> None:
+def test_a_trigger_that_rejects_a_row_leaves_nothing_half_done(database: DatabaseUnderTest, how: str) -> None:
     _history_table(database)
     database.run(
-        f"CREATE TRIGGER refuse ON {HISTORY} AFTER INSERT AS BEGIN"
+        f"CREATE TRIGGER reject ON {HISTORY} AFTER INSERT AS BEGIN"
         f" IF EXISTS (SELECT 1 FROM inserted WHERE cameraId = 'MALA') BEGIN {how}; END END"
     )
     store = database.store()
-    show = opened(store)
+    record = opened(store)
     bad = at(20, "2", PUERTA, camera="MALA")
     with pytest.raises((StoreRejectedRow, StoreUnavailable)):
-        add(store, show, at(10, "1"), bad)
-    assert (store.events_by_camera(show), database.history()) == ({}, [])
-    stored = store.add(show, batch(at(10, "1"), bad), START, history=False)
+        add(store, record, at(10, "1"), bad)
+    assert (store.events_by_camera(record), database.history()) == ({}, [])
+    stored = store.add(record, batch(at(10, "1"), bad), START, history=False)
     assert len(stored.new) == 2
-    assert add(store, show, at(30, "3", PUERTA)).already == 0
-    assert store.history_count(show) == 1
+    assert add(store, record, at(30, "3", PUERTA)).already == 0
+    assert store.history_count(record) == 1
 
 
 def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: DatabaseUnderTest) -> None:
@@ -200,11 +200,11 @@ def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: DatabaseUnder
         " IF EXISTS (SELECT 1 FROM inserted WHERE cameraId = 'MALA') ROLLBACK; END"
     )
     store = database.store()
-    show = opened(store)
+    record = opened(store)
     with pytest.raises((StoreRejectedRow, StoreUnavailable)):
-        add(store, show, at(10, "1"), at(20, "2", PUERTA, camera="MALA"))
-    assert (store.events_by_camera(show), database.history()) == ({}, [])
-    assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
+        add(store, record, at(10, "1"), at(20, "2", PUERTA, camera="MALA"))
+    assert (store.events_by_camera(record), database.history()) == ({}, [])
+    assert add(store, record, at(10, "1")).occupancies[NORTE].count == 1
 
 
 # Writers, isolation, older servers.
@@ -213,12 +213,12 @@ def test_a_trigger_that_rolls_back_in_silence_is_noticed(database: DatabaseUnder
 def test_without_openjson_it_writes_row_by_row(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsql, "PROBE", "SELECT * FROM no_such_table_of_ours")
     store = database.store()
-    show = opened(store)
+    record = opened(store)
     events = crowd(80)
     for page in pages(random.Random(3), events):
-        add(store, show, *page)
-    assert store.recount(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
-    assert store.history_count(show) == sum(event.name == PUERTA for event in events)
+        add(store, record, *page)
+    assert store.recount(record) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert store.history_count(record) == sum(event.name == PUERTA for event in events)
 
 
 @pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE"])
@@ -226,18 +226,18 @@ def test_two_writers_are_safe_under_other_isolation_levels(
     database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     monkeypatch.setattr(tsql, "SET_UP", tsql.SET_UP.replace("READ COMMITTED", level))
-    judge, events, failures = rules(), crowd(60), list[BaseException]()
+    counting, events, failures = rules(), crowd(60), list[BaseException]()
     database.store()
 
     def work(seed: int) -> None:
         store = Store(database.url, zones(), BOGOTA)
         try:
             _insisting(store.open)
-            show = _insisting(lambda: store.open_record(show_at(), judge.classify, judge.fingerprint, START))
+            record = _insisting(lambda: store.open_record(event_at(), counting.classify, counting.fingerprint, START))
             for page in pages(random.Random(seed), events):
                 made = batch(*page)
-                _insisting(partial(store.add, show, made, START))
-        except BaseException as error:  # noqa: BLE001 -- told in the test's own thread
+                _insisting(partial(store.add, record, made, START))
+        except BaseException as error:  # noqa: BLE001 -- reported in the test's own thread
             failures.append(error)
         finally:
             store.close()
@@ -249,8 +249,8 @@ def test_two_writers_are_safe_under_other_isolation_levels(
         thread.join(120)
     assert not failures
     store = database.store()
-    show = opened(store)
-    assert show.occupancies == {zone: naive(events, zone) for zone in (NORTE, SUR)} == store.recount(show)
+    record = opened(store)
+    assert record.occupancies == {zone: naive(events, zone) for zone in (NORTE, SUR)} == store.recount(record)
 
 
 @pytest.mark.parametrize(
@@ -258,24 +258,24 @@ def test_two_writers_are_safe_under_other_isolation_levels(
 )
 def test_every_letter_arrives_as_it_was_sent(database: DatabaseUnderTest, text: str) -> None:
     store = database.store()
-    show = opened(store, show_at(name=f"«{text}»"))
+    record = opened(store, event_at(name=f"«{text}»"))
     add(
         store,
-        show,
+        record,
         at(1, text, text, camera=text[:40], server=text[:40]),
         at(2, "x" + text, ENTRADA),
         at(3, "3", SALIDA),
     )
     assert [(row[0], row[3], row[5]) for row in database.history()] == [(text, text[:40], f"«{text}»")]
-    assert store.history_count(show) == 1
-    assert {event.this_id for event in store.events(show)[0]} == {text, "x" + text, "3"}
+    assert store.history_count(record) == 1
+    assert {event.this_id for event in store.events(record)[0]} == {text, "x" + text, "3"}
     assert database.aforo() == {f"«{text}»": 0}
 
 
 # Accounts and restarts.
 
 
-def test_a_wrong_password_is_told_without_repeating_it(database: DatabaseUnderTest) -> None:
+def test_a_wrong_password_is_reported_without_repeating_it(database: DatabaseUnderTest) -> None:
     url = make_url(database.url)
     if "odbc_connect" in url.query:
         pytest.skip("the string holds the password")
@@ -285,7 +285,7 @@ def test_a_wrong_password_is_told_without_repeating_it(database: DatabaseUnderTe
     assert "secreto-equivocado" not in f"{raised.value}{raised.value.__cause__}"
 
 
-def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: DatabaseUnderTest) -> None:
+def test_an_account_that_may_not_make_tables_gets_a_list_of_what_is_missing(database: DatabaseUnderTest) -> None:
     url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
     if not url:
         pytest.skip("AFORO_TEST_MSSQL_LIMITED_URL names no account")
@@ -307,9 +307,9 @@ def test_an_account_that_may_not_make_tables_is_told_what_is_missing(database: D
         assert "DELETE en aforo_minutes" in str(error)  # noqa: PT017
     database.run(*_grants(grants))
     limited.open()
-    show = opened(limited)
-    assert add(limited, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
-    assert opened(limited, show_at(hours=1), rules()).occupancies[NORTE].count == 1
+    record = opened(limited)
+    assert add(limited, record, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
+    assert opened(limited, event_at(hours=1), rules()).occupancies[NORTE].count == 1
 
 
 def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_names_as_they_are(
@@ -329,9 +329,9 @@ def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_
         found = limited.dry_run(["Uno"])
         assert (HISTORY in found.keeps_names, found.rejected) == (True, {})
         limited.open()
-        show = opened(limited, show_at(name="Uno"))
-        assert add(limited, show, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
-        renamed = opened(limited, show_at(name="Dos", hours=6))
+        record = opened(limited, event_at(name="Uno"))
+        assert add(limited, record, at(10, "1"), at(20, "2", PUERTA)).occupancies[NORTE].count == 1
+        renamed = opened(limited, event_at(name="Dos", hours=6))
         add(limited, renamed, at(30, "3"), at(40, "4", PUERTA))
         assert (database.aforo(), [row[-1] for row in database.history()]) == ({"Dos": 2}, ["Uno", "Dos"])
         assert limited.recount(renamed)[NORTE].count == 2
@@ -383,7 +383,7 @@ def test_a_restarted_server_loses_and_doubles_nothing(database: DatabaseUnderTes
         pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")
     events = crowd(300)
     store = database.store()
-    show = opened(store)
+    record = opened(store)
     failures = []
     restarting = Thread(target=lambda: [subprocess.run(command, shell=True, check=True) for _ in range(2)])
     for number, page in enumerate(pages(random.Random(4), events)):
@@ -391,15 +391,15 @@ def test_a_restarted_server_loses_and_doubles_nothing(database: DatabaseUnderTes
             restarting.start()
         while True:
             try:
-                add(store, show, *page)
+                add(store, record, *page)
             except StoreError as error:
                 failures.append(error)
             else:
                 break
     restarting.join()
-    assert store.recount(show) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
-    assert sum(store.events_by_camera(show).values()) == len(events)
-    assert store.history_count(show) == sum(event.name == PUERTA for event in events)
+    assert store.recount(record) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
+    assert sum(store.events_by_camera(record).values()) == len(events)
+    assert store.history_count(record) == sum(event.name == PUERTA for event in events)
 
 
 def _insisting(work: Callable[[], _T]) -> _T:

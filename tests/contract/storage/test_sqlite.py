@@ -24,9 +24,9 @@ from tests.contract.storage.databases import (
     DatabaseUnderTest,
     add,
     at,
+    event_at,
     opened,
     rules,
-    show_at,
     statements,
     zones,
 )
@@ -48,23 +48,23 @@ def database(tmp_path: Path) -> Iterator[DatabaseUnderTest]:
 def test_another_writer_is_waited_for_not_fatal(database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)
     store = database.store()
-    show = opened(store)
+    record = opened(store)
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="database is locked"):
-            add(store, show, at(10, "1"))
+            add(store, record, at(10, "1"))
         other.execute("ROLLBACK")
-    assert add(store, show, at(10, "1")).occupancies[NORTE].count == 1
+    assert add(store, record, at(10, "1")).occupancies[NORTE].count == 1
 
 
 def test_readers_do_not_wait_for_the_writer(database: DatabaseUnderTest) -> None:
     store = database.store()
-    show = opened(store)
-    add(store, show, at(10, "1"))
+    record = opened(store)
+    add(store, record, at(10, "1"))
     reader = database.store(opened=False)
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert reader.occupancies(show)[NORTE].count == 1
+        assert reader.occupancies(record)[NORTE].count == 1
         other.execute("ROLLBACK")
 
 
@@ -82,7 +82,7 @@ def test_the_file_is_kept_in_wal_and_commits_whole(database: DatabaseUnderTest) 
         ("esto no es una URL con secreto", BadSetting, "no es una URL"),
     ],
 )
-def test_says_what_is_wrong_with_the_place(url: str, error: type[AforoError], says: str) -> None:
+def test_an_unusable_place_is_named_in_the_error(url: str, error: type[AforoError], says: str) -> None:
     with pytest.raises(error) as raised:
         Store(url, zones(), BOGOTA).open()
     assert says in str(raised.value)
@@ -133,14 +133,14 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
     store.close()
     used = defaultdict(set)
     with statements() as said:
-        show = opened(store, show_at(name="Festival"))
+        record = opened(store, event_at(name="Festival"))
         feed, moment = Feed("S1", "CAM1"), START + timedelta(minutes=1)
-        add(store, show, at(10, "1"), at(30, "3", PUERTA), at(9_000_000, "4"), until={feed: START})
-        add(store, show, at(20, "2"), until={feed: moment})
-        store.correct(show, Correction("c1", NORTE, 1, "conteo", "Ana", moment))
-        store.correct(show, Correction("c2", NORTE, 1, "conteo", "Ana", moment + timedelta(hours=3)))
-        opened(store, show_at(name="Festival", hours=2), rules(stored="ENTRADA"))
-        opened(store, show_at(name="Cierre", shift=2, hours=3))
+        add(store, record, at(10, "1"), at(30, "3", PUERTA), at(9_000_000, "4"), until={feed: START})
+        add(store, record, at(20, "2"), until={feed: moment})
+        store.correct(record, Correction("c1", NORTE, 1, "conteo", "Ana", moment))
+        store.correct(record, Correction("c2", NORTE, 1, "conteo", "Ana", moment + timedelta(hours=3)))
+        opened(store, event_at(name="Festival", hours=2), rules(stored="ENTRADA"))
+        opened(store, event_at(name="Cierre", shift=2, hours=3))
         store.end_entry(store.begin_entry(JournalKind.ACC_AWAY, "S1", START), moment)
         store.dry_run(["Otro"])
     for sql in said:
@@ -172,5 +172,5 @@ def test_alembic_is_not_imported_where_there_is_nothing_to_do(database: Database
         f"Store({database.url!r}, (), ZoneInfo('America/Bogota')).open()\n"
         "print('alembic' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    reported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert reported.stdout.strip() == "False"

@@ -1,4 +1,4 @@
-"""A process that stores a crowd and is killed in the middle of it: ``store_worker.py URL SEED``.
+"""A process that stores a crowd and is killed in the middle of it: ``worker.py URL SEED``.
 
 The seed decides where: before the n-th statement or commit, or at some instant while a statement runs.
 """
@@ -20,16 +20,16 @@ from aforo.storage import Store
 
 
 def main(url: str, seed: int) -> None:
-    """Store the crowd, in an order of this seed's, until killed."""
+    """Store the crowd, in an order that the seed decides, until killed."""
     chance = random.Random(seed)
     _die_at_some_point(chance)
     store = Store(url, zones(), BOGOTA)
     while True:
         try:
             store.open()
-            show = opened(store)
+            record = opened(store)
             for page in pages(chance, crowd()):
-                store.add(show, batch(*page), START)
+                store.add(record, batch(*page), START)
         except StoreUnavailable:
             continue
 

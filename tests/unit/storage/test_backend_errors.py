@@ -1,4 +1,4 @@
-"""What the errors of both drivers allow. The errors are made as the drivers make them; their words were seen."""
+"""What the errors of both drivers allow. They are made as the drivers make them, with sentences seen in use."""
 
 from typing import Any
 
@@ -66,11 +66,11 @@ def _mssql_python(state: str, words: str) -> DBAPIError:
         ("HY000", "algo que nadie conoce", 12345, Recovery.RETRY),
     ],
 )
-def test_pyodbc_tells_by_state_and_number(state: str, words: str, number: int, allows: Recovery) -> None:
+def test_errors_of_pyodbc_go_by_state_and_number(state: str, words: str, number: int, allows: Recovery) -> None:
     assert classify_sql_server(_pyodbc(state, words, number)) is allows
 
 
-def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
+def test_errors_of_pyodbc_may_come_after_the_messages_of_a_trigger() -> None:
     words = f"[01000] {MS}Cambia 'Puerta' (0) (SQLExecDirectW); [23000] {MS}conflicted with 'ck'. (547)"
     assert classify_sql_server(OperationalError("SELECT secreto", None, _PyodbcError("01000", words))) is Recovery.ROW
 
@@ -91,11 +91,11 @@ def test_pyodbc_tells_of_an_error_after_what_a_trigger_said() -> None:
         ("22001", "String data, right truncation", Recovery.ROW),
     ],
 )
-def test_mssql_python_tells_by_its_own_words_for_the_state(state: str, words: str, allows: Recovery) -> None:
+def test_errors_of_mssql_python_go_by_its_sentence_for_the_state(state: str, words: str, allows: Recovery) -> None:
     assert classify_sql_server(_mssql_python(state, words)) is allows
 
 
-def test_what_is_shown_is_what_the_server_said_and_no_statement() -> None:
+def test_the_sentence_is_the_servers_and_holds_no_statement() -> None:
     for error in (_pyodbc("28000", "Login failed for user 'aforo'.", 18456), _mssql_python("28000", "Login failed")):
         assert "Login failed" in sentence(error)
         assert "secreto" not in sentence(error)

@@ -37,7 +37,7 @@ def test_reads_what_people_write(text: str, keywords: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["bd01", "SERVER", "SERVER=a;AVIGILON", "=a", "SERVER=a;secreto;X=1"])
-def test_what_is_no_string_is_told_without_its_values(text: str) -> None:
+def test_a_bad_string_is_reported_without_its_values(text: str) -> None:
     with pytest.raises(BadSetting) as raised:
         parse(text)
     assert "secreto" not in str(raised.value)
@@ -156,12 +156,12 @@ def test_a_server_has_to_be_named() -> None:
     assert _chosen("DSN=estadio", _17).name == "SQL Server DSN estadio/"
 
 
-def test_nothing_that_is_shown_holds_the_password() -> None:
+def test_no_name_and_no_reason_holds_the_password() -> None:
     for found in (_chosen(PLAIN, _17), _chosen(PLAIN, _18), _chosen(PLAIN)):
         assert "cr" not in f"{found.name} {found.why} {found!r}".replace("descr", "")
 
 
-def test_what_mssql_python_leaves_out_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_mssql_python_leaves_out_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     _chosen(PLAIN + ";MARS_Connection=yes;Regional=x")
     assert "mars_connection, regional" in caplog.text
 

@@ -45,9 +45,7 @@ def test_a_stored_event_that_is_up_to_date_is_not_edited() -> None:
         (ScheduledEvent(DAY + timedelta(days=1), "A", window(0, 7)), "r", False, False),  # listed under another date
     ],
 )
-def test_an_edit_says_what_follows_from_it(
-    now: ScheduledEvent, rules: str, recount: bool, clear_checkpoints: bool
-) -> None:
+def test_what_follows_from_an_edit(now: ScheduledEvent, rules: str, recount: bool, clear_checkpoints: bool) -> None:
     plan = plan_opening(now, rules, [stored(3, "A", 0, 7)])
     assert plan.record_id == 3
     assert plan.edit == RecordEdit(event("A", 0, 7), now, rules != "r", clear_checkpoints)

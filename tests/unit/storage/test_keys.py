@@ -1,4 +1,4 @@
-"""Ids in keys: looked at in one go, they are told from those that no key can hold as one by one."""
+"""Ids in keys: ids that no key can hold are found in one go as they are one by one."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Rows parted until the refused ones stand alone, and how many tries that may take."""
+"""Rows parted until the rejected ones stand alone, and how many tries that may take."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ _batches = st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=60)
 
 
 @given(_batches, st.none() | st.integers(1, 40))
-def test_each_row_is_written_or_told_of_and_a_refused_one_is_never_written(
+def test_each_row_is_written_or_returned_and_a_rejected_one_is_never_written(
     rows: list[tuple[int, bool]], most: int | None
 ) -> None:
     entries = _entries([source for source, _ in rows])
@@ -46,20 +46,20 @@ def test_each_row_is_written_or_told_of_and_a_refused_one_is_never_written(
 
 
 @given(_batches)
-def test_with_enough_tries_only_what_is_refused_stays_out(rows: list[tuple[int, bool]]) -> None:
+def test_with_enough_tries_only_rejected_rows_stay_out(rows: list[tuple[int, bool]]) -> None:
     bad_sources = {source for source, bad in rows if bad}
     entries = _entries([source for source, _ in rows])
     table = _Table({entry for entry in entries if entry.source in bad_sources})
-    refused = write_except_rejected(entries, table.write, 10_000)
-    assert {entry for one in refused for entry in one.entries} == table.bad
+    rejected = write_except_rejected(entries, table.write, 10_000)
+    assert {entry for one in rejected for entry in one.entries} == table.bad
     assert table.rows == set(entries) - table.bad
 
 
 def test_one_row_among_thousands_is_found_in_some_tries() -> None:
     entries = _entries([number % 40 for number in range(8_000)])
     table = _Table({entries[4_321]})
-    (refused,) = write_except_rejected(entries, table.write)
-    assert (refused.entries, refused.reason) == (
+    (rejected,) = write_except_rejected(entries, table.write)
+    assert (rejected.entries, rejected.reason) == (
         [entries[4_321]],
         "cámara" if entries[4_321].source in (1, 2) else "otra",
     )
@@ -67,7 +67,7 @@ def test_one_row_among_thousands_is_found_in_some_tries() -> None:
     assert table.tries < 60
 
 
-def test_a_table_that_refuses_everything_is_not_asked_row_by_row() -> None:
+def test_a_table_that_rejects_everything_is_not_tried_row_by_row() -> None:
     for sources in (1, 6, 100, 8_000):
         entries = _entries([number % sources for number in range(8_000)])
         table = _Table(set(entries))
@@ -76,7 +76,7 @@ def test_a_table_that_refuses_everything_is_not_asked_row_by_row() -> None:
         assert table.tries <= 120
 
 
-def test_what_was_given_up_for_want_of_tries_is_come_to_by_the_next_call() -> None:
+def test_what_was_given_up_for_want_of_tries_is_written_by_a_later_call() -> None:
     entries = _entries(list(range(400)))
     table = _Table({entry for entry in entries if entry.source % 20 == 0})
     left = entries
@@ -87,7 +87,7 @@ def test_what_was_given_up_for_want_of_tries_is_come_to_by_the_next_call() -> No
     assert set(left) == table.bad
 
 
-def test_a_good_row_between_refused_ones_of_its_source_is_come_to_by_some_call() -> None:
+def test_a_good_row_between_rejected_ones_of_its_source_is_written_by_some_call() -> None:
     left = _entries([1] * 30)
     good = {left[7], left[20]}
     table = _Table(set(left) - good)
@@ -97,7 +97,7 @@ def test_a_good_row_between_refused_ones_of_its_source_is_come_to_by_some_call()
     assert table.rows == good
 
 
-def test_reasons_are_told_apart() -> None:
+def test_rejected_rows_are_grouped_by_reason() -> None:
     entries = _entries([1, 1, 7, 7, 9])
     table = _Table({entries[0], entries[1], entries[4]})
     returned = {one.reason: sorted(one.entries) for one in write_except_rejected(entries, table.write, 100)}

@@ -1,4 +1,4 @@
-"""What is told of refused rows."""
+"""What is logged of rejected rows."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_the_first_of_a_reason_is_told_at_once_the_others_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_of_a_reason_is_logged_at_once_the_others_every_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
     log = QuarantineLog()
     assert "MALA" in str(log.add(_refused("CHECK «a» con valor 'x1'"), START))
     for minute in range(1, 10):
@@ -27,14 +27,14 @@ def test_the_first_of_a_reason_is_told_at_once_the_others_now_and_then(caplog: p
     assert "no admite 46 eventos" in later
 
 
-def test_another_reason_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_reason_is_logged_at_once(caplog: pytest.LogCaptureFixture) -> None:
     log = QuarantineLog()
     for reason in ("demasiado largo", "clave repetida"):
         assert log.add(_refused(reason, 3), START) is not None
     assert ["demasiado largo" in text for text in _messages(caplog)] == [True, False]
 
 
-def test_reasons_without_end_are_told_together(caplog: pytest.LogCaptureFixture) -> None:
+def test_reasons_beyond_the_limit_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
     log = QuarantineLog()
     for number in range(500):
         letters = "".join(chr(97 + int(digit)) for digit in str(number))

@@ -21,7 +21,7 @@ _PINNED = Path(__file__).parents[2] / "data" / "tsql"
 
 
 class _Connection:
-    """Keeps what it is told to run."""
+    """Keeps the statements that it is given."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, Any]] = []
@@ -156,9 +156,9 @@ def test_rows_with_long_texts_go_as_parameters() -> None:
     assert others == rows[1:]
 
 
-def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:
+def test_lengths_are_known_and_what_types_cannot_keep_is_reported() -> None:
     dialect = _dialect()
-    told = {
+    reported = {
         mssql.VARCHAR(50): (50, "varchar"),
         mssql.VARCHAR(50, collation="Latin1_General_100_CI_AS_SC_UTF8"): (25, ""),
         mssql.NVARCHAR(20): (20, ""),
@@ -167,7 +167,7 @@ def test_lengths_are_known_and_what_types_cannot_keep_is_told() -> None:
         mssql.SMALLINT(): (None, "smallint"),
         mssql.BIGINT(): (None, ""),
     }
-    for kind, (limit, word) in told.items():
+    for kind, (limit, word) in reported.items():
         column: Column[Any] = Column("x", kind)  # type: ignore[arg-type]
         cut = dialect.cut(column)
         assert (cut and cut("Ñ" * 99)) == (limit and "Ñ" * limit)

@@ -23,7 +23,7 @@ STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with
 PATIENT_TIMEOUT = 600  # for one that may have to go through the stadium's whole history, many seasons without an index
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
-_ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless told not to
+_ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless the connection says no
 # What mssql-python and the driver inside it understand; the rest belongs to other drivers.
 UNDERSTOOD = frozenset(
     {

@@ -170,7 +170,7 @@ _SQL_SERVER = (
     _Rule(Recovery.ROW, states=("22",), data_error=True),
 )
 
-# Where a driver puts the number: after all that the server said. In brackets within, it is a value of the row's.
+# Where a driver puts the number: after the server's sentence. Brackets inside the sentence hold a value of the row.
 _NUMBER = re.compile(r"\((\d{2,8})\)(?= \(SQL|; \[|[\"']?\)?$)")
 _STATE = re.compile(r"[0-9A-Z]{5}")
 _UNKNOWN_STATE = re.compile(r"SQLSTATE code: ([0-9A-Z]{5})")

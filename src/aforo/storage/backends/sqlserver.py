@@ -266,7 +266,7 @@ def _field(column: Column[Any]) -> tsql.Field:
         converted = "{}" if isinstance(kind, String) else "CONVERT(datetime2(3), {}, 121)"
         return tsql.Field(column.name, "nvarchar(30)", converted=converted)
     if isinstance(kind, String):
-        # In one size: a value that is too long is refused by the table, not cut on the way to it.
+        # In one size: a value that is too long is rejected by the table, not cut before it.
         return tsql.Field(
             column.name,
             "nvarchar(max)" if isinstance(kind, UnicodeText) else "nvarchar(4000)",

@@ -1,4 +1,4 @@
-"""The T-SQL that SQLAlchemy has no words for: many rows as one JSON parameter. Pure; pinned by the tests.
+"""T-SQL that SQLAlchemy does not write: many rows as one JSON parameter. Pure; pinned by the tests.
 
 One statement and one parameter carry thousands of rows, the same way through every driver: no loop over rows, no
 limit of 2100 parameters, no temporary table. OPENJSON needs SQL Server 2016 and compatibility level 130.
@@ -30,7 +30,7 @@ DECIMALS = (
 )
 
 
-_JSON = "OPENJSON(CAST(? AS nvarchar(max)))"  # cast: a driver may send long text as ntext, which OPENJSON refuses
+_JSON = "OPENJSON(CAST(? AS nvarchar(max)))"  # cast: a driver may send long text as ntext, which OPENJSON rejects
 
 
 @dataclass(frozen=True, slots=True)

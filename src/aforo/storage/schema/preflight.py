@@ -22,8 +22,8 @@ _AT_MS = 0
 class Preflight:
     """What was found. ``version``: of our tables, None where there are none yet; the site tables, there or missing.
 
-    ``rejected``: of the events' names, those whose rows a table refuses, each with what it said. ``keeps_names``: what
-    the history's table said to the renaming of a row; "" where it accepts it.
+    ``rejected``: of the events' names, those whose rows a table rejects, each with the reason. ``keeps_names``: what
+    the history's table answers to the renaming of a row; "" where it accepts it.
     """
 
     version: str | None
@@ -39,7 +39,7 @@ class _RolledBackError(Exception):
 
 
 class _NameRejectedError(Exception):
-    """A table refuses the rows of an event with that name."""
+    """A table rejects the rows of an event with that name."""
 
 
 def dry_run(

@@ -203,7 +203,7 @@ class SiteTables:
 
 
 def _same(known: object, aforo: int) -> bool:
-    """Whether a row says so already, whatever the column's type."""
+    """Whether a row holds that count already, whatever the column's type."""
     try:
         return int(str(known)) == aforo
     except ValueError:
