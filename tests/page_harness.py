@@ -1,6 +1,6 @@
-"""The page on a stage: real store, writer, board, alerts and web server; only the cameras' events are handed in.
+"""The page with a real database, live state, alerts and web server; only the cameras' events are handed in.
 
-The evening's time stands where the test puts it: ``play`` moves it on, and stores what the crowd did until then.
+The event's clock stands where the test puts it: ``play`` moves it on, and stores the scenario's events until then.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ CAPACITIES = (800, 520, 420)
 
 
 class StageClock(SystemClock):
-    """The evening's time stands still until the test moves it; waiting is short and real."""
+    """The event's time stands still until the test moves it; waiting is short and real."""
 
     def __init__(self, now: datetime) -> None:
         super().__init__()
@@ -63,9 +63,9 @@ class Stage:
     """Everything that a test may touch."""
 
     clock: StageClock
-    crowd: Scenario
+    scenario: Scenario
     event: ScheduledEvent
-    board: LiveState
+    live: LiveState
     rules: Rules
     database: Database
     path: Path
@@ -73,35 +73,35 @@ class Stage:
     played: datetime = field(default=START)
 
     async def play(self, until: datetime, *, stored: bool = True, silent: Sequence[str] = ()) -> None:
-        """Let the evening go on until then; cameras in ``silent`` are not asked. ``stored``: wait for the database."""
+        """Let the event go on until then; cameras in ``silent`` are not read. ``stored``: wait for the database."""
         fresh: defaultdict[str, list[CameraEvent]] = defaultdict(list)
-        cameras = [camera for camera in self.crowd.allowed if camera not in silent]
-        for passage in self.crowd.event_log.crossings(milliseconds(self.played), milliseconds(until), cameras):
-            kind = passage.kind
-            instant, area = instant_of(passage.at), kind.area or ""
+        cameras = [camera for camera in self.scenario.allowed if camera not in silent]
+        for crossing in self.scenario.event_log.crossings(milliseconds(self.played), milliseconds(until), cameras):
+            kind = crossing.kind
+            instant, area = instant_of(crossing.at), kind.area or ""
             fresh[kind.camera_id].append(
                 CameraEvent(
-                    kind.server_id, str(passage.number), instant, kind.camera_id, kind.name, area, kind.activity
+                    kind.server_id, str(crossing.number), instant, kind.camera_id, kind.name, area, kind.activity
                 )
             )
         self.clock.instant = self.played = until
         for camera in cameras:
-            batch = self.rules.classify_page(Page(fresh[camera]), self.event, frozenset(self.crowd.allowed))
-            for feed in [feed for feed in self.board.feeds if feed.camera_id == camera]:
+            batch = self.rules.classify_page(Page(fresh[camera]), self.event, frozenset(self.scenario.allowed))
+            for feed in [feed for feed in self.live.feeds if feed.camera_id == camera]:
                 self.change_feed(feed, read_until=until)
                 batch.checkpoints[feed] = until
-            self.board.read(batch)
+            self.live.read(batch)
             await self.database.put(batch)
         if stored:
             await self.database.drain()
-        self.board.notify()
+        self.live.notify()
 
     def change_feed(self, feed: Feed, **changes: Any) -> None:
-        """Let a feed stand otherwise; ``changes`` are fields of FeedStatus."""
-        self.board.update_feeds([replace(self.board.feeds[feed], **changes)])
+        """Change the status of a feed; ``changes`` are fields of FeedStatus."""
+        self.live.update_feeds([replace(self.live.feeds[feed], **changes)])
 
     def at(self, minutes: float) -> datetime:
-        """So many minutes after the event's start."""
+        """Return the instant that many minutes after the event's start."""
         return START + timedelta(minutes=minutes)
 
 
@@ -112,12 +112,13 @@ async def staged(
     settings: WebSettings | None = None,
     alerts: AlertsSettings | None = None,
     zones: Sequence[ZoneSettings] | None = None,
-    crowd: Scenario | None = None,
+    scenario: Scenario | None = None,
     port: int = 0,
-    shown: bool = True,
+    wait_ready: bool = True,
 ) -> AsyncIterator[Stage]:
-    """A stage with the page open."""
-    crowd = crowd or Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1))
+    """Serve the page over an event of that scenario. ``wait_ready``: yield once the page answers."""
+    plan = ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1)
+    scenario = scenario or Scenario(plan)
     zones = list(zones or capped_zones())
     event = ScheduledEvent(date(2026, 11, 24), "Millonarios – Santa Fe", Window(START, START + timedelta(hours=7)))
     clock = StageClock(START)
@@ -128,35 +129,37 @@ async def staged(
     def make_store() -> Store:
         return Store(address, zones_from(zones), BOGOTA)
 
-    board = LiveState(zones)
+    live = LiveState(zones)
     async with Database(make_store(), clock) as database:
 
         def on_stored(batch: Batch, stored: CommitResult) -> None:
-            board.apply(stored, clock.now(), batch)
+            live.apply(stored, clock.now(), batch)
 
         database.on_stored = on_stored
-        board.signs = HealthProbes(
+        live.signs = HealthProbes(
             database_down_since=lambda: database.down_since,
             waiting=lambda: database.waiting,
             pending=lambda: database.pending,
         )
         await database.open()
-        show = await database.open_record(event, rules.classify, rules.fingerprint)
-        board.camera_names.update({camera.id: camera.name for camera in crowd.cameras})
-        board.open(show, clock.now())
-        board.follow([FeedStatus(Feed(crowd.servers[0].id, camera), event.window.since) for camera in crowd.allowed])
-        board.recall(await database.stored_history(show))
-        stage = Stage(clock, crowd, event, board, rules, database, path)
-        corrections, events = web.CorrectionService(board, database, clock), web.EventReader(board, make_store)
+        record = await database.open_record(event, rules.classify, rules.fingerprint)
+        live.camera_names.update({camera.id: camera.name for camera in scenario.cameras})
+        live.open(record, clock.now())
+        live.follow(
+            [FeedStatus(Feed(scenario.servers[0].id, camera), event.window.since) for camera in scenario.allowed]
+        )
+        live.recall(await database.stored_history(record))
+        stage = Stage(clock, scenario, event, live, rules, database, path)
+        corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         stale_after = (alerts or AlertsSettings()).stale
-        context = web.WebContext(settings, board, clock, "America/Bogota", stale_after, corrections, events)
+        context = web.WebContext(settings, live, clock, "America/Bogota", stale_after, corrections, events)
         async with (
-            watching(alerts or AlertsSettings(), board, clock, database),
+            watching(alerts or AlertsSettings(), live, clock, database),
             web.serving(context, free_port=not port) as page,
         ):
             assert page is not None
-            if shown:
+            if wait_ready:
                 async with asyncio.timeout(10):
                     await page.ready.wait()
             stage.url = page.url

@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium: what a guard sees and what an operator does. Skipped where there is none."""
+"""The page in headless Chromium: what an operator sees and does. Skipped where there is no Chromium."""
 
 import asyncio
 import shutil
@@ -50,7 +50,7 @@ async def chromium() -> AsyncIterator["playwright.Browser"]:
 
 @asynccontextmanager
 async def page_of(stage: Stage, browser: "playwright.Browser", **how: Any) -> AsyncIterator["playwright.Page"]:
-    """The page, open and drawn. Nothing may be asked of another server, and no script may fail."""
+    """Open the page and wait until it is drawn. Nothing may be requested elsewhere, and no script may fail."""
     context = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", **how})
     page = await context.new_page()
     page.set_default_timeout(WAIT)
@@ -81,14 +81,14 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
     async with chromium() as browser, staged(tmp_path) as stage:
         await stage.play(stage.at(60))
         async with page_of(stage, browser) as page:
-            await shows(page, count_of("Zona Sur"), str(stage.board.occupancies["Zona Sur"].count))
+            await shows(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
             await shows(page, "#freshness", "Al día")
-            before = stage.board.occupancies["Zona Sur"].count
+            before = stage.live.occupancies["Zona Sur"].count
             await stage.play(stage.at(75))
-            now = stage.board.occupancies["Zona Sur"].count
+            now = stage.live.occupancies["Zona Sur"].count
             assert now != before
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now), timeout=1_500)
-            assert await page.locator("#doors li").count() == len([door for door in stage.board.doors if door.people])
+            assert await page.locator("#doors li").count() == len([door for door in stage.live.doors if door.people])
             stage.clock.instant = stage.at(90)
             await shows(page, "#freshness", "atrasado 15 min")
             await shows(page, "#alerts", "El aforo no es de ahora")
@@ -98,11 +98,11 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
 
 async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path) as stage:
-        board, event = stage.board, stage.event
-        board.signs = replace(board.signs, upcoming=lambda: event)
-        board.event, board.feeds, board.occupancies, board.phase = None, {}, {}, EventPhase.WAITING
+        live, event = stage.live, stage.event
+        live.signs = replace(live.signs, upcoming=lambda: event)
+        live.event, live.feeds, live.occupancies, live.phase = None, {}, {}, EventPhase.WAITING
         stage.clock.instant = stage.at(-95)
-        board.notify()
+        live.notify()
         async with page_of(stage, browser) as page:
             await shows(page, "#event-name", "Próximo: Millonarios")
             await shows(page, "#event-phase", "a las 16:00")
@@ -118,20 +118,20 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
         await stage.play(stage.at(60))
         async with page_of(stage, browser) as page:
             await shows(page, "#freshness-spoken", "Al día")
-            stage.change_feed(next(iter(stage.board.feeds)), failing_since=stage.at(55))
-            stage.board.notify()
+            stage.change_feed(next(iter(stage.live.feeds)), failing_since=stage.at(55))
+            stage.live.notify()
             await shows(page, "#freshness-text", "Al día, sin 1 cámara · hace")
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
             assert await page.get_attribute("body", "data-fresh") == "pending"
-            stage.clock.instant, stage.board.phase = stage.at(430), EventPhase.OVER
-            stage.board.notify()
+            stage.clock.instant, stage.live.phase = stage.at(430), EventPhase.OVER
+            stage.live.notify()
             await shows(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 
 
 SPAN = "() => document.querySelector('#curve').layout.xaxis.range.map((it) => it.slice(11, 16))"
 
 
-async def test_what_was_zoomed_into_stays_while_the_evening_goes_on(tmp_path: Path) -> None:
+async def test_what_was_zoomed_into_stays_while_the_event_goes_on(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path) as stage:
         await stage.play(stage.at(90))
         async with page_of(stage, browser) as page:
@@ -147,7 +147,7 @@ async def test_what_was_zoomed_into_stays_while_the_evening_goes_on(tmp_path: Pa
             await page.wait_for_function(f"whole => String(({SPAN})()) !== String(whole)", arg=whole)
             near = await page.evaluate(SPAN)
             await stage.play(stage.at(150))
-            last = stage.board.occupancies["Zona Sur"].count
+            last = stage.live.occupancies["Zona Sur"].count
             await page.wait_for_function(
                 "last => document.querySelector('#curve').data[2].y.at(-1) === last", arg=last, timeout=WAIT
             )
@@ -166,8 +166,8 @@ async def test_what_was_zoomed_into_stays_while_the_evening_goes_on(tmp_path: Pa
             await page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
             await page.mouse.up()
             await page.wait_for_function(f"() => ({SPAN})()[0] > '16:05'")
-            stage.board.evening += 1
-            stage.board.notify()
+            stage.live.evening += 1
+            stage.live.notify()
             await page.wait_for_function(f"() => ({SPAN})()[0] === '16:00'")
 
 
@@ -184,17 +184,17 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
             await first.play(first.at(45))
             context = await browser.new_context(viewport={"width": 1366, "height": 768})
             page = await context.new_page()
-            swallowed: list[playwright.Route] = []
+            requests: list[playwright.Route] = []
 
-            async def swallow(route: playwright.Route) -> None:
-                """A network that takes the first question after the loss, and never answers it."""
-                if swallowed:
+            async def lose_first(route: playwright.Route) -> None:
+                """Never answer the first request after the loss, as some networks do."""
+                if requests:
                     await route.continue_()
-                swallowed.append(route)
+                requests.append(route)
 
-            await page.route("**/api/v1/zones", swallow)
+            await page.route("**/api/v1/zones", lose_first)
             await page.goto(first.url)
-            await shows(page, count_of("Zona Sur"), str(first.board.occupancies["Zona Sur"].count))
+            await shows(page, count_of("Zona Sur"), str(first.live.occupancies["Zona Sur"].count))
         await shows(page, "#freshness", "Sin conexión con el programa")
         assert await page.get_attribute("body", "data-fresh") == "lost"
         for width in (1920, 1366, 1280, 1101, 1024, 800, 390):
@@ -208,21 +208,21 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
             second.clock.instant = second.played = second.at(45)
             await second.play(second.at(70))
             await playwright.expect(page.locator("#freshness")).to_contain_text("Al día", timeout=15_000)
-            now = second.board.occupancies["Zona Sur"].count
+            now = second.live.occupancies["Zona Sur"].count
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now))
             await page.wait_for_function(
                 "([selector, last]) => document.querySelector(selector).data?.[2]?.y.at(-1) === last",
                 arg=["#curve", now],
                 timeout=WAIT,
             )
-            assert len(swallowed) > 1
+            assert len(requests) > 1
             await context.close()
 
 
 async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path) as stage:
         await stage.play(stage.at(60))
-        before = stage.board.occupancies["Zona Sur"].count
+        before = stage.live.occupancies["Zona Sur"].count
         async with page_of(stage, browser) as page:
             await tab_to(page, "#account")
             await page.keyboard.press("Enter")
@@ -254,7 +254,7 @@ async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Pat
 
 
 async def tab_to(page: "playwright.Page", selector: str) -> None:
-    """Press Tab until that has the focus, and see that the focus is seen."""
+    """Press Tab until that element has the focus, and check that the focus is visible."""
     for _ in range(80):
         await page.keyboard.press("Tab")
         if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
@@ -265,16 +265,16 @@ async def tab_to(page: "playwright.Page", selector: str) -> None:
 
 
 async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
-    crowd = Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=3_000))
+    scenario = Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=3_000))
     evil = '<img src=x onerror="document.body.dataset.evil=1"><b>PUERTA 99</b>'
     for second in range(40):
-        crowd.add(crowd.allowed[0], evil, START.replace(minute=second))
-    async with chromium() as browser, staged(tmp_path, crowd=crowd) as stage:
-        stage.board.camera_names[crowd.allowed[1]] = evil
-        await stage.play(stage.at(50), silent=[crowd.allowed[1]])
-        gone = next(feed for feed in stage.board.feeds if feed.camera_id == crowd.allowed[1])
+        scenario.add(scenario.allowed[0], evil, START.replace(minute=second))
+    async with chromium() as browser, staged(tmp_path, scenario=scenario) as stage:
+        stage.live.camera_names[scenario.allowed[1]] = evil
+        await stage.play(stage.at(50), silent=[scenario.allowed[1]])
+        gone = next(feed for feed in stage.live.feeds if feed.camera_id == scenario.allowed[1])
         stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))
-        stage.board.notify()
+        stage.live.notify()
         async with page_of(stage, browser) as page:
             await shows(page, "#doors", evil)
             await shows(page, "#cameras", evil)
@@ -331,14 +331,14 @@ async def test_a_wall_from_the_network_logs_in_with_the_read_token(tmp_path: Pat
         await page.wait_for_selector("#login[open]", timeout=WAIT)
         await page.fill('#login [name="password"]', token.get_secret_value())
         await page.keyboard.press("Enter")
-        await shows(page, count_of("Zona Sur"), str(stage.board.occupancies["Zona Sur"].count))
+        await shows(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
         await shows(page, "#account", "Salir")
         assert await page.locator("#corrections button").count() == 0
         await context.close()
 
 
 async def test_the_stylesheet_for_plotly_is_the_one_it_would_write(tmp_path: Path) -> None:
-    """plotly may not write a style sheet of its own: a newer plotly wants a newer ``plotly.css``."""
+    """plotly may not write a style sheet of its own: a newer plotly needs a newer ``plotly.css``."""
     async with chromium() as browser, staged(tmp_path) as stage:
         page = await browser.new_page()
         async with asyncio.timeout(10):

@@ -77,7 +77,7 @@ async def until(what: Any, seconds: float = 20.0) -> None:
 
 
 def active(stage: Stage) -> list[tuple[AlertKind, str]]:
-    return [(alert.kind, alert.subject) for alert in stage.board.alerts if alert.ended is None]
+    return [(alert.kind, alert.subject) for alert in stage.live.alerts if alert.ended is None]
 
 
 async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ async def test_a_webhook_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
             await until(lambda: receiver.got)
             assert set(active(stage)) == {(AlertKind.ZONE_WARNING, "Zona Sur"), (AlertKind.ZONE_FULL, "Zona Sur")}
             await stage.play(stage.at(110))
-            truth = stage.crowd.truth().between(stage.at(0), stage.at(110), stage.crowd.allowed)
-            assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
+            truth = stage.scenario.truth().between(stage.at(0), stage.at(110), stage.scenario.allowed)
+            assert stage.live.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
             leaving = time.monotonic()
         assert time.monotonic() - leaving < 6.0
     assert len(receiver.got) == 1
@@ -195,8 +195,8 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
             await until(lambda: receiver.told == BOTH)
-            assert stage.board.show is not None
-            await stage.database.close_record(stage.board.show, stage.clock.now())
+            assert stage.live.show is not None
+            await stage.database.close_record(stage.live.show, stage.clock.now())
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook):

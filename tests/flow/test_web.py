@@ -1,4 +1,4 @@
-"""The page over real HTTP, with a real store, writer and board behind it; only the cameras' events are handed in."""
+"""The page over real HTTP, with a real database and live state; only the cameras' events are handed in."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def local(url: str) -> str:
 
 
 async def login(client: ClientSession, name: str = "Ana Ruiz", password: str = PASSWORD) -> dict[str, str]:
-    """Log in; returns the headers that a change needs."""
+    """Log in; return the headers that a change needs."""
     async with client.post("/api/v1/session", json={"name": name, "password": password}) as answer:
         assert answer.status == 200, await answer.text()
         return {"X-CSRF-Token": (await answer.json())["csrf"]}
@@ -52,7 +52,7 @@ async def get(client: ClientSession, path: str, **more: Any) -> Any:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something that only the outside can tell, ten seconds at most."""
+    """Wait for something that is seen from outside only, ten seconds at most."""
     async with asyncio.timeout(10):
         while not await holds():  # noqa: ASYNC110 -- what is waited for is on the other side of a socket
             await asyncio.sleep(0.02)
@@ -62,7 +62,7 @@ def correction(number: int = 1, **more: Any) -> dict[str, Any]:
     return {"id": UUID.format(number), "zone": "Zona Sur", "reason": "segundo contador averiado", **more}
 
 
-async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Path) -> None:
+async def test_the_state_holds_what_is_stored_and_the_series_add_up(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(90))
 
@@ -71,7 +71,7 @@ async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Pa
 
         await until(levels_known)
         state, series = await get(client, "/api/v1/state"), await get(client, "/api/v1/series")
-        truth = stage.crowd.truth().between(stage.at(0), stage.at(90), stage.crowd.allowed)
+        truth = stage.scenario.truth().between(stage.at(0), stage.at(90), stage.scenario.allowed)
         for zone in state["zones"]:
             true = truth.zones[zone["name"]]
             assert (zone["count"], zone["entries"], zone["exits"], zone["swallowed"]) == (
@@ -85,15 +85,15 @@ async def test_the_state_tells_what_is_stored_and_the_series_add_up(tmp_path: Pa
         assert await get(client, "/api/v1/doors") == state["doors"]
 
 
-async def test_the_next_event_is_told_and_the_close_takes_nothing_back(tmp_path: Path) -> None:
+async def test_the_next_event_is_in_the_state_and_the_close_takes_nothing_back(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         assert (await get(client, "/api/v1/state"))["next"] is None
         await stage.play(stage.at(420))
         late = ScheduledEvent(stage.event.day, "Concierto", Window(stage.at(450), stage.at(600)))
-        stage.board.signs = replace(stage.board.signs, upcoming=lambda: late)
-        stage.board.follow([FeedStatus(feed, stage.event.window.since) for feed in stage.board.feeds])
-        stage.board.phase = EventPhase.CLOSING
-        stage.board.notify()
+        stage.live.signs = replace(stage.live.signs, upcoming=lambda: late)
+        stage.live.follow([FeedStatus(feed, stage.event.window.since) for feed in stage.live.feeds])
+        stage.live.phase = EventPhase.CLOSING
+        stage.live.notify()
         await asyncio.sleep(0.3)  # a state is made anew four times a second
         state = await get(client, "/api/v1/state")
         assert (state["next"]["name"], state["next"]["since"]) == ("Concierto", "2026-11-25T04:30:00Z")
@@ -136,18 +136,18 @@ async def frames(answer: ClientResponse) -> AsyncIterator[tuple[str, dict[str, A
             yield kind, json.loads(text.removeprefix("data: "))
 
 
-async def test_the_stream_begins_with_everything_and_tells_changes_within_a_second(tmp_path: Path) -> None:
+async def test_the_stream_begins_with_everything_and_sends_changes_within_a_second(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client, client.get("/api/v1/stream") as answer:
         assert answer.content_type == "text/event-stream"
-        told = frames(answer)
-        kind, state = await anext(told)
+        stream = frames(answer)
+        kind, state = await anext(stream)
         assert (kind, len(state["zones"])) == ("state", 3)
         await stage.play(stage.at(30))
         loop = asyncio.get_running_loop()
         stored_at = loop.time()
         series: dict[str, dict[str, list[int]]] = {}
         async with asyncio.timeout(5):
-            async for kind, change in told:
+            async for kind, change in stream:
                 assert kind == "change"
                 state.update(change)
                 for zone, minutes in change.get("patch", {}).get("zones", {}).items():
@@ -160,8 +160,8 @@ async def test_the_stream_begins_with_everything_and_tells_changes_within_a_seco
             rows = zip(zone["entries"], zone["exits"], zone["net"], zone["floor"], strict=True)
             assert series[name] == {str(at): list(row) for at, row in zip(zone["minutes"], rows, strict=True)}
         async with asyncio.timeout(4):
-            quiet = [(await anext(told))[1] for _ in range(2)]
-        assert all(set(change) == {"now"} for change in quiet[1:]), "a heartbeat says only that the line is alive"
+            quiet = [(await anext(stream))[1] for _ in range(2)]
+        assert all(set(change) == {"now"} for change in quiet[1:]), "a heartbeat holds the time alone"
 
 
 async def test_one_address_cannot_take_every_place_on_the_stream(tmp_path: Path) -> None:
@@ -175,16 +175,16 @@ async def test_one_address_cannot_take_every_place_on_the_stream(tmp_path: Path)
 async def test_a_correction_is_applied_once_and_is_part_of_the_table(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(90))
-        before = stage.board.occupancies["Zona Sur"]
+        before = stage.live.occupancies["Zona Sur"]
         headers = await login(client)
         order = correction(delta=12)
         answers = await asyncio.gather(
             *(client.post("/api/v1/corrections", json=order, headers=headers) for _ in range(4))
         )
         assert [answer.status for answer in answers] == [200] * 4
-        (told,) = await get(client, "/api/v1/corrections")
-        assert (told["delta"], told["author"], told["reason"]) == (12, "Ana Ruiz", "segundo contador averiado")
-        assert stage.board.occupancies["Zona Sur"] == replace(before, count=before.count + 12)
+        (stored,) = await get(client, "/api/v1/corrections")
+        assert (stored["delta"], stored["author"], stored["reason"]) == (12, "Ana Ruiz", "segundo contador averiado")
+        assert stage.live.occupancies["Zona Sur"] == replace(before, count=before.count + 12)
         assert aforo(stage) == before.count + 12
         undo = f"/api/v1/corrections/{order['id']}/undo"
         async with client.post(undo, json={"reason": "era otro"}, headers=headers) as answer:
@@ -198,20 +198,20 @@ async def test_a_correction_is_applied_once_and_is_part_of_the_table(tmp_path: P
 async def test_more_cannot_be_taken_than_is_there_and_taking_it_back_is_exact(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(60))
-        before = stage.board.occupancies["Zona Sur"]
+        before = stage.live.occupancies["Zona Sur"]
         headers = await login(client)
         order = correction(delta=-before.count - 50)
         async with client.post("/api/v1/corrections", json=order, headers=headers) as answer:
             assert [one["delta"] for one in await answer.json()] == [-before.count]
-        assert stage.board.occupancies["Zona Sur"] == replace(before, count=0), "no camera's exit was swallowed"
+        assert stage.live.occupancies["Zona Sur"] == replace(before, count=0), (
+            "no exit of a camera is unmatched by that"
+        )
         async with client.post("/api/v1/corrections", json=order, headers=headers) as answer:
-            assert (answer.status, len(await answer.json())) == (200, 1), (
-                "a repeated order is known, and changes nothing"
-            )
+            assert (answer.status, len(await answer.json())) == (200, 1), "a repeated order changes nothing"
         undo = f"/api/v1/corrections/{order['id']}/undo"
         async with client.post(undo, json={"reason": "era otra zona"}, headers=headers) as answer:
             assert answer.status == 200
-        assert stage.board.occupancies["Zona Sur"] == before
+        assert stage.live.occupancies["Zona Sur"] == before
         assert aforo(stage) == before.count
 
 
@@ -221,7 +221,7 @@ async def test_a_zone_can_be_set_to_what_was_counted_by_hand(tmp_path: Path) -> 
         headers = await login(client)
         async with client.post("/api/v1/corrections", json=correction(count=250), headers=headers) as answer:
             assert answer.status == 200
-        assert aforo(stage) == stage.board.occupancies["Zona Sur"].count == 250
+        assert aforo(stage) == stage.live.occupancies["Zona Sur"].count == 250
         for wrong in (
             correction(2), correction(2, count=3, delta=3), correction(2, delta=3, zone="Otra"),
             correction(2, delta=3, reason=" "), {**correction(2, delta=3), "id": "x"},
@@ -229,7 +229,7 @@ async def test_a_zone_can_be_set_to_what_was_counted_by_hand(tmp_path: Path) -> 
             async with client.post("/api/v1/corrections", json=wrong, headers=headers) as answer:
                 assert answer.status in {409, 422}
                 assert "error" in await answer.json()
-        assert len(stage.board.corrections) == 1
+        assert len(stage.live.corrections) == 1
 
 
 def aforo(stage: Stage) -> int:
@@ -252,7 +252,7 @@ async def test_while_the_database_is_away_the_count_goes_on_and_nothing_is_corre
             await stage.play(stage.at(80), stored=False)
             await until(lambda: provisional(client, expected=True))
             state = await get(client, "/api/v1/state")
-            truth = stage.crowd.truth().between(stage.at(0), stage.at(80), stage.crowd.allowed)
+            truth = stage.scenario.truth().between(stage.at(0), stage.at(80), stage.scenario.allowed)
             assert {zone["name"]: zone["count"] for zone in state["zones"]} == {
                 name: zone.aforo for name, zone in truth.zones.items()
             }
@@ -318,13 +318,13 @@ async def test_another_site_cannot_make_a_browser_correct(tmp_path: Path) -> Non
             assert answer.status == 415
         async with client.post("/api/v1/corrections", data="x" * 50_000, headers=headers) as answer:
             assert answer.status == 413
-        assert not stage.board.corrections
+        assert not stage.live.corrections
 
 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "http://["}, {"Origin": "null"}, {"Cookie": "aforo_session=é.é"}, {"Host": "[::1"}]
 )
-async def test_a_malformed_header_is_refused_without_a_fault(
+async def test_a_malformed_header_is_rejected_without_a_fault(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
@@ -363,17 +363,17 @@ async def test_every_answer_keeps_browsers_safe(tmp_path: Path) -> None:
 async def test_what_machines_read(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(60))
-        feed = next(iter(stage.board.feeds))
+        feed = next(iter(stage.live.feeds))
         stage.change_feed(feed, failing_since=stage.at(59), error="no contesta")
         async with client.get("/metrics") as answer:
             text = await answer.text()
         families = {family.name: family for family in text_string_to_metric_families(text)}
         zones = {sample.labels["zone"]: sample.value for sample in families["aforo_zone_occupancy"].samples}
-        assert zones == {name: float(zone.count) for name, zone in stage.board.occupancies.items()}
+        assert zones == {name: float(zone.count) for name, zone in stage.live.occupancies.items()}
         up = {sample.labels["camera"]: sample.value for sample in families["aforo_camera_up"].samples}
         assert up.pop(feed.camera_id) == 0
         assert set(up.values()) == {1.0}
-        assert families["aforo_events_stored"].samples[0].value == stage.board.stored
+        assert families["aforo_events_stored"].samples[0].value == stage.live.stored
         async with client.get("/ready") as answer:
             assert answer.status == 200
         stage.clock.instant += timedelta(hours=1)
@@ -389,7 +389,7 @@ async def test_what_machines_read(tmp_path: Path) -> None:
 
 
 def faults_of(families: Iterable[Metric]) -> list[str]:
-    """What ``promtool check metrics`` would say of names, units, help and labels."""
+    """Return what ``promtool check metrics`` would report of names, units, help and labels."""
     found = []
     for family in families:
         labels = {label for sample in family.samples for label in sample.labels}
@@ -408,10 +408,10 @@ def faults_of(families: Iterable[Metric]) -> list[str]:
     return found
 
 
-async def test_the_grafana_dashboard_uses_names_that_are_told(tmp_path: Path) -> None:
-    board = json.loads((Path(__file__).parents[2] / "docs" / "grafana" / "aforo.json").read_text("utf-8"))
-    queries = " ".join(target["expr"] for panel in board["panels"] for target in panel.get("targets", []))
-    asked = {
+async def test_the_grafana_dashboard_uses_metrics_that_are_exported(tmp_path: Path) -> None:
+    dashboard = json.loads((Path(__file__).parents[2] / "docs" / "grafana" / "aforo.json").read_text("utf-8"))
+    queries = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", []))
+    used = {
         word
         for word in queries.replace("(", " ").replace("{", " ").replace("[", " ").split()
         if word.startswith("aforo_")
@@ -419,15 +419,17 @@ async def test_the_grafana_dashboard_uses_names_that_are_told(tmp_path: Path) ->
     async with staged(tmp_path) as stage, browser(stage) as client:
         await stage.play(stage.at(30))
         async with client.get("/metrics") as answer:
-            told = {line.split("{")[0].split(" ")[0] for line in (await answer.text()).splitlines() if line[0] != "#"}
+            samples = {
+                line.split("{")[0].split(" ")[0] for line in (await answer.text()).splitlines() if line[0] != "#"
+            }
             kinds = {line.split(" ")[2] for line in (await answer.text()).splitlines() if line.startswith("# TYPE")}
-    assert asked
-    assert asked <= told | kinds
-    assert {"aforo_zone_occupancy", "aforo_age_seconds", "aforo_camera_up"} <= asked
+    assert used
+    assert used <= samples | kinds
+    assert {"aforo_zone_occupancy", "aforo_age_seconds", "aforo_camera_up"} <= used
 
 
 class Receiver:
-    """A webhook's other end: it fails as often as it is told to, and keeps what it was sent."""
+    """Receives webhooks: it fails the first ``failures`` times, then keeps what it is sent."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -503,16 +505,16 @@ async def test_a_message_has_the_shape_that_its_receiver_wants(tmp_path: Path, s
     assert "Zona Sur está" in json.dumps(receiver.got[0], ensure_ascii=False)
 
 
-async def test_a_port_in_use_is_told_once_and_nothing_else_happens(
+async def test_a_port_in_use_is_logged_once_and_nothing_else_happens(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        async with staged(tmp_path, port=taken.getsockname()[1], shown=False) as stage:
+        async with staged(tmp_path, port=taken.getsockname()[1], wait_ready=False) as stage:
             await stage.play(stage.at(30))
-            truth = stage.crowd.truth().between(stage.at(0), stage.at(30), stage.crowd.allowed)
-            assert stage.board.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
-    told = [record.getMessage() for record in caplog.records if "La página no se puede abrir" in record.getMessage()]
-    assert len(told) == 1
-    assert "web.port" in told[0]
+            truth = stage.scenario.truth().between(stage.at(0), stage.at(30), stage.scenario.allowed)
+            assert stage.live.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
+    logged = [record.getMessage() for record in caplog.records if "La página no se puede abrir" in record.getMessage()]
+    assert len(logged) == 1
+    assert "web.port" in logged[0]

@@ -12,7 +12,7 @@ from tests.page_harness import staged
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("attack", ["requests", "connections", "slow_screens"])
-async def test_the_counting_does_not_notice_a_flood(tmp_path: Path, attack: str) -> None:
+async def test_a_flood_does_not_disturb_the_counting(tmp_path: Path, attack: str) -> None:
     async with staged(tmp_path) as stage:
         port = int(stage.url.rstrip("/").rpartition(":")[2])
         await stage.play(stage.at(90))
@@ -20,21 +20,21 @@ async def test_the_counting_does_not_notice_a_flood(tmp_path: Path, attack: str)
         process.start()
         try:
             await asyncio.sleep(1.5)  # the other process starts
-            turns, _ = await count_for(stage, 2.0)
+            batches, _ = await count_for(stage, 2.0)
         finally:
             process.kill()
             process.join()
-        assert turns > 0
-        truth = stage.crowd.truth().between(stage.at(0), stage.played, stage.crowd.allowed)
-        counted = {name: zone.count for name, zone in stage.board.occupancies.items()}
+        assert batches > 0
+        truth = stage.scenario.truth().between(stage.at(0), stage.played, stage.scenario.allowed)
+        counted = {name: zone.count for name, zone in stage.live.occupancies.items()}
         assert counted == {name: zone.aforo for name, zone in truth.zones.items()}
         async with asyncio.timeout(15):
-            while not await answers(f"{stage.url}api/v1/zones"):  # noqa: ASYNC110 -- it is another's patience
+            while not await answers(f"{stage.url}api/v1/zones"):  # noqa: ASYNC110 -- what is waited for is on the other side of a socket
                 await asyncio.sleep(0.5)
 
 
 async def answers(url: str) -> bool:
-    """Whether the page answers this machine again; the flood came from here too."""
+    """Return whether the page answers this machine again, from which the flood came."""
     try:
         async with ClientSession() as client, client.get(url) as answer:
             return answer.status == 200

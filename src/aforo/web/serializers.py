@@ -1,4 +1,4 @@
-"""The board as the answers that the page and machines get. Pure: ``now`` is an argument."""
+"""Makes the API's responses from the live state. Pure: ``now`` is an argument."""
 
 from datetime import datetime, timedelta
 
@@ -9,43 +9,43 @@ from aforo.web import schemas
 from aforo.wording import natural_key
 
 _TREND = timedelta(minutes=15)
-_LATENESS_OF = timedelta(minutes=15)
-_MOST_CORRECTIONS = 200  # told with the state; all of them are under /api/v1/corrections
+_LATENESS_WINDOW = timedelta(minutes=15)
+_MAX_CORRECTIONS = 200  # in the state; all of them are under /api/v1/corrections
 
 
-def state(board: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
-    """All but the curves."""
-    event, upcoming = board.event, board.signs.upcoming()
+def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
+    """Return everything but the series."""
+    event, upcoming = live.event, live.signs.upcoming()
     return schemas.State(
         now=now,
         timezone=timezone,
-        phase=board.phase.value,
+        phase=live.phase.value,
         event=_event(event) if event else None,
         next=_event(upcoming) if upcoming else None,
-        evening=board.evening,
-        series=board.changes,
-        zones=zones(board, now),
-        doors=doors(board, now),
-        trust=data_quality(board, now, stale_after),
-        alerts=alerts(board),
-        corrections=corrections(board)[-_MOST_CORRECTIONS:],
+        evening=live.evening,
+        series=live.changes,
+        zones=zones(live, now),
+        doors=doors(live, now),
+        trust=data_quality(live, now, stale_after),
+        alerts=alerts(live),
+        corrections=corrections(live)[-_MAX_CORRECTIONS:],
     )
 
 
-def zones(board: LiveState, now: datetime) -> list[schemas.ZoneState]:
-    """Every zone of the settings that is counted, in their order."""
-    told = []
-    moment = _at(board, now)
-    for zone in board.zones:
-        if zone.name not in board.occupancies:
+def zones(live: LiveState, now: datetime) -> list[schemas.ZoneState]:
+    """Return every zone of the settings that is counted, in their order."""
+    states = []
+    moment = _event_time(live, now)
+    for zone in live.zones:
+        if zone.name not in live.occupancies:
             continue
-        stored, occupancy = board.occupancies[zone.name], board.occupancy(zone.name)
-        told.append(
+        stored, occupancy = live.occupancies[zone.name], live.occupancy(zone.name)
+        states.append(
             schemas.ZoneState(
                 name=zone.name,
                 count=occupancy.count,
                 stored=stored.count,
-                provisional=board.provisional and occupancy != stored,
+                provisional=live.provisional and occupancy != stored,
                 entries=occupancy.entries,
                 exits=occupancy.exits,
                 swallowed=occupancy.unmatched_exits,
@@ -53,11 +53,11 @@ def zones(board: LiveState, now: datetime) -> list[schemas.ZoneState]:
                 percent=round(100 * occupancy.count / zone.capacity, 1) if zone.capacity else None,
                 warning=zone.warning,
                 full=zone.full,
-                level=board.levels.known(zone.name),
-                trend=occupancy.count - board.count_at(zone.name, moment - _TREND),
+                level=live.levels.known(zone.name),
+                trend=occupancy.count - live.count_at(zone.name, moment - _TREND),
             )
         )
-    return told
+    return states
 
 
 def _event(event: ScheduledEvent) -> schemas.EventState:
@@ -65,35 +65,35 @@ def _event(event: ScheduledEvent) -> schemas.EventState:
     return schemas.EventState(name=event.name, day=event.day.isoformat(), since=since, until=until)
 
 
-def _at(board: LiveState, now: datetime) -> datetime:
-    """Now, or the event's end once that is past."""
-    return min(now, board.event.window.until) if board.event else now
+def _event_time(live: LiveState, now: datetime) -> datetime:
+    """Return now, or the event's end once that is past."""
+    return min(now, live.event.window.until) if live.event else now
 
 
-def doors(board: LiveState, now: datetime) -> list[schemas.DoorState]:
-    """The doors of the history, most used first where names say nothing."""
-    until_ms = to_ms(_at(board, now))
-    extra = Doors()
-    if board.pending.active:
-        for one, verdict in board.pending.passages():
-            extra.add(one, verdict)
-    more = {door.name: door for door in extra}
-    told = [_door(door, more.get(door.name), until_ms, board) for door in board.doors if door.people]
-    told += [
-        _door(door, None, until_ms, board)
-        for name, door in more.items()
-        if door.people and name not in {known.name for known in board.doors}
+def doors(live: LiveState, now: datetime) -> list[schemas.DoorState]:
+    """Return the doors by name; while the database is away, with what is read and not stored yet."""
+    until_ms = to_ms(_event_time(live, now))
+    uncommitted = Doors()
+    if live.pending.active:
+        for source_minute, classification in live.pending.passages():
+            uncommitted.add(source_minute, classification)
+    uncommitted_by_name = {door.name: door for door in uncommitted}
+    states = [_door(door, uncommitted_by_name.get(door.name), until_ms, live) for door in live.doors if door.people]
+    states += [
+        _door(door, None, until_ms, live)
+        for name, door in uncommitted_by_name.items()
+        if door.people and name not in {known.name for known in live.doors}
     ]
-    return sorted(told, key=lambda door: natural_key(door.name))
+    return sorted(states, key=lambda door: natural_key(door.name))
 
 
-def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> schemas.DoorState:
+def _door(door: Door, uncommitted: Door | None, until_ms: int, live: LiveState) -> schemas.DoorState:
     def since(minutes: int) -> Crossings:
         start = until_ms - until_ms % MINUTE_MS - (minutes - 1) * MINUTE_MS
-        passed = door.between(start, until_ms)
-        return passed.plus(more.between(start, until_ms)) if more else passed
+        crossings = door.between(start, until_ms)
+        return crossings.plus(uncommitted.between(start, until_ms)) if uncommitted else crossings
 
-    total = door.total.plus(more.total) if more else door.total
+    total = door.total.plus(uncommitted.total) if uncommitted else door.total
     return schemas.DoorState(
         name=door.name,
         zone=door.zone,
@@ -102,28 +102,27 @@ def _door(door: Door, more: Door | None, until_ms: int, board: LiveState) -> sch
         total=total.total,
         last_5=since(5).total,
         last_15=since(15).total,
-        silent=door.name in board.silent_doors,
+        silent=door.name in live.silent_doors,
     )
 
 
-def data_quality(board: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
-    """How old the number is, and what it is missing."""
-    as_of = board.as_of()
-    age = max(0.0, (_at(board, now) - as_of).total_seconds()) if as_of is not None else None
-    signs = board.signs
+def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.Trust:
+    """Return how old the count is, and what it lacks."""
+    as_of = live.as_of()
+    age = max(0.0, (_event_time(live, now) - as_of).total_seconds()) if as_of is not None else None
     return schemas.Trust(
         as_of=as_of,
         age=age,
-        stale=age is not None and age > stale_after and board.phase is not EventPhase.OVER,
-        stored_at=board.stored_at,
-        database=_link(signs.database_down_since()),
-        acc=_link(signs.link_down_since()),
-        cameras=cameras(board, now),
-        lateness=_lateness(board, now),
-        refused=dict(board.refused.most_common()),
-        stored=board.stored,
-        repeated=board.repeated,
-        pending=signs.pending(),
+        stale=age is not None and age > stale_after and live.phase is not EventPhase.OVER,
+        stored_at=live.stored_at,
+        database=_link(live.signs.database_down_since()),
+        acc=_link(live.signs.link_down_since()),
+        cameras=cameras(live, now),
+        lateness=_lateness(live, now),
+        refused=dict(live.refused.most_common()),
+        stored=live.stored,
+        repeated=live.repeated,
+        pending=live.signs.pending(),
     )
 
 
@@ -131,32 +130,32 @@ def _link(down_since: datetime | None) -> schemas.LinkState:
     return schemas.LinkState(up=down_since is None, since=down_since)
 
 
-def cameras(board: LiveState, now: datetime) -> list[schemas.CameraState]:
-    """Every camera that is followed: a camera answers when all servers that know it do. Those in trouble first."""
+def cameras(live: LiveState, now: datetime) -> list[schemas.CameraState]:
+    """Return every camera that is read, failing ones first. A camera answers when all servers that know it do."""
     feeds: dict[str, list[FeedStatus]] = {}
-    for status in board.feeds.values():
+    for status in live.feeds.values():
         feeds.setdefault(status.feed.camera_id, []).append(status)
-    states = [_camera(camera_id, statuses, board, now) for camera_id, statuses in feeds.items()]
+    states = [_camera(camera_id, statuses, live, now) for camera_id, statuses in feeds.items()]
     return sorted(states, key=lambda camera: (camera.answers, -camera.behind, natural_key(camera.name)))
 
 
-def _camera(camera_id: str, feeds: list[FeedStatus], board: LiveState, now: datetime) -> schemas.CameraState:
+def _camera(camera_id: str, feeds: list[FeedStatus], live: LiveState, now: datetime) -> schemas.CameraState:
     known = [status for status in feeds if not status.unknown]
     failing = [status.failing_since for status in known if status.failing_since is not None]
-    until = min(board.known_until(status.feed, status.read_until) for status in known or feeds)
+    until = min(live.known_until(status.feed, status.read_until) for status in known or feeds)
     return schemas.CameraState(
         id=camera_id,
-        name=board.camera_names.get(camera_id, "") or camera_id,
+        name=live.camera_names.get(camera_id, "") or camera_id,
         answers=bool(known) and not failing,
         unknown=not known,
         since=min(failing, default=None),
         known_until=until,
-        behind=max(0.0, (_at(board, now) - until).total_seconds()),
+        behind=max(0.0, (_event_time(live, now) - until).total_seconds()),
     )
 
 
-def _lateness(board: LiveState, now: datetime) -> schemas.LatenessState | None:
-    seconds = sorted(sample.seconds for sample in board.lateness if sample.at >= now - _LATENESS_OF)
+def _lateness(live: LiveState, now: datetime) -> schemas.LatenessState | None:
+    seconds = sorted(sample.seconds for sample in live.lateness if sample.at >= now - _LATENESS_WINDOW)
     if not seconds:
         return None
     return schemas.LatenessState(
@@ -167,14 +166,14 @@ def _lateness(board: LiveState, now: datetime) -> schemas.LatenessState | None:
     )
 
 
-def alerts(board: LiveState) -> list[schemas.AlertState]:
-    """What is on, newest first, then the last ones that are over."""
-    return [schemas.AlertState.model_validate(alert, from_attributes=True) for alert in board.alerts]
+def alerts(live: LiveState) -> list[schemas.AlertState]:
+    """Return the active alerts, newest first, then the last ones that ended."""
+    return [schemas.AlertState.model_validate(alert, from_attributes=True) for alert in live.alerts]
 
 
-def corrections(board: LiveState) -> list[schemas.CorrectionState]:
-    """The event's corrections, oldest first."""
-    undone = {undone_by(correction) for correction in board.corrections.values()}
+def corrections(live: LiveState) -> list[schemas.CorrectionState]:
+    """Return the event's corrections, oldest first."""
+    undone = {undone_by(correction) for correction in live.corrections.values()}
     return [
         schemas.CorrectionState(
             id=correction.id,
@@ -186,32 +185,32 @@ def corrections(board: LiveState) -> list[schemas.CorrectionState]:
             undoes=undone_by(correction),
             undone=correction.id in undone,
         )
-        for correction in sorted(board.corrections.values(), key=lambda correction: (correction.at, correction.id))
+        for correction in sorted(live.corrections.values(), key=lambda correction: (correction.at, correction.id))
     ]
 
 
-def series(board: LiveState) -> schemas.Series:
-    """The whole evening by the minute."""
+def series(live: LiveState) -> schemas.Series:
+    """Return the whole event by the minute."""
     return schemas.Series(
-        evening=board.evening,
-        series=board.changes,
-        zones={zone.name: _curve(board, zone.name) for zone in board.zones if zone.name in board.occupancies},
-        doors={door.name: _door_curve(door) for door in board.doors if door.people},
+        evening=live.evening,
+        series=live.changes,
+        zones={zone.name: _curve(live, zone.name) for zone in live.zones if zone.name in live.occupancies},
+        doors={door.name: _door_curve(door) for door in live.doors if door.people},
     )
 
 
-def _curve(board: LiveState, zone: str) -> schemas.ZoneCurve:
-    own = board.series[zone]
-    pending = board.pending.stretches(zone) if board.pending.active else {}
-    steps = list(own.deltas(pending).items())
+def _curve(live: LiveState, zone: str) -> schemas.ZoneCurve:
+    series = live.series[zone]
+    pending = live.pending.stretches(zone) if live.pending.active else {}
+    deltas = list(series.deltas(pending).items())
     return schemas.ZoneCurve(
-        initial=own.initial,
-        minutes=[minute // 1000 for minute, _ in steps],
-        entries=[stretch.entries for _, stretch in steps],
-        exits=[stretch.exits for _, stretch in steps],
-        net=[stretch.net for _, stretch in steps],
-        floor=[stretch.floor for _, stretch in steps],
-        count=[count for _, count in own.curve(pending)],
+        initial=series.initial,
+        minutes=[minute // 1000 for minute, _ in deltas],
+        entries=[delta.entries for _, delta in deltas],
+        exits=[delta.exits for _, delta in deltas],
+        net=[delta.net for _, delta in deltas],
+        floor=[delta.floor for _, delta in deltas],
+        count=[count for _, count in series.curve(pending)],
     )
 
 
@@ -225,17 +224,18 @@ def _door_curve(door: Door) -> schemas.DoorCurve:
     )
 
 
-def series_delta(board: LiveState, since: int) -> dict[str, object]:
-    """What changed in the series after ``since``: minutes anew, as [entries, exits, net, floor] and [in, out, all]."""
-    zones_touched, doors_touched = board.touched(since)
-    found: dict[str, dict[str, dict[int, list[int]]]] = {"zones": {}, "doors": {}}
-    for zone, minute in zones_touched:
-        stretch = board.stretch(zone, minute)
-        values = [stretch.entries, stretch.exits, stretch.net, stretch.floor]
-        found["zones"].setdefault(zone, {})[minute // 1000] = values
-    for key, minute in doors_touched:
-        door = board.doors.get(key)
-        passed = door.minutes[minute]
+def series_delta(live: LiveState, since: int) -> dict[str, object]:
+    """Return the minutes that changed after ``since``: [entries, exits, net, floor] and [entries, exits, total]."""
+    zone_minutes, door_minutes = live.touched(since)
+    changed: dict[str, dict[str, dict[int, list[int]]]] = {"zones": {}, "doors": {}}
+    for zone, minute in zone_minutes:
+        delta = live.stretch(zone, minute)
+        values = [delta.entries, delta.exits, delta.net, delta.floor]
+        changed["zones"].setdefault(zone, {})[minute // 1000] = values
+    for key, minute in door_minutes:
+        door = live.doors.get(key)
         if door.people:
-            found["doors"].setdefault(door.name, {})[minute // 1000] = [passed.entries, passed.exits, passed.total]
-    return {"since": since, "series": board.changes, "evening": board.evening, **found}
+            crossings = door.minutes[minute]
+            values = [crossings.entries, crossings.exits, crossings.total]
+            changed["doors"].setdefault(door.name, {})[minute // 1000] = values
+    return {"since": since, "series": live.changes, "evening": live.evening, **changed}
