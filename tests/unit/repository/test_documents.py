@@ -8,7 +8,7 @@ import pytest
 from aforo.cli.commands import COMMANDS, _parser
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", ROOT / "README.en.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "bench").glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!https?://)([^)\s]+)\)")
 COMMAND = re.compile(r"(?<!keyring set )(?<!-u )\baforo ([a-z]+)((?: +(?:--[\w-]+|[\w./:\\«»…-]+))*)")
 
