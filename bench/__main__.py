@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import catchup, faults, grows, plots, results, size, starting
+from bench import catchup, faults, growth, plots, results, scale, startup
 from bench.results import Figure
 
 
 def memory() -> list[Figure]:
     """The rows about memory, and their picture."""
-    figures, seen = size.memory()
+    figures, seen = scale.memory()
     with plots.picture("memory", "Memory while two million events are caught up") as [axis]:
         axis.plot([count / 1e6 for count, _ in seen], [mib for _, mib in seen], color=plots.OURS)
         axis.set(xlabel="million events stored", ylabel="MiB", ylim=(0, None))
@@ -21,15 +21,15 @@ def parts(runs: int, *, disk: bool) -> dict[str, Callable[[], list[Figure]]]:
     """What can be measured, by its name."""
     return {
         "catchup": lambda: catchup.measure(runs, disk=disk),
-        "turn": lambda: size.ordinary(runs),
-        "start": lambda: starting.measure(runs),
+        "cycle": lambda: scale.ordinary(runs),
+        "start": lambda: startup.measure(runs),
         "faults": faults.measure,
-        "end": lambda: size.last_turn(runs),
+        "end": lambda: scale.last_cycle(runs),
         "memory": memory,
-        "many": size.ten_thousand,
-        "events": grows.events,
-        "cameras": grows.cameras,
-        "thousands": size.two_thousand,
+        "many": scale.ten_thousand,
+        "events": growth.events,
+        "cameras": growth.cameras,
+        "thousands": scale.two_thousand,
     }
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(parts(1, disk=False)))
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--disk", action="store_true", help="let today's way also wait for the disk: minutes")
+    parser.add_argument("--disk", action="store_true", help="let the baseline also wait for the disk: minutes")
     arguments = parser.parse_args()
     known = parts(arguments.runs, disk=arguments.disk or not arguments.names)
     if unknown := set(arguments.names) - known.keys():

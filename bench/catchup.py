@@ -1,4 +1,4 @@
-"""Catching up: ten minutes of 17 cameras that see more than a match, against today's way and against the floor."""
+"""Catching up: ten minutes of 17 cameras that see more than a match, against the baseline and against the floor."""
 
 import statistics
 import sys
@@ -8,22 +8,22 @@ from pathlib import Path
 
 from aforo.settings import STADIUM_ZONES, zones_from
 from aforo.storage import Store
+from bench.baseline import DATABASE
 from bench.process import Cost, run
 from bench.results import Figure, spread, truthful
-from bench.stage import BOGOTA, Difference, Stage, stage
-from bench.today import DATABASE
+from bench.testbed import BOGOTA, Difference, Testbed, prepared
 
 EVENTS = 183_000
 FLOOR = [sys.executable, "-m", "bench.floor"]
-TODAY = [sys.executable, "-m", "bench.today", "--commit"]
+BASELINE = [sys.executable, "-m", "bench.baseline", "--commit"]
 
 
-def backfill(evening: Stage) -> tuple[Cost, Difference]:
+def backfill(testbed: Testbed) -> tuple[Cost, Difference]:
     """The program from empty tables to the closing line, as a whole process; then its tables against the truth."""
-    evening.forget()
-    make_tables(evening.database)
-    cost = run(evening.program("backfill", str(evening.day)), evening.folder, evening.environment())
-    return cost, evening.difference()
+    testbed.forget()
+    make_tables(testbed.database)
+    cost = run(testbed.program("backfill", str(testbed.day)), testbed.folder, testbed.environment())
+    return cost, testbed.difference()
 
 
 def make_tables(database: Path) -> None:
@@ -33,22 +33,22 @@ def make_tables(database: Path) -> None:
     store.close()
 
 
-def floor(evening: Stage) -> Cost:
+def floor(testbed: Testbed) -> Cost:
     """The same requests, decoded, nothing stored."""
-    return run(FLOOR, evening.folder, evening.environment())
+    return run(FLOOR, testbed.folder, testbed.environment())
 
 
-def today(evening: Stage, commit: str, *more: str) -> tuple[Cost, Difference]:
-    """Today's way; ``commit`` as ``bench.today`` explains it."""
-    database = evening.folder / DATABASE
-    for path in evening.folder.glob(f"{DATABASE}*"):
+def baseline(testbed: Testbed, commit: str, *more: str) -> tuple[Cost, Difference]:
+    """The baseline script; ``commit`` as ``bench.baseline`` explains it."""
+    database = testbed.folder / DATABASE
+    for path in testbed.folder.glob(f"{DATABASE}*"):
         Path(path).unlink()
-    cost = run([*TODAY, commit, *more], evening.folder, evening.environment())
-    return cost, evening.difference(database)
+    cost = run([*BASELINE, commit, *more], testbed.folder, testbed.environment())
+    return cost, testbed.difference(database)
 
 
 def ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> list[float]:
-    """Wall time over wall time, run by run: what the machine did meanwhile befell both."""
+    """Wall time over wall time, run by run: the machine was equally busy for both."""
     return [one.wall / other.wall for one, other in zip(ours, theirs, strict=True)]
 
 
@@ -56,25 +56,25 @@ def _slower(how: str, theirs: Sequence[Cost], ours: Sequence[Cost], *, most: boo
     over = ratios(theirs, ours)
     target = ("≥ 10 ×", statistics.median(over) >= 10) if most else ("", None)
     return [
-        Figure(f"… today's way, {how}", spread([cost.wall for cost in theirs])),
+        Figure(f"… the baseline, {how}", spread([cost.wall for cost in theirs])),
         Figure("… over ours", spread(over, "×", 1), *target),
     ]
 
 
 def measure(runs: int, *, disk: bool) -> list[Figure]:
-    """The rows of the table; ``disk`` adds the one run in which today's way waits for the disk after each row."""
+    """The rows of the table; ``disk`` adds the one run in which the baseline waits for the disk after each row."""
     program, floors, rows, pages = [], [], [], []
     checks = []
-    with stage(timedelta(minutes=20), timedelta(minutes=-10), "--events", str(EVENTS)) as evening:
-        floor(evening)  # a warm-up: files cached, pages of events prepared
+    with prepared(timedelta(minutes=20), timedelta(minutes=-10), "--events", str(EVENTS)) as testbed:
+        floor(testbed)  # a warm-up: files cached, pages of events prepared
         for _ in range(runs):
-            cost, difference = backfill(evening)
+            cost, difference = backfill(testbed)
             program.append(cost)
             checks.append(difference)
-            floors.append(floor(evening))
-            rows.append(today(evening, "row")[0])
-            pages.append(today(evening, "page")[0])
-        waited = [today(evening, "disk")[0]] if disk else []
+            floors.append(floor(testbed))
+            rows.append(baseline(testbed, "row")[0])
+            pages.append(baseline(testbed, "page")[0])
+        waited = [baseline(testbed, "disk")[0]] if disk else []
     to_floor = ratios(program, floors)
     figures = [
         Figure(f"catching up {EVENTS:,} events of 17 cameras", spread([cost.wall for cost in program])),

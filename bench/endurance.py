@@ -1,6 +1,6 @@
 """Endurance: 40 cameras at ten times a match's rate, every fault on, killed every minute.
 
-``python -m bench.endurance`` (10 minutes; ``--minutes``, ``--hours``; ``--kill-every 0`` lets one process live). Every
+``python -m bench.endurance`` (10 minutes; ``--minutes``, ``--hours``; ``--kill-every 0`` kills none). Every
 few seconds it writes down memory, open files, threads, how far behind the answers are, and what is missing of all that
 should be there by then; at the end it compares the tables with the truth, draws docs/bench-endurance.png and fails
 unless nothing was lost and nothing doubled.
@@ -19,16 +19,16 @@ from typing import NamedTuple
 from aforo.models import from_ms
 from bench import plots
 from bench.process import Sample, sample, start
-from bench.stage import BOGOTA, Stage, stage
+from bench.testbed import BOGOTA, Testbed, prepared
 
 _RATE = 100  # events a second: a full stadium lets some ten a second through its doors
 _LATE = 25.0  # seconds that an event may be late: longer than that after its instant, it has to be there
-_LOOK = 5.0  # seconds between two looks
+_PAUSE = 5.0  # seconds between two observations
 _SETTINGS = {"AFORO_MONITOR__INTERVAL": "5", "AFORO_MONITOR__OVERLAP": "60", "AFORO_ACC__TIMEOUT": "5"}
 
 
-class Look(NamedTuple):
-    """One line of the diary. ``seconds`` since the event's start; ``lag`` in seconds; ``missing`` in rows."""
+class Observation(NamedTuple):
+    """The state at one instant. ``seconds`` since the event's start; ``lag`` in seconds; ``missing`` in rows."""
 
     seconds: float
     process: Sample
@@ -37,73 +37,73 @@ class Look(NamedTuple):
 
 
 class Endurance:
-    """One run on one evening."""
+    """One run of one event."""
 
-    def __init__(self, evening: Stage, kill_every: float) -> None:
-        self._evening = evening
+    def __init__(self, testbed: Testbed, kill_every: float) -> None:
+        self._testbed = testbed
         self._kill_every = kill_every
         self._chance = random.Random(7)
-        self.looks: list[Look] = []
+        self.observations: list[Observation] = []
         self.kills = 0
 
     def run(self) -> None:
-        """Start, look, kill, start again, until the event and its close are over. Raises RuntimeError if it fails."""
-        evening = self._evening
+        """Start, observe, kill, start again, until the event is closed. Raises RuntimeError if the program fails."""
+        testbed = self._testbed
         while True:
-            process = start(evening.program("run"), evening.folder, evening.environment())
+            process = start(testbed.program("run"), testbed.folder, testbed.environment())
             if not self._killed(process):
                 break
             self.kills += 1
         if process.returncode:
-            raise RuntimeError((evening.folder / "stderr.log").read_text(encoding="utf-8")[-3000:])
+            raise RuntimeError((testbed.folder / "stderr.log").read_text(encoding="utf-8")[-3000:])
 
     def _killed(self, process: "subprocess.Popen[bytes]") -> bool:
-        """Look at one life of the program. True when it was killed, False when it ended by itself."""
+        """Observe one process of the program. True when it was killed, False when it ended by itself."""
         dies = time.monotonic() + self._kill_every * self._chance.uniform(0.7, 1.3) if self._kill_every else None
         while True:
-            wait = _LOOK if dies is None else min(_LOOK, dies - time.monotonic())
+            wait = _PAUSE if dies is None else min(_PAUSE, dies - time.monotonic())
             try:
                 process.wait(timeout=max(wait, 0.05))
             except subprocess.TimeoutExpired:
                 pass
             else:
                 return False
-            if dies is not None and time.monotonic() >= dies and datetime.now(UTC) < self._evening.until:
+            if dies is not None and time.monotonic() >= dies and datetime.now(UTC) < self._testbed.until:
                 process.kill()
                 process.wait()
                 return True
-            self.looks += self._looked(process.pid)
+            self.observations += self._observed(process.pid)
 
-    def _looked(self, pid: int) -> Iterator[Look]:
-        evening, now = self._evening, datetime.now(UTC)
+    def _observed(self, pid: int) -> Iterator[Observation]:
+        testbed, now = self._testbed, datetime.now(UTC)
         try:
-            with closing(sqlite3.connect(f"file:{evening.database}?mode=ro", uri=True, timeout=5)) as connection:
+            with closing(sqlite3.connect(f"file:{testbed.database}?mode=ro", uri=True, timeout=5)) as connection:
                 [(answered,)] = connection.execute("SELECT min(until_ms) FROM aforo_checkpoints")
                 if answered is None:
                     return
                 until = from_ms(answered)
-                # Rows of the last moments may be late; the truth is asked only of what must be there by now.
-                settled = max(evening.since, until - timedelta(seconds=_LATE + _LOOK))
+                # Rows of the last moments may be late; only what must be there by now is compared.
+                settled = max(testbed.since, until - timedelta(seconds=_LATE + _PAUSE))
                 wall = settled.astimezone(BOGOTA).replace(tzinfo=None).isoformat(" ", "milliseconds")
                 rows = 'SELECT count(*) FROM "eventos_Analisis" WHERE "timestamp" < ?'
                 [(there,)] = connection.execute(rows, (wall,))
-            looked = sample(pid)
+            process = sample(pid)
         except (OSError, IndexError, sqlite3.OperationalError):  # not there yet, or just ended
             return
-        due = evening.truth(settled, rows=False)["history_count"]
-        lag = (min(now, evening.until) - until).total_seconds()
-        yield Look((now - evening.since).total_seconds(), looked, lag, due - there)
+        due = testbed.truth(settled, rows=False)["history_count"]
+        lag = (min(now, testbed.until) - until).total_seconds()
+        yield Observation((now - testbed.since).total_seconds(), process, lag, due - there)
 
 
-def draw(looks: list[Look], kills: int) -> None:
-    """The diary as a picture."""
-    minutes = [look.seconds / 60 for look in looks]
+def draw(observations: list[Observation], kills: int) -> None:
+    """Draw the observations."""
+    minutes = [one.seconds / 60 for one in observations]
     lines = {
-        "MiB": [look.process.rss_mib for look in looks],
-        "open files": [float(look.process.files) for look in looks],
-        "threads": [float(look.process.threads) for look in looks],
-        "seconds behind": [look.lag for look in looks],
-        "rows missing": [float(look.missing) for look in looks],
+        "MiB": [one.process.rss_mib for one in observations],
+        "open files": [float(one.process.files) for one in observations],
+        "threads": [float(one.process.threads) for one in observations],
+        "seconds behind": [one.lag for one in observations],
+        "rows missing": [float(one.missing) for one in observations],
     }
     title = f"40 cameras, {_RATE} events/s, every fault on, killed {kills} times"
     with plots.picture("endurance", title, rows=len(lines), sharex=True) as axes:
@@ -122,14 +122,15 @@ def main() -> None:
     arguments = parser.parse_args()
     lasts = timedelta(hours=arguments.hours) if arguments.hours else timedelta(minutes=arguments.minutes)
     options = ("--cameras", "40", "--events", str(int(lasts.total_seconds() * _RATE)), "--faults", "all")
-    with stage(timedelta(0), lasts, *options, settings=_SETTINGS) as evening:
-        evening.control("faults", {"set": {"late": {"probability": 0.05, "seconds": _LATE}}})
-        endurance = Endurance(evening, arguments.kill_every)
+    with prepared(timedelta(0), lasts, *options, settings=_SETTINGS) as testbed:
+        testbed.control("faults", {"set": {"late": {"probability": 0.05, "seconds": _LATE}}})
+        endurance = Endurance(testbed, arguments.kill_every)
         endurance.run()
-        difference = evening.difference()
-    draw(endurance.looks, endurance.kills)
+        difference = testbed.difference()
+    draw(endurance.observations, endurance.kills)
     print(f"{endurance.kills} kills; {difference.rows:,} rows, {difference.lost} lost, {difference.doubled} doubled,")
-    print(f"aforo off by {difference.aforo_off}; most missing on the way {max(one.missing for one in endurance.looks)}")
+    most = max(one.missing for one in endurance.observations)
+    print(f"aforo off by {difference.aforo_off}; most missing on the way {most}")
     raise SystemExit(not difference.exact)
 
 

@@ -30,7 +30,7 @@ async def read(settings: Settings, window: Window) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Read the evening that the schedule of the working folder holds."""
+    """Read the event that the schedule of the working folder holds."""
     settings = load(os.environ)
     schedule = ScheduleFile(settings.monitor.schedule_file, settings.monitor.timezone).schedule
     [event] = schedule.events

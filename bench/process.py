@@ -1,4 +1,4 @@
-"""Processes as the operating system accounts for them: how long, how much processor, how much memory."""
+"""What processes cost, by the operating system: time, processor, memory."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from typing import NamedTuple
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MIB = 1024 * 1024
-_LOOK = 0.05  # seconds between two looks
+_PAUSE = 0.05  # seconds between two samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Cost:
-    """Run to the end. Raises RuntimeError, with the last of what it said, where it fails."""
+    """Run to the end. Raises RuntimeError, with the end of its output, where it fails."""
     with (folder / "stdout.log").open("w+") as out, (folder / "stderr.log").open("w+") as errors:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=errors)
@@ -54,12 +54,12 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
 
 @contextmanager
 def _peak_of(pid: int) -> Iterator[list[float]]:
-    """Watch a process's peak of memory. What wait4 tells of it includes the process that started it, before exec."""
+    """Watch a process's peak of memory. The figure of wait4 includes the process that started it, before exec."""
     peak = [0.0]
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(_LOOK):
+        while not over.wait(_PAUSE):
             with suppress(OSError, IndexError):  # it has ended
                 status = Path(f"/proc/{pid}/status").read_text()
                 peak.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)
@@ -74,13 +74,13 @@ def _peak_of(pid: int) -> Iterator[list[float]]:
 
 
 def start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Start; what it says goes to stderr.log in its folder."""
+    """Start; its output goes to stderr.log in its folder."""
     with (folder / "stderr.log").open("a") as errors:
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
 
 
 def sample(pid: int) -> Sample:
-    """Look at a running process. Raises FileNotFoundError or ProcessLookupError where it is gone. Linux only."""
+    """Sample a running process. Raises FileNotFoundError or ProcessLookupError where it is gone. Linux only."""
     home = Path(f"/proc/{pid}")
     fields = (home / "stat").read_text().rpartition(")")[2].split()
     pages = int((home / "statm").read_text().split()[1])

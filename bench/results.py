@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.process import machine
-from bench.stage import ROOT, Difference
+from bench.testbed import ROOT, Difference
 
 RESULTS = ROOT / "bench" / "RESULTS.md"
 DOCS = ROOT / "docs"
@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A row: what, what came out, what was to be reached, and whether it was (None: nothing was asked)."""
+    """A row: what, what came out, what was to be reached, and whether it was (None: there is no target)."""
 
     what: str
     measured: str
@@ -37,8 +37,8 @@ def spread(values: Sequence[float], unit: str = "s", digits: int = 2) -> str:
 def truthful(what: str, differences: Sequence[Difference]) -> Figure:
     """The row that says whether the tables were right after every run."""
     rows, lost, doubled, off = (sum(column) for column in zip(*differences, strict=True))
-    told = f"of {rows:,} rows in {len(differences)} runs {lost} lost, {doubled} doubled; aforo off by {off}"
-    return Figure(what, told, "0, 0, 0", all(one.exact for one in differences))
+    text = f"of {rows:,} rows in {len(differences)} runs {lost} lost, {doubled} doubled; aforo off by {off}"
+    return Figure(what, text, "0, 0, 0", all(one.exact for one in differences))
 
 
 def table(figures: Sequence[Figure]) -> str:

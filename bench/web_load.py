@@ -1,7 +1,7 @@
-"""Floods the page from another process and tells what the counting notices: python bench/web_load.py [seconds].
+"""Floods the page from another process and measures the counting: ``python -m bench.web_load [seconds]``.
 
-The counting side stores a match's passages batch by batch, first alone, then under each kind of load. Told are the
-store's pace and how late the event loop is (a timer of 10 ms).
+The counting side stores a match's camera events batch by batch, first alone, then under each kind of load. Measured are
+the pace of storing and how late the event loop is (a timer of 10 ms).
 """
 
 import asyncio
@@ -53,7 +53,7 @@ async def requests(port: int) -> int:
 
 @attack
 async def connections(port: int) -> int:
-    """Connections that say nothing, and new ones for those that are cut."""
+    """Connections that send half a request, and new ones for those that are cut."""
 
     async def work() -> None:
         while True:
@@ -122,7 +122,7 @@ async def count_for(stage: Stage, seconds: float) -> tuple[float, list[float]]:
 
 
 async def measured(seconds: float) -> dict[str, tuple[float, float, float]]:
-    """For each load: batches of turns a second, and the loop's delay in ms (99 %, worst)."""
+    """For each load: batches stored a second, and the loop's delay in ms (99 %, worst)."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         async with staged(Path(folder)) as stage:
@@ -144,4 +144,4 @@ async def measured(seconds: float) -> dict[str, tuple[float, float, float]]:
 
 if __name__ == "__main__":
     for load, (pace, usual, worst) in asyncio.run(measured(float([*sys.argv, "5"][1]))).items():
-        print(f"{load:14} {pace:6.1f} turns/s   loop late by {usual:6.1f} ms (99 %), {worst:6.1f} ms (worst)")
+        print(f"{load:14} {pace:6.1f} batches/s   loop late by {usual:6.1f} ms (99 %), {worst:6.1f} ms (worst)")

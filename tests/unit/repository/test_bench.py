@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench import testbed
 from bench.__main__ import parts
 from bench.results import Figure, spread, table, truthful
-from bench.stage import EVENT, ROOT, Difference, Stage
+from bench.testbed import EVENT, ROOT, Difference
 
 
-def test_a_missed_target_is_told() -> None:
-    told = table([Figure("a", "3 s", "≤ 2 s", reached=False), Figure("b", "1 s", "≤ 2 s", reached=True)])
-    assert "| a | 3 s | ≤ 2 s | **no** |" in told
-    assert "| b | 1 s | ≤ 2 s | yes |" in told
+def test_a_missed_target_is_marked() -> None:
+    text = table([Figure("a", "3 s", "≤ 2 s", reached=False), Figure("b", "1 s", "≤ 2 s", reached=True)])
+    assert "| a | 3 s | ≤ 2 s | **no** |" in text
+    assert "| b | 1 s | ≤ 2 s | yes |" in text
 
 
 def test_one_row_lost_in_one_run_is_a_missed_target() -> None:
@@ -32,8 +33,8 @@ def test_every_figure_stands_in_the_readme() -> None:
     assert [name for name in parts(1, disk=False) if f"python -m bench {name}" not in readme] == []
 
 
-class _Told(Stage):
-    """A stage whose truth is known without a simulator."""
+class KnownTruth(testbed.Testbed):
+    """A testbed whose truth is known without a simulator."""
 
     def truth(self, until: datetime | None = None, *, rows: bool = True) -> dict[str, Any]:
         row = ["PUERTA 1", "", "OBJECT_COUNTING_ENTER", "CAM1", "2026-01-17T16:00:01.250"]
@@ -51,5 +52,5 @@ def test_what_is_lost_doubled_and_miscounted_is_found(tmp_path: Path) -> None:
         database.execute('CREATE TABLE "Aforo_parqueadero_SUR" (evento, aforo)')
         database.execute('INSERT INTO "Aforo_parqueadero_SUR" VALUES (?, 3)', (EVENT,))
     since = datetime(2026, 1, 17, 21, tzinfo=UTC)
-    stage = _Told(tmp_path, since, since + timedelta(hours=1), {})
-    assert stage.difference() == Difference(rows=2, lost=1, doubled=1, aforo_off=2)
+    simulated = KnownTruth(tmp_path, since, since + timedelta(hours=1), {})
+    assert simulated.difference() == Difference(rows=2, lost=1, doubled=1, aforo_off=2)

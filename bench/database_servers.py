@@ -1,7 +1,7 @@
-"""Events per second into a server: this program's store against one INSERT per event through the same driver.
+"""Events per second into a server: this program's storage against one INSERT per event through the same driver.
 
-``AFORO_TEST_MSSQL_URL="URL URL…" python -m bench.servers`` **drops all tables** of the databases named; one URL for
-each driver to measure. Both ways run in turn in the same process. What the store writes is the whole job (ledger,
+``AFORO_TEST_MSSQL_URL="URL URL…" python -m bench.database_servers`` **drops all tables** of the databases named, one
+URL for each driver to measure. Both methods run alternately in the same process. The store writes everything (ledger,
 history, minutes, aforo, one transaction per batch); row by row, only the history row is written.
 """
 
@@ -63,15 +63,15 @@ def ours(url: str) -> float:
     store.open()
     start = START + timedelta(days=next(_day))
     event = ScheduledEvent(date(2026, 1, 17), f"Concierto {start:%j}", Window(start, start + timedelta(hours=7)))
-    show = store.open_record(event, classify, "", START)
+    record = store.open_record(event, classify, "", START)
     events = crowd(start, EVENTS)
-    store.add(show, Batch(events[:50]), START)  # the server has seen each statement once
+    store.add(record, Batch(events[:50]), START)  # the server has seen each statement once
     started = time.perf_counter()
     for first in range(50, EVENTS, TOGETHER):
-        store.add(show, Batch(events[first : first + TOGETHER]), START)
+        store.add(record, Batch(events[first : first + TOGETHER]), START)
     seconds = time.perf_counter() - started
-    assert sum(store.events_by_camera(show).values()) == EVENTS
-    assert store.history_count(show) == EVENTS // 2
+    assert sum(store.events_by_camera(record).values()) == EVENTS
+    assert store.history_count(record) == EVENTS // 2
     store.close()
     return seconds / (EVENTS - 50)
 
@@ -99,14 +99,14 @@ def measure(url: str) -> list[Figure]:
     with engine.begin() as connection:
         for name in inspect(connection).get_table_names():
             connection.execute(text(f'DROP TABLE "{name}"'))
-    ways: dict[str, Callable[[], float]] = {
+    methods: dict[str, Callable[[], float]] = {
         "the store": lambda: ours(url),
         "one INSERT each, one commit": lambda: row_by_row(url, commit=False),
         "one INSERT and commit each": lambda: row_by_row(url, commit=True),
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[str, list[float]] = {name: [] for name in methods}
     for _ in range(RUNS):
-        for name, run in ways.items():
+        for name, run in methods.items():
             taken[name].append(run())
     best = statistics.median(taken["the store"])
     figures = []

@@ -1,7 +1,7 @@
 """Turns by the program's own rooms, timed one by one: from the first question until the last answer is committed.
 
-``python -m bench.turns --turns 20`` in a working folder with the program's environment. The cameras are followed from
-now on, as by a program that has been there all evening, whatever the database already holds. Prints one line of JSON:
+``python -m bench.cycle_timing --turns 20`` in a working folder with the program's environment. The cameras are followed
+from now on, as by a program that has run from the start, whatever the database already holds. Prints one line of JSON:
 the seconds of each turn, and of the processor; the first turn asks each camera alone, the later ones as was proven.
 """
 
@@ -95,7 +95,7 @@ async def timed_cycles(settings: Settings, cycles: int, pause: float) -> list[Ti
 
 def main() -> None:
     """Turn in the working folder."""
-    parser = argparse.ArgumentParser(prog="python -m bench.turns")
+    parser = argparse.ArgumentParser(prog="python -m bench.cycle_timing")
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two turns")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""One evening to measure on: the simulator in a process of its own, a working folder, and what its tables lack."""
+"""A simulated event to measure: the simulator in a process of its own, a working folder, and what its tables lack."""
 
 import json
 import os
@@ -48,8 +48,8 @@ class Difference(NamedTuple):
 
 
 @dataclass
-class Stage:
-    """An evening [since, until), aware UTC and whole seconds, at the simulated ``site`` (its first line of output)."""
+class Testbed:
+    """An event [since, until), aware UTC and whole seconds, at the simulated ``site`` (its first line of output)."""
 
     folder: Path
     since: datetime
@@ -109,8 +109,8 @@ class Stage:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with urllib.request.urlopen(request, context=context, timeout=120) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
+            content: dict[str, Any] = json.load(answer)
+            return content
 
     def truth(self, until: datetime | None = None, *, rows: bool = True) -> dict[str, Any]:
         """What should have been counted from the event's start until then."""
@@ -123,7 +123,8 @@ class Stage:
         with closing(sqlite3.connect(database or self.database)) as connection:
             stored: Counter[Row] = Counter(connection.execute(_HISTORY).fetchall())
             off = sum(
-                abs(_aforo(connection, _ZONE_TABLES[zone]) - told["aforo"]) for zone, told in truth["zones"].items()
+                abs(_aforo(connection, _ZONE_TABLES[zone]) - expected["aforo"])
+                for zone, expected in truth["zones"].items()
             )
         lost, doubled = expected - stored, stored - expected
         return Difference(expected.total(), lost.total(), doubled.total(), off)
@@ -150,14 +151,14 @@ def utc(instant: datetime) -> str:
 
 
 @contextmanager
-def stage(
+def prepared(
     before: timedelta,
     after: timedelta,
     *options: str,
     latency_ms: int = LATENCY_MS,
     settings: dict[str, str] | None = None,
-) -> Iterator[Stage]:
-    """An evening that began ``before`` ago and ends ``after`` from now (less than zero: it is over).
+) -> Iterator[Testbed]:
+    """An event that began ``before`` ago and ends ``after`` from now (less than zero: it is over).
 
     ``options`` are the simulator's, ``settings`` the program's, as environment variables.
     """
@@ -172,9 +173,9 @@ def stage(
         try:
             assert simulator.stdout is not None
             site = json.loads(simulator.stdout.readline())
-            evening = Stage(folder, since, until, site, settings or {})
-            evening.write_files()
-            yield evening
+            testbed = Testbed(folder, since, until, site, settings or {})
+            testbed.write_files()
+            yield testbed
         finally:
             simulator.send_signal(signal.SIGTERM)
             shutil.rmtree(folder, ignore_errors=True)

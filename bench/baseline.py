@@ -1,10 +1,12 @@
-"""The way it is done today, as faithful and as simple as that: one camera after the other, a new connection per
-request, one INSERT per event, the aforo clamped at zero batch by batch. Its faults are on purpose; nothing is slowed.
+"""The baseline: the script that the stadium used before, as faithful and as simple as that.
 
-``python -m bench.today`` works through a past evening minute by minute; with ``--live`` it follows one that goes on.
+One camera after the other, a new connection per request, one INSERT per event, the aforo clamped at zero batch by
+batch. Its faults are on purpose; nothing is slowed.
+
+``python -m bench.baseline`` works through a past event minute by minute; with ``--live`` it follows one that goes on.
 ``--commit row`` commits each INSERT by itself without waiting for the disk (as the program, too, does not), ``disk``
-waits as SQLite does unless told otherwise, ``page`` is kinder than it is: a commit per answer. The working folder and
-the environment are those of the program. Certificates are not checked.
+waits as SQLite does by default, ``page`` is kinder than the script: a commit per answer. The working folder and the
+environment are those of the program. Certificates are not checked.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 API = "/mt/api/rest/v1"
-DATABASE = "today.db"
+DATABASE = "baseline.db"
 LIMIT = 1000
 BOGOTA = ZoneInfo("America/Bogota")
 ZONES = {
@@ -38,7 +40,7 @@ class Failed(Exception):
     """A request gave nothing: that camera's minute is lost."""
 
 
-class Today:
+class Baseline:
     """One run of it."""
 
     def __init__(self, commit: str, timeout: float) -> None:
@@ -71,7 +73,7 @@ class Today:
         body = {
             "username": os.environ["AFORO_ACC__USERNAME"],
             "password": os.environ["AFORO_ACC__PASSWORD"],
-            "clientName": "today",
+            "clientName": "baseline",
             "authorizationToken": f"{nonce}:{stamp}:{hashlib.sha256((stamp + key).encode()).hexdigest()}",
         }
         session: str = self._request("POST", "/login", json.dumps(body))["session"]
@@ -180,43 +182,43 @@ def _instant(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def past(today: Today) -> None:
-    """All of an evening that is over, minute by minute."""
-    since = today.since
-    while since < today.until:
-        until = min(since + timedelta(minutes=1), today.until)
-        today.minute(since, until)
+def past(baseline: Baseline) -> None:
+    """All of an event that is over, minute by minute."""
+    since = baseline.since
+    while since < baseline.until:
+        until = min(since + timedelta(minutes=1), baseline.until)
+        baseline.minute(since, until)
         since = until
 
 
-def live(today: Today, interval: float) -> None:
-    """From now on, turn by turn, until the event is over."""
+def live(baseline: Baseline, interval: float) -> None:
+    """From now on, one pass after the other, until the event is over."""
     since = datetime.now(UTC)
-    while since < today.until:
+    while since < baseline.until:
         time.sleep(interval)
         until = datetime.now(UTC)
-        today.minute(since, until)
+        baseline.minute(since, until)
         since = until
 
 
 def main() -> None:
     """Run it in the working folder."""
-    parser = argparse.ArgumentParser(prog="python -m bench.today")
+    parser = argparse.ArgumentParser(prog="python -m bench.baseline")
     parser.add_argument("--commit", choices=("row", "disk", "page"), default="row")
-    parser.add_argument("--live", type=float, metavar="SECONDS", help="between two turns")
+    parser.add_argument("--live", type=float, metavar="SECONDS", help="between two passes")
     parser.add_argument("--timeout", type=float, default=30.0)
     arguments = parser.parse_args()
     if arguments.live is None:
-        past(Today(arguments.commit, arguments.timeout))
+        past(Baseline(arguments.commit, arguments.timeout))
     else:
         live(_started(arguments.commit, arguments.timeout), arguments.live)
 
 
-def _started(commit: str, timeout: float) -> Today:
-    """It does not start where its login meets a fault: whoever watches it tries again."""
+def _started(commit: str, timeout: float) -> Baseline:
+    """Start it again and again while its login meets a fault, as its operators do."""
     while True:
         try:
-            return Today(commit, timeout)
+            return Baseline(commit, timeout)
         except Failed as error:
             print(f"login: {error}")
             time.sleep(1)

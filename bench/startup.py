@@ -11,8 +11,8 @@ from pathlib import Path
 from aforo.simulator.certificate import self_signed
 from bench.process import run
 from bench.results import Figure, spread
-from bench.size import free_port
-from bench.stage import Stage, python_environment
+from bench.scale import free_port
+from bench.testbed import Testbed, python_environment
 
 _CREDENTIALS = dict.fromkeys(("username", "password", "user_nonce", "user_key"), "x")
 
@@ -39,14 +39,14 @@ def _first_request(folder: Path) -> float:
         "credentials": _CREDENTIALS,
         "cameras": ["CAM1"],
     }
-    evening = Stage(folder, now - timedelta(hours=1), now + timedelta(hours=1), site)
-    evening.write_files()
+    testbed = Testbed(folder, now - timedelta(hours=1), now + timedelta(hours=1), site)
+    testbed.write_files()
     with socket.create_server(("127.0.0.1", port)) as listener:
         started = time.perf_counter()
         with subprocess.Popen(
-            evening.program("run"),
+            testbed.program("run"),
             cwd=folder,
-            env=evening.environment(),
+            env=testbed.environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
