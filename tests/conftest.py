@@ -1,4 +1,4 @@
-"""What every test has: a loop that nothing may block."""
+"""Fixtures of every test: virtual time, and a failure where the program blocks the event loop."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,7 +7,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import settings
 from tests.fake_clock import FakeClock
 
-# A busy machine is no fault of an example; the rest stays as the profile of the place (CI's, or a desk's) has it.
+# A slow example on a busy machine is no failure. The other settings are those of the profile: CI's or the default.
 settings.register_profile("busy", settings(settings.default, deadline=None))
 settings.load_profile("busy")
 
@@ -17,7 +17,7 @@ def nothing_blocks_the_loop() -> Iterator[None]:
     """Fail the test when the program makes a call that blocks the loop it runs in."""
     with blockbuster_ctx("aforo") as guard:
         for function in guard.functions.values():
-            # The two JSON files are read for the first time as the job is made: nothing else runs yet.
+            # The two JSON files are first read in a constructor, before anything else runs.
             function.can_block_in("aforo/inputs/watched_file.py", "__init__")
         yield
 

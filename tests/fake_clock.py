@@ -2,10 +2,10 @@
 
     async with FakeClock(start) as clock:
         clock.busy = lambda: writer.pending > 0   # what the loop cannot see: work in threads of its own
-        await Monitor(settings, clock, stopping).run()
+        await program.run()
 
-Time stands still while anything happens. Only when the loop has nothing to do for ``idle`` real seconds, nothing runs
-in an executor and ``busy()`` says no, it jumps to the next instant that somebody waits for.
+Time is constant while anything happens. Only when the loop has nothing to do for ``idle`` real seconds, nothing runs
+in an executor and ``busy()`` is false, it jumps to the next instant for which a waiter is registered.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-LIMIT = 120.0  # real seconds after which a test that still runs is taken for hung
+LIMIT = 120.0  # real seconds after which a test that still runs counts as hung
 
 
 class HungError(Exception):
@@ -60,7 +60,7 @@ class FakeClock:
             await asyncio.sleep(0)
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wake_at(self._elapsed + seconds, lambda: woken.set_result(None), lambda: not woken.done())
+        self.wake_at(self._elapsed + seconds, lambda: woken.set_result(None), lambda: not woken.done())
         await woken
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[object]:
@@ -69,13 +69,14 @@ class FakeClock:
     # What a test may do with it.
 
     def advance(self, seconds: float) -> None:
-        """Move time by hand, waking whoever waits until then."""
+        """Move time by hand, and wake each waiter whose instant has come."""
         self._jump_to(self._elapsed + seconds)
 
     async def __aenter__(self) -> Self:
         loop: Any = asyncio.get_running_loop()
         self._loop = loop
-        self._selector, loop._selector = loop._selector, _Selector(loop._selector, self._select)
+        self._selector = loop._selector
+        loop._selector = _Selector(self._selector, self._select)
         self._run_in_executor = loop.run_in_executor
         loop.run_in_executor = self._counted
         self._until = time.monotonic() + self._limit
@@ -85,7 +86,8 @@ class FakeClock:
         self._loop._selector = self._selector
         self._loop.run_in_executor = self._run_in_executor
 
-    def _wake_at(self, instant: float, wake: Callable[[], object], wanted: Callable[[], bool]) -> None:
+    def wake_at(self, instant: float, wake: Callable[[], object], wanted: Callable[[], bool]) -> None:
+        """Call ``wake`` at that instant of ``monotonic`` if it is still ``wanted`` then."""
         heapq.heappush(self._waiting, (instant, next(self._order), wake, wanted))
 
     def _jump_to(self, instant: float) -> None:
@@ -101,7 +103,7 @@ class FakeClock:
         return self._waiting[0][0] if self._waiting else None
 
     def _select(self, timeout: float | None) -> Any:
-        """The loop's own wait for sockets, threads and timers; where it would wait in vain, time jumps."""
+        """Wait for sockets, threads and timers as the loop does; where nothing can happen, time jumps."""
         if timeout is not None and timeout <= self._idle:
             return self._selector.select(timeout)
         if found := self._selector.select(self._idle):
@@ -125,7 +127,7 @@ class FakeClock:
 
 
 class _Selector:
-    """A loop's selector with another ``select``."""
+    """A loop's selector with ``select`` replaced."""
 
     def __init__(self, real: Any, select: Callable[[float | None], Any]) -> None:
         self._real = real
@@ -147,7 +149,7 @@ class _Timeout:
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
         self._inside = True
-        self._clock._wake_at(self._deadline, self._expire, lambda: self._inside)
+        self._clock.wake_at(self._deadline, self._expire, lambda: self._inside)
         return self
 
     async def __aexit__(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 SOURCES = Path(__file__).resolve().parents[1] / "src" / "aforo"
-# What is told to people who try the simulator, or to nobody: the wire of it, and lines of the log's own detail.
+# The simulator's messages are for people who try a client.
 LEFT_OUT = ("simulator/",)
 LEVELS = {"warning", "error", "critical", "exception"}
 

@@ -3,6 +3,7 @@
 ``pages()`` gives each page's text, so that a test can compare it with the file. Needs ``src`` on the path.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Dialect, create_mock_engine
 
 from aforo.cli.argparse_es import Parser
-from aforo.cli.commands import COMMANDS
+from aforo.cli.commands import COMMANDS, Command
 from aforo.storage.schema.tables import metadata
 
 HERE = Path(__file__).resolve().parents[1]
@@ -48,11 +49,9 @@ def commands() -> str:
         "Los códigos con que terminan: [solucion-de-problemas.md](../solucion-de-problemas.md#no-arranca).\n"
     ]
     for command in COMMANDS:
-        parser = Parser(f"aforo {command.name}", command.description)
-        command.add_arguments(parser)
         rows = [
             (_spelled(action), (action.help or "").replace("%%", "%"))
-            for action in parser._actions  # argparse has no public list of its arguments
+            for action in arguments(command)
             if action.dest != "help"
         ]
         table = _table(("argumento", "qué es"), rows) if rows else "Sin argumentos.\n"
@@ -60,7 +59,14 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-def _spelled(action: Any) -> str:
+def arguments(command: Command) -> list[argparse.Action]:
+    """The arguments of a command, in the order of its help."""
+    parser = Parser(f"aforo {command.name}", command.description)
+    command.add_arguments(parser)
+    return parser._actions
+
+
+def _spelled(action: argparse.Action) -> str:
     """An argument as one writes it: ``--seed N``, ``FECHA``."""
     values = action.metavar or ("" if action.nargs == 0 else action.dest.upper())
     shown = " ".join(values) if isinstance(values, tuple) else values

@@ -40,14 +40,14 @@ def aforo(
 
 def aforo_many(cases: Sequence[tuple[Path, Sequence[str], Mapping[str, str], str]]) -> list[Done]:
     """Run many commands (folder, arguments, settings, stdin) with one start of the interpreter."""
-    told = [
+    parts = [
         {"folder": str(folder), "arguments": [*arguments], "environment": environment(settings), "stdin": stdin}
         for folder, arguments, settings, stdin in cases
     ]
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("forks.py"))],
         env=environment(),
-        input=json.dumps(told),
+        input=json.dumps(parts),
         capture_output=True,
         encoding="utf-8",
         timeout=90,

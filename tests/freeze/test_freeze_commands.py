@@ -192,8 +192,8 @@ def test_help(command: str, tmp_path: Path) -> None:
 def test_overview(tmp_path: Path) -> None:
     """The list of commands, the version, and commands that do not exist."""
     lines = ("", "--help", "-h", "--version", "rum", "xyz", "--nada", "help")
-    told = [transcript(aforo(tmp_path, *line.split()), line) for line in lines]
-    check("help/overview.txt", masked("\n".join(told)))
+    parts = [transcript(aforo(tmp_path, *line.split()), line) for line in lines]
+    check("help/overview.txt", masked("\n".join(parts)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages of the system differ there")
@@ -210,10 +210,10 @@ def test_errors(group: str, tmp_path: Path) -> None:
         for name, content in case.files.items():
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         commands.append((folder, shlex.split(case.line), case.settings, case.stdin))
-    told = []
+    parts = []
     for case, command, done in zip(cases, commands, aforo_many(commands), strict=True):
         files = "".join(f"[{name}] {content!r}\n" for name, content in case.files.items() if content != GOOD.get(name))
         extra = {name: value for name, value in case.settings.items() if value != ACC.get(name)}
         settings = "".join(f"[{name}] {value!r}\n" for name, value in extra.items())
-        told.append(files + settings + masked(transcript(done, case.line), [(command[0], "<folder>")], VARYING))
-    check(f"errors/{group}.txt", "\n".join(told))
+        parts.append(files + settings + masked(transcript(done, case.line), [(command[0], "<folder>")], VARYING))
+    check(f"errors/{group}.txt", "\n".join(parts))

@@ -128,13 +128,13 @@ def test_schema(event: FixedEvent) -> None:
             f"{name} {database.execute(f'PRAGMA {name}').fetchone()[0]}"
             for name in ("user_version", "application_id", "journal_mode", "encoding", "auto_vacuum", "page_size")
         ]
-    told = [f"-- {kind} {name} on {table}\n{sql or ''}" for kind, name, table, sql in made]
-    check("event/schema.sql", "\n".join([*told, f"-- aforo_version: {version}", *(f"-- {one}" for one in pragmas)]))
+    parts = [f"-- {kind} {name} on {table}\n{sql or ''}" for kind, name, table, sql in made]
+    check("event/schema.sql", "\n".join([*parts, f"-- aforo_version: {version}", *(f"-- {one}" for one in pragmas)]))
 
 
 def test_rows(event: FixedEvent) -> None:
     """Every row at the event's end; the numbers of servers and sources, which depend on chance, as what they name."""
-    told = []
+    parts = []
     with closing(sqlite3.connect(event.database)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         servers = dict(database.execute("SELECT id, server_id FROM aforo_servers"))
@@ -156,5 +156,5 @@ def test_rows(event: FixedEvent) -> None:
                 if "revision" in row:  # grows with each transaction; how many batches share one is a matter of chance
                     row["revision"] = "<number>"
                 rows.append(" | ".join(str(value) for value in row.values()))
-            told += [f"[{table}] {' | '.join(columns)}", *sorted(rows), ""]
-    check("event/rows.txt", plain(event, "\n".join(told)))
+            parts += [f"[{table}] {' | '.join(columns)}", *sorted(rows), ""]
+    check("event/rows.txt", plain(event, "\n".join(parts)))

@@ -66,7 +66,7 @@ async def ask(client: ClientSession, method: str, path: str, body: Any = None, *
     return f"{method} {path}{sent}\n{answer.status} {lines(found)}\n", found
 
 
-async def alerts_told(client: ClientSession) -> list[dict[str, Any]]:
+async def alerts_raised(client: ClientSession) -> list[dict[str, Any]]:
     """The two alerts of the zone that is full, once they are there."""
     async with asyncio.timeout(20):
         while True:
@@ -80,39 +80,39 @@ async def alerts_told(client: ClientSession) -> list[dict[str, Any]]:
 async def test_reads(tmp_path: Path) -> None:
     """Every address that machines read, and what is said where there is nothing."""
     async with stage(tmp_path) as (_, client):
-        alerts = await alerts_told(client)
+        alerts = await alerts_raised(client)
         await asyncio.sleep(0.6)  # a state is made anew four times a second, the series twice
-        told = []
+        parts = []
         for path in READS:
             text, found = await ask(client, "GET", path)
             if path == "/api/v1/state":
                 found.pop("alerts")
                 text = f"GET {path} (without alerts)\n{lines(found)}\n"
-            told.append(re.sub(r'"next": "[^"]+"', '"next": "<cursor>"', text))
+            parts.append(re.sub(r'"next": "[^"]+"', '"next": "<cursor>"', text))
         _, series = await ask(client, "GET", "/api/v1/series")
         last = {
             name: {key: one[-1] if isinstance(one, list) else one for key, one in zone.items()}
             for name, zone in series["zones"].items()
         }
-        told.append(
+        parts.append(
             f"GET /api/v1/series, its shape and each zone's last minute\n{lines(shape(series))}\n{lines(last)}\n"
         )
         # When an alert begins within the loading of the event is a matter of chance; what it says is not.
-        told.append(f"GET /api/v1/alerts, its shape\n{lines(shape(alerts))}\n")
+        parts.append(f"GET /api/v1/alerts, its shape\n{lines(shape(alerts))}\n")
         known = sorted((one["kind"], one["subject"], re.sub(r"\d+", "#", one["text"])) for one in alerts)
-        told.append(lines(known))
-        check("page/reads.txt", "\n".join(told))
+        parts.append(lines(known))
+        check("page/reads.txt", "\n".join(parts))
 
 
 async def test_corrections(tmp_path: Path) -> None:
     """Log in, correct, undo, log out; and each way in which that is refused."""
     async with stage(tmp_path) as (_, client):
-        told = []
+        parts = []
         path = "/api/v1/corrections"
 
         async def one(method: str, where: str, body: Any = None, **headers: str) -> Any:
             text, found = await ask(client, method, where, body, **headers)
-            told.append(text)
+            parts.append(text)
             return found
 
         await one("POST", path, correction(delta=1))
@@ -121,7 +121,7 @@ async def test_corrections(tmp_path: Path) -> None:
         async with client.post("/api/v1/session", json={"name": "Ana Ruiz", "password": PASSWORD}) as answer:
             token = (await answer.json())["csrf"]
             cookie = re.sub(r"=[^;]+", "=<…>", answer.headers["set-cookie"], count=1)
-            told.append(f"POST /api/v1/session with the password\n{answer.status} Set-Cookie: {cookie}\n")
+            parts.append(f"POST /api/v1/session with the password\n{answer.status} Set-Cookie: {cookie}\n")
         csrf = {"X_CSRF_Token": token}
         await one("GET", "/api/v1/session")
         await one("POST", path, correction(delta=1))
@@ -135,7 +135,7 @@ async def test_corrections(tmp_path: Path) -> None:
         await one("POST", f"{path}/{ID.format(1)}/undo", {"reason": "no era"}, **csrf)
         await one("PUT", path, {}, **csrf)
         await one("DELETE", "/api/v1/session", **csrf)
-        check("page/corrections.txt", "\n".join(told))
+        check("page/corrections.txt", "\n".join(parts))
 
 
 async def frames(answer: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
@@ -154,13 +154,13 @@ async def frames(answer: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
 async def test_stream(tmp_path: Path) -> None:
     """The stream's fields: the whole state, what a correction changes, and the sign that the line is alive."""
     async with stage(tmp_path) as (found, client):
-        await alerts_told(client)
+        await alerts_raised(client)
         await asyncio.sleep(0.6)
         async with client.get("/api/v1/stream") as answer:
             stream = frames(answer)
             retry, (kind, state) = await anext(stream), await anext(stream)
-            told = [f"{answer.status} {answer.content_type}", f"{retry[0]}: {retry[1]}", f"event: {kind}"]
-            told += ["the state's shape:", lines(shape(state))]
+            parts = [f"{answer.status} {answer.content_type}", f"{retry[0]}: {retry[1]}", f"event: {kind}"]
+            parts += ["the state's shape:", lines(shape(state))]
             await found.play(found.at(101))
             changed: dict[str, Any] = {}
             change: dict[str, Any] = {}
@@ -170,14 +170,14 @@ async def test_stream(tmp_path: Path) -> None:
                     kind, change = await anext(stream)
                     kinds.add(kind)
                     changed |= change
-            told += [f"events after it: {sorted(kinds)}", "the changes' shape:"]
+            parts += [f"events after it: {sorted(kinds)}", "the changes' shape:"]
             changed = {key: changed[key] for key in sorted(changed) if key != "alerts"}
             patch = changed["patch"]
             for part in ("zones", "doors"):
                 if patch.get(part):
                     patch[part] = {"<name>": next(iter(patch[part].values()))}
-            told += [lines(shape(changed)), "the zones, then:", lines(changed["zones"])]
-        check("page/stream.txt", "\n".join(told))
+            parts += [lines(shape(changed)), "the zones, then:", lines(changed["zones"])]
+        check("page/stream.txt", "\n".join(parts))
 
 
 async def test_description_and_headers(tmp_path: Path) -> None:
@@ -185,11 +185,11 @@ async def test_description_and_headers(tmp_path: Path) -> None:
     async with stage(tmp_path) as (_, client):
         _, description = await ask(client, "GET", "/openapi.json")
         check("page/openapi.json", masked(json.dumps(description, ensure_ascii=False, indent=1, sort_keys=True)))
-        told = []
+        parts = []
         for path in HEADERS:
             async with client.get(path) as answer:
                 hidden = {"content-length", "etag", "last-modified", "date"}
                 shown = {key.lower(): value for key, value in answer.headers.items()}
-                told.append(f"{path} {answer.status}")
-                told += [f"  {key}: {'<…>' if key in hidden else value}" for key, value in sorted(shown.items())]
-        check("page/headers.txt", masked("\n".join(told), patterns=VARYING))
+                parts.append(f"{path} {answer.status}")
+                parts += [f"  {key}: {'<…>' if key in hidden else value}" for key, value in sorted(shown.items())]
+        check("page/headers.txt", masked("\n".join(parts), patterns=VARYING))

@@ -33,13 +33,13 @@ def test_cameras_and_check(tmp_path: Path) -> None:
     with simulated(tmp_path, *span, "--cameras=9", "--events=300", "--servers=2", "--seed=4") as site:
         write_files(tmp_path, {"cameras": site["cameras"][:7]}, "2099-01-20", "Concierto A", "16:00", "23:00")
         settings = settings_of(site)
-        told = []
+        parts = []
         for line in ("cameras", "cameras --counting", "cameras --json", "check", "check --json", "cameras --write"):
             done = aforo(tmp_path, *line.split(), settings=settings)
-            told.append(transcript(done, line))
-        told.append((tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8"))
-    check("public/cameras_and_check.txt", masked("\n".join(told), [(tmp_path, "<folder>")], VARYING))
-    (document,) = [one for one in told if one.startswith("$ aforo check --json")]
+            parts.append(transcript(done, line))
+        parts.append((tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8"))
+    check("public/cameras_and_check.txt", masked("\n".join(parts), [(tmp_path, "<folder>")], VARYING))
+    (document,) = [one for one in parts if one.startswith("$ aforo check --json")]
     shown = json.loads(document.partition("[stdout]")[2].partition("[stderr]")[0])
     topics = sorted({(line["topic"], line["state"]) for line in shown["lines"]})
     check("public/check_topics.txt", "\n".join(f"{topic} {state}" for topic, state in topics))

@@ -64,27 +64,27 @@ def stored(path: Path) -> dict[str, Any]:
 
 def check_against_the_oracle(path: Path) -> None:
     """0 lost, 0 doubled, the right aforo, one row a zone, the ledger's counts, and one event, closed."""
-    told, expected = stored(path), truth()
+    found, expected = stored(path), truth()
     history = Counter(tuple(row) for row in expected["history"])
-    assert history - told["history"] == Counter(), "lost"
-    assert told["history"] - history == Counter(), "doubled"
-    assert told["zones"] == {name: [(zone["aforo"],)] for name, zone in expected["zones"].items()}
-    assert told["ledger"] == expected["accepted"]
-    assert told["closed"] == [(1,)]
+    assert history - found["history"] == Counter(), "lost"
+    assert found["history"] - history == Counter(), "doubled"
+    assert found["zones"] == {name: [(zone["aforo"],)] for name, zone in expected["zones"].items()}
+    assert found["ledger"] == expected["accepted"]
+    assert found["closed"] == [(1,)]
 
 
 def test_the_database_of_the_release_is_half_full(tmp_path: Path) -> None:
     """The snapshot is what it should be: an open event with some of its events."""
     with closing(sqlite3.connect(tmp_path / "aforo.db")) as database:
         database.executescript(release_database())
-    told = stored(tmp_path / "aforo.db")
+    found = stored(tmp_path / "aforo.db")
     until = BEGIN + 40 * MINUTE
     kept = Counter(tuple(row) for row in truth()["history"])
-    assert told["closed"] == [(0,)]
-    assert told["version"] == [("0001",)]
-    assert 0 < told["history"].total() < kept.total()
-    assert told["history"] - kept == Counter()
-    assert told["history"].total() >= len(truth(until=until - 2 * MINUTE)["history"])
+    assert found["closed"] == [(0,)]
+    assert found["version"] == [("0001",)]
+    assert 0 < found["history"].total() < kept.total()
+    assert found["history"] - kept == Counter()
+    assert found["history"].total() >= len(truth(until=until - 2 * MINUTE)["history"])
 
 
 def test_todays_program_goes_on_with_an_event_of_the_release(tmp_path: Path) -> None:
@@ -128,11 +128,11 @@ def sources_of_the_release(folder: Path) -> Path:
     return folder / "src"
 
 
-def where(evening: Stadium) -> Path:
+def where(simulated: Stadium) -> Path:
     """Where the processes of that stadium take the program from."""
     code = "import aforo; print(aforo.__file__)"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=evening.environment, cwd=evening.folder, capture_output=True, check=True
+        [sys.executable, "-c", code], env=simulated.environment, cwd=simulated.folder, capture_output=True, check=True
     )
     return Path(done.stdout.decode().strip())
 

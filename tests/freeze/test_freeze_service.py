@@ -1,4 +1,4 @@
-"""``aforo service``: the systemd unit, what systemctl is asked, and what Windows is told."""
+"""``aforo service``: the systemd unit, the calls of systemctl, and those of Windows."""
 
 import getpass
 import json
@@ -39,13 +39,13 @@ def test_units(tmp_path: Path) -> None:
         "AFORO_DATABASE__URL": "sqlite:////srv/datos/aforo.db",
         "AFORO_REPORT__FOLDER": "/srv/actas del estadio",
     }
-    told = []
+    parts = []
     for more, given in ((lines[0], {}), (lines[1], {}), (lines[0], settings)):
         done = aforo(folder, "service", "install", "--print", *more, settings=given)
-        told.append(transcript(done, f"service install --print {' '.join(more)}"))
+        parts.append(transcript(done, f"service install --print {' '.join(more)}"))
     percent = Path(str(folder).replace("%", "%%"))
     paths = [(percent, "<folder 100%%>"), (folder, "<folder>"), (credentials, "<credentials>")]
-    check("service/units.txt", masked("\n".join(told), paths, VARYING))
+    check("service/units.txt", masked("\n".join(parts), paths, VARYING))
 
 
 @LINUX
@@ -56,14 +56,14 @@ def test_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    told = [f"install: {systemd_service('install', tmp_path, user=getpass.getuser())}"]
+    parts = [f"install: {systemd_service('install', tmp_path, user=getpass.getuser())}"]
     for state in ("active", "activating", "inactive", "failed", "none"):
         loaded = "not-found" if state == "none" else "loaded"
         answer.write_text(f"LoadState={loaded}\nActiveState={state}\nStatusText=Esperando\nNRestarts=2\nResult=x\n")
-        told.append(f"status, {state}: {systemd_service('status', tmp_path)}")
-    told.append(f"uninstall: {systemd_service('uninstall', tmp_path)}")
+        parts.append(f"status, {state}: {systemd_service('status', tmp_path)}")
+    parts.append(f"uninstall: {systemd_service('uninstall', tmp_path)}")
     written = capsys.readouterr().out
-    text = "\n".join(["[exit codes]", *told, "[stdout]", written, "[systemctl]", asked.read_text()])
+    text = "\n".join(["[exit codes]", *parts, "[stdout]", written, "[systemctl]", asked.read_text()])
     check("service/systemctl.txt", masked(text, [(tmp_path, "<units>")]))
 
 
@@ -72,8 +72,8 @@ def test_windows() -> None:
     folder, python = r"C:\Sala de control", r"C:\aforo\.venv\Scripts\python.exe"
     plain = windows_commands(folder, python)
     more = windows_commands(folder, python, account=r"DOMINIO\aforo", config=r"C:\Sala de control\otro.toml")
-    told = [json.dumps(command, ensure_ascii=False) for command in (*plain, *more)]
+    parts = [json.dumps(command, ensure_ascii=False) for command in (*plain, *more)]
     for state in ("1  STOPPED", "2  START_PENDING", "3  STOP_PENDING", "4  RUNNING", "7  PAUSED", "9  X"):
-        told.append(f"{state}: {windows_state(ANSWER.format(state))}")
+        parts.append(f"{state}: {windows_state(ANSWER.format(state))}")
     # The module behind the service is not frozen; that it gets the name and the folder is.
-    check("service/windows.txt", re.sub(r"-m aforo\S*", "-m <module>", "\n".join(told)))
+    check("service/windows.txt", re.sub(r"-m aforo\S*", "-m <module>", "\n".join(parts)))

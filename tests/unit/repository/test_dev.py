@@ -119,7 +119,7 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["2"]}
 
 
 @pytest.mark.parametrize(
-    ("told", "code", "said"),
+    ("answer", "code", "said"),
     [
         ([{"name": "a", "version": "1", "vulns": []}], 0, "1 paquetes, 0 vulnerabilidades conocidas."),
         ([{"name": "a", "version": "1", "vulns": [FLAW]}], 1, "a 1: PYSEC-1, arreglado en 2"),
@@ -128,17 +128,17 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["2"]}
     ],
 )
 def test_the_audit_tells_what_it_knows_and_what_it_does_not(
-    told: list[dict[str, object]] | None,
+    answer: list[dict[str, object]] | None,
     code: int,
     said: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def run(command: list[object], **_: object) -> subprocess.CompletedProcess[str]:
-        if told is not None:
+        if answer is not None:
             found = Path(str(command[command.index("-o") + 1]))
-            found.write_text(json.dumps({"dependencies": told}))
-        return subprocess.CompletedProcess([], int(told is None), "", "Traceback\nnobody answers\n")
+            found.write_text(json.dumps({"dependencies": answer}))
+        return subprocess.CompletedProcess([], int(answer is None), "", "Traceback\nnobody answers\n")
 
     monkeypatch.setattr("dev.subprocess.run", run)
     assert dev.audited("requirements.txt") == code

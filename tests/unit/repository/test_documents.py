@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from tools import reference
 
-from aforo.cli.commands import COMMANDS, _parser
+from aforo.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "bench").glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,8 +44,7 @@ def test_every_command_exists_with_its_options(page: Path) -> None:
     known = {row.name: row for row in COMMANDS}
     for name, options in shown(page.read_text(encoding="utf-8")):
         assert name in known, f"aforo {name}"
-        parser = _parser(known[name])
-        have = {word for action in parser._actions for word in action.option_strings}
+        have = {word for action in reference.arguments(known[name]) for word in action.option_strings}
         assert set(options) <= have, f"aforo {name} {options}"
 
 

@@ -7,7 +7,7 @@ from tests.messages import Message, messages, normal
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "solucion-de-problemas.md"
 ENTRY = re.compile(r"^- `(.+)`$", re.MULTILINE)
-# Lines of a turn's own account, with nothing to cure.
+# Lines of the log about one camera, with nothing to cure.
 ACCOUNT = {"Cámara …."}
 # Said by code that puts it together out of pieces.
 PIECED = {"…: se cruzan."}
@@ -18,7 +18,7 @@ def fragments(text: str) -> list[str]:
     return [part.strip(" .,;:()«»") for part in normal(text).split("…") if len(part.strip(" .,;:()«»")) > 3]
 
 
-def tells_of(entry: str, message: str) -> bool:
+def matches(entry: str, message: str) -> bool:
     """All of a message's fixed parts, in their order."""
     return re.search(".*".join(map(re.escape, fragments(message))), normal(entry)) is not None
 
@@ -36,7 +36,7 @@ def test_there_are_messages_to_look_for() -> None:
 
 def test_every_message_has_its_cure() -> None:
     known = entries()
-    missing = [one for one in messages() if one.text not in ACCOUNT and not any(tells_of(k, one.text) for k in known)]
+    missing = [one for one in messages() if one.text not in ACCOUNT and not any(matches(k, one.text) for k in known)]
     assert missing == [], "add to docs/solucion-de-problemas.md: " + "\n".join(
         f"{one.place}: {one.text}" for one in missing
     )
@@ -44,12 +44,12 @@ def test_every_message_has_its_cure() -> None:
 
 def test_a_message_that_is_not_there_is_found_missing() -> None:
     invented = Message("El reloj de … se paró a las ….", "x.py:1")
-    assert not any(tells_of(entry, invented.text) for entry in entries())
+    assert not any(matches(entry, invented.text) for entry in entries())
 
 
 def test_no_cure_for_what_is_never_said() -> None:
     said = [message.text for message in messages()]
-    stale = [entry for entry in entries() if entry not in PIECED and not any(tells_of(entry, text) for text in said)]
+    stale = [entry for entry in entries() if entry not in PIECED and not any(matches(entry, text) for text in said)]
     assert stale == []
 
 
