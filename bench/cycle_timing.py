@@ -1,8 +1,8 @@
-"""Turns by the program's own rooms, timed one by one: from the first question until the last answer is committed.
+"""Poll cycles with the program's own parts, timed one by one: from the first request until the last commit.
 
-``python -m bench.cycle_timing --turns 20`` in a working folder with the program's environment. The cameras are followed
+``python -m bench.cycle_timing --cycles 20`` in a working folder with its environment. The cameras are followed
 from now on, as by a program that has run from the start, whatever the database already holds. Prints one line of JSON:
-the seconds of each turn, and of the processor; the first turn asks each camera alone, the later ones as was proven.
+the seconds of each poll cycle, and of the processor. The first one reads each camera alone, the later ones as proven.
 """
 
 import argparse
@@ -29,11 +29,11 @@ from aforo.models import Matcher
 from aforo.settings import Settings, load, zones_from
 from aforo.storage import Database, Store
 
-_BEHIND = timedelta(seconds=60)  # a turn's worth of events
+_BEHIND = timedelta(seconds=60)  # a poll cycle's worth of events
 
 
 class Timed(NamedTuple):
-    """One turn."""
+    """One poll cycle."""
 
     wall: float
     cpu: float
@@ -94,12 +94,12 @@ async def timed_cycles(settings: Settings, cycles: int, pause: float) -> list[Ti
 
 
 def main() -> None:
-    """Turn in the working folder."""
+    """Run poll cycles in the working folder."""
     parser = argparse.ArgumentParser(prog="python -m bench.cycle_timing")
-    parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--pause", type=float, default=1.0, help="seconds between two turns")
+    parser.add_argument("--cycles", type=int, default=20)
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between two poll cycles")
     arguments = parser.parse_args()
-    print(json.dumps(asyncio.run(timed_cycles(load(os.environ), arguments.turns, arguments.pause))))
+    print(json.dumps(asyncio.run(timed_cycles(load(os.environ), arguments.cycles, arguments.pause))))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _MOVEMENTS = 1_000_000
 
 def cycles(testbed: Testbed, number: int, pause: float = 0.5, **settings: str) -> tuple[list[Timed], Cost]:
     """Run so many poll cycles; the first one reads each camera alone."""
-    command = [*_CYCLES, "--turns", str(number), "--pause", str(pause)]
+    command = [*_CYCLES, "--cycles", str(number), "--pause", str(pause)]
     cost = run(command, testbed.folder, testbed.environment(**settings))
     return [Timed(*one) for one in json.loads(cost.output)], cost
 
