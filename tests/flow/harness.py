@@ -1,4 +1,4 @@
-"""A whole evening in seconds: the simulator, the real client over HTTPS, the real store, all on one virtual clock."""
+"""A whole event in seconds: the simulator, the real client over HTTPS, the real store, all on one virtual clock."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ SHORT = replace(PLAN, end=DOORS + hours(0.7), events=1_000)
 
 
 @dataclass
-class Evening:
-    """The rooms of one test: where its files are, who simulates, what was scheduled."""
+class SimulatedEvent:
+    """The parts of one test: the folder of its files, the simulator, the clock, the settings."""
 
     folder: Path
     site: Simulator
@@ -110,16 +110,16 @@ class Evening:
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan, **settings: float) -> Evening:
-    """An evening whose two files say what the plan says."""
-    night = Evening(folder, site, clock, settings)
+def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan, **settings: float) -> SimulatedEvent:
+    """A simulated event whose two files hold the plan."""
+    night = SimulatedEvent(folder, site, clock, settings)
     night.schedule(plan.start, plan.end)
     night.allow(list(site.scenario.allowed))
     return night
 
 
 @asynccontextmanager
-async def evening(
+async def simulated_event(
     folder: Path,
     plan: ScenarioPlan = PLAN,
     *,
@@ -127,7 +127,7 @@ async def evening(
     behaviour: ServerProfile | None = None,
     faults: Faults | None = None,
     **settings: float,
-) -> AsyncIterator[tuple[Evening, Scenario]]:
+) -> AsyncIterator[tuple[SimulatedEvent, Scenario]]:
     crowd = Scenario(plan)
     async with (
         FakeClock(starts) as clock,

@@ -1,4 +1,4 @@
-"""Whole evenings, and what the operators are told meanwhile: once for each trouble, and once when it is over."""
+"""Whole events, and the alerts meanwhile: one for each trouble, and one when it is over."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.fake_clock import FakeClock
-from tests.flow.harness import DOORS, Evening, hours
+from tests.flow.harness import DOORS, SimulatedEvent, hours
 
 from aforo.alerting import notifier
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
@@ -26,19 +26,21 @@ NO_DATABASE = "Sin base de datos: se cuenta en memoria."
 
 
 class Night:
-    """An evening under way, and the warnings of it."""
+    """An event under way, and its alerts."""
 
-    def __init__(self, evening: Evening, crowd: Scenario, faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
-        self.evening = evening
+    def __init__(
+        self, simulated: SimulatedEvent, crowd: Scenario, faults: Faults, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.simulated = simulated
         self.crowd = crowd
         self.faults = faults
         self._log = caplog
 
     async def until(self, instant: datetime) -> None:
-        await self.evening.clock.sleep((instant - self.evening.clock.now()).total_seconds())
+        await self.simulated.clock.sleep((instant - self.simulated.clock.now()).total_seconds())
 
     @property
-    def told(self) -> list[tuple[str, str]]:
+    def received(self) -> list[tuple[str, str]]:
         """Each warning's beginning (``+``) and end (``-``), as the log has them."""
         lines = (re.fullmatch(r"(Aviso|Fin del aviso): (.*)", record.getMessage()) for record in self._log.records)
         return [("+" if line[1] == "Aviso" else "-", line[2]) for line in lines if line]
@@ -46,13 +48,13 @@ class Night:
     @property
     def journal(self) -> list[tuple[str, bool]]:
         """The journal's alerts: of what, and whether each is over."""
-        with closing(sqlite3.connect(self.evening.database)) as database:
+        with closing(sqlite3.connect(self.simulated.database)) as database:
             query = "SELECT detail, ended_ms IS NOT NULL FROM aforo_journal WHERE kind = 'alert' ORDER BY id"
             return [(detail, bool(over)) for detail, over in database.execute(query)]
 
     def outages(self, kind: str) -> list[str]:
         """What the act will tell of: the subjects of the journal's outages of that kind."""
-        with closing(sqlite3.connect(self.evening.database)) as database:
+        with closing(sqlite3.connect(self.simulated.database)) as database:
             query = "SELECT subject FROM aforo_journal WHERE kind = ? ORDER BY id"
             return [subject for (subject,) in database.execute(query, (kind,))]
 
@@ -70,53 +72,53 @@ async def night(
         FakeClock(DOORS - timedelta(minutes=1)) as clock,
         Simulator(crowd, clock=clock, faults=faults) as site,
     ):
-        monkeypatch.setattr(notifier, "SystemClock", lambda: clock)  # the warnings look by the evening's time too
+        monkeypatch.setattr(notifier, "SystemClock", lambda: clock)  # the alerts follow the event's time too
         monkeypatch.setattr(notifier, "_LOOK_AGAIN", 10.0)  # fewer jumps of the clock
         monkeypatch.setattr(notifier, "_PACE", 5.0)
-        evening = Evening(tmp_path, site, clock, {"interval": 60.0})
-        evening.schedule(PLAN.start, PLAN.end)
-        evening.allow(list(crowd.allowed))
-        one = Night(evening, crowd, faults, caplog)
-        running = asyncio.create_task(evening.run())
+        simulated = SimulatedEvent(tmp_path, site, clock, {"interval": 60.0})
+        simulated.schedule(PLAN.start, PLAN.end)
+        simulated.allow(list(crowd.allowed))
+        one = Night(simulated, crowd, faults, caplog)
+        running = asyncio.create_task(simulated.run())
         yield one
         assert await running == 0
-        evening.check(crowd, PLAN.start, PLAN.end)
+        simulated.check(crowd, PLAN.start, PLAN.end)
 
 
-async def test_a_server_that_is_away_is_told_once_and_no_camera_of_it(night: Night) -> None:
+async def test_a_server_that_is_away_is_reported_once_and_no_camera_of_it(night: Night) -> None:
     assert len(night.crowd.allowed) >= 17
     night.faults.set("away", Fault(since=AWAY, until=BACK))
     await night.until(BACK - timedelta(seconds=30))
-    assert night.told == [("+", STALE)]
+    assert night.received == [("+", STALE)]
     await night.until(BACK + timedelta(minutes=10))
-    assert night.told == [("+", STALE), ("-", STALE)]
+    assert night.received == [("+", STALE), ("-", STALE)]
     assert [over for _, over in night.journal] == [True]
     assert night.outages(JournalKind.CAMERA_AWAY) == []
     assert len(night.outages(JournalKind.ACC_AWAY)) == 1
 
 
-async def test_a_server_that_comes_back_camera_by_camera_is_told_once(night: Night) -> None:
+async def test_a_server_that_comes_back_camera_by_camera_is_reported_once(night: Night) -> None:
     night.faults.set("away", Fault(since=AWAY, until=BACK))
     night.faults.set("camera_500", Fault(since=BACK, cameras=frozenset(night.crowd.allowed)))
     for number in range(len(night.crowd.allowed)):
         await night.until(BACK + timedelta(seconds=15 * number))
         night.faults.set("camera_500", Fault(since=BACK, cameras=frozenset(night.crowd.allowed[number + 1 :])))
     await night.until(BACK + timedelta(minutes=15))
-    assert night.told == [("+", STALE), ("-", STALE)]
+    assert night.received == [("+", STALE), ("-", STALE)]
 
 
-async def test_a_server_that_fails_for_most_cameras_is_told_once(night: Night) -> None:
+async def test_a_server_that_fails_for_most_cameras_is_reported_once(night: Night) -> None:
     """It answers, and for some cameras even well: the link is not lost."""
     most = frozenset(night.crowd.allowed[4:])
     night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=most))
     await night.until(BACK + timedelta(minutes=10))
-    assert night.told == [("+", STALE), ("-", STALE)]
+    assert night.received == [("+", STALE), ("-", STALE)]
 
 
-async def test_a_password_that_changes_is_told_once_and_so_is_its_return(
+async def test_a_password_that_changes_is_reported_once_and_so_is_its_return(
     night: Night, caplog: pytest.LogCaptureFixture
 ) -> None:
-    site = night.evening.site
+    site = night.simulated.site
     await night.until(AWAY)
     site.change_credentials(Credentials(password="otra"))
     night.faults.set("expire_session", Fault(times=1))
@@ -126,20 +128,20 @@ async def test_a_password_that_changes_is_told_once_and_so_is_its_return(
     lines = [record.getMessage() for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
     assert len([line for line in lines if "no acepta el usuario" in line]) == 1
     assert len([line for line in lines if "vuelve a aceptar" in line]) == 1
-    assert night.told == [("+", STALE), ("-", STALE)]
+    assert night.received == [("+", STALE), ("-", STALE)]
 
 
 async def test_two_cameras_that_fail_at_once_are_no_lost_server(night: Night) -> None:
     night.faults.set("camera_500", Fault(since=AWAY, until=BACK, cameras=frozenset(night.crowd.allowed[3:5])))
     await night.until(BACK + timedelta(minutes=5))
-    assert len(night.told) == 4
+    assert len(night.received) == 4
     assert night.outages(JournalKind.ACC_AWAY) == []
 
 
 async def test_a_server_that_gives_no_events_is_not_back_when_it_gives_its_lists(night: Night) -> None:
     night.faults.set("error_500", Fault(since=AWAY, until=BACK, paths=frozenset({"events/search"})))
     await night.until(BACK + timedelta(minutes=10))
-    assert night.told == [("+", STALE), ("-", STALE)]
+    assert night.received == [("+", STALE), ("-", STALE)]
     assert len(night.outages(JournalKind.ACC_AWAY)) == 1
     assert night.outages(JournalKind.CAMERA_AWAY) == []
 
@@ -147,26 +149,26 @@ async def test_a_server_that_gives_no_events_is_not_back_when_it_gives_its_lists
 async def test_a_server_that_hangs_is_waited_for_in_peace(night: Night) -> None:
     night.faults.set("hang", Fault(since=AWAY, until=BACK))
     await night.until(AWAY + timedelta(minutes=2))
-    before = night.evening.clock.jumps
+    before = night.simulated.clock.jumps
     await night.until(BACK - timedelta(minutes=2))
-    assert night.evening.clock.jumps - before < 8 * 60, "less than once a second"
+    assert night.simulated.clock.jumps - before < 8 * 60, "less than once a second"
 
 
-async def test_a_camera_gone_while_the_server_is_away_is_told_once_when_it_is_back(night: Night) -> None:
+async def test_a_camera_gone_while_the_server_is_away_is_reported_once_when_it_is_back(night: Night) -> None:
     (camera,) = night.crowd.quiet
     gone = f"No contesta: {night.name(camera)}."
     night.faults.set("away", Fault(since=AWAY, until=BACK))
     night.faults.set("camera_500", Fault(since=AWAY, until=BACK + timedelta(minutes=15), cameras=frozenset({camera})))
     await night.until(BACK + timedelta(seconds=170))
-    assert ("+", gone) not in night.told
+    assert ("+", gone) not in night.received
     await night.until(BACK + timedelta(minutes=14))
-    assert night.told == [("+", STALE), ("-", STALE), ("+", gone)]
+    assert night.received == [("+", STALE), ("-", STALE), ("+", gone)]
     await night.until(BACK + timedelta(minutes=20))
-    assert night.told[3:] == [("-", gone)]
+    assert night.received[3:] == [("-", gone)]
     assert night.outages(JournalKind.CAMERA_AWAY) == [camera]
 
 
-async def test_a_camera_gone_before_and_after_an_outage_is_told_once(night: Night) -> None:
+async def test_a_camera_gone_before_and_after_an_outage_is_reported_once(night: Night) -> None:
     (camera,) = night.crowd.quiet
     gone = f"No contesta: {night.name(camera)}."
     night.faults.set(
@@ -175,10 +177,10 @@ async def test_a_camera_gone_before_and_after_an_outage_is_told_once(night: Nigh
     )
     night.faults.set("away", Fault(since=AWAY, until=BACK))
     await night.until(AWAY)
-    assert night.told == [("+", gone)]
+    assert night.received == [("+", gone)]
     await night.until(AWAY + timedelta(minutes=3))
-    assert night.told == [("+", gone)], "its silence makes the number of the others no older"
+    assert night.received == [("+", gone)], "its silence makes the number of the others no older"
     await night.until(BACK + timedelta(minutes=9))
-    assert night.told == [("+", gone), ("+", STALE), ("-", STALE)]
+    assert night.received == [("+", gone), ("+", STALE), ("-", STALE)]
     await night.until(BACK + timedelta(minutes=15))
-    assert night.told[3:] == [("-", gone)]
+    assert night.received[3:] == [("-", gone)]

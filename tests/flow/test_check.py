@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
-from tests.flow.harness import DOORS, Evening, hours
+from tests.flow.harness import DOORS, SimulatedEvent, hours
 
 from aforo.cli.cameras import as_lines, camera_rows
 from aforo.cli.check import Line, State, checkup
@@ -29,20 +29,20 @@ from aforo.storage import Store
 
 @dataclass
 class Place:
-    evening: Evening
+    simulated: SimulatedEvent
     crowd: Scenario
 
     def settings(self, **sections: Any) -> Settings:
-        log = LogSettings(file=self.evening.folder / "aforo.log")
-        return self.evening.settings.model_copy(update={"log": log, **sections})
+        log = LogSettings(file=self.simulated.folder / "aforo.log")
+        return self.simulated.settings.model_copy(update={"log": log, **sections})
 
     def acc(self, **changes: Any) -> Settings:
-        return self.settings(acc=self.evening.settings.acc.model_copy(update=changes))
+        return self.settings(acc=self.simulated.settings.acc.model_copy(update=changes))
 
     async def check(self, settings: Settings | None = None) -> dict[str, list[Line]]:
         chosen = settings or self.settings()
         shown: list[Line] = []
-        lines = await checkup(lambda: chosen, self.evening.clock, 3, shown.extend)
+        lines = await checkup(lambda: chosen, self.simulated.clock, 3, shown.extend)
         assert shown == lines
         by_topic: dict[str, list[Line]] = {}
         for line in lines:
@@ -58,10 +58,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     async with FakeClock(DOORS + hours(3)) as clock:
         crowd = Scenario(ScenarioPlan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
         async with Simulator(crowd, clock=clock) as site:
-            evening = Evening(tmp_path, site, clock)
-            evening.schedule(DOORS, DOORS + hours(7))
-            evening.allow(list(crowd.allowed))
-            yield Place(evening, crowd)
+            simulated = SimulatedEvent(tmp_path, site, clock)
+            simulated.schedule(DOORS, DOORS + hours(7))
+            simulated.allow(list(crowd.allowed))
+            yield Place(simulated, crowd)
 
 
 def states(lines: dict[str, list[Line]], topic: str) -> set[State]:
@@ -90,9 +90,9 @@ async def test_an_unknown_certificate_is_printed_to_be_pinned(place: Place) -> N
     (certificate,) = lines["acc.certificate"]
     assert certificate.state is State.FAILURE
     shown = certificate.details[0].removeprefix('fingerprint = "').rstrip('"')
-    assert shown.replace(":", "").lower() == place.evening.site.fingerprint.replace(":", "").lower()
+    assert shown.replace(":", "").lower() == place.simulated.site.fingerprint.replace(":", "").lower()
     assert states(lines, "acc.login") == {State.SKIPPED}
-    assert place.evening.site.request_counts["/login"] == 0
+    assert place.simulated.site.request_counts["/login"] == 0
     assert states(lines, "database") == {State.OK}, "the other lines go on"
 
 
@@ -134,7 +134,7 @@ async def test_without_credentials(place: Place) -> None:
 
 
 async def test_a_clock_that_is_off(place: Place) -> None:
-    place.evening.site.clock = FakeClock(DOORS + hours(3) + timedelta(minutes=2))
+    place.simulated.site.clock = FakeClock(DOORS + hours(3) + timedelta(minutes=2))
     lines = await place.check()
     (clock,) = lines["acc.clock"]
     assert clock.state is State.WARNING
@@ -142,8 +142,8 @@ async def test_a_clock_that_is_off(place: Place) -> None:
 
 
 async def test_cameras_unknown_disconnected_and_silent(place: Place) -> None:
-    place.evening.allow([*place.crowd.allowed[:2], "4xNADIE", *place.crowd.strangers])
-    place.evening.clock.advance(hours(24 * 5).total_seconds())
+    place.simulated.allow([*place.crowd.allowed[:2], "4xNADIE", *place.crowd.strangers])
+    place.simulated.clock.advance(hours(24 * 5).total_seconds())
     lines = await place.check()
     by_sentence = {line.what: line.state for line in lines["acc.camera"]}
     assert by_sentence["Ningún servidor conoce la cámara 4xNADIE."] is State.FAILURE
@@ -153,9 +153,9 @@ async def test_cameras_unknown_disconnected_and_silent(place: Place) -> None:
 
 
 async def test_files_that_cannot_be_read(place: Place) -> None:
-    (place.evening.folder / "eventos_programados.json").write_text("{", encoding="utf-8")
-    (place.evening.folder / "ids_camaras_permitidas.json").unlink()
-    lines = await place.check(place.settings(log=LogSettings(file=place.evening.folder / "no" / "a.log")))
+    (place.simulated.folder / "eventos_programados.json").write_text("{", encoding="utf-8")
+    (place.simulated.folder / "ids_camaras_permitidas.json").unlink()
+    lines = await place.check(place.settings(log=LogSettings(file=place.simulated.folder / "no" / "a.log")))
     for topic in ("schedule", "cameras", "log"):
         assert states(lines, topic) == {State.FAILURE}
     assert states(lines, "acc.login") == {State.OK}
@@ -165,7 +165,7 @@ async def test_settings_that_cannot_be_read(place: Place) -> None:
     def broken() -> Settings:
         raise BadSetting("El ajuste acc.timeout no admite «0» (aforo.toml:3).")
 
-    (line,) = await checkup(broken, place.evening.clock, 3, lambda _: None)
+    (line,) = await checkup(broken, place.simulated.clock, 3, lambda _: None)
     assert line.state is State.FAILURE
     assert "aforo.toml:3" in line.what
 
@@ -173,20 +173,20 @@ async def test_settings_that_cannot_be_read(place: Place) -> None:
 async def test_the_database_is_tried_and_left_as_it_was(place: Place) -> None:
     settings = place.settings()
     assert (await place.check())["database"][0].what.endswith("aún no existe; se crea al empezar.")
-    assert not place.evening.database.exists()
-    with closing(sqlite3.connect(place.evening.database)) as database:
+    assert not place.simulated.database.exists()
+    with closing(sqlite3.connect(place.simulated.database)) as database:
         database.execute("CREATE TABLE Aforo_parqueadero (evento TEXT, aforo INTEGER)")
     lines = await place.check()
     assert [line.state for line in lines["database.tables"]] == [State.OK, State.WARNING]
     assert "no están; se pueden crear" in lines["database.own"][0].what
-    with closing(sqlite3.connect(place.evening.database)) as database:
+    with closing(sqlite3.connect(place.simulated.database)) as database:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("Aforo_parqueadero",)]
         assert database.execute("SELECT * FROM Aforo_parqueadero").fetchall() == []
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     await asyncio.to_thread(store.open)
     store.close()
     assert "están al día" in (await place.check())["database.own"][0].what
-    with closing(sqlite3.connect(place.evening.database)) as database:
+    with closing(sqlite3.connect(place.simulated.database)) as database:
         for table in ("Aforo_parqueadero", "eventos_Analisis", "aforo_journal"):
             assert database.execute(f"SELECT * FROM {table}").fetchall() == []
 
@@ -201,13 +201,13 @@ async def test_a_folder_that_takes_no_database(place: Place) -> None:
 
 
 async def test_a_locked_database_and_a_file_that_is_no_database(place: Place) -> None:
-    with closing(sqlite3.connect(place.evening.database, isolation_level=None)) as database:
+    with closing(sqlite3.connect(place.simulated.database, isolation_level=None)) as database:
         database.execute("CREATE TABLE mine (a)")
         database.execute("BEGIN EXCLUSIVE")
         (line,) = (await place.check())["database"]
         assert line.state is State.FAILURE
         assert "ningún otro proceso la tiene tomada" in line.remedy
-    place.evening.database.write_text("esto no es una base de datos, sino un texto cualquiera" * 40, encoding="utf-8")
+    place.simulated.database.write_text("esto no es una base de datos, sino un texto cualquiera" * 40, encoding="utf-8")
     (line,) = (await place.check())["database.tables"]
     assert line.state is State.FAILURE
     assert "aforo check" not in line.remedy, "that is what was just done"
@@ -221,7 +221,7 @@ def test_a_disk_where_no_event_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_table_that_lacks_a_column(place: Place) -> None:
-    with closing(sqlite3.connect(place.evening.database)) as database:
+    with closing(sqlite3.connect(place.simulated.database)) as database:
         database.execute("CREATE TABLE eventos_Analisis (cameraId TEXT)")
     (line,) = (await place.check())["database.tables"]
     assert line.state is State.FAILURE
@@ -229,17 +229,17 @@ async def test_a_table_that_lacks_a_column(place: Place) -> None:
 
 
 async def test_a_port_that_is_taken(place: Place) -> None:
-    taken = int(place.evening.site.url.rpartition(":")[2])
+    taken = int(place.simulated.site.url.rpartition(":")[2])
     lines = await place.check(place.settings(web=WebSettings(port=taken)))
     assert states(lines, "web") == {State.WARNING}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")
 async def test_secrets_that_others_can_read(place: Place) -> None:
-    secret = place.evening.folder / "clave"
+    secret = place.simulated.folder / "clave"
     secret.write_text("x")
     settings = place.settings()
-    toml = place.evening.folder / "aforo.toml"
+    toml = place.simulated.folder / "aforo.toml"
     toml.write_text("")
     toml.chmod(0o644)
     settings.set_origins(
@@ -254,11 +254,11 @@ async def test_secrets_that_others_can_read(place: Place) -> None:
 
 
 async def test_the_list_of_cameras(place: Place) -> None:
-    everything = await camera_rows(place.settings(), place.evening.clock, counting=False)
+    everything = await camera_rows(place.settings(), place.simulated.clock, counting=False)
     assert {row.camera.id for row in everything} == {camera.id for camera in place.crowd.cameras}
     assert {row.camera.id for row in everything if row.allowed} == set(place.crowd.allowed)
     assert {row.server for row in everything} == {"ACC-1", "ACC-2"}
-    counting = await camera_rows(place.settings(), place.evening.clock, counting=True)
+    counting = await camera_rows(place.settings(), place.simulated.clock, counting=True)
     names = {row.camera.name for row in everything} - {row.camera.name for row in counting}
     assert names == {"Merodeo Tribuna Occidental – Baños"}, "nothing that it sends is counted"
     assert as_lines(everything, counting=False)[-1] == f"{len(everything)} cámaras, 11 permitidas."

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
-from tests.flow.harness import BOGOTA, DOORS, Evening, arranged, hours
+from tests.flow.harness import BOGOTA, DOORS, SimulatedEvent, arranged, hours
 
 from aforo.app import Monitor
 from aforo.ingestion import runner
@@ -26,13 +26,13 @@ PLAN = ScenarioPlan(DOORS, DOORS + hours(1), seed=31, cameras=5, events=240)
 class Service:
     """A service that runs in the background of a test."""
 
-    evening: Evening
+    simulated: SimulatedEvent
     crowd: Scenario
     monitor: Monitor
     task: asyncio.Task[int]
 
     async def until(self, instant: datetime) -> None:
-        await self.evening.clock.sleep((instant - self.evening.clock.now()).total_seconds())
+        await self.simulated.clock.sleep((instant - self.simulated.clock.now()).total_seconds())
 
     async def stop(self) -> int:
         self.monitor._stopping.set()
@@ -45,17 +45,17 @@ class Service:
             since, until = (instant.astimezone(BOGOTA) for instant in window)
             entry = {"nombre": name, "hora_inicio": f"{since:%H:%M:%S}", "hora_fin": f"{until:%H:%M:%S}"}
             days.setdefault(str(since.date()), []).append(entry)
-        (self.evening.folder / "eventos_programados.json").write_text(json.dumps(days), encoding="utf-8")
+        (self.simulated.folder / "eventos_programados.json").write_text(json.dumps(days), encoding="utf-8")
 
     def closed(self) -> int:
         """How many shows are closed."""
-        with closing(sqlite3.connect(self.evening.database)) as database:
+        with closing(sqlite3.connect(self.simulated.database)) as database:
             count: int = database.execute("SELECT count(closed_ms) FROM aforo_shows").fetchone()[0]
         return count
 
     def check(self, name: str, since: datetime, until: datetime) -> None:
         truth = self.crowd.truth().between(since, until, self.crowd.allowed)
-        with closing(sqlite3.connect(self.evening.database)) as database:
+        with closing(sqlite3.connect(self.simulated.database)) as database:
             texts = [f"{instant.astimezone(BOGOTA):%Y-%m-%d %H:%M:%S}.000" for instant in (since, until)]
             rows = database.execute(
                 "SELECT count(*) FROM eventos_Analisis WHERE nombre_evento = ? AND timestamp >= ? AND timestamp < ?",
@@ -71,9 +71,9 @@ class Service:
 @asynccontextmanager
 async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: float) -> AsyncIterator[Service]:
     """A service for whose first hour one event is scheduled; it is stopped in the end."""
-    evening = arranged(folder, site, clock, PLAN, interval=60.0, **settings)
-    monitor = await asyncio.to_thread(evening.monitor)
-    one = Service(evening, site.scenario, monitor, asyncio.create_task(monitor.run(continuous=True)))
+    simulated = arranged(folder, site, clock, PLAN, interval=60.0, **settings)
+    monitor = await asyncio.to_thread(simulated.monitor)
+    one = Service(simulated, site.scenario, monitor, asyncio.create_task(monitor.run(continuous=True)))
     try:
         yield one
     finally:
@@ -181,7 +181,7 @@ class _Silent(_Unlisted):
 async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close_is_not_forgotten(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It never answered, so nothing of it is stored: it is told at the second close, and the event stays open."""
+    """It never answered, so nothing of it is stored: it is logged at the second close, and the event stays open."""
     crowd = Scenario(replace(PLAN, end=DOORS + hours(1), servers=2))
     faults = Faults(3, {"away": Fault(since=DOORS + hours(0.98), until=DOORS + hours(1.1))})
     async with (
@@ -193,9 +193,9 @@ async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close
         assert any("se repite en 15 minutos" in record.getMessage() for record in caplog.records)
         caplog.clear()
         await service.until(DOORS + hours(1.5))
-        told = [record.getMessage() for record in caplog.records]
+        messages = [record.getMessage() for record in caplog.records]
         assert service.closed() == 0
-        assert [text for text in told if "no contestó" in text and crowd.servers[1].id in text]
+        assert [text for text in messages if "no contestó" in text and crowd.servers[1].id in text]
 
 
 async def test_a_restart_in_the_second_event_does_not_close_the_first_again(
@@ -207,7 +207,7 @@ async def test_a_restart_in_the_second_event_does_not_close_the_first_again(
     await service.until(DOORS + hours(2.5))
     assert await service.stop() == 0
     caplog.clear()
-    service.monitor = await asyncio.to_thread(service.evening.monitor)
+    service.monitor = await asyncio.to_thread(service.simulated.monitor)
     service.task = asyncio.create_task(service.monitor.run(continuous=True))
     await service.until(DOORS + hours(2.7))
     assert [record for record in caplog.records if record.message.startswith("Cierre")] == [], "B waits to be counted"
@@ -238,7 +238,7 @@ async def test_renamed_and_moved(service: Service) -> None:
     service.schedule(**{"Clásico": (DOORS + hours(0.5), DOORS + hours(1.25))})
     await service.until(DOORS + hours(1.4))
     service.check("Clásico", DOORS + hours(0.5), DOORS + hours(1.25))
-    with closing(sqlite3.connect(service.evening.database)) as database:
+    with closing(sqlite3.connect(service.simulated.database)) as database:
         assert database.execute("SELECT count(*) FROM aforo_shows").fetchone() == (1,)
 
 
@@ -247,9 +247,9 @@ async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptur
     service.schedule()
     await service.until(DOORS + hours(0.5))
     assert [record.message for record in caplog.records if "ya no está en" in record.message] != []
-    asked = service.evening.site.request_counts["/events/search"]
+    asked = service.simulated.site.request_counts["/events/search"]
     await service.until(DOORS + hours(0.7))
-    assert service.evening.site.request_counts["/events/search"] == asked, "a cancelled event is not watched"
+    assert service.simulated.site.request_counts["/events/search"] == asked, "a cancelled event is not watched"
     assert not service.task.done()
     service.schedule(A=(DOORS, DOORS + hours(1)))
     await service.until(DOORS + hours(1.2))
@@ -263,13 +263,13 @@ async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptur
 )
 async def test_a_close_that_could_not_be_done_is_done_again(service: Service) -> None:
     await service.until(DOORS + hours(1.75))
-    service.check(service.evening.name, DOORS, DOORS + hours(1))
+    service.check(service.simulated.name, DOORS, DOORS + hours(1))
 
 
 @pytest.mark.parametrize("service", [(None, Credentials(password="otra"))], indirect=True)
 async def test_a_refused_login_is_tried_again(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     await service.until(DOORS - timedelta(minutes=1))
     assert not service.task.done()
-    told = [record.message for record in caplog.records if "Se vuelve a intentar en 5 minutos." in record.message]
-    assert 1 <= len(told) <= 3
+    messages = [record.message for record in caplog.records if "Se vuelve a intentar en 5 minutos." in record.message]
+    assert 1 <= len(messages) <= 3
     assert "no acepta el usuario o la contraseña" in service.monitor.status()

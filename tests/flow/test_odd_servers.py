@@ -54,7 +54,7 @@ class _Slow(Simulator):
         return await super()._search(request)
 
 
-async def test_that_the_server_hangs_is_told_soon_however_many_cameras_wait_to_be_asked(
+async def test_that_the_server_hangs_is_reported_soon_however_many_cameras_wait_to_be_asked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     crowd = Scenario(replace(SHORT, cameras=800))
@@ -160,7 +160,7 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
 
 
 class _NoTokens(Simulator):
-    """Every answer carries a token, and whoever follows it is told that he may not."""
+    """Every answer carries a token, and following it is forbidden."""
 
     logins = 0
 

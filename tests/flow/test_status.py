@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.flow.harness import DOORS, PLAN, evening, hours
+from tests.flow.harness import DOORS, PLAN, hours, simulated_event
 
 from aforo.cli.status import Service, ServiceSilent, ServiceState, lines, main, view
 from aforo.errors import BadCommand
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 async def test_the_state_of_a_running_service(tmp_path: Path) -> None:
-    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
         night.web = WebSettings(port=free_port())
         stopping = asyncio.Event()
         monitor = await asyncio.to_thread(night.monitor, stopping)

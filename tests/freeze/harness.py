@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import ClientSession, CookieJar
 from tests.e2e.harness import Stadium, stadium
 from tests.fake_clock import FakeClock
-from tests.flow.harness import DOORS, Evening, evening
+from tests.flow.harness import DOORS, SimulatedEvent, simulated_event
 from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
 
 from aforo import os_service
@@ -133,22 +133,22 @@ def fixed_event(
 
     ``database``: SQL that makes the database with which it begins.
     """
-    told = FixedEvent(folder)
+    fixed = FixedEvent(folder)
     if database:
-        with closing(sqlite3.connect(told.database)) as connection:
+        with closing(sqlite3.connect(fixed.database)) as connection:
             connection.executescript(database)
     with _two_logs(folder):
-        asyncio.run(_run(told, look, starts, faults=faults))
+        asyncio.run(_run(fixed, look, starts, faults=faults))
     for kind in ("text", "json"):
-        told.logs[kind] = (folder / f"log.{kind}").read_text(encoding="utf-8")
-    return told
+        fixed.logs[kind] = (folder / f"log.{kind}").read_text(encoding="utf-8")
+    return fixed
 
 
-async def _run(told: FixedEvent, look: Look | None, starts: datetime, *, faults: bool) -> None:
-    folder, crowd = told.folder, Scenario(PLAN)
+async def _run(fixed: FixedEvent, look: Look | None, starts: datetime, *, faults: bool) -> None:
+    folder, crowd = fixed.folder, Scenario(PLAN)
     chosen = few_faults(crowd) if faults else Faults(5)
-    async with evening(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
-        night.acts = told.reports
+    async with simulated_event(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
+        night.acts = fixed.reports
         night.web = WebSettings(port=free_port())
         clock = night.clock
         with no_chance(), timed_by(clock), _one_after_the_other(clock):
@@ -156,11 +156,11 @@ async def _run(told: FixedEvent, look: Look | None, starts: datetime, *, faults:
             running = asyncio.create_task(monitor.run())
             await clock.sleep(max(60.0, (BEGIN + 40.5 * MINUTE - starts).total_seconds()))
             busy, clock.busy = clock.busy, lambda: True  # the time stands still
-            told.half = await asyncio.to_thread(dump, told.database)
+            fixed.half = await asyncio.to_thread(dump, fixed.database)
             if look is not None:
-                await look(told, f"http://127.0.0.1:{night.web.port}")
+                await look(fixed, f"http://127.0.0.1:{night.web.port}")
             clock.busy = busy
-            told.exit_code = await running
+            fixed.exit_code = await running
         night.check(crowd, BEGIN, END)
 
 
@@ -176,10 +176,10 @@ def _two_logs(folder: Path) -> Iterator[None]:
 @contextmanager
 def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     """One request at once, each batch stored before the next request, and no time passes while a child process runs."""
-    settings_of, put, create = vars(Evening)["settings"].fget, Database.put, asyncio.create_subprocess_exec
+    settings_of, put, create = vars(SimulatedEvent)["settings"].fget, Database.put, asyncio.create_subprocess_exec
     children: list[asyncio.subprocess.Process] = []
 
-    def with_one_request(night: Evening) -> Any:
+    def with_one_request(night: SimulatedEvent) -> Any:
         settings = settings_of(night)
         calm = AlertsSettings(stale=86_400, camera_gone=0, silent_door=0, database_down=0)  # they keep real time
         return settings.model_copy(
@@ -203,7 +203,7 @@ def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     waiting: list[object] = []
     clock.busy = lambda: bool(waiting) or any(child.returncode is None for child in children)
     with (
-        mock.patch.object(Evening, "settings", property(with_one_request)),
+        mock.patch.object(SimulatedEvent, "settings", property(with_one_request)),
         mock.patch.object(Database, "put", put_and_drain),
         mock.patch.object(asyncio, "create_subprocess_exec", create_and_know),
     ):
