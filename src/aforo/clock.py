@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. ``speed`` above 1 makes a demo's evening pass in a minute, from ``starts_at`` on."""
+    """The machine's clock. ``speed`` above 1 makes a demo's event pass in a minute, from ``starts_at`` on."""
 
     def __init__(self, speed: float = 1.0, starts_at: datetime | None = None) -> None:
         self._speed = speed
@@ -36,7 +36,7 @@ class SystemClock:
         self._starts_at = starts_at
 
     def now(self) -> datetime:
-        """The instant, aware UTC; for a sped-up clock, the instant of the evening that it plays."""
+        """The instant, aware UTC; for a sped-up clock, the instant of the event that it plays."""
         if self._starts_at is None:
             return datetime.now(UTC)
         return self._starts_at + timedelta(seconds=self.monotonic())

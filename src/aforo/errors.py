@@ -22,14 +22,14 @@
         ├── StoreNotReady      ask the DBA: tables or rights are missing
         └── StoreRejectedRow   one row that the database refuses: kept aside, never fatal
 
-Foreign exceptions stop at the border of the room that talks to the library, always with ``from exc``.
+Exceptions of libraries stop in the package that calls the library, always with ``from exc``.
 """
 
 import errno
 
 
 class AforoError(Exception):
-    """A failure told to a person, in Spanish.
+    """A failure with its explanation for a person, in Spanish.
 
     what: what happened. meaning: what it means for the count. remedy: what to do now. None of the three may hold a
     secret. ``exit_code`` is what the process ends with when nobody handles it.
