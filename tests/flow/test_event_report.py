@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
-from tests.flow.harness import DOORS, Evening, evening, hours
+from tests.flow.harness import DOORS, SimulatedEvent, hours, simulated_event
 
 from aforo.counting.rules import Rules
 from aforo.errors import BadCommand
@@ -89,7 +89,7 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
         "late": Fault(0.05, seconds=40.0),
         "malformed": Fault(0.02),
     })  # fmt: skip
-    async with evening(tmp_path, PLAN, faults=faults, interval=120.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, faults=faults, interval=120.0) as (night, crowd):
         night.acts = tmp_path / "informes"
         locking = asyncio.create_task(lock(night, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
         assert await night.run() == 0
@@ -124,7 +124,7 @@ def lasting(incident: dict[str, Any]) -> timedelta:
     return datetime.fromisoformat(incident["ended"]) - datetime.fromisoformat(incident["began"])
 
 
-async def lock(night: Evening, begins: datetime, ends: datetime) -> None:
+async def lock(night: SimulatedEvent, begins: datetime, ends: datetime) -> None:
     """Another program holds the database for a while."""
     await night.clock.sleep((begins - night.clock.now()).total_seconds())
     with closing(sqlite3.connect(night.database, isolation_level=None, timeout=1.0)) as other:
@@ -134,7 +134,7 @@ async def lock(night: Evening, begins: datetime, ends: datetime) -> None:
 
 
 async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
-    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
         first = await asyncio.to_thread(night.monitor)
         running = asyncio.create_task(first.run())
         await night.clock.sleep(hours(1).total_seconds())
@@ -153,7 +153,7 @@ async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
 
 
 async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None:
-    async with evening(tmp_path, PLAN) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN) as (night, crowd):
         night.name = "<script>alert(1)</script> & «Ñandú»/2"
         night.schedule(DOORS, END)
         night.acts = tmp_path / "informes"
@@ -204,7 +204,7 @@ async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> N
     async with FakeClock(DOORS + hours(1)) as clock:
         crowd = Scenario(PLAN)
         async with Simulator(crowd, clock=clock) as site:
-            night = Evening(tmp_path, site, clock)
+            night = SimulatedEvent(tmp_path, site, clock)
             night.schedule(DOORS, END)
             night.allow(list(crowd.allowed))
             monitor = await asyncio.to_thread(night.monitor)
@@ -227,7 +227,7 @@ def test_a_date_without_events(tmp_path: Path) -> None:
 
 async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "informes").write_text("a file where the folder should be")
-    async with evening(tmp_path, PLAN) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN) as (night, crowd):
         night.acts = tmp_path / "informes"
         assert await night.run() == 0
         night.check(crowd, DOORS, END)
@@ -236,7 +236,7 @@ async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, ca
 
 async def test_another_process_on_the_same_event_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "aforo")
-    async with evening(tmp_path, PLAN, interval=60.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
         both = [await asyncio.to_thread(night.monitor) for _ in range(2)]
         first = asyncio.create_task(both[0].run())
         second = asyncio.create_task(both[1].run())
