@@ -73,7 +73,7 @@ def count_of(zone: str) -> str:
     return f'.zone[data-key="{zone}"] [data-part="count"]'
 
 
-async def shows(page: "playwright.Page", selector: str, text: str) -> None:
+async def displays(page: "playwright.Page", selector: str, text: str) -> None:
     await playwright.expect(page.locator(selector)).to_contain_text(text, timeout=WAIT)
 
 
@@ -81,8 +81,8 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
     async with chromium() as browser, staged(tmp_path) as stage:
         await stage.play(stage.at(60))
         async with page_of(stage, browser) as page:
-            await shows(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
-            await shows(page, "#freshness", "Al día")
+            await displays(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
+            await displays(page, "#freshness", "Al día")
             before = stage.live.occupancies["Zona Sur"].count
             await stage.play(stage.at(75))
             now = stage.live.occupancies["Zona Sur"].count
@@ -90,8 +90,8 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now), timeout=1_500)
             assert await page.locator("#doors li").count() == len([door for door in stage.live.doors if door.people])
             stage.clock.instant = stage.at(90)
-            await shows(page, "#freshness", "atrasado 15 min")
-            await shows(page, "#alerts", "El aforo no es de ahora")
+            await displays(page, "#freshness", "atrasado 15 min")
+            await displays(page, "#alerts", "El aforo no es de ahora")
             style = await page.eval_on_selector(count_of("Zona Sur"), "one => getComputedStyle(one).textDecorationLine")
             assert style == "line-through"
 
@@ -104,28 +104,28 @@ async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> N
         stage.clock.instant = stage.at(-95)
         live.notify()
         async with page_of(stage, browser) as page:
-            await shows(page, "#event-name", "Próximo: Millonarios")
-            await shows(page, "#event-phase", "a las 16:00")
-            await shows(page, "#left", "1 h 35 min")
-            await shows(page, "#freshness", "Sin evento en curso")
+            await displays(page, "#event-name", "Próximo: Millonarios")
+            await displays(page, "#event-phase", "a las 16:00")
+            await displays(page, "#left", "1 h 35 min")
+            await displays(page, "#freshness", "Sin evento en curso")
             assert await page.locator("main svg.main-svg").count() == 0, "no empty axes"
             stage.clock.instant = stage.at(-24 * 60)
-            await shows(page, "#event-phase", "a las 16:00 del martes 24 de noviembre")
+            await displays(page, "#event-phase", "a las 16:00 del martes 24 de noviembre")
 
 
 async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path) as stage:
         await stage.play(stage.at(60))
         async with page_of(stage, browser) as page:
-            await shows(page, "#freshness-spoken", "Al día")
+            await displays(page, "#freshness-spoken", "Al día")
             stage.change_feed(next(iter(stage.live.feeds)), failing_since=stage.at(55))
             stage.live.notify()
-            await shows(page, "#freshness-text", "Al día, sin 1 cámara · hace")
+            await displays(page, "#freshness-text", "Al día, sin 1 cámara · hace")
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
             assert await page.get_attribute("body", "data-fresh") == "pending"
             stage.clock.instant, stage.live.phase = stage.at(430), EventPhase.OVER
             stage.live.notify()
-            await shows(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
+            await displays(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 
 
 SPAN = "() => document.querySelector('#curve').layout.xaxis.range.map((it) => it.slice(11, 16))"
@@ -140,7 +140,7 @@ async def test_what_was_zoomed_into_stays_while_the_event_goes_on(tmp_path: Path
             assert box is not None
             y = box["y"] + box["height"] / 2
             await page.mouse.move(box["x"] + box["width"] * 0.25, y)
-            await shows(page, "#curve .hoverlayer", "Parqueadero Norte")
+            await displays(page, "#curve .hoverlayer", "Parqueadero Norte")
             await page.mouse.down()
             await page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
             await page.mouse.up()
@@ -194,8 +194,8 @@ async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: P
 
             await page.route("**/api/v1/zones", lose_first)
             await page.goto(first.url)
-            await shows(page, count_of("Zona Sur"), str(first.live.occupancies["Zona Sur"].count))
-        await shows(page, "#freshness", "Sin conexión con el programa")
+            await displays(page, count_of("Zona Sur"), str(first.live.occupancies["Zona Sur"].count))
+        await displays(page, "#freshness", "Sin conexión con el programa")
         assert await page.get_attribute("body", "data-fresh") == "lost"
         for width in (1920, 1366, 1280, 1101, 1024, 800, 390):
             await page.set_viewport_size({"width": width, "height": 768})
@@ -230,17 +230,17 @@ async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Pat
             await page.keyboard.press("Tab")
             await page.keyboard.type(PASSWORD)
             await page.keyboard.press("Enter")
-            await shows(page, "#account", "Salir (Ana Ruiz)")
+            await displays(page, "#account", "Salir (Ana Ruiz)")
             await tab_to(page, '.zone[data-key="Zona Sur"] button')
             await page.keyboard.press("Enter")
             await tab_to(page, '#correct [name="amount"]')
             await page.keyboard.type("12")
             await page.keyboard.press("Tab")
             await page.keyboard.type("<b>segundo</b> contador averiado")
-            await shows(page, "#correct-preview", f"de {before} a {before + 12}")
+            await displays(page, "#correct-preview", f"de {before} a {before + 12}")
             await page.keyboard.press("Enter")
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before + 12))
-            await shows(page, "#corrections", "<b>segundo</b> contador averiado")
+            await displays(page, "#corrections", "<b>segundo</b> contador averiado")
             await page.wait_for_function(
                 "() => document.querySelector('#curve').data?.some((one) => one.mode === 'markers') === true"
             )
@@ -249,7 +249,7 @@ async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Pat
             await page.keyboard.type("era otro")
             await page.keyboard.press("Enter")
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before))
-            await shows(page, "#corrections", "(deshecha)")
+            await displays(page, "#corrections", "(deshecha)")
             await page.keyboard.press("Escape")
 
 
@@ -276,9 +276,9 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
         stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))
         stage.live.notify()
         async with page_of(stage, browser) as page:
-            await shows(page, "#doors", evil)
-            await shows(page, "#cameras", evil)
-            await shows(page, "#alerts", evil)
+            await displays(page, "#doors", evil)
+            await displays(page, "#cameras", evil)
+            await displays(page, "#alerts", evil)
             await page.hover("#heat .nsewdrag")
             assert await page.locator("#doors img, #cameras img, #alerts img, #heat b").count() == 0
             assert await page.get_attribute("body", "data-evil") is None
@@ -290,8 +290,8 @@ async def test_both_themes_can_be_read_on_a_wall_and_on_a_phone(tmp_path: Path, 
         for minutes in range(10, 131, 10):
             await stage.play(stage.at(minutes))
         async with page_of(stage, browser, color_scheme=theme) as page:
-            await shows(page, "#alerts", "Zona Sur está llena")
-            await shows(page, '.zone[data-key="Campinsito"] .level', "Casi llena")
+            await displays(page, "#alerts", "Zona Sur está llena")
+            await displays(page, '.zone[data-key="Campinsito"] .level', "Casi llena")
             assert await page.get_attribute("html", "data-theme") == theme
             assert await page.evaluate(CONTRASTS) == []
             size = await page.eval_on_selector(
@@ -331,8 +331,8 @@ async def test_a_wall_from_the_network_logs_in_with_the_read_token(tmp_path: Pat
         await page.wait_for_selector("#login[open]", timeout=WAIT)
         await page.fill('#login [name="password"]', token.get_secret_value())
         await page.keyboard.press("Enter")
-        await shows(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
-        await shows(page, "#account", "Salir")
+        await displays(page, count_of("Zona Sur"), str(stage.live.occupancies["Zona Sur"].count))
+        await displays(page, "#account", "Salir")
         assert await page.locator("#corrections button").count() == 0
         await context.close()
 

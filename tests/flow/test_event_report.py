@@ -39,21 +39,21 @@ def figures(folder: Path) -> dict[str, Any]:
 
 
 def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
-    """Each zone's highest count and the minute of it, counted passage by passage."""
+    """Each zone's highest count and the minute of it, counted crossing by crossing."""
     since, until = (int(instant.timestamp() * 1000) for instant in (crowd.plan.start, crowd.plan.end))
-    passages = sorted(crowd.event_log.crossings(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
+    crossings = sorted(crowd.event_log.crossings(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
     found: dict[str, tuple[int, datetime | None]] = {}
     for zone in STADIUM.zones:
         texts = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
         count = highest = 0
         minute: datetime | None = None
-        for passage in passages:
+        for crossing in crossings:
             for step, text in texts.items():
-                if text in passage.kind.name.upper():
+                if text in crossing.kind.name.upper():
                     count = max(0, count + step)
             if count > highest:
                 highest = count
-                minute = datetime.fromtimestamp(passage.at // 60_000 * 60, UTC)
+                minute = datetime.fromtimestamp(crossing.at // 60_000 * 60, UTC)
         found[zone.name] = (highest, minute)
     return found
 
@@ -62,12 +62,12 @@ def check_figures(report: dict[str, Any], crowd: Scenario) -> None:
     truth = crowd.truth().between(crowd.plan.start, crowd.plan.end, crowd.allowed)
     highest = peaks(crowd)
     for zone in report["zones"]:
-        told = truth.zones[zone["name"]]
-        assert [zone[name] for name in ("entries", "exits", "count", "swallowed")] == list(told)
+        expected = truth.zones[zone["name"]]
+        assert [zone[name] for name in ("entries", "exits", "count", "swallowed")] == list(expected)
         at = None if zone["peak_at"] is None else datetime.fromisoformat(zone["peak_at"])
         assert (zone["peak"], at) == highest[zone["name"]]
-        assert zone["curve"][-1][1] == told.aforo
-        assert sum(flow["entries"] for flow in zone["minutes"]) == told.entries
+        assert zone["curve"][-1][1] == expected.aforo
+        assert sum(flow["entries"] for flow in zone["minutes"]) == expected.entries
     ways = Counter((row.analytic_event_name, row.activity) for row in truth.history)
     doors = {door["name"]: door for door in report["doors"]}
     assert sum(door["entries"] + door["exits"] + door["others"] for door in doors.values()) == len(truth.history)
@@ -100,10 +100,10 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     assert {incident["kind"] for incident in report["incidents"]} == {"acc", "camera", "database"}, report["incidents"]
     incidents = {incident["kind"]: incident for incident in sorted(report["incidents"], key=lasting)}
     for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 132, 133)):
-        told = incidents[kind]
-        assert abs(datetime.fromisoformat(told["began"]) - (DOORS + began * minute)) <= 3 * minute, kind
-        assert abs(datetime.fromisoformat(told["ended"]) - (DOORS + ended * minute)) <= 3 * minute, kind
-        assert told["recovered"] > 0 or kind == "database", kind  # few pass in those two minutes
+        incident = incidents[kind]
+        assert abs(datetime.fromisoformat(incident["began"]) - (DOORS + began * minute)) <= 3 * minute, kind
+        assert abs(datetime.fromisoformat(incident["ended"]) - (DOORS + ended * minute)) <= 3 * minute, kind
+        assert incident["recovered"] > 0 or kind == "database", kind  # few pass in those two minutes
     assert camera.name in incidents["camera"]["what"]
     assert report["refused"]["sin regla"] > 0
     assert report["lateness"]["median"] <= 120 < report["lateness"]["longest"]
@@ -188,10 +188,10 @@ def check_truth_unchanged(report: dict[str, Any], crowd: Scenario) -> bool:
 def correct(settings: Settings, zone: str, delta: int) -> None:
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     store.open()
-    (show,) = store.records_on(DOORS.astimezone(BOGOTA).date())
+    (record,) = store.records_on(DOORS.astimezone(BOGOTA).date())
     at = DOORS + hours(2)
     one = Correction("3f0e8a5e-1111-4a4b-9d3f-0123456789ab", zone, delta, "se rompió el contador", "Marta", at)
-    rules_of = replace(show, classify=rules(settings))
+    rules_of = replace(record, classify=rules(settings))
     store.correct(rules_of, one)
     store.close()
 
@@ -245,8 +245,8 @@ async def test_another_process_on_the_same_event_is_logged(tmp_path: Path, caplo
         await second
         assert await first == 0
         night.check(crowd, DOORS, END)
-    told = [
+    messages = [
         record.message for record in caplog.records if "Otro proceso trabaja en este mismo evento" in record.message
     ]
-    assert 1 <= len(told) <= 2, "once by each that sees the other"
+    assert 1 <= len(messages) <= 2, "once by each that sees the other"
     assert "ya no trabaja en este evento" in caplog.text
