@@ -53,7 +53,7 @@ def named(database: DatabaseUnderTest) -> list[tuple[str, str]]:
     return [(row[4][11:16], row[5]) for row in sorted(database.history(), key=lambda row: row[4])]
 
 
-# Cut, split, renamed.
+# Shortener, split, renamed.
 
 
 def test_one_event_is_made_two_after_its_events_were_stored(database: DatabaseUnderTest, store: Store) -> None:

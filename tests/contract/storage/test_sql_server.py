@@ -368,7 +368,7 @@ def test_only_what_goes_through_a_whole_table_may_take_long(
         monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 1)
     link = DatabaseConnection(database.url)
     try:
-        with link.read() as connection, link.backend.patient(connection):
+        with link.read() as connection, link.backend.long_statements(connection):
             connection.exec_driver_sql("WAITFOR DELAY '00:00:03'")
     except StoreNotReady:
         pytest.skip("the server knows no WAITFOR")

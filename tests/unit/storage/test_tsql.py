@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mssql
 from aforo.models import Zone
 from aforo.storage import schema_sql
 from aforo.storage.backends import tsql
-from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT
+from aforo.storage.backends.drivers import LONG_TIMEOUT, STATEMENT_TIMEOUT
 from aforo.storage.backends.sqlserver import SqlServer
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.reflection import document_table
@@ -34,7 +34,7 @@ class _Connection:
         return []
 
 
-def _dialect(*, json: bool = True) -> SqlServer:
+def _backend(*, json: bool = True) -> SqlServer:
     return SqlServer(make_url("mssql+mssqlpython://u:p@s/d"), try_json=json)
 
 
@@ -53,12 +53,12 @@ def _history() -> Table:
 @pytest.mark.parametrize("json", [True, False])
 def test_the_statements_of_a_transaction(json: bool) -> None:
     connection: Any = _Connection()
-    dialect = _dialect(json=json)
+    backend = _backend(json=json)
     rows = [(1768683600000, 1, "32732", 7, 1, 1, 1768683605000)]
-    dialect.among(connection, tables.events, ["occurred_ms", "server", "this_id"], "occurred_ms", [1768683600000, 7])
-    dialect.insert(connection, tables.events, rows)
-    dialect.insert(connection, _history(), [("PUERTA Ñ", "4xIx1", "2026-01-17 16:00:00.048")])
-    dialect.update(connection, tables.minutes, ["entries", "exits"], [(1, "Zona Sur", 1768683600000, 5, 2)])
+    backend.among(connection, tables.events, ["occurred_ms", "server", "this_id"], "occurred_ms", [1768683600000, 7])
+    backend.insert(connection, tables.events, rows)
+    backend.insert(connection, _history(), [("PUERTA Ñ", "4xIx1", "2026-01-17 16:00:00.048")])
+    backend.update(connection, tables.minutes, ["entries", "exits"], [(1, "Zona Sur", 1768683600000, 5, 2)])
     lines = [tsql.SET_UP, tsql.PROBE, tsql.LOCK]
     lines += [f"{sql}\n    {parameters!r}" for sql, parameters in connection.ran]
     lines += [tsql.LOCKED, tsql.RIGHTS, tsql.DECIMALS]
@@ -66,7 +66,7 @@ def test_the_statements_of_a_transaction(json: bool) -> None:
 
 
 def test_the_comparisons_with_the_stadiums_columns() -> None:
-    dialect, info = _dialect(), {"local_time": True}
+    backend, info = _backend(), {"local_time": True}
     kinds: list[Any] = [
         Column("evento", mssql.VARCHAR(50, collation="Modern_Spanish_CI_AS")),
         Column("evento", mssql.NVARCHAR(50)),
@@ -79,7 +79,7 @@ def test_the_comparisons_with_the_stadiums_columns() -> None:
     lines = []
     for column in kinds:
         Table("t", MetaData(), column)
-        compared = select(column).where(column == dialect.as_stored(column, "x"))
+        compared = select(column).where(column == backend.as_stored(column, "x"))
         lines.append(str(compared.compile(dialect=compiler(paramstyle="qmark"))))
     _pin("comparisons.sql", "\n\n".join(lines) + "\n")
 
@@ -87,7 +87,7 @@ def test_the_comparisons_with_the_stadiums_columns() -> None:
 def test_the_trial_of_a_renaming_goes_through_no_table() -> None:
     history, compiler = _history(), mssql.dialect()  # type: ignore[no-untyped-call]
     renaming = history.update().values(cameraId="")
-    tried = _dialect().one_of(renaming, history.c.cameraId == "aforo check")
+    tried = _backend().limited_to_one(renaming, history.c.cameraId == "aforo check")
     assert str(tried.compile(dialect=compiler)).startswith("UPDATE TOP (1) ")
     assert "WHERE" not in str(tried.compile(dialect=compiler))
 
@@ -112,11 +112,11 @@ class _Timed(sqlite3.Connection):
 def test_only_what_goes_through_a_whole_table_may_take_long() -> None:
     raw = sqlite3.connect(":memory:", factory=_Timed)
     with create_engine("sqlite://", creator=lambda: raw).connect() as connection:
-        with _dialect().patient(connection):
-            assert raw.seconds == PATIENT_TIMEOUT > STATEMENT_TIMEOUT
+        with _backend().long_statements(connection):
+            assert raw.seconds == LONG_TIMEOUT > STATEMENT_TIMEOUT
         assert raw.seconds == STATEMENT_TIMEOUT
         raw.dead = True
-        with _dialect().patient(connection):
+        with _backend().long_statements(connection):
             assert connection.exec_driver_sql("SELECT 1").scalar() == 1  # or whatever a dead connection says here
 
 
@@ -132,7 +132,7 @@ def test_names_are_quoted() -> None:
 def test_many_rows_go_in_statements_that_lock_no_table() -> None:
     connection: Any = _Connection()
     rows = [(number, 1, str(number), 7, 1, 1, 0) for number in range(4_500)]
-    _dialect().insert(connection, tables.events, rows)
+    _backend().insert(connection, tables.events, rows)
     assert len(connection.ran) == 3
     assert tsql.ROWS < 5_000 / 2  # locks at which SQL Server takes the table; rows of two indexes
 
@@ -140,7 +140,7 @@ def test_many_rows_go_in_statements_that_lock_no_table() -> None:
 def test_rows_with_letters_that_json_escapes_go_as_parameters() -> None:
     connection: Any = _Connection()
     rows = [(number, f"C{number}", name, "", "") for number, name in enumerate(["PUERTA", 'la "A"', "á\\b", "ñ\n"])]
-    _dialect().insert(connection, tables.sources, rows)
+    _backend().insert(connection, tables.sources, rows)
     (by_json, first), (by_row, others) = connection.ran
     assert (by_json.startswith("SET NOCOUNT ON; INSERT"), "OPENJSON" in by_row) == (True, False)
     assert first == ('[[0,"C0","PUERTA","",""]]',)
@@ -150,14 +150,14 @@ def test_rows_with_letters_that_json_escapes_go_as_parameters() -> None:
 def test_rows_with_long_texts_go_as_parameters() -> None:
     connection: Any = _Connection()
     rows = [(number, f"C{number}", name, "", "") for number, name in enumerate(["PUERTA", "😀" * 2_001])]
-    _dialect().insert(connection, tables.sources, rows)
+    _backend().insert(connection, tables.sources, rows)
     (by_json, _), (by_row, others) = connection.ran
     assert ("OPENJSON" in by_json, "OPENJSON" in by_row) == (True, False)
     assert others == rows[1:]
 
 
 def test_lengths_are_known_and_what_types_cannot_keep_is_reported() -> None:
-    dialect = _dialect()
+    backend = _backend()
     reported = {
         mssql.VARCHAR(50): (50, "varchar"),
         mssql.VARCHAR(50, collation="Latin1_General_100_CI_AS_SC_UTF8"): (25, ""),
@@ -169,7 +169,7 @@ def test_lengths_are_known_and_what_types_cannot_keep_is_reported() -> None:
     }
     for kind, (limit, word) in reported.items():
         column: Column[Any] = Column("x", kind)  # type: ignore[arg-type]
-        cut = dialect.cut(column)
-        assert (cut and cut("Ñ" * 99)) == (limit and "Ñ" * limit)
-        assert word in " ".join(dialect.misfits(column))
-        assert bool(dialect.misfits(column)) is bool(word)
+        shortener = backend.shortener(column)
+        assert (shortener and shortener("Ñ" * 99)) == (limit and "Ñ" * limit)
+        assert word in " ".join(backend.misfits(column))
+        assert bool(backend.misfits(column)) is bool(word)

@@ -15,7 +15,7 @@ from aforo.storage.backends.errors import Recovery
 DRAINED = "aforo_drained"  # an execution option: read all that the statement answers, an error may come last
 LOCAL_TIME = "local_time"  # in a column's ``info``: it holds the site's wall time, given as ISO text
 
-Cut = Callable[[str], str]
+Shortener = Callable[[str], str]
 
 
 class Backend(Protocol):
@@ -68,23 +68,23 @@ class Backend(Protocol):
         """A text or a wall time as the column keeps it, to compare it with the column."""
         ...
 
-    def patient(self, connection: Connection) -> AbstractContextManager[None]:
-        """Meanwhile a statement may take as long as a whole table of many seasons does."""
+    def long_statements(self, connection: Connection) -> AbstractContextManager[None]:
+        """Allow statements the time of a scan of a site table of many seasons."""
         ...
 
-    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
-        """The update for one row only: mine, or any where finding mine means going through the whole table."""
+    def limited_to_one(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """The update limited to one row: mine, or any where finding mine takes a scan of the whole table."""
         ...
 
-    def cut(self, column: Column[Any]) -> Cut | None:
-        """What makes a text as short as the column takes it; None: no limit that matters."""
+    def shortener(self, column: Column[Any]) -> Shortener | None:
+        """A function that makes a text as short as the column accepts; None: no limit that matters."""
         ...
 
     def schema(self, name: str) -> str | None:
         """A table's schema as this database has it; None: its own default."""
         ...
 
-    def refined(
+    def refined_type(
         self, connection: Connection, table: str, schema: str | None, column: ReflectedColumn
     ) -> TypeEngine[Any]:
         """A column's type, with what reflection leaves out of it."""

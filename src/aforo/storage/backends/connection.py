@@ -34,7 +34,7 @@ class DatabaseConnection:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction, alone among writers: committed at the end, or as if it had never been.
+        """One transaction, alone among writers: committed at the end, or rolled back.
 
         Raises StoreUnavailable, StoreRejectedLogin, StoreNotReady or StoreRejectedRow for what the driver raises.
         """
@@ -67,7 +67,7 @@ class DatabaseConnection:
             self.backend.update(connection, table, others, rows)
 
     def close(self) -> None:
-        """Let go of the connection. Raises nothing."""
+        """Close the connection. Raises nothing."""
         connection, self._connection = self._connection, None
         if connection is not None:
             _quietly(connection.close)

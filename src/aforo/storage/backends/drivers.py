@@ -19,8 +19,8 @@ from aforo.errors import BadSetting, StoreNotReady
 _log = logging.getLogger(__name__)
 
 _LOGIN_TIMEOUT = 15  # seconds for a connection to come about
-STATEMENT_TIMEOUT = 120  # seconds after which a statement is given up, and with it the connection
-PATIENT_TIMEOUT = 600  # for one that may have to go through the stadium's whole history, many seasons without an index
+STATEMENT_TIMEOUT = 120  # seconds after which a statement is interrupted, and the connection closed
+LONG_TIMEOUT = 600  # the same for a scan of the whole history, many seasons without an index
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
 _ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless the connection says no

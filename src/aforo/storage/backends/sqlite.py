@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.backend import Cut
+from aforo.storage.backends.backend import Shortener
 from aforo.storage.backends.errors import Recovery
 
 BUSY_TIMEOUT = 1.0  # seconds SQLite itself waits for another writer; Database waits longer, and logs it
@@ -121,7 +121,7 @@ class Sqlite:
     def update(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> None:
-        """Update row by row: nothing is nearer than SQLite."""
+        """Update row by row: no network lies between."""
         keys = len(table.primary_key.columns)
         connection.exec_driver_sql(
             self._update_statement(table, tuple(columns)), [(*row[keys:], *row[:keys]) for row in rows]
@@ -142,23 +142,23 @@ class Sqlite:
         """SQLite keeps every text, and times as text: the value itself."""
         return literal(value, Unicode())
 
-    def patient(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 -- no statement has an end
-        """SQLite gives no statement up."""
+    def long_statements(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002 -- no statement has an end
+        """SQLite interrupts no statement."""
         return nullcontext()
 
-    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:
-        """Mine: some million rows are gone through in a second here."""
+    def limited_to_one(self, update: Update, mine: ColumnElement[bool]) -> Update:
+        """Mine: a scan of some million rows takes a second here."""
         return update.where(mine)
 
-    def cut(self, column: Column[Any]) -> Cut | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
-        """SQLite takes any length."""
+    def shortener(self, column: Column[Any]) -> Shortener | None:  # noqa: ARG002 -- lengths mean nothing to SQLite
+        """SQLite accepts any length."""
         return None
 
     def schema(self, name: str) -> str | None:  # noqa: ARG002 -- other databases have some
         """SQLite has no schemas: ``dbo.Aforo`` is the table ``Aforo``."""
         return None
 
-    def refined(
+    def refined_type(
         self,
         connection: Connection,  # noqa: ARG002
         table: str,  # noqa: ARG002

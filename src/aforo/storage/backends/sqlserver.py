@@ -40,8 +40,8 @@ from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady, StoreUnavailable
 from aforo.storage.backends import tsql
-from aforo.storage.backends.backend import DRAINED, LOCAL_TIME, Cut
-from aforo.storage.backends.drivers import PATIENT_TIMEOUT, STATEMENT_TIMEOUT, choose_driver
+from aforo.storage.backends.backend import DRAINED, LOCAL_TIME, Shortener
+from aforo.storage.backends.drivers import LONG_TIMEOUT, STATEMENT_TIMEOUT, choose_driver
 from aforo.storage.backends.errors import Recovery, classify_sql_server
 from aforo.storage.texts import BINARY, fit, fit_bytes
 
@@ -166,20 +166,20 @@ class SqlServer:
         return given
 
     @contextmanager
-    def patient(self, connection: Connection) -> Iterator[None]:
-        """The driver gives statements up later."""
+    def long_statements(self, connection: Connection) -> Iterator[None]:
+        """Raise the driver's limit on the time of a statement meanwhile."""
         raw, driver_error = connection.connection.dbapi_connection, connection.dialect.loaded_dbapi.Error
-        _give_up_after(raw, PATIENT_TIMEOUT, driver_error)
+        _set_timeout(raw, LONG_TIMEOUT, driver_error)
         try:
             yield
         finally:
-            _give_up_after(raw, STATEMENT_TIMEOUT, driver_error)
+            _set_timeout(raw, STATEMENT_TIMEOUT, driver_error)
 
-    def one_of(self, update: Update, mine: ColumnElement[bool]) -> Update:  # noqa: ARG002 -- no index leads to it
-        """The first row that the server comes upon."""
+    def limited_to_one(self, update: Update, mine: ColumnElement[bool]) -> Update:  # noqa: ARG002 -- no index leads to it
+        """The first row of a scan."""
         return update.prefix_with("TOP (1)")
 
-    def cut(self, column: Column[Any]) -> Cut | None:
+    def shortener(self, column: Column[Any]) -> Shortener | None:
         """To the declared length; none for ``max`` and for what is not text."""
         kind = column.type
         if not isinstance(kind, String) or column.info.get(LOCAL_TIME) or not isinstance(kind.length, int):
@@ -190,7 +190,7 @@ class SqlServer:
         """The schema that is named, or the account's own."""
         return name or None
 
-    def refined(
+    def refined_type(
         self, connection: Connection, table: str, schema: str | None, column: ReflectedColumn
     ) -> TypeEngine[Any]:
         """A ``datetime2`` with the decimals that it keeps."""
@@ -220,7 +220,7 @@ class SqlServer:
         return []
 
 
-def _give_up_after(raw: Any, seconds: int, driver_error: type[Exception]) -> None:
+def _set_timeout(raw: Any, seconds: int, driver_error: type[Exception]) -> None:
     with suppress(driver_error):  # of a dead connection: the next statement fails as well
         raw.timeout = seconds
 
@@ -234,7 +234,7 @@ def _sorted_out(rows: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]],
 
 
 def _is_odd(text: str) -> bool:
-    """Not every server undoes the escaping, nor gives a long text back whole."""
+    """Whether JSON may change the text: not every server undoes the escaping or keeps a long text whole."""
     return len(text) > _LONGEST_IN_JSON or _ESCAPED.search(text) is not None
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from aforo.errors import StoreNotReady
-from aforo.storage.backends.backend import LOCAL_TIME, Backend, Cut
+from aforo.storage.backends.backend import LOCAL_TIME, Backend, Shortener
 from aforo.storage.backends.errors import Recovery
 
 _TEXT = Unicode(255)
@@ -26,12 +26,12 @@ class ReflectedTable:
 
     table: Table
     columns: dict[str, Column[Any]]
-    cuts: tuple[Cut | None, ...]  # what makes a text as short as each column accepts it
+    shorteners: tuple[Shortener | None, ...]  # what makes a text as short as each column accepts it
 
     def fit(self, name: str, text: str) -> str:
         """The text as the column accepts it, cut where it is too long."""
-        cut = self.cuts[list(self.columns).index(name)]
-        return text if cut is None else cut(text)
+        shortener = self.shorteners[list(self.columns).index(name)]
+        return text if shortener is None else shortener(text)
 
 
 def find_or_create(
@@ -85,14 +85,14 @@ def _as_found(connection: Connection, backend: Backend, name: str, schema: str |
     columns = []
     for column in wanted:
         real = there[column.lower()]
-        kind = backend.refined(connection, name, schema, real)
+        kind = backend.refined_type(connection, name, schema, real)
         columns.append(Column(real["name"], kind, info={LOCAL_TIME: column == "timestamp"}))
     return Table(name, MetaData(), *columns, schema=schema)
 
 
 def _described(backend: Backend, table: Table, columns: Sequence[str]) -> ReflectedTable:
     named = dict(zip(columns, table.columns, strict=True))
-    return ReflectedTable(table, named, tuple(backend.cut(column) for column in table.columns))
+    return ReflectedTable(table, named, tuple(backend.shortener(column) for column in table.columns))
 
 
 def _has_to_be_given(column: ReflectedColumn) -> bool:

@@ -107,14 +107,14 @@ class SiteTables:
         """Give the history rows of that time and name another name. Raises RenameRejected."""
         history = self._history
         mine = [self._is(history, "nombre_evento", old), *self._inside(since_ms, until_ms)]
-        with self._name_errors(), self._database.backend.patient(connection):
+        with self._name_errors(), self._database.backend.long_statements(connection):
             self._update(connection, self._renaming(new).where(*mine))
 
     def try_renaming(self, connection: Connection, old: str, new: str) -> None:
         """Rename one row, that event's or any, in a transaction that is rolled back. Raises RenameRejected."""
         with self._name_errors():
             mine = self._is(self._history, "nombre_evento", old)
-            self._update(connection, self._database.backend.one_of(self._renaming(new), mine))
+            self._update(connection, self._database.backend.limited_to_one(self._renaming(new), mine))
 
     def rename_zone(self, connection: Connection, zone: str, old: str, new: str) -> None:
         """Give an event's row another name, unless that name has a row already. Raises ZoneRowRejected."""
@@ -130,7 +130,7 @@ class SiteTables:
         """How many history rows of that event lie in ``[since_ms, until_ms)``."""
         history = self._history
         mine = [self._is(history, "nombre_evento", name), *self._inside(since_ms, until_ms)]
-        with self._database.backend.patient(connection):
+        with self._database.backend.long_statements(connection):
             return int(connection.scalar(select(func.count()).select_from(history.table).where(*mine)) or 0)
 
     def misfits(self, texts: dict[str, Collection[str]]) -> list[str]:
@@ -156,7 +156,7 @@ class SiteTables:
     def _fitted(self, rows: Sequence[HistoryRow]) -> Sequence[HistoryRow]:
         """The rows with texts that their columns accept; sources are few, so each is cut once."""
         found = self._history
-        if not any(found.cuts):
+        if not any(found.shorteners):
             return rows
         first = HISTORY_COLUMNS[:4]
         cut = {row[:4]: row[:4] for row in rows}
