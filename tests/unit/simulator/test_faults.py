@@ -2,16 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.errors import BadCommand
-from aforo.simulator import EVERY, Fault, Faults, Options, Order, ScenarioPlan, ServerProfile
-from aforo.simulator.runner import faults_from, profile_from
+from aforo.simulator import EVERY, Fault, Faults
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-
-
-def options(faults: str, latency_ms: float = 0) -> Options:
-    return Options(ScenarioPlan(NOW, NOW + SECOND), faults=faults, latency_ms=latency_ms)
 
 
 def test_a_fault_strikes_in_its_span_only() -> None:
@@ -68,26 +62,3 @@ def test_a_mark_on_a_crossing_stays_and_is_as_frequent_as_set() -> None:
     assert marks == [again.marks("late", place) for place in range(5000)]
     assert marks != [other.marks("late", place) for place in range(5000)]
     assert marks != [faults.marks("repeated", place) for place in range(5000)]
-
-
-def test_options_name_faults_with_their_rates() -> None:
-    faults = faults_from(options("error_500,late=0.5:90,hang=0.25", latency_ms=20))
-    assert faults.get("error_500") == EVERY["error_500"]
-    assert faults.get("late") == Fault(0.5, seconds=90)
-    assert faults.get("hang") == Fault(0.25)
-    assert faults.get("latency") == Fault(seconds=0.02)
-    assert faults_from(options("none")).names() == []
-
-
-@pytest.mark.parametrize("wrong", ["no_such", "late=x", "late=0.1:y", "late=0.1,", "late=2", "late=nan"])
-def test_an_unknown_fault_is_an_error_that_lists_the_known_ones(wrong: str) -> None:
-    with pytest.raises(BadCommand, match="error_500"):
-        faults_from(options(wrong))
-
-
-def test_options_name_the_profile() -> None:
-    assert profile_from("") == ServerProfile()
-    assert profile_from("order=newest,this_id=false") == ServerProfile(order=Order.NEWEST, this_id=False)
-    for wrong in ("order=sideways", "nothing=1", "order"):
-        with pytest.raises(BadCommand, match="to_inclusive"):
-            profile_from(wrong)
