@@ -1,0 +1,160 @@
+"""One event from its first poll cycle to its end: what changes meanwhile is taken up, and nothing is left out."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit.ingestion.memory import CAMERAS, END, START, Ingestion, at, ingestion
+
+from aforo.errors import AccUnreachable, StoreRejectedRow
+from aforo.ingestion.event_runner import EventRunner
+from aforo.models import EventPhase, Feed
+
+
+async def runner_of(parts: Ingestion) -> EventRunner:
+    return EventRunner(parts.context, await parts.record())
+
+
+async def test_it_watches_until_the_end_and_its_grace(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, grace=60.0) as parts:
+        for minute in range(0, 60, 5):
+            parts.server.add("A", minute + 0.5)
+        parts.server.add("B", 59.9)
+        runner = await runner_of(parts)
+        await runner.watch()
+        assert END + timedelta(seconds=60) <= parts.clock.now() < END + timedelta(seconds=180)
+        assert len(parts.database.ledger) == 13
+        assert parts.recorder.opened == [runner.event]
+        assert parts.recorder.names["A"] == "Puerta A"
+        assert any(line.startswith("Vuelta hasta 16:") for line in caplog.messages)
+        assert "Norte: aforo 13 (entradas 13, salidas 0, salidas con la zona en cero 0)." in caplog.messages
+
+
+async def test_it_ends_at_a_stop(tmp_path: Path) -> None:
+    async with ingestion(tmp_path) as parts:
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(300)
+        parts.context.stopping.set()
+        await watching
+        assert parts.clock.now() < at(7)
+
+
+async def test_an_end_moved_in_mid_event_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path) as parts:
+        late = parts.server.add("A", 75)
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(600)
+        parts.schedule(Alargado=(START, at(90)))
+        await watching
+        assert (runner.event.name, runner.event.window.until) == ("Alargado", at(90))
+        assert parts.clock.now() >= at(90)
+        assert (late.server_id, late.this_id) in parts.database.ledger
+        assert [event.name for event in parts.recorder.opened] == ["Concierto A", "Alargado"]
+        assert "El horario de «Concierto A» cambió: «Alargado», de 16:00:00 a 17:30:00." in caplog.messages
+
+
+async def test_an_edit_that_the_database_does_not_take_leaves_the_old_times(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path) as parts:
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(600)
+        parts.database.rejects = StoreRejectedRow("El nombre no cabe.")
+        parts.schedule(Alargado=(START, at(90)))
+        await watching
+        assert runner.event.name == "Concierto A"
+        assert any("El cambio no se pudo aplicar" in line for line in caplog.messages)
+
+
+async def test_a_cancelled_event_is_left(tmp_path: Path) -> None:
+    async with ingestion(tmp_path) as parts:
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(600)
+        parts.schedule(Mañana=(START + timedelta(days=1), END + timedelta(days=1)))
+        await watching
+        assert runner.cancelled
+        assert parts.recorder.phases == [EventPhase.WAITING]
+        assert parts.clock.now() < at(15)
+
+
+async def test_cameras_added_in_mid_event_are_read_from_its_start(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, cameras=["A"]) as parts:
+        parts.server.add("B", 1)
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(600)
+        assert not parts.database.ledger
+        parts.allow(*CAMERAS)
+        await watching
+        assert len(parts.database.ledger) == 1
+        assert {feed.camera_id for feed in parts.recorder.feeds} == set(CAMERAS)
+
+
+async def test_a_site_that_cannot_be_listed_yet_is_listed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path) as parts:
+        parts.server.list_error = AccUnreachable("Sin conexión.")
+        parts.server.add("A", 1)
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(300)
+        assert not parts.server.queries
+        assert any("Todavía no se sabe qué servidores tiene el sitio" in line for line in caplog.messages)
+        parts.server.list_error = None
+        await watching
+        assert len(parts.database.ledger) == 1
+
+
+async def test_a_server_that_joins_later_is_read_too(tmp_path: Path) -> None:
+    async with ingestion(tmp_path) as parts:
+        parts.server.add("A", 1, server="new")
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(400)
+        parts.server.server_ids.append("new")
+        await watching
+        assert len(parts.database.ledger) == 1
+        assert {feed.server_id for feed in parts.recorder.feeds} == {"srv", "new"}
+
+
+async def test_a_server_of_earlier_events_that_left_the_site_is_let_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path) as parts:
+        parts.context.site.add_servers(["gone"])
+        runner = await runner_of(parts)
+        await runner.watch()
+        assert {feed.server_id for feed in parts.recorder.feeds} == {"srv"}
+        assert any("ya no tiene el servidor gone" in line for line in caplog.messages)
+
+
+async def test_a_server_whose_clock_is_behind_is_read_by_its_clock(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, grace=60.0) as parts:
+        parts.server.clock_skew = timedelta(seconds=-120)
+        runner = await runner_of(parts)
+        await runner.watch()
+        assert parts.clock.now() >= END + timedelta(seconds=120)
+        horizons = [window.until for _, _, window in parts.server.queries]
+        assert all(horizon <= END for horizon in horizons)
+        assert max(horizons) == END
+
+
+async def test_a_restart_goes_on_from_the_checkpoints(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(30)) as parts:
+        parts.database.checkpoints = {Feed("srv", camera): at(28) for camera in CAMERAS}
+        runner = await runner_of(parts)
+        watching = asyncio.create_task(runner.watch())
+        await parts.clock.sleep(30)
+        assert min(window.since for _, _, window in parts.server.queries) == at(26), "the overlap is read again"
+        parts.context.stopping.set()
+        await watching

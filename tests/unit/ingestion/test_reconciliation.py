@@ -1,0 +1,160 @@
+"""The close: everything is read once more, both sides are compared, and what cannot be compared is said."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit.ingestion.memory import END, Ingestion, at, ingestion
+
+from aforo.errors import AccUnknownCamera, AccUnreachable
+from aforo.ingestion.reconciliation import Reconciler, Reconciliation
+from aforo.models import EventPhase, Feed, Window
+
+A, B = Feed("srv", "A"), Feed("srv", "B")
+AFTER = END + timedelta(minutes=2)
+
+
+async def reconciled(parts: Ingestion, *read: Feed) -> Reconciliation:
+    reconciler = Reconciler(parts.context, await parts.record(), frozenset(read))
+    result = await reconciler.run()
+    reconciler.write_log(result)
+    return result
+
+
+async def test_what_was_missing_is_stored_and_both_sides_are_equal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        for minute in range(10):
+            parts.server.add("A", minute)
+        result = await reconciled(parts)
+        assert (result.complete, result.given_up, result.compared, result.unanswered) == (True, False, True, {})
+        assert (dict(result.source.valid), result.stored) == ({"A": 10}, {"A": 10})
+        assert len(parts.database.ledger) == 10
+        assert parts.database.closed == ["Concierto A"]
+        assert parts.recorder.phases == [EventPhase.CLOSING, EventPhase.OVER]
+        assert parts.recorder.recounts == 1
+        assert "Cierre, cámara «Puerta A» (A): ACC 10, base 10, diferencia 0." in caplog.messages
+        closing = next(line for line in caplog.messages if line.startswith("Cierre de «Concierto A»: ACC tiene"))
+        assert "10 eventos válidos y la base 10 (diferencia 0)" in closing
+        assert closing.endswith("Rechazados: ninguno.")
+
+
+async def test_each_camera_is_read_alone_whatever_is_proven(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.add("A", 1)
+        await reconciled(parts)
+        assert {len(cameras) for _, cameras, _ in parts.server.queries} == {1}
+
+
+async def test_a_camera_that_fails_alone_is_given_up_soon_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path, starts=AFTER, close_patience=900.0) as parts:
+
+        def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
+            if "B" in cameras:
+                raise AccUnreachable("Respuesta cortada.")
+
+        parts.server.fault = fault
+        parts.server.add("A", 1)
+        result = await reconciled(parts)
+        assert (result.complete, result.given_up, result.compared) == (False, False, True)
+        assert result.unanswered == {B: (at(0), "Respuesta cortada.")}
+        assert timedelta(seconds=30) <= parts.clock.now() - AFTER < timedelta(seconds=120)
+        assert not parts.database.closed
+        assert any(
+            "Cierre, cámara «Puerta B» (B): no contestó (Respuesta cortada.)" in line for line in caplog.messages
+        )
+
+
+async def test_a_server_that_is_down_is_given_up_after_the_close_patience(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER, close_patience=300.0) as parts:
+        parts.server.link_down_since = at(59)
+
+        def fault(*_: object) -> None:
+            raise AccUnreachable("Sin conexión.")
+
+        parts.server.fault = fault
+        result = await reconciled(parts)
+        assert (result.complete, result.given_up, result.compared) == (False, True, True)
+        assert timedelta(seconds=300) <= parts.clock.now() - AFTER < timedelta(seconds=400)
+        assert len(result.unanswered) == 3
+
+
+async def test_a_database_that_does_not_answer_is_said_and_no_figure_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path, starts=AFTER, close_patience=60.0) as parts:
+        closing = asyncio.create_task(reconciled(parts))
+        await parts.clock.sleep(0.001)
+        original = parts.database.drain
+
+        async def blocked() -> None:
+            parts.database.answering.clear()
+            await original()
+
+        parts.database.drain = blocked  # type: ignore[method-assign]
+        parts.database.pending = 3
+        result = await closing
+        assert (result.complete, result.given_up, result.compared) == (False, True, False)
+        assert any(
+            "La base de datos no contestó en 60 s: lo leído al final no quedó guardado" in m for m in caplog.messages
+        )
+        assert any("a la base de datos no se le pudo preguntar" in line for line in caplog.messages)
+
+
+async def test_a_camera_that_was_read_and_disappears_is_waited_for(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        unknown = True
+
+        def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
+            if unknown and "A" in cameras:
+                raise AccUnknownCamera("El servidor no conoce esa cámara.")
+
+        parts.server.fault = fault
+        parts.server.add("A", 1)
+        closing = asyncio.create_task(reconciled(parts, A))
+        await parts.clock.sleep(20)
+        assert not closing.done()
+        unknown = False
+        result = await closing
+        assert result.complete
+        assert result.stored == {"A": 1}
+
+
+async def test_a_camera_that_no_server_ever_knew_does_not_hold_up_the_close(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+
+        def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
+            if "A" in cameras:
+                raise AccUnknownCamera("El servidor no conoce esa cámara.")
+
+        parts.server.fault = fault
+        assert (await reconciled(parts)).complete
+
+
+async def test_a_stop_ends_the_close_incomplete(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.hanging = {"C"}
+        closing = asyncio.create_task(reconciled(parts))
+        await parts.clock.sleep(5)
+        parts.context.stopping.set()
+        result = await closing
+        assert (result.complete, result.compared) == (False, False)
+        assert parts.recorder.phases == [EventPhase.CLOSING]
+
+
+async def test_a_difference_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        gone = parts.server.add("A", 1)
+        parts.database.ledger[gone.server_id, gone.this_id] = gone
+        parts.server.events_of.clear()
+        result = await reconciled(parts)
+        assert result.complete
+        warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert "Cierre, cámara «Puerta A» (A): ACC 0, base 1, diferencia -1." in warnings
