@@ -223,27 +223,27 @@ class Monitor:
 
 @asynccontextmanager
 async def observing(
-    settings: Settings, board: LiveState, clock: Clock, database: Database, ready: asyncio.Event
+    settings: Settings, live: LiveState, clock: Clock, database: Database, ready: asyncio.Event
 ) -> AsyncIterator[web.Page | None]:
-    """Show the page, warn and take notes inside the ``with``; gives the page, None where the settings want none.
+    """Run page, alerts, incident journal and heartbeat inside the ``with``; gives the page, None where there is none.
 
-    ``ready`` is set once the cameras' server has let us in. Raises BadSetting for a page that would be open to the
-    network without a password.
+    ``ready`` is set after the first login. Raises BadSetting for a page that would be open to the network without a
+    password.
     """
     timezone = settings.monitor.timezone
     zones = zones_from(settings.zones)
 
-    def another() -> Store:
+    def make_store() -> Store:
         return Store(settings.database.address(), zones, timezone)
 
-    corrections, events = web.CorrectionService(board, database, clock), web.EventReader(board, another)
-    rooms = web.WebContext(settings.web, board, clock, timezone.key, settings.alerts.stale, corrections, events)
+    corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
+    context = web.WebContext(settings.web, live, clock, timezone.key, settings.alerts.stale, corrections, events)
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (
-        watching(settings.alerts, board, clock, database),
-        chronicling(board, clock, database, timedelta(seconds=interval)),
-        beating(heartbeat, interval, board, clock, ready),
-        web.serving(rooms) as page,
+        watching(settings.alerts, live, clock, database),
+        chronicling(live, clock, database, timedelta(seconds=interval)),
+        beating(heartbeat, interval, live, clock, ready),
+        web.serving(context) as page,
     ):
         yield page

@@ -1,4 +1,4 @@
-"""The only place that reads the clock or waits on it. Handed in, so that a test can hold it."""
+"""The only place that reads the clock or waits on it. It is handed in, so that a test can replace it."""
 
 import asyncio
 import time

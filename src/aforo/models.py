@@ -28,14 +28,14 @@ def from_ms(milliseconds: int) -> datetime:
 
 
 class Window(NamedTuple):
-    """A stretch of time, ``[since, until)``, aware UTC."""
+    """A half-open interval of time, ``[since, until)``, aware UTC."""
 
     since: datetime
     until: datetime
 
 
 class Feed(NamedTuple):
-    """One camera as one server of the site tells of it: the unit that is asked, answered and checkpointed."""
+    """One camera as one server of the site reports it: the unit that is read and checkpointed."""
 
     server_id: str
     camera_id: str
@@ -43,7 +43,10 @@ class Feed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScheduledEvent:
-    """The show. ``day`` is the key in the schedule (Bogotá's date at ``hora_inicio``); ``window`` is aware UTC."""
+    """A match or a concert.
+
+    ``day`` is its key in the schedule (Bogotá's date at ``hora_inicio``); ``window`` is aware UTC.
+    """
 
     day: date
     name: str
@@ -126,7 +129,7 @@ class Zone:
 
 
 class Movement(NamedTuple):
-    """A passage that counts for a zone: ``delta`` +1 for an entry, -1 for an exit."""
+    """A camera event counts for a zone: ``delta`` +1 for an entry, -1 for an exit."""
 
     zone: str
     delta: int

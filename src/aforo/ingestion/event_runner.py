@@ -1,11 +1,9 @@
 """One event from its start to its closing line: poll cycle after poll cycle, then the close."""
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from aforo.background import background_task
 from aforo.clock import wait_until_set
 from aforo.errors import StoreRejectedRow
 from aforo.ingestion.context import RunContext
@@ -51,7 +49,13 @@ class EventRunner:
         await self._report_opened()
         if self._doubtful_servers():
             await self._refresh_site()
-        async with context.poller() as poller, self._refreshing_site():
+        refreshing = background_task(
+            self._keep_site_fresh(),
+            name="aforo-site",
+            log=_log,
+            failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
+        )
+        async with context.poller() as poller, refreshing:
             while not context.stopping.is_set() and (left := self._seconds_left()) > 0:
                 started = context.clock.monotonic()
                 await self._reread_files()
@@ -129,21 +133,11 @@ class EventRunner:
         text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
         _log.warning(text, self.event.name, self._context.schedule.path)
 
-    @asynccontextmanager
-    async def _refreshing_site(self) -> AsyncIterator[None]:
+    async def _keep_site_fresh(self) -> None:
         """List the site's servers again and again beside the poll cycles: one may have been restarting."""
-
-        async def refresh() -> None:
-            while True:
-                await self._context.clock.sleep(_REFRESH_SITE)
-                await self._refresh_site()
-
-        refreshing = asyncio.create_task(refresh())
-        try:
-            yield
-        finally:
-            refreshing.cancel()
-            await asyncio.gather(refreshing, return_exceptions=True)
+        while True:
+            await self._context.clock.sleep(_REFRESH_SITE)
+            await self._refresh_site()
 
     async def _reopen(self, scheduled: ScheduledEvent) -> None:
         try:
