@@ -11,8 +11,8 @@ from aforo.models import EPOCH, Batch, Classification
 class WindowCount:
     """What ACC has of one camera in one window, each camera event once, whatever pages it came in.
 
-    ``sources``: the source of each valid event, by its identity. ``elsewhere``: the servers that are read themselves; what
-    this one passes on of them is counted there.
+    ``sources``: the source of each valid event, by its identity. ``elsewhere``: the servers that are read themselves;
+    what this one passes on of them is counted there.
     """
 
     elsewhere: Set[str] = frozenset()

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,13 +73,8 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
-    took = []
-    for _ in range(5):
-        started = time.monotonic()
-        assert "Comandos:" in run("-m", "aforo", "--help")
-        took.append(time.monotonic() - started)
-    assert min(took) < 0.3
+def test_help_imports_nothing_heavy() -> None:
+    assert "Comandos:" in run("-m", "aforo", "--help")
     heavy = "[m for m in ('pydantic', 'sqlalchemy', 'aiohttp', 'rich', 'asyncio') if m in sys.modules]"
     assert run("-c", f"import aforo.cli, sys; print({heavy})") == "[]\n"
 
