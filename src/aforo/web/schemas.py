@@ -165,7 +165,10 @@ class DoorCurve(ApiModel):
 
 
 class Series(ApiModel):
-    """The evening by the minute."""
+    """Every zone and every door by the minute."""
+
+    # The description that the API has published since 1.0.
+    model_config = ConfigDict(json_schema_extra={"description": "The evening by the minute."})
 
     evening: int
     series: int
