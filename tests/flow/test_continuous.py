@@ -14,7 +14,6 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.harness import BOGOTA, DOORS, SimulatedEvent, arranged, hours
 
-from aforo.app import Monitor
 from aforo.ingestion import runner
 from aforo.simulator import Credentials, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.serialization import AnswerError
@@ -29,13 +28,14 @@ class Service:
     simulated: SimulatedEvent
     crowd: Scenario
     monitor: Monitor
+    stopping: asyncio.Event
     task: asyncio.Task[int]
 
     async def until(self, instant: datetime) -> None:
         await self.simulated.clock.sleep((instant - self.simulated.clock.now()).total_seconds())
 
     async def stop(self) -> int:
-        self.monitor._stopping.set()
+        self.stopping.set()
         return await self.task
 
     def schedule(self, **events: tuple[datetime, datetime]) -> None:
@@ -72,8 +72,9 @@ class Service:
 async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: float) -> AsyncIterator[Service]:
     """A service for whose first hour one event is scheduled; it is stopped in the end."""
     simulated = arranged(folder, site, clock, PLAN, interval=60.0, **settings)
-    monitor = await asyncio.to_thread(simulated.monitor)
-    one = Service(simulated, site.scenario, monitor, asyncio.create_task(monitor.run(continuous=True)))
+    stopping = asyncio.Event()
+    monitor = await asyncio.to_thread(simulated.monitor, stopping)
+    one = Service(simulated, site.scenario, monitor, stopping, asyncio.create_task(monitor.run(continuous=True)))
     try:
         yield one
     finally:
@@ -169,7 +170,9 @@ class _Silent(_Unlisted):
     """That server fails from the start on; it is listed until it is not, after the event's end."""
 
     async def _server_ids(self, request: web.Request) -> web.Response:
-        return await Simulator._server_ids(self, request) if self._is_listed() else await super()._server_ids(request)
+        if self._is_listed():
+            return await super(_Unlisted, self)._server_ids(request)
+        return await super()._server_ids(request)
 
     def _is_listed(self) -> bool:
         return self.clock.now() < DOORS + hours(1.02)
@@ -207,7 +210,8 @@ async def test_a_restart_in_the_second_event_does_not_close_the_first_again(
     await service.until(DOORS + hours(2.5))
     assert await service.stop() == 0
     caplog.clear()
-    service.monitor = await asyncio.to_thread(service.simulated.monitor)
+    service.stopping = asyncio.Event()
+    service.monitor = await asyncio.to_thread(service.simulated.monitor, service.stopping)
     service.task = asyncio.create_task(service.monitor.run(continuous=True))
     await service.until(DOORS + hours(2.7))
     assert [record for record in caplog.records if record.message.startswith("Cierre")] == [], "B waits to be counted"

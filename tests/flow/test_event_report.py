@@ -135,10 +135,11 @@ async def lock(night: SimulatedEvent, begins: datetime, ends: datetime) -> None:
 
 async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
     async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
-        first = await asyncio.to_thread(night.monitor)
+        stopping = asyncio.Event()
+        first = await asyncio.to_thread(night.monitor, stopping)
         running = asyncio.create_task(first.run())
         await night.clock.sleep(hours(1).total_seconds())
-        first._stopping.set()
+        stopping.set()
         await running
         await night.clock.sleep(hours(0.5).total_seconds())
         night.acts = tmp_path / "informes"
@@ -207,10 +208,11 @@ async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> N
             night = SimulatedEvent(tmp_path, site, clock)
             night.schedule(DOORS, END)
             night.allow(list(crowd.allowed))
-            monitor = await asyncio.to_thread(night.monitor)
+            stopping = asyncio.Event()
+            monitor = await asyncio.to_thread(night.monitor, stopping)
             running = asyncio.create_task(monitor.run())
             await clock.sleep(600)
-            monitor._stopping.set()
+            stopping.set()
             await running
     (page,) = await asyncio.to_thread(
         make_reports, night.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes"
@@ -237,11 +239,12 @@ async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, ca
 async def test_another_process_on_the_same_event_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "aforo")
     async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
-        both = [await asyncio.to_thread(night.monitor) for _ in range(2)]
+        stopping = asyncio.Event()  # of the second one
+        both = [await asyncio.to_thread(night.monitor, one) for one in (None, stopping)]
         first = asyncio.create_task(both[0].run())
         second = asyncio.create_task(both[1].run())
         await night.clock.sleep(hours(1).total_seconds())
-        both[1]._stopping.set()
+        stopping.set()
         await second
         assert await first == 0
         night.check(crowd, DOORS, END)

@@ -16,7 +16,7 @@ from tests.flow.harness import BOGOTA, DOORS, END, PLAN, SHORT, hours, simulated
 from aforo.alerting import incidents, notifier
 from aforo.errors import AccRejectedLogin, AccUnreachable
 from aforo.simulator import Credentials, DeviceIds, Fault, Faults, Order, Scenario, ServerProfile, Tokens
-from aforo.storage import EventRecord
+from aforo.storage import EventRecord, Store
 from aforo.storage.backends import sqlite
 
 
@@ -145,7 +145,7 @@ async def test_a_backfill_tells_no_zones_figures_of_another_event(
         (night.folder / "eventos_programados.json").write_text(json.dumps(scheduled), encoding="utf-8")
         monitor = await asyncio.to_thread(night.monitor)
         with closing(sqlite3.connect(night.database, isolation_level=None, check_same_thread=False)) as other:
-            open_record = monitor._store.open_record
+            open_record = Store.open_record
 
             def locked_from_the_second_on(*arguments: Any) -> EventRecord:
                 record = open_record(*arguments)
@@ -153,7 +153,7 @@ async def test_a_backfill_tells_no_zones_figures_of_another_event(
                     other.execute("BEGIN IMMEDIATE")
                 return record
 
-            monkeypatch.setattr(monitor._store, "open_record", locked_from_the_second_on)
+            monkeypatch.setattr(Store, "open_record", locked_from_the_second_on)
             assert await monitor.backfill(local(DOORS).date()) == 5
     messages = [record.getMessage() for record in caplog.records]
     begins = next(number for number, text in enumerate(messages) if text.startswith("Cierre de «B»"))

@@ -61,11 +61,12 @@ async def test_that_the_server_hangs_is_reported_soon_however_many_cameras_wait_
     async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(crowd, clock=clock) as site:
         site.hangs_at = clock.now() + timedelta(seconds=150)
         night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        monitor = await asyncio.to_thread(night.monitor)
+        stopping = asyncio.Event()
+        monitor = await asyncio.to_thread(night.monitor, stopping)
         running = asyncio.create_task(monitor.run())
         await clock.sleep(150.0 + 120.0)
         lost = [record for record in caplog.records if record.getMessage().startswith("Sin servidor de cámaras")]
-        monitor._stopping.set()
+        stopping.set()
         assert await running == 0
         assert len(lost) == 1
 
