@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.fake_clock import FakeClock
 from tests.flow.harness import BOGOTA, DOORS, SimulatedEvent, arranged, hours
 
+from aforo.app import Monitor
 from aforo.ingestion import runner
 from aforo.simulator import Credentials, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.serialization import AnswerError
