@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from aforo import web
-from aforo.alerting.notifier import watching
+from aforo.alerting import notifying_alerts
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.live.state import HealthProbes, LiveState
@@ -90,7 +90,7 @@ class Stage:
             for feed in [feed for feed in self.live.feeds if feed.camera_id == camera]:
                 self.change_feed(feed, read_until=until)
                 batch.checkpoints[feed] = until
-            self.live.read(batch)
+            self.live.page_read(batch)
             await self.database.put(batch)
         if stored:
             await self.database.drain()
@@ -115,8 +115,12 @@ async def staged(
     scenario: Scenario | None = None,
     port: int = 0,
     wait_ready: bool = True,
+    opened: bool = True,
 ) -> AsyncIterator[Stage]:
-    """Serve the page over an event of that scenario. ``wait_ready``: yield once the page answers."""
+    """Serve the page over an event of that scenario. ``wait_ready``: yield once the page answers.
+
+    ``opened``: the event is under way.
+    """
     plan = ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=9_000, servers=1)
     scenario = scenario or Scenario(plan)
     zones = list(zones or capped_zones())
@@ -133,29 +137,31 @@ async def staged(
     async with Database(make_store(), clock) as database:
 
         def on_stored(batch: Batch, stored: CommitResult) -> None:
-            live.apply(stored, clock.now(), batch)
+            live.committed(stored, clock.now(), batch)
 
         database.on_stored = on_stored
-        live.signs = HealthProbes(
-            database_down_since=lambda: database.down_since,
-            waiting=lambda: database.waiting,
-            pending=lambda: database.pending,
+        live.connect(
+            HealthProbes(
+                database_down_since=lambda: database.down_since,
+                waiting=lambda: database.waiting,
+                pending=lambda: database.pending,
+            )
         )
         await database.open()
         record = await database.open_record(event, rules.classify, rules.fingerprint)
-        live.camera_names.update({camera.id: camera.name for camera in scenario.cameras})
-        live.open(record, clock.now())
-        live.follow(
-            [FeedStatus(Feed(scenario.servers[0].id, camera), event.window.since) for camera in scenario.allowed]
-        )
-        live.recall(await database.stored_history(record))
+        live.name_cameras({camera.id: camera.name for camera in scenario.cameras})
+        if opened:
+            feeds = [Feed(scenario.servers[0].id, camera) for camera in scenario.allowed]
+            live.open(record, clock.now())
+            live.follow([FeedStatus(feed, event.window.since) for feed in feeds])
+            live.load(await database.stored_history(record))
         stage = Stage(clock, scenario, event, live, rules, database, path)
         corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         stale_after = (alerts or AlertsSettings()).stale
         context = web.WebContext(settings, live, clock, "America/Bogota", stale_after, corrections, events)
         async with (
-            watching(alerts or AlertsSettings(), live, clock, database),
+            notifying_alerts(alerts or AlertsSettings(), live, clock, database),
             web.serving(context, free_port=not port) as page,
         ):
             assert page is not None

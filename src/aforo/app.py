@@ -10,9 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from aforo import web
-from aforo.alerting.heartbeat import beating
-from aforo.alerting.incidents import chronicling
-from aforo.alerting.notifier import watching
+from aforo.alerting import notifying_alerts, recording_incidents, sending_heartbeats
 from aforo.avigilon import AvigilonClient
 from aforo.background import Backoff
 from aforo.clock import Clock, SystemClock, wait_until_set
@@ -130,7 +128,7 @@ class Monitor:
 
     def troubles(self) -> list[str]:
         """What is not well right now, as Spanish sentences; empty when all is."""
-        probes = self.live.signs
+        probes = self.live.probes
         late = behind(self.live.feeds.values(), self._clock.now())
         return trouble_lines(
             pending=probes.pending() if probes.database_down_since() is not None else None,
@@ -151,13 +149,14 @@ class Monitor:
             observer = LiveObserver(self.live, database, self._clock) if observed else IngestionObserver()
             context = self._context(client, database, GuardedObserver(observer))
             database.on_stored = context.committed
-            self.live.signs = HealthProbes(
+            probes = HealthProbes(
                 database_down_since=lambda: database.down_since,
                 link_down_since=lambda: client.link_down_since,
                 waiting=lambda: database.waiting,
                 pending=lambda: database.pending,
                 upcoming=lambda: self._schedule.schedule.next(self._clock.now()),
             )
+            self.live.connect(probes)
             await database.open()
             mid_event = await database.last_open_event() is not None
             observers = observing(self._settings, self.live, self._clock, database, self.ready)
@@ -241,9 +240,9 @@ async def observing(
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (
-        watching(settings.alerts, live, clock, database),
-        chronicling(live, clock, database, timedelta(seconds=interval)),
-        beating(heartbeat, interval, live, clock, ready),
+        notifying_alerts(settings.alerts, live, clock, database),
+        recording_incidents(live, clock, database, timedelta(seconds=interval)),
+        sending_heartbeats(heartbeat, interval, live, clock, ready),
         web.serving(context) as page,
     ):
         yield page

@@ -97,10 +97,9 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
 
 
 async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> None:
-    async with chromium() as browser, staged(tmp_path) as stage:
+    async with chromium() as browser, staged(tmp_path, opened=False) as stage:
         live, event = stage.live, stage.event
-        live.signs = replace(live.signs, upcoming=lambda: event)
-        live.event, live.feeds, live.occupancies, live.phase = None, {}, {}, EventPhase.WAITING
+        live.connect(replace(live.probes, upcoming=lambda: event))
         stage.clock.instant = stage.at(-95)
         live.notify()
         async with page_of(stage, browser) as page:
@@ -123,7 +122,8 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
             await displays(page, "#freshness-text", "Al día, sin 1 cámara · hace")
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
             assert await page.get_attribute("body", "data-fresh") == "pending"
-            stage.clock.instant, stage.live.phase = stage.at(430), EventPhase.OVER
+            stage.clock.instant = stage.at(430)
+            stage.live.enter(EventPhase.OVER)
             stage.live.notify()
             await displays(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 
@@ -166,8 +166,8 @@ async def test_what_was_zoomed_into_stays_while_the_event_goes_on(tmp_path: Path
             await page.mouse.move(box["x"] + box["width"] * 0.5, y, steps=4)
             await page.mouse.up()
             await page.wait_for_function(f"() => ({SPAN})()[0] > '16:05'")
-            stage.live.evening += 1
-            stage.live.notify()
+            assert stage.live.record is not None
+            stage.live.load(await stage.database.stored_history(stage.live.record))
             await page.wait_for_function(f"() => ({SPAN})()[0] === '16:00'")
 
 
@@ -270,7 +270,7 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
     for second in range(40):
         scenario.add(scenario.allowed[0], evil, START.replace(minute=second))
     async with chromium() as browser, staged(tmp_path, scenario=scenario) as stage:
-        stage.live.camera_names[scenario.allowed[1]] = evil
+        stage.live.name_cameras({scenario.allowed[1]: evil})
         await stage.play(stage.at(50), silent=[scenario.allowed[1]])
         gone = next(feed for feed in stage.live.feeds if feed.camera_id == scenario.allowed[1])
         stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))

@@ -73,8 +73,8 @@ async def night(
         Simulator(crowd, clock=clock, faults=faults) as site,
     ):
         monkeypatch.setattr(notifier, "SystemClock", lambda: clock)  # the alerts follow the event's time too
-        monkeypatch.setattr(notifier, "_LOOK_AGAIN", 10.0)  # fewer jumps of the clock
-        monkeypatch.setattr(notifier, "_PACE", 5.0)
+        monkeypatch.setattr(notifier, "CHECK_AGAIN", 10.0)  # fewer jumps of the clock
+        monkeypatch.setattr(notifier, "CHECK_INTERVAL", 5.0)
         simulated = SimulatedEvent(tmp_path, site, clock, {"interval": 60.0})
         simulated.schedule(PLAN.start, PLAN.end)
         simulated.allow(list(crowd.allowed))

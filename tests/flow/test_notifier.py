@@ -1,11 +1,11 @@
-"""Warnings and their notices, with the real store, writer, board and a real webhook's other end."""
+"""Alerts and their transitions, with the real database, live state and a real receiver of the webhook."""
 
 import asyncio
 import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +15,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
-from tests.page_harness import BOGOTA, START, Stage, StageClock, capped_zones, staged
+from tests.page_harness import BOGOTA, START, StageClock, capped_zones, staged
 
 from aforo.alerting.engine import AlertTransition
 from aforo.alerting.notifier import AlertNotifier
 from aforo.alerting.webhook import Webhook
-from aforo.background import Backoff
+from aforo.background import Backoff, background_task
 from aforo.live.state import LiveState
 from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings, zones_from
@@ -76,11 +76,11 @@ async def until(what: Any, seconds: float = 20.0) -> None:
             await asyncio.sleep(0.05)
 
 
-def active(stage: Stage) -> list[tuple[AlertKind, str]]:
-    return [(alert.kind, alert.subject) for alert in stage.live.alerts if alert.ended is None]
+def active(live: LiveState) -> list[tuple[AlertKind, str]]:
+    return [(alert.kind, alert.subject) for alert in live.alerts if alert.ended is None]
 
 
-async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice(tmp_path: Path) -> None:
+async def test_a_database_that_is_away_is_sent_once_and_holds_up_no_other_alert(tmp_path: Path) -> None:
     receiver = Receiver()
     async with (
         receiver.listening() as url,
@@ -101,7 +101,7 @@ async def test_a_database_that_is_away_is_told_once_and_holds_up_no_other_notice
         await stage.play(stage.at(101))
         await until(lambda: len(receiver.told) == 4)
         await stage.play(stage.at(110))
-        await until(lambda: (AlertKind.DATABASE_DOWN, "") not in active(stage))
+        await until(lambda: (AlertKind.DATABASE_DOWN, "") not in active(stage.live))
     assert receiver.told[3:] == [("end", "database_down")]
     with closing(sqlite3.connect(stage.path)) as database:
         query = "SELECT began_ms, ended_ms FROM aforo_journal WHERE kind = 'alert' AND detail LIKE '%database_down%'"
@@ -117,7 +117,7 @@ async def test_a_webhook_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
             await until(lambda: receiver.got)
-            assert set(active(stage)) == {(AlertKind.ZONE_WARNING, "Zona Sur"), (AlertKind.ZONE_FULL, "Zona Sur")}
+            assert set(active(stage.live)) == {(AlertKind.ZONE_WARNING, "Zona Sur"), (AlertKind.ZONE_FULL, "Zona Sur")}
             await stage.play(stage.at(110))
             truth = stage.scenario.truth().between(stage.at(0), stage.at(110), stage.scenario.allowed)
             assert stage.live.occupancies["Zona Sur"].count == truth.zones["Zona Sur"].aforo
@@ -127,13 +127,13 @@ async def test_a_webhook_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "tries"), [(503, 5), (429, 5), (400, 1), (302, 1)])
-async def test_a_notice_is_tried_some_times_and_given_up(
+async def test_a_transition_is_tried_several_times_and_given_up(
     status: int, tries: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver = Receiver(status)
-    notice = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
+    transition = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
     async with receiver.listening() as url, aiohttp.ClientSession() as session:
-        assert not await Webhook(url, "json", session, QUICK).send(notice, "A")
+        assert not await Webhook(url, "json", session, QUICK).send(transition, "A")
     assert receiver.keys == ["x-begin"] * tries
     (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert f"respuesta {status}" in told
@@ -141,34 +141,30 @@ async def test_a_notice_is_tried_some_times_and_given_up(
 
 
 async def test_nobody_listens_and_it_is_given_up() -> None:
-    notice = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
+    transition = AlertTransition(Alert("x", AlertKind.STALE, "", "viejo", START))
     async with Receiver().listening() as url:
         pass
     async with aiohttp.ClientSession() as session:
-        assert not await Webhook(url, "json", session, QUICK).send(notice, "A")
+        assert not await Webhook(url, "json", session, QUICK).send(transition, "A")
 
 
 @asynccontextmanager
 async def restarted(
     folder: Path, alerts: AlertsSettings, webhook: Webhook | None, minutes: float = 110
-) -> AsyncIterator[AlertNotifier]:
-    """The program as it starts anew: the store is open, and no evening yet."""
+) -> AsyncIterator[tuple[AlertNotifier, LiveState]]:
+    """The program as it starts anew: the database is open, and no event yet."""
     zones = zones_from(FULL_SOON)
     clock = StageClock(START + timedelta(minutes=minutes))
     store = Store(f"sqlite:///{folder / 'stage.db'}", zones, BOGOTA)
     async with Database(store, clock) as database:
         await database.open()
-        watchman = AlertNotifier(alerts, LiveState(FULL_SOON), clock, database, webhook)
-        running = asyncio.create_task(watchman.run())
-        try:
-            yield watchman
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+        live = LiveState(FULL_SOON)
+        notifier = AlertNotifier(alerts, live, clock, database, [] if webhook is None else [webhook])
+        async with background_task(notifier.run(), name="notifier"):
+            yield notifier, live
 
 
-async def test_after_a_restart_what_is_on_waits_for_the_evening_and_is_not_told_again(tmp_path: Path) -> None:
+async def test_after_a_restart_an_alert_waits_for_its_event_and_is_not_sent_again(tmp_path: Path) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
@@ -176,27 +172,27 @@ async def test_after_a_restart_what_is_on_waits_for_the_evening_and_is_not_told_
             await until(lambda: receiver.told == BOTH)
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, QUICK)
-            async with restarted(tmp_path, settings(url), webhook) as watchman:
-                await until(lambda: len(watchman._watch.active) == 2)
-                watchman.look()
-                await watchman.finish()
-                assert len(watchman._watch.active) == 2, "until the evening is open nothing can be told of its zones"
+            async with restarted(tmp_path, settings(url), webhook) as (notifier, live):
+                await until(lambda: len(active(live)) == 2)
+                notifier.check()
+                await notifier.finish()
+                assert len(active(live)) == 2, "until the event is open nothing is known of its zones"
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             stage.clock.instant = stage.played = stage.at(100)
             await stage.play(stage.at(101))
-            await until(lambda: len(active(stage)) == 2)
-            await asyncio.sleep(1.5)  # some looks
+            await until(lambda: len(active(stage.live)) == 2)
+            await asyncio.sleep(1.5)  # several checks
     assert receiver.told == BOTH
 
 
-async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
+async def test_an_alert_whose_condition_ended_while_the_program_was_down_ends(tmp_path: Path) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
             await until(lambda: receiver.told == BOTH)
-            assert stage.live.show is not None
-            await stage.database.close_record(stage.live.show, stage.clock.now())
+            assert stage.live.record is not None
+            await stage.database.close_record(stage.live.record, stage.clock.now())
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook):
@@ -205,10 +201,10 @@ async def test_what_ended_while_it_was_down_is_ended(tmp_path: Path) -> None:
     assert {one["id"] for one in receiver.got[2:]} == {one["id"] for one in receiver.got[:2]}
 
 
-async def test_what_was_on_in_an_evening_that_nobody_opens_again_is_over(tmp_path: Path) -> None:
+async def test_an_alert_of_an_event_that_is_not_opened_again_ends(tmp_path: Path) -> None:
     async with staged(tmp_path, alerts=settings(""), zones=FULL_SOON) as stage:
         await stage.play(stage.at(100))
-        await until(lambda: len(active(stage)) == 2)
-    async with restarted(tmp_path, settings(""), None, minutes=3 * 24 * 60) as watchman:
-        await until(lambda: len(watchman._over) == 2)
-        assert not watchman._watch.active
+        await until(lambda: len(active(stage.live)) == 2)
+    async with restarted(tmp_path, settings(""), None, minutes=3 * 24 * 60) as (_, live):
+        await until(lambda: len([alert for alert in live.alerts if alert.ended is not None]) == 2)
+        assert not active(live)

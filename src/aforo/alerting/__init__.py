@@ -1,1 +1,7 @@
 """Alerts, their notification channels, the incident journal and the heartbeat."""
+
+from aforo.alerting.heartbeat import sending_heartbeats
+from aforo.alerting.incidents import recording_incidents
+from aforo.alerting.notifier import notifying_alerts
+
+__all__ = ["notifying_alerts", "recording_incidents", "sending_heartbeats"]

@@ -1,7 +1,7 @@
-"""When to warn, and when it is over. Pure: conditions in, beginnings and ends out; ``now`` is an argument.
+"""When an alert begins and when it ends. Pure: conditions in, transitions out; ``now`` is an argument.
 
-A condition is looked at again and again. It begins an alert when it holds, ends it when it does not, and leaves it as
-it is when nothing can be told. Two notices of the same thing are never closer than the minimum time.
+Conditions are checked again and again. One that holds begins an alert, one that does not ends it, and one that cannot
+be known leaves it as it is. Two transitions of the same alert are never closer than the minimum time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,86 +10,100 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import uuid4
 
-from aforo.counting.doors import Crossings, Door, Doors
 from aforo.models import Alert, AlertKind, ZoneLevel
 
-_SURELY_SOME = 8.0  # passages expected by the others' count, and none came: by chance once in three thousand times
-_COUNTED_ALL_EVENING = 30  # passages after which a door is known to count
+AlertKey = tuple[AlertKind, str]  # kind and subject
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something to look at. ``holds`` None: it cannot be told now. ``text`` is the Spanish sentence that begins it."""
+    """Something that is checked. ``holds`` is None where it cannot be known; ``text``: the alert's Spanish sentence."""
 
     kind: AlertKind
     subject: str
     holds: bool | None
     text: str
 
+    @property
+    def key(self) -> AlertKey:
+        """What identifies the alert of this condition."""
+        return self.kind, self.subject
+
 
 class AlertTransition(NamedTuple):
-    """An alert that begins, or ends (then it has ``ended``)."""
+    """The begin of an alert, or its end: then it has ``ended``."""
 
     alert: Alert
 
     @property
     def begins(self) -> bool:
-        """It begins."""
+        """Whether it is the begin."""
         return self.alert.ended is None
 
 
 class AlertTracker:
-    """The alerts that are on, and when each was last told of."""
+    """The alerts that are on, and when each last began or ended."""
 
     def __init__(self, minimum: timedelta) -> None:
         self._minimum = minimum
-        self._last: dict[tuple[AlertKind, str], datetime] = {}
-        self.active: dict[tuple[AlertKind, str], Alert] = {}
+        self._last: dict[AlertKey, datetime] = {}
+        self._active: dict[AlertKey, Alert] = {}
+
+    @property
+    def active(self) -> Mapping[AlertKey, Alert]:
+        """The alerts that are on."""
+        return self._active
 
     def restore(self, alerts: Iterable[Alert]) -> None:
-        """Alerts that were on when the program was last stopped: they are not begun again."""
+        """Take alerts that were on when the program was stopped: they do not begin again."""
         for alert in alerts:
-            self.active[alert.kind, alert.subject] = alert
+            self._active[alert.kind, alert.subject] = alert
             self._last[alert.kind, alert.subject] = alert.began
 
     def step(self, conditions: Iterable[Condition], now: datetime) -> list[AlertTransition]:
-        """Look at all conditions; what is not among them any more is over."""
-        found = {(condition.kind, condition.subject): condition for condition in conditions}
-        notices = [
-            self._begin(key, condition, now)
+        """Check all conditions and return what begins and ends; an alert without a condition ends."""
+        found = {condition.key: condition for condition in conditions}
+        transitions = [
+            self._begin(condition, now)
             for key, condition in found.items()
-            if condition.holds and key not in self.active and self._may_tell(key, now)
+            if condition.holds and key not in self._active and self._may_change(key, now)
         ]
-        for key in list(self.active):
+        for key in list(self._active):
             over = key not in found or found[key].holds is False
-            if over and self._may_tell(key, now):
-                notices.append(self._end(key, now))
-        return notices
+            if over and self._may_change(key, now):
+                transitions.append(self._end(key, now))
+        return transitions
 
-    def _may_tell(self, key: tuple[AlertKind, str], now: datetime) -> bool:
+    def _may_change(self, key: AlertKey, now: datetime) -> bool:
         last = self._last.get(key)
         return last is None or now - last >= self._minimum
 
-    def _begin(self, key: tuple[AlertKind, str], condition: Condition, now: datetime) -> AlertTransition:
-        self._last[key] = now
-        self.active[key] = Alert(str(uuid4()), condition.kind, condition.subject, condition.text, now)
-        return AlertTransition(self.active[key])
+    def _begin(self, condition: Condition, now: datetime) -> AlertTransition:
+        alert = Alert(str(uuid4()), condition.kind, condition.subject, condition.text, now)
+        self._last[condition.key] = now
+        self._active[condition.key] = alert
+        return AlertTransition(alert)
 
-    def _end(self, key: tuple[AlertKind, str], now: datetime) -> AlertTransition:
+    def _end(self, key: AlertKey, now: datetime) -> AlertTransition:
         self._last[key] = now
-        alert = self.active.pop(key)
+        alert = self._active.pop(key)
         return AlertTransition(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began, now))
 
 
 class ZoneLevels:
-    """Each zone's level, with hysteresis: up at once, down only some points below."""
+    """The level of each zone, with hysteresis: it rises at once and falls some points of a percentage below."""
 
     def __init__(self, hysteresis: float) -> None:
         self._hysteresis = hysteresis
         self._levels: dict[str, ZoneLevel] = {}
 
-    def level(self, zone: str, percent: float | None, warning: float, full: float) -> ZoneLevel:
-        """The level at that percentage of the capacity; None where the capacity is not known."""
+    @property
+    def known(self) -> Mapping[str, ZoneLevel]:
+        """The levels as they were last computed, by zone."""
+        return self._levels
+
+    def update(self, zone: str, percent: float | None, warning: float, full: float) -> ZoneLevel:
+        """Compute the level at a percentage of the capacity and return it; UNKNOWN where the capacity is not known."""
         if percent is None:
             return ZoneLevel.UNKNOWN
         before = self._levels.get(zone, ZoneLevel.NORMAL)
@@ -104,60 +118,12 @@ class ZoneLevels:
         return level
 
     def restore(self, alert: Alert) -> None:
-        """An alert that was on when the program was last stopped: its zone comes down from there, not from nothing."""
+        """Take an alert that was on when the program was stopped: its zone falls from that level."""
         if alert.kind is AlertKind.ZONE_FULL:
             self._levels[alert.subject] = ZoneLevel.FULL
         elif alert.kind is AlertKind.ZONE_WARNING:
             self._levels.setdefault(alert.subject, ZoneLevel.WARNING)
 
-    def known(self, zone: str) -> ZoneLevel:
-        """The level as it was last seen."""
+    def level(self, zone: str) -> ZoneLevel:
+        """Return the level as it was last computed."""
         return self._levels.get(zone, ZoneLevel.UNKNOWN)
-
-
-def silent_doors(doors: Doors, since_ms: int, until_ms: int) -> dict[str, bool | None]:
-    """Which doors that counted all evening are silent in [since, until), though those like them count.
-
-    A door's share of what its like counted before tells how many it should have counted now. Like it are the doors of
-    its zone, and where it is alone there all doors that move a zone; entries are compared with entries, exits with
-    exits. True: silent; False: it counts; None: nothing can be told.
-    """
-    now = {door.name: door.between(since_ms, until_ms) for door in doors}
-    before = {door.name: _less(door.total, now[door.name]) for door in doors}
-    groups = _groups(doors)
-    return {door.name: _silent(door, groups[door.name], before, now) for door in doors}
-
-
-def _silent(door: Door, group: list[str], before: Mapping[str, Crossings], now: Mapping[str, Crossings]) -> bool | None:
-    if now[door.name].total:
-        return False
-    if before[door.name].total < _COUNTED_ALL_EVENING:
-        return None
-    expected = 0.0
-    for way in range(3):
-        all_before = sum(before[name][way] for name in group)
-        if all_before:
-            expected += before[door.name][way] / all_before * sum(now[name][way] for name in group)
-    return True if expected >= _SURELY_SOME else None
-
-
-def _groups(doors: Doors) -> dict[str, list[str]]:
-    zones: dict[str, list[str]] = {}
-    for door in doors:
-        zones.setdefault(door.zone, []).append(door.name)
-    moving = [door.name for door in doors if door.zone]
-    return {door.name: zones[door.zone] if not door.zone or _has_like(door, doors) else moving for door in doors}
-
-
-def _has_like(door: Door, doors: Doors) -> bool:
-    """Another door of its zone goes the same way."""
-    return any(
-        other is not door
-        and other.zone == door.zone
-        and any(mine and theirs for mine, theirs in zip(door.total, other.total, strict=True))
-        for other in doors
-    )
-
-
-def _less(whole: Crossings, part: Crossings) -> Crossings:
-    return Crossings(*(a - b for a, b in zip(whole, part, strict=True)))

@@ -1,17 +1,18 @@
-"""Warns: each alert's beginning and its end go to the page, the log, the journal and the webhook, once.
+"""Notifies of alerts: each begin and each end goes to the live state, the log, the journal and the channels, once.
 
-The journal makes a restart go on where it was: an alert that is on is not begun again, and a notice that was not sent
-before a kill is sent after it. A kill between sending and noting it sends that one notice twice, with the same id.
+After a restart the journal gives what was on and what was not sent: an alert that is on does not begin again, and a
+transition that no channel took before a kill is sent after it. A kill between the sending and its journal entry sends
+that transition twice, with the same id.
 """
 
 import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from aforo.alerting.engine import AlertTracker, AlertTransition, Condition, ZoneLevels
 from aforo.alerting.rules import RUNNING, conditions
@@ -26,176 +27,201 @@ from aforo.storage import Database, JournalEntry, JournalKind
 
 _log = logging.getLogger(__name__)
 
-_LOOK_AGAIN = 2.0  # real seconds between two looks when nothing changes
-_PACE = 0.5  # real seconds between two looks at least
+CHECK_AGAIN = 2.0  # real seconds between two checks when nothing changes
+CHECK_INTERVAL = 0.5  # real seconds between two checks at least
 _MOST_OVER = 50  # alerts that are over, kept for the page
-_MOST_TO_SEND = 500  # notices that wait for the webhook; older ones are let go, and that is told
-_JOURNAL_PATIENCE = 2.0  # real seconds that a notice waits for the journal before it is sent
-_GOODBYE = 3.0  # real seconds at the end in which the last notices may go out
-_OLD_NEWS = timedelta(hours=6)  # a notice that was not sent before a kill is sent after it, but not days later
+_MOST_TO_SEND = 500  # transitions that wait for the channels; older ones are dropped, and that is logged
+_JOURNAL_TIMEOUT = 2.0  # real seconds that a transition waits for its journal entry before it is sent
+_LAST_SENDINGS = 3.0  # real seconds at the end in which transitions may still be sent
+_MOST_LATE = timedelta(hours=6)  # a transition that was not sent before a kill is sent after it, but not later
+
+
+class Channel(Protocol):
+    """Where transitions are sent to. ``name`` tells channels apart in the journal."""
+
+    name: str
+
+    async def send(self, transition: AlertTransition, event_name: str) -> bool:
+        """Send a transition; False, logged, where that was given up."""
+        ...
+
+
+class _Delivery(NamedTuple):
+    """A transition, and the channels that it has not been sent to."""
+
+    transition: AlertTransition
+    channels: Sequence[Channel]
 
 
 class AlertNotifier:
-    """Looks at the board and warns."""
+    """Checks the conditions of the live state and notifies of what begins and ends."""
 
     def __init__(
         self,
         settings: AlertsSettings,
-        board: LiveState,
+        live: LiveState,
         clock: Clock,
         database: Database,
-        webhook: Webhook | None,
+        channels: Sequence[Channel] = (),
     ) -> None:
         self._settings = settings
-        self._board = board
+        self._live = live
         self._clock = clock
         self._database = database
-        self._webhook = webhook
-        self._watch = AlertTracker(timedelta(seconds=settings.minimum))
+        self._channels = tuple(channels)
+        self._tracker = AlertTracker(timedelta(seconds=settings.minimum))
+        self._levels = ZoneLevels(settings.hysteresis)
         self._over: deque[Alert] = deque(maxlen=_MOST_OVER)
         self._changed = asyncio.Event()
-        self._notices: asyncio.Queue[AlertTransition] = asyncio.Queue(_MOST_TO_SEND)
-        self._notes: dict[str, int] = {}
+        self._deliveries: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_TO_SEND)
+        self._entry_ids: dict[str, int] = {}
         self._entries = SerialQueue(
-            "aforo-notice-note", _log, failure="Un aviso no se pudo anotar en la base de datos: %s"
+            "aforo-alert-entry", _log, failure="Un aviso no se pudo anotar en la base de datos: %s"
         )
-        self._opened_by: datetime | None = None  # an evening was left open, and will be opened again, by then or never
-        self._pace = SystemClock()
-        board.levels = ZoneLevels(settings.hysteresis)
+        self._reopened_by: datetime | None = None  # an event that was left open is opened again by then, or never
+        self._real_time = SystemClock()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        self._board.listeners.append(self._changed.set)
+        """Check until cancelled."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._restore()
-                tasks.create_task(self._deliver_all(), name="aforo-notices")
-                while True:
-                    await wait_until_set(self._changed, self._pace, _LOOK_AGAIN)
-                    self._changed.clear()
-                    self.look()
-                    await self._pace.sleep(_PACE)
+            await self._restore()
+            with self._live.listening(self._changed.set):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._deliver_all(), name="aforo-alert-delivery")
+                    while True:
+                        await wait_until_set(self._changed, self._real_time, CHECK_AGAIN)
+                        self._changed.clear()
+                        self.check()
+                        await self._real_time.sleep(CHECK_INTERVAL)
         finally:
-            self._board.listeners.remove(self._changed.set)
             self._entries.cancel()
 
     async def finish(self) -> None:
-        """Look a last time, and let what is to be told go out for some seconds."""
-        self.look()
+        """Check a last time, and wait some seconds for what is to be sent."""
+        self.check()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE):
-                await self._notices.join()
+            async with asyncio.timeout(_LAST_SENDINGS):
+                await self._deliveries.join()
                 await self._entries.join()
 
-    def look(self) -> None:
-        """Look once: begin and end what is due."""
-        board, now = self._board, self._clock.now()
-        board.look()
-        notices = self._watch.step(self._conditions(now), now)
-        for notice in notices:
-            self._tell(notice)
-        silent = {subject for kind, subject in self._watch.active if kind is AlertKind.SILENT_DOOR}
-        if notices or board.silent_doors != silent:
-            board.silent_doors = frozenset(silent)
-            active = sorted(self._watch.active.values(), key=lambda alert: alert.began, reverse=True)
-            board.alerts = (*active, *self._over)
-            board.notify()
+    def check(self) -> None:
+        """Begin and end the alerts that are due."""
+        now = self._clock.now()
+        self._live.refresh()
+        for transition in self._tracker.step(self._conditions(now), now):
+            self._notify(transition)
+        active = sorted(self._tracker.active.values(), key=lambda alert: alert.began, reverse=True)
+        self._update_live([*active, *self._over])
+
+    def _update_live(self, alerts: Sequence[Alert]) -> None:
+        silent = frozenset(subject for kind, subject in self._tracker.active if kind is AlertKind.SILENT_DOOR)
+        self._live.update_alerts(alerts, self._levels.known, silent)
 
     def _conditions(self, now: datetime) -> list[Condition]:
-        """What is on the board, and what was on before and the board does not tell of yet, after a restart."""
-        board = self._board
-        found = conditions(board, self._settings, board.levels, now)
-        known = {(condition.kind, condition.subject) for condition in found}
-        unopened = self._opened_by is not None and now < self._opened_by and board.event is None
-        unread = {AlertKind.SILENT_DOOR} if board.phase in RUNNING else set()
+        """Return the conditions of the live state, and those of alerts that it cannot give yet after a restart."""
+        live = self._live
+        found = conditions(live, self._settings, self._levels, now)
+        keys = {condition.key for condition in found}
+        unopened = self._reopened_by is not None and now < self._reopened_by and live.event is None
+        unread = {AlertKind.SILENT_DOOR} if live.phase in RUNNING else set()
         return found + [
             Condition(alert.kind, alert.subject, None, alert.text)
-            for key, alert in self._watch.active.items()
-            if key not in known and (unopened or alert.kind in unread)
+            for key, alert in self._tracker.active.items()
+            if key not in keys and (unopened or alert.kind in unread)
         ]
 
-    def _tell(self, notice: AlertTransition) -> None:
-        alert = notice.alert
-        if notice.begins:
+    def _notify(self, transition: AlertTransition) -> None:
+        alert = transition.alert
+        if transition.begins:
             _log.warning("Aviso: %s", alert.text)
         else:
             self._over.appendleft(alert)
             _log.info("Fin del aviso: %s", alert.text)
-        if self._notices.full():
+        if self._deliveries.full():
             _log.error("Hay demasiados avisos por enviar: se descarta el más antiguo, que está en el registro.")
-            self._notices.get_nowait()
-        self._notices.put_nowait(notice)
+            self._deliveries.get_nowait()
+            self._deliveries.task_done()
+        self._deliveries.put_nowait(_Delivery(transition, self._channels))
 
     async def _restore(self) -> None:
-        """Take up the alerts that were on, and send what was not sent."""
-        notes = await self._database.entries(kind=JournalKind.ALERT)
-        sent = {note.subject for note in await self._database.entries(kind=JournalKind.ALERT_SENT)}
+        """Take the alerts that were on from the journal, and queue the transitions that were not sent."""
+        entries = await self._database.entries(kind=JournalKind.ALERT)
+        sent = {entry.subject for entry in await self._database.entries(kind=JournalKind.ALERT_SENT)}
         left_open = await self._database.last_open_event()
-        self._opened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
-        recent = notes[-_MOST_TO_SEND:]
-        for note in recent:
-            alert = _alert(note)
-            self._notes[alert.id] = note.id
+        self._reopened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
+        recent = entries[-_MOST_TO_SEND:]
+        for entry in recent:
+            alert = _alert_of(entry)
+            self._entry_ids[alert.id] = entry.id
             if alert.ended is None:
-                self._watch.restore([alert])
-                self._board.levels.restore(alert)
-        oldest = self._clock.now() - _OLD_NEWS
-        for note in recent:
-            for notice in _notices(_alert(note)) if note.began >= oldest else []:
-                if _subject(notice) not in sent and self._webhook is not None and not self._notices.full():
-                    self._notices.put_nowait(notice)
-        self._board.alerts = tuple(self._watch.active.values())
+                self._tracker.restore([alert])
+                self._levels.restore(alert)
+        oldest = self._clock.now() - _MOST_LATE
+        for entry in recent:
+            for transition in _transitions_of(_alert_of(entry)) if entry.began >= oldest else []:
+                channels = [one for one in self._channels if _sent_subject(transition, one) not in sent]
+                if channels and not self._deliveries.full():
+                    self._deliveries.put_nowait(_Delivery(transition, channels))
+        self._update_live(list(self._tracker.active.values()))
 
     async def _deliver_all(self) -> None:
-        """Send one notice after the other. What the journal waits for, while the database is away, holds up none."""
+        """Send one transition after the other. A journal entry that waits for the database holds up none."""
         while True:
-            notice = await self._notices.get()
-            await asyncio.wait([self._entries.add(self._journal(notice))], timeout=_JOURNAL_PATIENCE)
-            if self._webhook is not None and await self._webhook.send(notice, self._event_name()):
-                self._entries.add(self._journal_sent(notice))
-            self._notices.task_done()
+            transition, channels = await self._deliveries.get()
+            await asyncio.wait([self._entries.add(self._journal(transition))], timeout=_JOURNAL_TIMEOUT)
+            await asyncio.gather(*(self._send(transition, channel) for channel in channels))
+            self._deliveries.task_done()
 
-    async def _journal_sent(self, notice: AlertTransition) -> None:
+    async def _send(self, transition: AlertTransition, channel: Channel) -> None:
+        event_name = self._live.event.name if self._live.event else ""
+        if await channel.send(transition, event_name):
+            self._entries.add(self._journal_sent(_sent_subject(transition, channel)))
+
+    async def _journal_sent(self, subject: str) -> None:
         now = self._clock.now()
-        await self._database.begin_entry(JournalKind.ALERT_SENT, _subject(notice), now, ended=now)
+        await self._database.begin_entry(JournalKind.ALERT_SENT, subject, now, ended=now)
 
-    async def _journal(self, notice: AlertTransition) -> None:
-        alert = notice.alert
-        if notice.begins and alert.id not in self._notes:
+    async def _journal(self, transition: AlertTransition) -> None:
+        alert = transition.alert
+        if transition.begins and alert.id not in self._entry_ids:
             detail = json.dumps({"id": alert.id, "kind": alert.kind, "text": alert.text}, ensure_ascii=False)
-            self._notes[alert.id] = await self._database.begin_entry(
-                JournalKind.ALERT, alert.subject, alert.began, detail=detail, record=self._board.show
+            self._entry_ids[alert.id] = await self._database.begin_entry(
+                JournalKind.ALERT, alert.subject, alert.began, detail=detail, record=self._live.record
             )
-        elif not notice.begins and alert.ended is not None and alert.id in self._notes:
-            await self._database.end_entry(self._notes.pop(alert.id), alert.ended)
-
-    def _event_name(self) -> str:
-        return self._board.event.name if self._board.event else ""
+        elif not transition.begins and alert.ended is not None and alert.id in self._entry_ids:
+            await self._database.end_entry(self._entry_ids.pop(alert.id), alert.ended)
 
 
-def _alert(note: JournalEntry) -> Alert:
-    detail: dict[str, Any] = json.loads(note.detail)
-    return Alert(detail["id"], AlertKind(detail["kind"]), note.subject, detail["text"], note.began, note.ended)
+def _alert_of(entry: JournalEntry) -> Alert:
+    detail: dict[str, Any] = json.loads(entry.detail)
+    return Alert(detail["id"], AlertKind(detail["kind"]), entry.subject, detail["text"], entry.began, entry.ended)
 
 
-def _notices(alert: Alert) -> list[AlertTransition]:
+def _transitions_of(alert: Alert) -> list[AlertTransition]:
     begin = AlertTransition(Alert(alert.id, alert.kind, alert.subject, alert.text, alert.began))
     return [begin] if alert.ended is None else [begin, AlertTransition(alert)]
 
 
-def _subject(notice: AlertTransition) -> str:
-    return f"{notice.alert.id} {'begin' if notice.begins else 'end'}"
+def _sent_subject(transition: AlertTransition, channel: Channel) -> str:
+    words = (transition.alert.id, "begin" if transition.begins else "end", channel.name)
+    return " ".join(word for word in words if word)
 
 
 @asynccontextmanager
-async def watching(settings: AlertsSettings, board: LiveState, clock: Clock, database: Database) -> AsyncIterator[None]:
-    """Warn inside the ``with``. Whatever happens here is told, and touches nothing else."""
+async def notifying_alerts(
+    settings: AlertsSettings, live: LiveState, clock: Clock, database: Database
+) -> AsyncIterator[None]:
+    """Notify of alerts inside the ``with``. A failure here is logged and touches nothing else."""
     async with Webhook.of(settings) as webhook:
-        watchman = AlertNotifier(settings, board, clock, database, webhook)
-        failure = "Los avisos fallaron; el conteo sigue. No habrá más avisos hasta el próximo arranque."
-        async with background_task(watchman.run(), name="aforo-watchman", log=_log, failure=failure) as task:
+        notifier = AlertNotifier(settings, live, clock, database, [] if webhook is None else [webhook])
+        async with background_task(
+            notifier.run(),
+            name="aforo-alerts",
+            log=_log,
+            failure="Los avisos fallaron; el conteo sigue. No habrá más avisos hasta el próximo arranque.",
+        ) as task:
             try:
                 yield
             finally:
                 if not task.done():
-                    await watchman.finish()
+                    await notifier.finish()

@@ -1,9 +1,10 @@
-"""What to warn of, looked up on the board. Pure: ``now`` is an argument."""
+"""The conditions that are checked, read from the live state. Pure: ``now`` is an argument."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from aforo.alerting.engine import Condition, ZoneLevels, silent_doors
+from aforo.alerting.engine import Condition, ZoneLevels
+from aforo.counting.silent_doors import silent_doors
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
@@ -13,29 +14,29 @@ from aforo.wording import grouped
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
 
-def stale_seconds(board: LiveState, now: datetime) -> float | None:
-    """How old the number is; None while there is none."""
-    as_of = board.as_of()
-    if as_of is None or board.event is None:
+def stale_seconds(live: LiveState, now: datetime) -> float | None:
+    """Return the age of the count in seconds; None while there is none."""
+    as_of = live.as_of()
+    if as_of is None or live.event is None:
         return None
-    return max(0.0, (min(now, board.event.window.until) - as_of).total_seconds())
+    return max(0.0, (min(now, live.event.window.until) - as_of).total_seconds())
 
 
-def conditions(board: LiveState, settings: AlertsSettings, levels: ZoneLevels, now: datetime) -> list[Condition]:
-    """All that there is to look at now; nothing between two evenings."""
-    found = [_database(board, settings, now)]
-    age = stale_seconds(board, now)
-    if board.phase in RUNNING and age is not None:
+def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, now: datetime) -> list[Condition]:
+    """Return all conditions; between two events only that of the database."""
+    found = [_database(live, settings, now)]
+    age = stale_seconds(live, now)
+    if live.phase in RUNNING and age is not None:
         fresh = age <= settings.stale
         found.append(_stale(age, settings))
-        found += _zones(board, levels, fresh=fresh)
-        found += _cameras(board, settings, now)
-        found += _doors(board, settings, fresh=fresh)
+        found += _zones(live, levels, fresh=fresh)
+        found += _cameras(live, settings, now)
+        found += _doors(live, settings, fresh=fresh)
     return found
 
 
-def _database(board: LiveState, settings: AlertsSettings, now: datetime) -> Condition:
-    since = board.signs.database_down_since()
+def _database(live: LiveState, settings: AlertsSettings, now: datetime) -> Condition:
+    since = live.probes.database_down_since()
     down = since is not None and settings.database_down > 0 and now - since >= timedelta(seconds=settings.database_down)
     text = "Sin base de datos: se cuenta en memoria."
     return Condition(AlertKind.DATABASE_DOWN, "", down if since is None or down else None, text)
@@ -46,14 +47,14 @@ def _stale(age: float, settings: AlertsSettings) -> Condition:
     return Condition(AlertKind.STALE, "", age > settings.stale, text)
 
 
-def _zones(board: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Condition]:
-    """Each zone's level. While the number is old nothing is begun or ended: it may be on its way up or down."""
-    for zone in board.zones:
-        if zone.name not in board.occupancies or not zone.capacity:
+def _zones(live: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Condition]:
+    """Give each zone's conditions. While the count is old none begins or ends: it may be rising or falling."""
+    for zone in live.zones:
+        if zone.name not in live.occupancies or not zone.capacity:
             continue
-        count = board.occupancy(zone.name).count
+        count = live.occupancy(zone.name).count
         percent = 100 * count / zone.capacity
-        level = levels.level(zone.name, percent, zone.warning, zone.full) if fresh else levels.known(zone.name)
+        level = levels.update(zone.name, percent, zone.warning, zone.full) if fresh else levels.level(zone.name)
         for kind, on, word in (
             (AlertKind.ZONE_WARNING, {ZoneLevel.WARNING, ZoneLevel.FULL}, "casi llena"),
             (AlertKind.ZONE_FULL, {ZoneLevel.FULL}, "llena"),
@@ -62,36 +63,39 @@ def _zones(board: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Con
             yield Condition(kind, zone.name, level in on if fresh else None, text)
 
 
-def _cameras(board: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
-    """Each camera that does not answer though its server does. While that is away nothing is begun or ended."""
+def _cameras(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
+    """Give a condition for each camera. While the server is away none begins or ends, nor before a camera was read."""
     if not settings.camera_gone:
         return
-    away = board.signs.link_down_since() is not None
-    silent = silences(board.feeds.values())
-    heard = {feed.camera_id for feed, status in board.feeds.items() if status.answered}
-    for camera in dict.fromkeys(feed.camera_id for feed in board.feeds):
-        name = board.camera_names.get(camera) or camera
-        told = not away and (camera in silent or camera in heard)
-        gone = _gone(camera, silent, settings, now) if told else None
+    server_away = live.probes.link_down_since() is not None
+    silent = silences(live.feeds.values())
+    answered = {feed.camera_id for feed, status in live.feeds.items() if status.answered}
+    for camera in dict.fromkeys(feed.camera_id for feed in live.feeds):
+        name = live.camera_names.get(camera) or camera
+        known = not server_away and (camera in silent or camera in answered)
+        gone = _is_gone(camera, silent, settings, now) if known else None
         yield Condition(AlertKind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
 
 
-def _gone(camera: str, silences: Mapping[str, datetime | None], settings: AlertsSettings, now: datetime) -> bool | None:
-    if camera not in silences:
+def _is_gone(
+    camera: str, silent: Mapping[str, datetime | None], settings: AlertsSettings, now: datetime
+) -> bool | None:
+    if camera not in silent:
         return False
-    since = silences[camera]
+    since = silent[camera]
     return True if since is not None and now - since >= timedelta(seconds=settings.camera_gone) else None
 
 
-def _doors(board: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
-    as_of = board.as_of()
-    if not settings.silent_door or as_of is None or board.event is None:
+def _doors(live: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
+    """Give a condition for each door. While its camera fails, or the count is old, it does not begin or end."""
+    as_of = live.as_of()
+    if not settings.silent_door or as_of is None or live.event is None:
         return
-    failing = {feed.camera_id for feed, status in board.feeds.items() if status.failing_since is not None}
+    failing = {feed.camera_id for feed, status in live.feeds.items() if status.failing_since is not None}
     until = to_ms(as_of)
     since = until - int(settings.silent_door * 1000)
-    told = silent_doors(board.doors, since, until) if fresh else {}
+    silent = silent_doors(live.doors, since, until) if fresh else {}
     minutes = f"{settings.silent_door / 60:.0f}"
-    for door in board.doors:
-        silent = None if door.camera_id in failing else told.get(door.name)
-        yield Condition(AlertKind.SILENT_DOOR, door.name, silent, f"{door.name}: {minutes} min sin contar a nadie.")
+    for door in live.doors:
+        holds = None if door.camera_id in failing else silent.get(door.name)
+        yield Condition(AlertKind.SILENT_DOOR, door.name, holds, f"{door.name}: {minutes} min sin contar a nadie.")

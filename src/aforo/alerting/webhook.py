@@ -1,4 +1,7 @@
-"""Sends a notice to the operators' own address: plain JSON, or as Teams or Slack want it. The address is a secret."""
+"""Sends a transition to the operators' own address, as plain JSON or in the shape of Teams or Slack.
+
+The address is a secret.
+"""
 
 import logging
 from collections.abc import AsyncIterator
@@ -29,7 +32,9 @@ class _NotAccepted(Exception):
 
 
 class Webhook:
-    """The address, with the connections to it."""
+    """A channel: the address, with the connections to it."""
+
+    name = ""  # it was the only channel: its journal entries name none
 
     def __init__(self, url: str, shape: str, session: aiohttp.ClientSession, backoff: Backoff = _BACKOFF) -> None:
         self._url = url
@@ -41,7 +46,7 @@ class Webhook:
     @classmethod
     @asynccontextmanager
     async def of(cls, settings: AlertsSettings) -> AsyncIterator["Webhook | None"]:
-        """The webhook of the settings; None where there is none."""
+        """Give the webhook of the settings inside the ``with``; None where there is none."""
         url = settings.webhook_url.get_secret_value()
         if not url:
             yield None
@@ -50,16 +55,18 @@ class Webhook:
         async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
             yield cls(url, settings.webhook_format, session)
 
-    async def send(self, notice: AlertTransition, event_name: str) -> bool:
-        """Send one notice, again a few times where that may help; False, told in the log, where it was given up."""
-        body = _BODIES[self._shape](notice, event_name)
-        headers = {"Idempotency-Key": f"{notice.alert.id}-{'begin' if notice.begins else 'end'}"}
+    async def send(self, transition: AlertTransition, event_name: str) -> bool:
+        """Send one transition, several times where that may help; False, logged, where it was given up."""
+        body = _BODIES[self._shape](transition, event_name)
+        headers = {"Idempotency-Key": f"{transition.alert.id}-{'begin' if transition.begins else 'end'}"}
         try:
             await self._backoff.retry(
                 partial(self._post, body, headers), sleep=self._clock.sleep, repeatable=_is_repeatable
             )
         except _NotAccepted as error:
-            _log.error("El aviso «%s» no se pudo enviar al webhook (%s). Está en la página.", notice.alert.text, error)
+            _log.error(
+                "El aviso «%s» no se pudo enviar al webhook (%s). Está en la página.", transition.alert.text, error
+            )
             return False
         return True
 
@@ -79,28 +86,28 @@ def _is_repeatable(error: Exception) -> bool:
     return isinstance(error, _NotAccepted) and error.repeatable
 
 
-def _plain(notice: AlertTransition, event_name: str) -> dict[str, Any]:
-    alert = notice.alert
+def _plain(transition: AlertTransition, event_name: str) -> dict[str, Any]:
+    alert = transition.alert
     return {
         "id": alert.id,
-        "type": "begin" if notice.begins else "end",
+        "type": "begin" if transition.begins else "end",
         "kind": alert.kind.value,
         "subject": alert.subject,
-        "text": _text(notice),
+        "text": _text(transition),
         "event": event_name,
         "began": alert.began.isoformat(),
         "ended": alert.ended.isoformat() if alert.ended else None,
     }
 
 
-def _teams(notice: AlertTransition, event_name: str) -> dict[str, Any]:
+def _teams(transition: AlertTransition, event_name: str) -> dict[str, Any]:
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            {"type": "TextBlock", "text": _text(notice), "weight": "Bolder", "wrap": True,
-             "color": "Attention" if notice.begins else "Good"},
+            {"type": "TextBlock", "text": _text(transition), "weight": "Bolder", "wrap": True,
+             "color": "Attention" if transition.begins else "Good"},
             {"type": "TextBlock", "text": event_name, "isSubtle": True, "wrap": True},
         ],
     }  # fmt: skip
@@ -108,13 +115,13 @@ def _teams(notice: AlertTransition, event_name: str) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _slack(notice: AlertTransition, event_name: str) -> dict[str, Any]:
-    text = f"{_text(notice)} ({event_name})" if event_name else _text(notice)
+def _slack(transition: AlertTransition, event_name: str) -> dict[str, Any]:
+    text = f"{_text(transition)} ({event_name})" if event_name else _text(transition)
     return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
 
 
-def _text(notice: AlertTransition) -> str:
-    return notice.alert.text if notice.begins else f"Terminó: {notice.alert.text}"
+def _text(transition: AlertTransition) -> str:
+    return transition.alert.text if transition.begins else f"Terminó: {transition.alert.text}"
 
 
 _BODIES = {"json": _plain, "teams": _teams, "slack": _slack}

@@ -18,35 +18,34 @@ class LiveObserver(IngestionObserver):
         self._clock = clock
 
     async def event_opened(self, record: EventRecord) -> None:
-        """Show that event, with what the database has of it. Raises StoreError."""
+        """Open that event, with what the database has of it. Raises StoreError."""
         self._live.open(record, self._clock.now())
-        self._live.recall(await self._database.stored_history(record))
+        self._live.load(await self._database.stored_history(record))
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """Take the zones and the history as they are after a recount. Raises StoreError."""
-        self._live.occupancies.update(occupancies)
-        self._live.recall(await self._database.stored_history(record))
+        self._live.recount(occupancies, await self._database.stored_history(record))
 
     def phase_changed(self, phase: EventPhase) -> None:
-        """Show the phase."""
-        self._live.phase = phase
+        """Set the phase."""
+        self._live.enter(phase)
 
     def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
-        """Show these feeds and no others."""
+        """Set these feeds and no others."""
         self._live.follow(feeds)
 
     def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
-        """Show how these feeds stand."""
+        """Set how these feeds stand."""
         self._live.update_feeds(feeds)
 
     def page_read(self, batch: Batch) -> None:
         """Count what was excluded."""
-        self._live.read(batch)
+        self._live.page_read(batch)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
-        """Show what was stored."""
-        self._live.apply(result, self._clock.now(), batch)
+        """Take what was committed."""
+        self._live.committed(result, self._clock.now(), batch)
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
-        """Show the cameras' names."""
-        self._live.camera_names.update(names)
+        """Add the cameras' names."""
+        self._live.name_cameras(names)

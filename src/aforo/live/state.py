@@ -1,16 +1,16 @@
-"""The live picture of the evening: what the page, the terminal, the alerts and the metrics read.
+"""The state of the event under way, as the page, the terminal, the alerts and the metrics read it.
 
-The numbers follow only what was stored. While the database is away the picture can also tell the provisional ones:
-what is stored and, on top, what was read since.
+The figures follow what was committed. While the database is away there are provisional ones as well: what was
+committed and, on top of it, what was read since.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from aforo.alerting.engine import ZoneLevels
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
 from aforo.counting.zone_series import ZoneSeries
@@ -28,36 +28,21 @@ from aforo.models import (
     FeedStatus,
     Occupancy,
     ScheduledEvent,
+    ZoneLevel,
     from_ms,
     to_ms,
 )
+from aforo.settings import ZoneSettings
 from aforo.storage import Correction, EventRecord, StoredHistory
 
-UNDO = "deshace:"  # an id made of this and another's id: that one is taken back, and once only
+UNDO = "deshace:"  # a correction's id made of this and another's id takes that one back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
 _SAMPLES_PER_BATCH = 50
-_REMEMBER = timedelta(
-    minutes=10
-)  # beyond twice an interval and the overlap: what may be read again after it was stored
-
-
-class ZoneSettings(Protocol):
-    """What the settings say of a zone: ``capacity`` 0 is unknown, the levels are percentages of it."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 -- the setting of that name
-    @property
-    def capacity(self) -> int: ...  # noqa: D102
-    @property
-    def initial(self) -> int: ...  # noqa: D102
-    @property
-    def warning(self) -> float: ...  # noqa: D102
-    @property
-    def full(self) -> float: ...  # noqa: D102
+_READ_AGAIN_WITHIN = timedelta(minutes=10)  # more than twice an interval and the overlap
 
 
 class Lateness(NamedTuple):
-    """How long after its instant a passage was stored."""
+    """Seconds from a camera event to its commit, and when (aware UTC) it was committed."""
 
     at: datetime
     seconds: float
@@ -65,9 +50,10 @@ class Lateness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HealthProbes:
-    """How the world stands, asked whenever it is told: since when the database or the cameras' server does not answer.
+    """Functions that give the state of the parts around the count, at the moment of the call.
 
-    ``waiting``: batches read and not stored; ``pending``: how many events those are; ``upcoming``: the next to watch.
+    ``database_down_since`` and ``link_down_since``: since when the database or the cameras' server does not answer.
+    ``waiting``: batches read and not committed; ``pending``: how many events those hold; ``upcoming``: the next event.
     """
 
     database_down_since: Callable[[], datetime | None] = lambda: None
@@ -78,227 +64,378 @@ class HealthProbes:
 
 
 def undone_by(correction: Correction) -> str:
-    """The id of the correction that this one takes back; "" where it takes none back."""
+    """Return the id of the correction that this one takes back; "" where it takes none back."""
     return correction.id.removeprefix(UNDO) if correction.id.startswith(UNDO) else ""
 
 
 class LiveState:
-    """The picture. Instants are aware UTC; minutes are named by the epoch millisecond of their start.
+    """The live state. Instants are aware UTC; minutes are named by the epoch millisecond of their start."""
 
-    ``changes`` grows whenever anything does; ``touched`` tells which minutes of which zones and doors did.
-    """
-
-    def __init__(self, zones: Sequence[ZoneSettings] = ()) -> None:
-        self.zones = tuple(zones)
-        self.phase = EventPhase.WAITING
-        self.event: ScheduledEvent | None = None
-        self.feeds: dict[Feed, FeedStatus] = {}
-        self.occupancies: dict[str, Occupancy] = {}
-        self.series: dict[str, ZoneSeries] = {}
-        self.doors = Doors()
-        self.corrections: dict[str, Correction] = {}
-        self.camera_names: dict[str, str] = {}
-        self.stored = 0
-        self.repeated = 0
-        self.refused: Counter[str] = Counter()
-        self.stored_at: datetime | None = None
-        self.lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
-        self.pending = UncommittedEvents()
-        self.signs = HealthProbes()
-        self.show: EventRecord | None = None
-        self.alerts: Sequence[Alert] = ()  # those that are on, newest first, and the last that are over
-        self.levels = ZoneLevels(0.0)
-        self.silent_doors: frozenset[str] = frozenset()
-        self.changes = 0
-        self.evening = 0  # grows with each evening: whoever follows the series starts anew
-        self.listeners: list[Callable[[], None]] = []
+    def __init__(self, zones: Sequence[ZoneSettings] = (), probes: HealthProbes | None = None) -> None:
+        self._zones = tuple(zones)
+        self._probes = probes or HealthProbes()
+        self._phase = EventPhase.WAITING
+        self._record: EventRecord | None = None
+        self._feeds: dict[Feed, FeedStatus] = {}
+        self._camera_names: dict[str, str] = {}
+        self._occupancies: dict[str, Occupancy] = {}
+        self._series: dict[str, ZoneSeries] = {}
+        self._doors = Doors()
+        self._corrections: dict[str, Correction] = {}
+        self._stored = 0
+        self._repeated = 0
+        self._excluded: Counter[str] = Counter()
+        self._stored_at: datetime | None = None
+        self._lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
+        self._uncommitted = UncommittedEvents()
+        self._alerts: tuple[Alert, ...] = ()
+        self._levels: dict[str, ZoneLevel] = {}
+        self._silent_doors: frozenset[str] = frozenset()
+        self._changes = 0
+        self._generation = 0
+        self._listeners: list[Callable[[], None]] = []
         self._opened_at: datetime | None = None
-        self._answered: dict[Feed, datetime] = {}
+        self._committed_until: dict[Feed, datetime] = {}
         self._floors: dict[str, datetime] = {}
         self._touched: dict[tuple[str, int], int] = {}
         self._touched_doors: dict[tuple[str, int], int] = {}
 
-    def open(self, show: EventRecord, now: datetime) -> None:
-        """A new evening begins, or one goes on after a restart: ``recall`` then tells what the store knows of it."""
-        self.phase, self.show, self.event = EventPhase.WATCHING, show, show.event
-        self.feeds = {}
-        self.occupancies = dict(show.occupancies)
+    # What is read.
+
+    @property
+    def zones(self) -> tuple[ZoneSettings, ...]:
+        """The zones of the settings, in their order."""
+        return self._zones
+
+    @property
+    def probes(self) -> HealthProbes:
+        """How database, server and schedule are asked for their state."""
+        return self._probes
+
+    @property
+    def phase(self) -> EventPhase:
+        """Where the event under way stands."""
+        return self._phase
+
+    @property
+    def record(self) -> EventRecord | None:
+        """The record of the event that was opened last; None before the first."""
+        return self._record
+
+    @property
+    def event(self) -> ScheduledEvent | None:
+        """The event that was opened last; None before the first."""
+        return self._record.event if self._record is not None else None
+
+    @property
+    def feeds(self) -> Mapping[Feed, FeedStatus]:
+        """The feeds that are read, and how each stands."""
+        return self._feeds
+
+    @property
+    def camera_names(self) -> Mapping[str, str]:
+        """The cameras' names at ACC, by id, as far as they are known."""
+        return self._camera_names
+
+    @property
+    def occupancies(self) -> Mapping[str, Occupancy]:
+        """Each zone's occupancy as committed."""
+        return self._occupancies
+
+    @property
+    def doors(self) -> Doors:
+        """The crossings of each door as committed."""
+        return self._doors
+
+    @property
+    def corrections(self) -> Mapping[str, Correction]:
+        """The event's corrections, by id."""
+        return self._corrections
+
+    @property
+    def stored(self) -> int:
+        """Camera events committed since the start of the program."""
+        return self._stored
+
+    @property
+    def repeated(self) -> int:
+        """Camera events that were read again and had been committed before."""
+        return self._repeated
+
+    @property
+    def excluded(self) -> Mapping[str, int]:
+        """Excluded camera events, by reason, most frequent first."""
+        return dict(self._excluded.most_common())
+
+    @property
+    def stored_at(self) -> datetime | None:
+        """When the last transaction was committed."""
+        return self._stored_at
+
+    @property
+    def lateness(self) -> Sequence[Lateness]:
+        """A sample of the last new events, oldest first."""
+        return self._lateness
+
+    @property
+    def alerts(self) -> Sequence[Alert]:
+        """The alerts that are on, newest first, then the last ones that are over."""
+        return self._alerts
+
+    @property
+    def silent_doors(self) -> frozenset[str]:
+        """Names of the doors that an alert takes for silent."""
+        return self._silent_doors
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with every change."""
+        return self._changes
+
+    @property
+    def generation(self) -> int:
+        """A number that grows whenever the history is replaced: who follows the series starts anew."""
+        return self._generation
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the database is away and events were read that it does not have; as of the last ``refresh``."""
+        return self._uncommitted.active and len(self._uncommitted) > 0
+
+    @property
+    def curves(self) -> dict[str, list[tuple[datetime, int]]]:
+        """Each zone's count, as committed, at the end of each minute in which it moved."""
+        return {
+            name: [(from_ms(minute), count) for minute, count in series.curve({})]
+            for name, series in self._series.items()
+        }
+
+    def level(self, zone: str) -> ZoneLevel:
+        """Return how full the zone is."""
+        return self._levels.get(zone, ZoneLevel.UNKNOWN)
+
+    def occupancy(self, zone: str) -> Occupancy:
+        """Return a zone's occupancy, the provisional one while there is one."""
+        uncommitted = self._uncommitted.deltas(zone)
+        if not uncommitted:
+            return self._occupancies[zone]
+        series = self._series_of(zone)
+        return composed(series.deltas(uncommitted)).occupancy(zone, series.initial)
+
+    def count_at(self, zone: str, instant: datetime) -> int:
+        """Return a zone's count at an instant, to the minute."""
+        return self._series_of(zone).count(to_ms(instant), self._uncommitted.deltas(zone))
+
+    def initial(self, zone: str) -> int:
+        """Return a zone's count at the start of the event."""
+        return self._series_of(zone).initial
+
+    def deltas(self, zone: str) -> dict[int, OccupancyDelta]:
+        """Return what happened in a zone, minute by minute, in order, uncommitted events included."""
+        return self._series_of(zone).deltas(self._uncommitted.deltas(zone))
+
+    def delta(self, zone: str, minute: int) -> OccupancyDelta:
+        """Return what happened in a zone in one minute, uncommitted events included."""
+        committed = self._series_of(zone).delta(minute)
+        uncommitted = self._uncommitted.deltas(zone).get(minute)
+        return committed if uncommitted is None else committed.then(uncommitted)
+
+    def curve(self, zone: str) -> list[tuple[int, int]]:
+        """Return a zone's count at the end of each minute in which it moved, uncommitted events included."""
+        return self._series_of(zone).curve(self._uncommitted.deltas(zone))
+
+    def uncommitted_doors(self) -> Doors:
+        """Return the crossings that were read and are not committed."""
+        doors = Doors()
+        for reported, classification in self._uncommitted.crossings():
+            doors.add(reported, classification)
+        return doors
+
+    def as_of(self) -> datetime | None:
+        """Return until when the count is known: all that the cameras reported until then is counted.
+
+        A camera that fails alone does not hold it back; one that fails together with most others does.
+        """
+        event = self.event
+        if event is None:
+            return None
+        known = {}
+        for feed, status in self._feeds.items():
+            known[feed] = self._committed_until.get(feed, event.window.since)
+            if self._uncommitted.active:
+                known[feed] = max(known[feed], status.read_until)
+        waited_for = [known[status.feed] for status in freshness.waited_for(self._feeds.values())]
+        return min(waited_for) if waited_for else max(known.values(), default=event.window.since)
+
+    def known_until(self, feed: Feed, read_until: datetime) -> datetime:
+        """Return until when all of a feed was read: the close reads it anew, and what was known stays known."""
+        return max(read_until, self._committed_until.get(feed, read_until))
+
+    def touched(self, since: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+        """Return the (zone, minute) and the (door, minute) that changed after ``since``, a value of ``changes``."""
+        zones = [key for key, change in self._touched.items() if change > since]
+        return zones, [key for key, change in self._touched_doors.items() if change > since]
+
+    @contextmanager
+    def listening(self, listener: Callable[[], None]) -> Iterator[None]:
+        """Call ``listener`` after every change inside the ``with``. It must be quick and must not raise."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    # What changes it.
+
+    def connect(self, probes: HealthProbes) -> None:
+        """Ask these functions for the state of database, server and schedule from now on."""
+        self._probes = probes
+
+    def open(self, record: EventRecord, now: datetime) -> None:
+        """Begin with an event, or go on with one after a restart; ``load`` then brings what the database has of it."""
+        self._phase, self._record = EventPhase.WATCHING, record
+        self._feeds = {}
+        self._occupancies = dict(record.occupancies)
         self._opened_at = now
-        self.pending.clear()
-        self.lateness.clear()
-        self._answered = {}
+        self._uncommitted.clear()
+        self._lateness.clear()
+        self._committed_until = {}
         self._floors = {}
-        self.recall(StoredHistory())
+        self.load(StoredHistory())
+
+    def load(self, history: StoredHistory) -> None:
+        """Replace series, doors and corrections by what the database has of the event."""
+        initial = {zone.name: zone.initial for zone in self._zones}
+        self._series = {name: ZoneSeries(initial.get(name, 0)) for name in self._occupancies}
+        for zone, minutes in history.minutes.items():
+            for minute, delta in minutes.items():
+                self._series_of(zone).put(minute, MinuteDelta(delta))
+        self._doors = Doors()
+        for name, activity, minute, count in history.doors:
+            source = EventSource("", name, "", activity)
+            self._doors.add(SourceMinute(source, minute), self._classify(source), count)
+        self._corrections = {correction.id: correction for correction in history.corrections}
+        self._touched.clear()
+        self._touched_doors.clear()
+        self._generation += 1
+        self.notify()
+
+    def recount(self, occupancies: Mapping[str, Occupancy], history: StoredHistory) -> None:
+        """Take zones and history as they are after the database counted the whole event anew."""
+        self._occupancies.update(occupancies)
+        self.load(history)
+
+    def enter(self, phase: EventPhase) -> None:
+        """Set the event's phase."""
+        self._phase = phase
 
     def follow(self, feeds: Sequence[FeedStatus]) -> None:
-        """All feeds that are read now. What a new one was read until was stored before."""
-        self.feeds = {status.feed: status for status in feeds}
+        """Set all feeds that are read. What a new one was read until has been committed."""
+        self._feeds = {status.feed: status for status in feeds}
         for status in feeds:
-            if status.feed not in self._answered:
-                self._answered[status.feed] = status.read_until
+            if status.feed not in self._committed_until:
+                self._committed_until[status.feed] = status.read_until
                 camera_id = status.feed.camera_id
                 self._floors[camera_id] = min(status.read_until, self._floors.get(camera_id, status.read_until))
 
     def update_feeds(self, feeds: Sequence[FeedStatus]) -> None:
-        """How some of the feeds stand now."""
-        self.feeds.update((status.feed, status) for status in feeds if status.feed in self.feeds)
+        """Set how some of the feeds stand."""
+        self._feeds.update((status.feed, status) for status in feeds if status.feed in self._feeds)
 
-    def recall(self, past: StoredHistory) -> None:
-        """Take the evening's series, doors and corrections as the store has them, instead of what is here."""
-        initial = {zone.name: zone.initial for zone in self.zones}
-        self.series = {name: ZoneSeries(initial.get(name, 0)) for name in self.occupancies}
-        for zone, stretches in past.minutes.items():
-            for minute, stretch in stretches.items():
-                self._series(zone).put(minute, MinuteDelta(stretch))
-        self.doors = Doors()
-        for name, activity, minute, count in past.doors:
-            source = EventSource("", name, "", activity)
-            self.doors.add(SourceMinute(source, minute), self._classify(source), count)
-        self.corrections = {correction.id: correction for correction in past.corrections}
-        self._touched.clear()
-        self._touched_doors.clear()
-        self.evening += 1
-        self.notify()
+    def name_cameras(self, names: Mapping[str, str]) -> None:
+        """Add names of cameras, by id."""
+        self._camera_names.update(names)
 
-    def read(self, batch: Batch) -> None:
-        """A page was read and sifted."""
+    def page_read(self, batch: Batch) -> None:
+        """Count what a page held that was excluded."""
         for (_, reason), count in batch.excluded.items():
-            self.refused[reason] += count
-        if self.signs.database_down_since() is not None:
+            self._excluded[reason] += count
+        if self._probes.database_down_since() is not None:
             self.notify()
 
-    def apply(self, stored: CommitResult, now: datetime, batch: Batch | None = None) -> None:
-        """A transaction was committed."""
-        self.stored += len(stored.new)
-        self.repeated += stored.already
-        self.stored_at = now
-        if batch is not None:
-            self.pending.stored(batch, now, _REMEMBER)
-            self._advance(batch)
-            self._count_doors(stored.new)
-        self._sample_lateness(stored.new, now)
-        self.counted(stored.occupancies, stored.minutes)
+    def committed(self, result: CommitResult, now: datetime, batch: Batch) -> None:
+        """Take what a transaction changed."""
+        self._stored += len(result.new)
+        self._repeated += result.already
+        self._stored_at = now
+        self._uncommitted.committed(batch, now, _READ_AGAIN_WITHIN)
+        for feed, until in batch.checkpoints.items():
+            self._committed_until[feed] = max(until, self._committed_until.get(feed, until))
+        self._count_doors(result.new)
+        self._sample_lateness(result.new, now)
+        self._recounted(result.occupancies, result.minutes)
 
-    def counted(
-        self, occupancies: Mapping[str, Occupancy], minutes: Mapping[str, Mapping[int, tuple[int, ...]]]
+    def correct(
+        self,
+        corrections: Iterable[Correction],
+        occupancies: Mapping[str, Occupancy],
+        minutes: Mapping[str, Mapping[int, tuple[int, ...]]],
     ) -> None:
-        """The store counted anew: zones, and the minutes that changed."""
-        self.occupancies.update(occupancies)
-        self.changes += 1
-        for zone, stretches in minutes.items():
-            for minute, stretch in stretches.items():
-                self._series(zone).put(minute, MinuteDelta(OccupancyDelta._make(stretch)))
-                self._touched[zone, minute] = self.changes
-        self.notify()
+        """Take all corrections of the event after one was stored, and what that changed."""
+        self._corrections = {correction.id: correction for correction in corrections}
+        self._recounted(occupancies, minutes)
 
-    def correct(self, correction: Correction) -> None:
-        """A correction was stored."""
-        self.corrections[correction.id] = correction
-        self.notify()
+    def update_alerts(
+        self, alerts: Sequence[Alert], levels: Mapping[str, ZoneLevel], silent_doors: frozenset[str]
+    ) -> None:
+        """Set the alerts, the zones' levels and the silent doors; listeners are notified of alerts and doors."""
+        self._levels = dict(levels)
+        if (self._alerts, self._silent_doors) != (tuple(alerts), silent_doors):
+            self._alerts, self._silent_doors = tuple(alerts), silent_doors
+            self.notify()
+
+    def refresh(self) -> None:
+        """Begin, follow or end the provisional figures, by how the database stands now."""
+        if self._probes.database_down_since() is not None:
+            self._uncommitted.activate()
+        if not self._uncommitted.active:
+            return
+        waiting = list(self._probes.waiting())
+        if self._uncommitted.follow(waiting, self._classify, self._may_be_new):
+            self._touch_uncommitted()
+        elif not waiting and self._probes.database_down_since() is None:
+            self._touch_uncommitted()
+            self._uncommitted.deactivate()
 
     def notify(self) -> None:
-        """Tell the listeners that something changed. They must be quick and must not raise."""
-        self.changes += 1
-        for listener in self.listeners:
+        """Call the listeners: something changed."""
+        self._changes += 1
+        for listener in self._listeners:
             listener()
 
-    @property
-    def curves(self) -> dict[str, list[tuple[datetime, int]]]:
-        """Each zone's aforo at the end of each minute in which it moved."""
-        return {
-            name: [(from_ms(minute), count) for minute, count in series.curve({})]
-            for name, series in self.series.items()
-        }
-
-    @property
-    def provisional(self) -> bool:
-        """The database is away, and something was read that it does not have; as of the last ``look``."""
-        return self.pending.active and len(self.pending) > 0
-
-    def look(self) -> None:
-        """Look how the database stands: begin, follow or end the provisional numbers."""
-        if self.signs.database_down_since() is not None:
-            self.pending.activate()
-        if not self.pending.active:
-            return
-        waiting = list(self.signs.waiting())
-        if self.pending.follow(waiting, self._classify, self._may_be_new):
-            self._touch_pending()
-        elif not waiting and self.signs.database_down_since() is None:
-            self._touch_pending()
-            self.pending.deactivate()
-
-    def occupancy(self, zone: str) -> Occupancy:
-        """A zone's aforo as stored, or the provisional one while there is one."""
-        known = self.occupancies[zone]
-        pending = self.pending.stretches(zone) if self.pending.active else {}
-        if not pending:
-            return known
-        series = self._series(zone)
-        return composed(series.deltas(pending)).occupancy(zone, series.initial)
-
-    def count_at(self, zone: str, instant: datetime) -> int:
-        """A zone's count at an instant, to the minute."""
-        pending = self.pending.stretches(zone) if self.pending.active else {}
-        return self._series(zone).count(to_ms(instant), pending)
-
-    def as_of(self) -> datetime | None:
-        """Until when the count is known: what all cameras said until then is counted.
-
-        A camera that fails by itself is not waited for; one that fails together with most others is.
-        """
-        if self.event is None:
-            return None
-        known = {}
-        for feed, status in self.feeds.items():
-            known[feed] = self._answered.get(feed, self.event.window.since)
-            if self.pending.active:
-                known[feed] = max(known[feed], status.read_until)
-        waited_for = [known[status.feed] for status in freshness.waited_for(self.feeds.values())]
-        return min(waited_for) if waited_for else max(known.values(), default=self.event.window.since)
-
-    def known_until(self, feed: Feed, asked_until: datetime) -> datetime:
-        """Until when all of a feed was read. The close asks for all of it again: what was known is not lost by that."""
-        return max(asked_until, self._answered.get(feed, asked_until))
-
-    def touched(self, since: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-        """The (zone, minute) and (door, minute) that changed after ``since``, a value of ``changes``."""
-        zones = [key for key, change in self._touched.items() if change > since]
-        return zones, [key for key, change in self._touched_doors.items() if change > since]
-
-    def stretch(self, zone: str, minute: int) -> OccupancyDelta:
-        """What a minute of a zone lived, with what is not stored of it."""
-        stored = self._series(zone).delta(minute)
-        return (
-            stored.then(self.pending.stretches(zone).get(minute, OccupancyDelta())) if self.pending.active else stored
-        )
-
-    def _touch_pending(self) -> None:
+    def _recounted(
+        self, occupancies: Mapping[str, Occupancy], minutes: Mapping[str, Mapping[int, tuple[int, ...]]]
+    ) -> None:
+        self._occupancies.update(occupancies)
+        self._changes += 1
+        for zone, deltas in minutes.items():
+            for minute, delta in deltas.items():
+                self._series_of(zone).put(minute, MinuteDelta(OccupancyDelta._make(delta)))
+                self._touched[zone, minute] = self._changes
         self.notify()
-        for key in self.pending.minutes():
-            self._touched[key] = self.changes
+
+    def _touch_uncommitted(self) -> None:
+        self.notify()
+        for key in self._uncommitted.minutes():
+            self._touched[key] = self._changes
 
     def _classify(self, source: EventSource) -> Classification:
-        return self.show.classify(source) if self.show is not None else Classification(False, ())
+        return self._record.classify(source) if self._record is not None else Classification(False, ())
 
-    def _series(self, zone: str) -> ZoneSeries:
-        return self.series.setdefault(zone, ZoneSeries())
+    def _series_of(self, zone: str) -> ZoneSeries:
+        return self._series.setdefault(zone, ZoneSeries())
 
     def _may_be_new(self, event: CameraEvent) -> bool:
         floor = self._floors.get(event.camera_id)
         return floor is None or event.occurred_at >= floor
 
-    def _advance(self, batch: Batch) -> None:
-        for feed, until in batch.checkpoints.items():
-            self._answered[feed] = max(until, self._answered.get(feed, until))
-
     def _count_doors(self, new: Sequence[CameraEvent]) -> None:
-        for one, count in by_source_and_minute(new):
-            door = self.doors.add(one, self._classify(one.source), count)
-            self._touched_doors[door, one.minute] = self.changes + 1
+        for reported, count in by_source_and_minute(new):
+            door = self._doors.add(reported, self._classify(reported.source), count)
+            self._touched_doors[door, reported.minute] = self._changes + 1
 
     def _sample_lateness(self, new: Sequence[CameraEvent], now: datetime) -> None:
         step = max(1, len(new) // _SAMPLES_PER_BATCH)
         for event in new[::step]:
             if self._opened_at is None or event.occurred_at >= self._opened_at:
-                self.lateness.append(Lateness(now, (now - event.occurred_at).total_seconds()))
+                self._lateness.append(Lateness(now, (now - event.occurred_at).total_seconds()))

@@ -1,7 +1,7 @@
-"""What was read and is not stored yet: the part of the count that is provisional while the database is away. Pure.
+"""Camera events that were read and are not committed: the provisional part of the count, while the database is away.
 
-In good times nothing is done here but to remember which batches were stored lately. Only when the database is away are
-events gone through, each once: what was stored before and is read again, and what two batches share, counts once.
+Pure. While the database is there, only the batches that were committed lately are kept. While it is away each event is
+looked at once: one that was committed and is read again, and one that two batches share, counts once.
 """
 
 from collections import defaultdict, deque
@@ -14,108 +14,115 @@ from aforo.models import Batch, CameraEvent, Classification, EventSource
 
 Identity = tuple[str, str, datetime]
 
-_MOST_RECENT = 30_000  # events remembered as stored: more than any look back reads again
+_MOST_RECENT = 30_000  # events kept as committed: more than any overlap reads again
+_NO_MOVEMENTS: Mapping[int, dict[Identity, TimedMovement]] = {}
 
 
 class UncommittedEvents:
-    """The events that are read and not stored, known while ``active``: while the database is away."""
+    """The events that are read and not committed; there are none unless ``active``: while the database is away."""
 
     def __init__(self) -> None:
-        self.active = False
+        self._active = False
         self._recent: deque[tuple[datetime, list[CameraEvent]]] = deque()
         self._recent_events = 0
-        self._stored: set[Identity] = set()
+        self._committed: set[Identity] = set()
         self._taken: dict[int, Batch] = {}
         self._events: dict[Identity, tuple[SourceMinute, Classification]] = {}
-        self._steps: defaultdict[str, defaultdict[int, dict[Identity, TimedMovement]]] = defaultdict(
+        self._movements: defaultdict[str, defaultdict[int, dict[Identity, TimedMovement]]] = defaultdict(
             lambda: defaultdict(dict)
         )
 
     def __len__(self) -> int:
         return len(self._events)
 
-    def stored(self, batch: Batch, now: datetime, remember: timedelta) -> None:
-        """A batch is in the database; its events are remembered for ``remember``, in which they may be read again."""
-        self._recent.append((now, batch.events))
-        self._recent_events += len(batch.events)
-        while self._recent and (self._recent[0][0] < now - remember or self._recent_events > _MOST_RECENT):
-            self._recent_events -= len(self._recent.popleft()[1])
-        if self.active:
-            for event in batch.events:
-                self._stored.add(_identity(event))
-                self._drop(_identity(event))
+    @property
+    def active(self) -> bool:
+        """Whether the events that wait are followed."""
+        return self._active
 
     def activate(self) -> None:
-        """The database is away: from now on events are known."""
-        if not self.active:
-            self.active = True
-            self._stored = {_identity(event) for _, events in self._recent for event in events}
+        """Follow the events that wait from now on: the database is away."""
+        if not self._active:
+            self._active = True
+            self._committed = {_identity(event) for _, events in self._recent for event in events}
 
     def deactivate(self) -> None:
-        """The database is there and has everything."""
-        self.active = False
-        for kept in (self._stored, self._taken, self._events, self._steps):
+        """Forget all events: the database is there and has them."""
+        self._active = False
+        for kept in (self._committed, self._taken, self._events, self._movements):
             kept.clear()
 
     def clear(self) -> None:
-        """Another evening begins."""
+        """Forget everything: another event begins."""
         self.deactivate()
         self._recent.clear()
         self._recent_events = 0
 
+    def committed(self, batch: Batch, now: datetime, read_again_within: timedelta) -> None:
+        """Take a batch as committed; its events are kept as long as they may be read again."""
+        self._recent.append((now, batch.events))
+        self._recent_events += len(batch.events)
+        while self._recent and (self._recent[0][0] < now - read_again_within or self._recent_events > _MOST_RECENT):
+            self._recent_events -= len(self._recent.popleft()[1])
+        if self._active:
+            for event in batch.events:
+                self._committed.add(_identity(event))
+                self._drop(_identity(event))
+
     def follow(
         self,
         waiting: Iterable[Batch],
-        verdict: Callable[[EventSource], Classification],
-        counts: Callable[[CameraEvent], bool],
+        classify: Callable[[EventSource], Classification],
+        may_be_new: Callable[[CameraEvent], bool],
     ) -> bool:
-        """Take the batches that wait; tells whether any is new.
+        """Take the batches that wait and return whether any is new.
 
-        ``verdict`` says what a source means; ``counts`` whether an event may be new, by the checkpoints.
+        ``may_be_new``: whether an event may be missing in the database, by the checkpoints.
         """
         batches = {id(batch): batch for batch in waiting}
         new = [batch for key, batch in batches.items() if key not in self._taken]
         for batch in new:
-            self._take(batch, verdict, counts)
+            self._take(batch, classify, may_be_new)
         self._taken = batches
         return bool(new)
 
-    def stretches(self, zone: str) -> Mapping[int, OccupancyDelta]:
-        """What is not stored of a zone, by minute."""
+    def deltas(self, zone: str) -> Mapping[int, OccupancyDelta]:
+        """Return what is not committed of a zone, by minute."""
         return {
-            minute: OccupancyDelta.of([movement[4] for movement in sorted(steps.values())])
-            for minute, steps in self._steps.get(zone, _NO_STEPS).items()
-            if steps
+            minute: OccupancyDelta.of([movement[4] for movement in sorted(movements.values())])
+            for minute, movements in self._movements.get(zone, _NO_MOVEMENTS).items()
+            if movements
         }
 
     def minutes(self) -> Iterable[tuple[str, int]]:
-        """The zones and minutes that hold, or held, something that is not stored."""
-        return [(zone, minute) for zone, minutes in self._steps.items() for minute in minutes]
+        """Return the zones and minutes that hold, or held, something that is not committed."""
+        return [(zone, minute) for zone, minutes in self._movements.items() for minute in minutes]
 
-    def passages(self) -> Iterable[tuple[SourceMinute, Classification]]:
-        """What is not stored, for the doors: each event with what its name means."""
+    def crossings(self) -> Iterable[tuple[SourceMinute, Classification]]:
+        """Return what is not committed, for the doors: each event's source and minute, and what it means."""
         return self._events.values()
 
     def _take(
-        self, batch: Batch, classify: Callable[[EventSource], Classification], counts: Callable[[CameraEvent], bool]
+        self,
+        batch: Batch,
+        classify: Callable[[EventSource], Classification],
+        may_be_new: Callable[[CameraEvent], bool],
     ) -> None:
         for event in batch.events:
             identity = _identity(event)
-            if identity in self._stored or identity in self._events or not counts(event):
+            if identity in self._committed or identity in self._events or not may_be_new(event):
                 continue
-            verdict = classify(event.source)
-            self._events[identity] = (source_minute(event), verdict)
-            for zone, delta in verdict.movements:
-                self._steps[zone][minute_of(event)][identity] = timed_movement(event, delta)
+            classification = classify(event.source)
+            self._events[identity] = (source_minute(event), classification)
+            for zone, delta in classification.movements:
+                self._movements[zone][minute_of(event)][identity] = timed_movement(event, delta)
 
     def _drop(self, identity: Identity) -> None:
-        passage = self._events.pop(identity, None)
-        if passage is not None:
-            for zone, _ in passage[1].movements:
-                self._steps[zone][passage[0].minute].pop(identity, None)
-
-
-_NO_STEPS: Mapping[int, dict[Identity, TimedMovement]] = {}
+        known = self._events.pop(identity, None)
+        if known is not None:
+            reported, classification = known
+            for zone, _ in classification.movements:
+                self._movements[zone][reported.minute].pop(identity, None)
 
 
 def _identity(event: CameraEvent) -> Identity:

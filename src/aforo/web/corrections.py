@@ -43,12 +43,12 @@ class CorrectionService:
     def _check(self, zone: str) -> None:
         if zone not in self._live.occupancies:
             raise RequestConflict(f"No hay ninguna zona «{zone}» en este evento.")
-        if self._live.signs.database_down_since() is not None:
+        if self._live.probes.database_down_since() is not None:
             raise ServiceUnavailable("La base de datos no responde: no se ha corregido nada. Repítalo cuando vuelva.")
 
     async def _apply(self, correction: Correction, *, count: int | None = None) -> None:
         """Store a correction and take its result into the live state. ``count`` replaces the correction's delta."""
-        record = self._live.show
+        record = self._live.record
         if record is None:
             raise RequestConflict("No hay ningún evento abierto.")
         try:
@@ -61,6 +61,5 @@ class CorrectionService:
             ) from exc
         except StoreError as exc:
             raise ServiceUnavailable(f"La base de datos no admitió la corrección: {exc}") from exc
-        if self._live.show is record:
-            self._live.corrections = {stored.id: stored for stored in result.corrections}
-            self._live.counted(result.occupancies, {correction.zone: result.minutes})
+        if self._live.record is record:
+            self._live.correct(result.corrections, result.occupancies, {correction.zone: result.minutes})

@@ -38,7 +38,7 @@ class EventReader:
 
         Raises ServiceUnavailable while the database is away or busy.
         """
-        record = self._live.show
+        record = self._live.record
         if record is None:
             return [], None
         if self._waiting >= _MAX_WAITING:

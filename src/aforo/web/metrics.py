@@ -29,7 +29,7 @@ class LiveCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics, as of now."""
         now = self._clock.now()
-        self._live.look()
+        self._live.refresh()
         build = GaugeMetricFamily("aforo_build_info", "The program's version", labels=["version"])
         build.add_metric([__version__], 1)
         yield build
@@ -80,7 +80,7 @@ class LiveCollector(Collector):
         yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=live.stored)
         yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=live.repeated)
         excluded = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
-        for reason, count in live.refused.items():
+        for reason, count in live.excluded.items():
             excluded.add_metric([reason], count)
         yield excluded
         yield GaugeMetricFamily("aforo_events_pending", "Events read and not stored yet", value=trust.pending)

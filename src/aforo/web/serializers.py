@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from aforo.counting.doors import Crossings, Door, Doors
+from aforo.counting.doors import Crossings, Door
 from aforo.live.state import LiveState, undone_by
 from aforo.models import MINUTE_MS, EventPhase, FeedStatus, ScheduledEvent, to_ms
 from aforo.web import schemas
@@ -15,14 +15,14 @@ _MAX_CORRECTIONS = 200  # in the state; all of them are under /api/v1/correction
 
 def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
     """Return everything but the series."""
-    event, upcoming = live.event, live.signs.upcoming()
+    event, upcoming = live.event, live.probes.upcoming()
     return schemas.State(
         now=now,
         timezone=timezone,
         phase=live.phase.value,
         event=_event(event) if event else None,
         next=_event(upcoming) if upcoming else None,
-        evening=live.evening,
+        evening=live.generation,
         series=live.changes,
         zones=zones(live, now),
         doors=doors(live, now),
@@ -53,7 +53,7 @@ def zones(live: LiveState, now: datetime) -> list[schemas.ZoneState]:
                 percent=round(100 * occupancy.count / zone.capacity, 1) if zone.capacity else None,
                 warning=zone.warning,
                 full=zone.full,
-                level=live.levels.known(zone.name),
+                level=live.level(zone.name),
                 trend=occupancy.count - live.count_at(zone.name, moment - _TREND),
             )
         )
@@ -73,11 +73,7 @@ def _event_time(live: LiveState, now: datetime) -> datetime:
 def doors(live: LiveState, now: datetime) -> list[schemas.DoorState]:
     """Return the doors by name; while the database is away, with what is read and not stored yet."""
     until_ms = to_ms(_event_time(live, now))
-    uncommitted = Doors()
-    if live.pending.active:
-        for source_minute, classification in live.pending.passages():
-            uncommitted.add(source_minute, classification)
-    uncommitted_by_name = {door.name: door for door in uncommitted}
+    uncommitted_by_name = {door.name: door for door in live.uncommitted_doors()}
     states = [_door(door, uncommitted_by_name.get(door.name), until_ms, live) for door in live.doors if door.people]
     states += [
         _door(door, None, until_ms, live)
@@ -115,14 +111,14 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         age=age,
         stale=age is not None and age > stale_after and live.phase is not EventPhase.OVER,
         stored_at=live.stored_at,
-        database=_link(live.signs.database_down_since()),
-        acc=_link(live.signs.link_down_since()),
+        database=_link(live.probes.database_down_since()),
+        acc=_link(live.probes.link_down_since()),
         cameras=cameras(live, now),
         lateness=_lateness(live, now),
-        refused=dict(live.refused.most_common()),
+        refused=dict(live.excluded),
         stored=live.stored,
         repeated=live.repeated,
-        pending=live.signs.pending(),
+        pending=live.probes.pending(),
     )
 
 
@@ -192,7 +188,7 @@ def corrections(live: LiveState) -> list[schemas.CorrectionState]:
 def series(live: LiveState) -> schemas.Series:
     """Return the whole event by the minute."""
     return schemas.Series(
-        evening=live.evening,
+        evening=live.generation,
         series=live.changes,
         zones={zone.name: _curve(live, zone.name) for zone in live.zones if zone.name in live.occupancies},
         doors={door.name: _door_curve(door) for door in live.doors if door.people},
@@ -200,17 +196,15 @@ def series(live: LiveState) -> schemas.Series:
 
 
 def _curve(live: LiveState, zone: str) -> schemas.ZoneCurve:
-    series = live.series[zone]
-    pending = live.pending.stretches(zone) if live.pending.active else {}
-    deltas = list(series.deltas(pending).items())
+    deltas = live.deltas(zone)
     return schemas.ZoneCurve(
-        initial=series.initial,
-        minutes=[minute // 1000 for minute, _ in deltas],
-        entries=[delta.entries for _, delta in deltas],
-        exits=[delta.exits for _, delta in deltas],
-        net=[delta.net for _, delta in deltas],
-        floor=[delta.floor for _, delta in deltas],
-        count=[count for _, count in series.curve(pending)],
+        initial=live.initial(zone),
+        minutes=[minute // 1000 for minute in deltas],
+        entries=[delta.entries for delta in deltas.values()],
+        exits=[delta.exits for delta in deltas.values()],
+        net=[delta.net for delta in deltas.values()],
+        floor=[delta.floor for delta in deltas.values()],
+        count=[count for _, count in live.curve(zone)],
     )
 
 
@@ -229,7 +223,7 @@ def series_delta(live: LiveState, since: int) -> dict[str, object]:
     zone_minutes, door_minutes = live.touched(since)
     changed: dict[str, dict[str, dict[int, list[int]]]] = {"zones": {}, "doors": {}}
     for zone, minute in zone_minutes:
-        delta = live.stretch(zone, minute)
+        delta = live.delta(zone, minute)
         values = [delta.entries, delta.exits, delta.net, delta.floor]
         changed["zones"].setdefault(zone, {})[minute // 1000] = values
     for key, minute in door_minutes:
@@ -238,4 +232,4 @@ def series_delta(live: LiveState, since: int) -> dict[str, object]:
             crossings = door.minutes[minute]
             values = [crossings.entries, crossings.exits, crossings.total]
             changed["doors"].setdefault(door.name, {})[minute // 1000] = values
-    return {"since": since, "series": live.changes, "evening": live.evening, **changed}
+    return {"since": since, "series": live.changes, "evening": live.generation, **changed}

@@ -86,17 +86,14 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Send frames until cancelled."""
-        self._live.listeners.append(self._changed.set)
-        try:
+        with self._live.listening(self._changed.set):
             while True:
                 await wait_until_set(self._changed, self._real_time, _HEARTBEAT)
                 self._changed.clear()
-                self._live.look()
+                self._live.refresh()
                 if self._clients:
                     self._send_changes()
                 await self._real_time.sleep(_MIN_INTERVAL)
-        finally:
-            self._live.listeners.remove(self._changed.set)
 
     def close(self) -> None:
         """End all streams."""
@@ -110,7 +107,7 @@ class Broadcaster:
             raise TooManyClients
         client = Client(address)
         if not self._clients:
-            self._sent_changes, self._sent_event = self._live.changes, self._live.evening
+            self._sent_changes, self._sent_event = self._live.changes, self._live.generation
         self._clients.add(client)
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
@@ -134,7 +131,7 @@ class Broadcaster:
 
     def series(self) -> bytes:
         """Return the series as JSON; they are made anew at most twice a second, and only after a change."""
-        version = (self._live.evening, self._live.changes)
+        version = (self._live.generation, self._live.changes)
         if self._series_version != version and self._real_time.monotonic() >= self._series_until:
             self._series = serializers.series(self._live).model_dump_json().encode()
             self._series_version = version
@@ -153,9 +150,9 @@ class Broadcaster:
             if self._sent.get(name) != text:
                 self._sent[name] = text
                 changed[name] = value
-        if self._sent_event == self._live.evening and self._live.changes > self._sent_changes:
+        if self._sent_event == self._live.generation and self._live.changes > self._sent_changes:
             changed["patch"] = serializers.series_delta(self._live, self._sent_changes)
-        self._sent_changes, self._sent_event = self._live.changes, self._live.evening
+        self._sent_changes, self._sent_event = self._live.changes, self._live.generation
         frame = _frame("change", json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
         for client in self._clients:
             client.offer(frame)

@@ -1,4 +1,4 @@
-"""The call elsewhere: after good turns only, told once when it fails, never holding anything up."""
+"""The heartbeat: sent after good poll cycles only, a failure logged once, nothing held up."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from tests.fake_clock import FakeClock
 
-from aforo.alerting.heartbeat import Heartbeat, beating
+from aforo.alerting.heartbeat import Heartbeat, sending_heartbeats
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import (
     Batch,
@@ -55,63 +55,61 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
 
 
 def watching(clock: FakeClock) -> tuple[LiveState, Feed]:
-    """A board in mid-event, with one camera."""
+    """A live state in mid-event, with one camera."""
     window = Window(clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=3))
     event = ScheduledEvent(window.since.date(), "A", window)
     feed = Feed("s", "c")
-    board = LiveState()
+    live = LiveState()
     show = EventRecord(
         1, event, {}, {"Norte": Occupancy("Norte", 0, 0, 0, 0)}, False, lambda _: Classification(False, ()), ""
     )
-    board.open(show, clock.now())
-    board.follow([FeedStatus(feed, clock.now())])
-    return board, feed
+    live.open(show, clock.now())
+    live.follow([FeedStatus(feed, clock.now())])
+    return live, feed
 
 
-async def test_it_calls_while_turns_are_good_and_is_silent_when_they_are_not(
-    elsewhere: Elsewhere, fake_clock: FakeClock
-) -> None:
-    board, feed = watching(fake_clock)
-    async with beating(elsewhere.url, 60.0, board, fake_clock, READY):
+async def test_it_calls_while_poll_cycles_are_good(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
+    live, feed = watching(fake_clock)
+    async with sending_heartbeats(elsewhere.url, 60.0, live, fake_clock, READY):
         await fake_clock.sleep(125)
         assert elsewhere.calls == 2
         await fake_clock.sleep(600)
         assert elsewhere.calls == 2, "the number has grown old: silence"
-        board.apply(CommitResult([], 0, {}), fake_clock.now(), Batch(checkpoints={feed: fake_clock.now()}))
+        live.committed(CommitResult([], 0, {}), fake_clock.now(), Batch(checkpoints={feed: fake_clock.now()}))
         await fake_clock.sleep(61)
         assert elsewhere.calls == 3
-        board.signs = HealthProbes(database_down_since=fake_clock.now)
+        live.connect(HealthProbes(database_down_since=fake_clock.now))
         await fake_clock.sleep(300)
         assert elsewhere.calls == 3, "the database is away: silence"
 
 
-async def test_between_two_events_it_calls_as_well(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
-    board = LiveState()
-    assert board.phase is EventPhase.WAITING
-    async with beating(elsewhere.url, 60.0, board, fake_clock, READY):
+async def test_it_calls_between_two_events(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
+    live = LiveState()
+    assert live.phase is EventPhase.WAITING
+    async with sending_heartbeats(elsewhere.url, 60.0, live, fake_clock, READY):
         await fake_clock.sleep(200)
     assert elsewhere.calls == 3
 
 
-async def test_a_job_that_was_never_let_in_is_silent(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
-    board, ready = LiveState(), asyncio.Event()
-    async with beating(elsewhere.url, 60.0, board, fake_clock, ready):
+async def test_it_does_not_call_before_the_first_login(elsewhere: Elsewhere, fake_clock: FakeClock) -> None:
+    live, ready = LiveState(), asyncio.Event()
+    async with sending_heartbeats(elsewhere.url, 60.0, live, fake_clock, ready):
         await fake_clock.sleep(400)
-        assert elsewhere.calls == 0, "a refused login may last all night: somebody must hear of it"
+        assert elsewhere.calls == 0, "a refused login may last all night: somebody must notice"
         ready.set()
         await fake_clock.sleep(61)
         assert elsewhere.calls == 1
-        board.signs = HealthProbes(link_down_since=fake_clock.now)
+        live.connect(HealthProbes(link_down_since=fake_clock.now))
         await fake_clock.sleep(200)
         assert elsewhere.calls == 1
 
 
-async def test_a_refusal_is_told_once_and_its_end_too(
+async def test_a_refusal_and_its_end_are_logged_once(
     elsewhere: Elsewhere, fake_clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "aforo")
     elsewhere.status = 500
-    async with beating(elsewhere.url, 60.0, LiveState(), fake_clock, READY):
+    async with sending_heartbeats(elsewhere.url, 60.0, LiveState(), fake_clock, READY):
         await fake_clock.sleep(200)
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         elsewhere.status = 200
@@ -120,7 +118,7 @@ async def test_a_refusal_is_told_once_and_its_end_too(
     assert "secreto" not in caplog.text
 
 
-async def test_nobody_listens(fake_clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_absent_receiver_is_logged_once(fake_clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     task = asyncio.create_task(Heartbeat("http://127.0.0.1:9/x", 60.0, LiveState(), fake_clock, READY).run())
     await fake_clock.sleep(200)
     task.cancel()

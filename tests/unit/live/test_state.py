@@ -33,17 +33,17 @@ class Fake:
         self.down: datetime | None = None
         self.waiting: list[Batch] = []
         self.ledger: dict[tuple[str, str], CameraEvent] = {}
-        self.board.signs = HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting)
+        self.board.connect(HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting))
         self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), START)
         self.board.follow([FeedStatus(FEED, START)])
 
     def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
-        self.board.read(batch)
+        self.board.page_read(batch)
         self.waiting.append(batch)
         if self.down is None:
             self.store()
-        self.board.look()
+        self.board.refresh()
 
     def store(self) -> None:
         for batch in self.waiting:
@@ -52,7 +52,7 @@ class Fake:
             touched = {minute_of(one) for one in new}
             minutes = {"Norte": {minute: self.stretch(minute) for minute in touched}}
             stored = CommitResult(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
-            self.board.apply(stored, START + timedelta(hours=1), batch)
+            self.board.committed(stored, START + timedelta(hours=1), batch)
         self.waiting.clear()
 
     def stretch(self, minute: int) -> OccupancyDelta:
@@ -103,12 +103,12 @@ def test_when_it_is_back_nothing_is_provisional_and_the_number_does_not_jump() -
     fake.read(event(1, 10), event(2, 20), event(3, 30, "PUERTA 1"))
     before = fake.board.occupancy("Norte")
     fake.store()
-    fake.board.look()
+    fake.board.refresh()
     assert fake.board.occupancy("Norte") == before
     fake.down = None
-    fake.board.look()
+    fake.board.refresh()
     assert not fake.board.provisional
-    assert not fake.board.pending.active
+    assert not list(fake.board.uncommitted_doors())
     assert fake.board.occupancy("Norte") == fake.board.occupancies["Norte"] == before
 
 

@@ -1,0 +1,60 @@
+"""Journals that this process works on an event, and warns of another process that does."""
+
+import logging
+import os
+import socket
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from aforo.clock import Clock
+from aforo.storage import Database, EventRecord
+
+_log = logging.getLogger("aforo.alerting.incidents")
+
+_PROCESS = ", proceso "  # between the machine's name and the process id
+
+
+def has_died(instance: str) -> bool:
+    """Return whether an instance is a process of this machine that no longer runs; False where it cannot be known."""
+    host, _, rest = instance.partition(_PROCESS)
+    number = rest.partition(",")[0]
+    if host != socket.gethostname() or not number.isdigit() or os.name == "nt":  # on Windows os.kill ends the process
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's process: it runs
+        return False
+    return False
+
+
+class InstanceBeacon:
+    """Renews this process's entry in the journal of an event, and knows the other processes with a recent one."""
+
+    def __init__(self, database: Database, clock: Clock, every: timedelta) -> None:
+        self._database = database
+        self._clock = clock
+        self._every = every
+        self._instance = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
+        self._began: datetime = clock.now()
+        self._others: set[str] = set()
+
+    def reset(self) -> None:
+        """Forget the other processes: another event is open."""
+        self._others = set()
+
+    async def beat(self, record: EventRecord) -> None:
+        """Renew the entry; log each other process that begins or ends to work on the event. Raises StoreError."""
+        now = self._clock.now()
+        entries = await self._database.beat(record, self._instance, self._began, now, self._every)
+        alive = {entry.subject for entry in entries if not has_died(entry.subject)}
+        for other in sorted(alive - self._others):
+            _log.warning(
+                "Otro proceso trabaja en este mismo evento y esta misma base (%s). Nada se cuenta dos veces, pero basta"
+                " con uno: compruebe si debe estar.",
+                other,
+            )
+        for other in sorted(self._others - alive):
+            _log.info("El otro proceso (%s) ya no trabaja en este evento.", other)
+        self._others = alive
