@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from aforo.alerting.apprise_channel import AppriseChannel
 from aforo.alerting.engine import AlertTracker, AlertTransition, Condition, ZoneLevels
 from aforo.alerting.rules import RUNNING, conditions
 from aforo.alerting.webhook import Webhook
@@ -211,9 +212,15 @@ def _sent_subject(transition: AlertTransition, channel: Channel) -> str:
 async def notifying_alerts(
     settings: AlertsSettings, live: LiveState, clock: Clock, database: Database
 ) -> AsyncIterator[None]:
-    """Notify of alerts inside the ``with``. A failure here is logged and touches nothing else."""
+    """Notify of alerts inside the ``with``. A failure here is logged and touches nothing else.
+
+    Raises BadSetting for addresses that cannot be used.
+    """
     async with Webhook.of(settings) as webhook:
-        notifier = AlertNotifier(settings, live, clock, database, [] if webhook is None else [webhook])
+        channels: list[Channel] = [] if webhook is None else [webhook]
+        if settings.notify_urls:
+            channels.append(await AppriseChannel.of([url.get_secret_value() for url in settings.notify_urls]))
+        notifier = AlertNotifier(settings, live, clock, database, channels)
         async with background_task(
             notifier.run(),
             name="aforo-alerts",

@@ -93,7 +93,7 @@ def _plain(transition: AlertTransition, event_name: str) -> dict[str, Any]:
         "type": "begin" if transition.begins else "end",
         "kind": alert.kind.value,
         "subject": alert.subject,
-        "text": _text(transition),
+        "text": text_of(transition),
         "event": event_name,
         "began": alert.began.isoformat(),
         "ended": alert.ended.isoformat() if alert.ended else None,
@@ -106,7 +106,7 @@ def _teams(transition: AlertTransition, event_name: str) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            {"type": "TextBlock", "text": _text(transition), "weight": "Bolder", "wrap": True,
+            {"type": "TextBlock", "text": text_of(transition), "weight": "Bolder", "wrap": True,
              "color": "Attention" if transition.begins else "Good"},
             {"type": "TextBlock", "text": event_name, "isSubtle": True, "wrap": True},
         ],
@@ -116,11 +116,12 @@ def _teams(transition: AlertTransition, event_name: str) -> dict[str, Any]:
 
 
 def _slack(transition: AlertTransition, event_name: str) -> dict[str, Any]:
-    text = f"{_text(transition)} ({event_name})" if event_name else _text(transition)
+    text = f"{text_of(transition)} ({event_name})" if event_name else text_of(transition)
     return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
 
 
-def _text(transition: AlertTransition) -> str:
+def text_of(transition: AlertTransition) -> str:
+    """Return the Spanish sentence of a transition."""
     return transition.alert.text if transition.begins else f"Terminó: {transition.alert.text}"
 
 

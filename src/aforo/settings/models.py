@@ -205,6 +205,10 @@ class AlertsSettings(Section):
     webhook_format: Literal["json", "teams", "slack"] = setting(
         "json", "Forma del mensaje que se envía.", "json, teams o slack"
     )
+    notify_urls: list[SecretStr] = setting(
+        [], "Direcciones de Apprise (correo, Telegram y otros) a las que se envía cada aviso; vacía: a ninguna.",
+        "una lista de URL de Apprise, como mailto://… o tgram://…", secret=True,
+    )  # fmt: skip
     hysteresis: Number = setting(
         3.0, "Puntos de porcentaje que una zona ha de bajar de un nivel para que su aviso termine.",
         "un número entre 0 y 50", ge=0, le=50,
@@ -379,6 +383,7 @@ class Settings(Section):
         """Return every secret value that is set, for the log's redaction."""
         fields = [self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id]
         fields += [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
+        fields += self.alerts.notify_urls
         fields += [operator.password_hash for operator in self.web.operators]
         odbc = self.database.odbc.get_secret_value()
         found = [field.get_secret_value() for field in fields]
