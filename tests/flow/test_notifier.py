@@ -49,7 +49,7 @@ class Receiver:
         return web.Response(status=self.status)
 
     @property
-    def told(self) -> list[tuple[str, str]]:
+    def received(self) -> list[tuple[str, str]]:
         return [(one["type"], one["kind"]) for one in self.got]
 
     @asynccontextmanager
@@ -92,17 +92,17 @@ async def test_a_database_that_is_away_is_sent_once_and_holds_up_no_other_alert(
             await stage.play(stage.at(2), stored=False)
             await until(lambda: stage.database.down_since is not None)
             await stage.play(stage.at(8), stored=False)
-            await until(lambda: receiver.told)
-            assert receiver.told == [("begin", "database_down")]
+            await until(lambda: receiver.received)
+            assert receiver.received == [("begin", "database_down")]
             await stage.play(stage.at(100), stored=False)
-            await until(lambda: len(receiver.told) == 3)
-            assert receiver.told[1:] == BOTH
+            await until(lambda: len(receiver.received) == 3)
+            assert receiver.received[1:] == BOTH
             other.execute("ROLLBACK")
         await stage.play(stage.at(101))
-        await until(lambda: len(receiver.told) == 4)
+        await until(lambda: len(receiver.received) == 4)
         await stage.play(stage.at(110))
         await until(lambda: (AlertKind.DATABASE_DOWN, "") not in active(stage.live))
-    assert receiver.told[3:] == [("end", "database_down")]
+    assert receiver.received[3:] == [("end", "database_down")]
     with closing(sqlite3.connect(stage.path)) as database:
         query = "SELECT began_ms, ended_ms FROM aforo_journal WHERE kind = 'alert' AND detail LIKE '%database_down%'"
         ((began, ended),) = database.execute(query).fetchall()
@@ -135,9 +135,9 @@ async def test_a_transition_is_tried_several_times_and_given_up(
     async with receiver.listening() as url, aiohttp.ClientSession() as session:
         assert not await Webhook(url, "json", session, QUICK).send(transition, "A")
     assert receiver.keys == ["x-begin"] * tries
-    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert f"respuesta {status}" in told
-    assert url not in told
+    (logged,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert f"respuesta {status}" in logged
+    assert url not in logged
 
 
 async def test_nobody_listens_and_it_is_given_up() -> None:
@@ -169,7 +169,7 @@ async def test_after_a_restart_an_alert_waits_for_its_event_and_is_not_sent_agai
     async with receiver.listening() as url:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
-            await until(lambda: receiver.told == BOTH)
+            await until(lambda: receiver.received == BOTH)
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook) as (notifier, live):
@@ -182,7 +182,7 @@ async def test_after_a_restart_an_alert_waits_for_its_event_and_is_not_sent_agai
             await stage.play(stage.at(101))
             await until(lambda: len(active(stage.live)) == 2)
             await asyncio.sleep(1.5)  # several checks
-    assert receiver.told == BOTH
+    assert receiver.received == BOTH
 
 
 async def test_an_alert_whose_condition_ended_while_the_program_was_down_ends(tmp_path: Path) -> None:
@@ -190,14 +190,14 @@ async def test_an_alert_whose_condition_ended_while_the_program_was_down_ends(tm
     async with receiver.listening() as url:
         async with staged(tmp_path, alerts=settings(url), zones=FULL_SOON) as stage:
             await stage.play(stage.at(100))
-            await until(lambda: receiver.told == BOTH)
+            await until(lambda: receiver.received == BOTH)
             assert stage.live.record is not None
             await stage.database.close_record(stage.live.record, stage.clock.now())
         async with aiohttp.ClientSession() as session:
             webhook = Webhook(url, "json", session, QUICK)
             async with restarted(tmp_path, settings(url), webhook):
-                await until(lambda: len(receiver.told) == 4)
-    assert receiver.told[2:] == [("end", "zone_warning"), ("end", "zone_full")]
+                await until(lambda: len(receiver.received) == 4)
+    assert receiver.received[2:] == [("end", "zone_warning"), ("end", "zone_full")]
     assert {one["id"] for one in receiver.got[2:]} == {one["id"] for one in receiver.got[:2]}
 
 

@@ -60,10 +60,10 @@ def watching(clock: FakeClock) -> tuple[LiveState, Feed]:
     event = ScheduledEvent(window.since.date(), "A", window)
     feed = Feed("s", "c")
     live = LiveState()
-    show = EventRecord(
+    record = EventRecord(
         1, event, {}, {"Norte": Occupancy("Norte", 0, 0, 0, 0)}, False, lambda _: Classification(False, ()), ""
     )
-    live.open(show, clock.now())
+    live.open(record, clock.now())
     live.follow([FeedStatus(feed, clock.now())])
     return live, feed
 

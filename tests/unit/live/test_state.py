@@ -1,4 +1,4 @@
-"""The board's provisional numbers are what the store will say: the same events, each once."""
+"""The provisional figures are what the database will have: the same events, each once."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -26,43 +26,43 @@ def event(number: int, seconds: float, name: str = "ENTRA") -> CameraEvent:
 
 
 class Fake:
-    """A board, and a database that is what the test says; it counts as the store does."""
+    """A live state, and a database of the test that counts as the real one does."""
 
     def __init__(self) -> None:
-        self.board = LiveState(ZONES)
+        self.live = LiveState(ZONES)
         self.down: datetime | None = None
         self.waiting: list[Batch] = []
         self.ledger: dict[tuple[str, str], CameraEvent] = {}
-        self.board.connect(HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting))
-        self.board.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), START)
-        self.board.follow([FeedStatus(FEED, START)])
+        self.live.connect(HealthProbes(database_down_since=lambda: self.down, waiting=lambda: self.waiting))
+        self.live.open(EventRecord(1, EVENT, {}, {"Norte": self.truth()}, False, RULES.classify, ""), START)
+        self.live.follow([FeedStatus(FEED, START)])
 
     def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
-        self.board.page_read(batch)
+        self.live.page_read(batch)
         self.waiting.append(batch)
         if self.down is None:
             self.store()
-        self.board.refresh()
+        self.live.refresh()
 
     def store(self) -> None:
         for batch in self.waiting:
             new = [one for one in dict.fromkeys(batch.events) if (one.server_id, one.this_id) not in self.ledger]
             self.ledger.update({(one.server_id, one.this_id): one for one in new})
             touched = {minute_of(one) for one in new}
-            minutes = {"Norte": {minute: self.stretch(minute) for minute in touched}}
+            minutes = {"Norte": {minute: self.delta(minute) for minute in touched}}
             stored = CommitResult(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
-            self.board.committed(stored, START + timedelta(hours=1), batch)
+            self.live.committed(stored, START + timedelta(hours=1), batch)
         self.waiting.clear()
 
-    def stretch(self, minute: int) -> OccupancyDelta:
+    def delta(self, minute: int) -> OccupancyDelta:
         return counted([one for one in self.ledger.values() if minute_of(one) == minute])
 
     def truth(self, extra: Sequence[CameraEvent] = ()) -> Occupancy:
         known = {(one.server_id, one.this_id): one for one in (*self.ledger.values(), *extra)}
         minutes = {minute_of(one) for one in known.values()}
-        stretches = {minute: counted([one for one in known.values() if minute_of(one) == minute]) for minute in minutes}
-        return composed(stretches).occupancy("Norte", 2)
+        deltas = {minute: counted([one for one in known.values() if minute_of(one) == minute]) for minute in minutes}
+        return composed(deltas).occupancy("Norte", 2)
 
 
 def counted(events: Sequence[CameraEvent]) -> OccupancyDelta:
@@ -73,19 +73,19 @@ def counted(events: Sequence[CameraEvent]) -> OccupancyDelta:
 def test_the_count_follows_only_what_was_stored_while_the_database_is_there() -> None:
     fake = Fake()
     fake.read(event(1, 10), event(2, 70, "SALE"))
-    assert fake.board.occupancy("Norte") == Occupancy("Norte", 1, 1, 2, 0)
-    assert not fake.board.provisional
+    assert fake.live.occupancy("Norte") == Occupancy("Norte", 1, 1, 2, 0)
+    assert not fake.live.provisional
 
 
-def test_while_the_database_is_away_the_count_goes_on_and_says_so() -> None:
+def test_while_the_database_is_away_the_count_goes_on_and_is_provisional() -> None:
     fake = Fake()
     fake.read(event(1, 10))
     fake.down = START
     fake.read(event(2, 60), event(3, 61))
-    assert fake.board.provisional
-    assert fake.board.occupancy("Norte").count == 5
-    assert fake.board.occupancies["Norte"].count == 3
-    assert fake.board.count_at("Norte", START + timedelta(seconds=60)) == 3
+    assert fake.live.provisional
+    assert fake.live.occupancy("Norte").count == 5
+    assert fake.live.occupancies["Norte"].count == 3
+    assert fake.live.count_at("Norte", START + timedelta(seconds=60)) == 3
 
 
 def test_what_is_read_again_counts_once() -> None:
@@ -94,30 +94,30 @@ def test_what_is_read_again_counts_once() -> None:
     fake.down = START
     fake.read(event(2, 20), event(3, 30))
     fake.read(event(1, 10), event(3, 30), event(4, 40))
-    assert fake.board.occupancy("Norte").count == 6
+    assert fake.live.occupancy("Norte").count == 6
 
 
 def test_when_it_is_back_nothing_is_provisional_and_the_number_does_not_jump() -> None:
     fake = Fake()
     fake.down = START
     fake.read(event(1, 10), event(2, 20), event(3, 30, "PUERTA 1"))
-    before = fake.board.occupancy("Norte")
+    before = fake.live.occupancy("Norte")
     fake.store()
-    fake.board.refresh()
-    assert fake.board.occupancy("Norte") == before
+    fake.live.refresh()
+    assert fake.live.occupancy("Norte") == before
     fake.down = None
-    fake.board.refresh()
-    assert not fake.board.provisional
-    assert not list(fake.board.uncommitted_doors())
-    assert fake.board.occupancy("Norte") == fake.board.occupancies["Norte"] == before
+    fake.live.refresh()
+    assert not fake.live.provisional
+    assert not list(fake.live.uncommitted_doors())
+    assert fake.live.occupancy("Norte") == fake.live.occupancies["Norte"] == before
 
 
 def test_a_late_event_changes_its_own_minute_of_the_curve() -> None:
     fake = Fake()
     fake.read(event(1, 300))
     fake.read(event(2, 10))
-    assert [count for _, count in fake.board.curves["Norte"]] == [3, 4]
-    zones, _ = fake.board.touched(0)
+    assert [count for _, count in fake.live.curves["Norte"]] == [3, 4]
+    zones, _ = fake.live.touched(0)
     assert len(zones) == 2
 
 
@@ -139,16 +139,16 @@ def test_whatever_is_read_again_and_whenever_the_database_goes(
             fake.store()
         fake.read(*(event(number, number * 7, "ENTRA" if number % 3 else "SALE") for number, _ in page))
         waiting = [one for batch in fake.waiting for one in batch.events]
-        assert fake.board.occupancy("Norte").count == approximate(fake, waiting)
+        assert fake.live.occupancy("Norte").count == approximate(fake, waiting)
 
 
 def approximate(fake: Fake, waiting: Sequence[CameraEvent]) -> int:
-    """What the store will say, what is not stored counted at the end of its minute."""
+    """What the database will have, what is not stored counted at the end of its minute."""
     stored = {(one.server_id, one.this_id) for one in fake.ledger.values()}
     fresh = {one for one in waiting if (one.server_id, one.this_id) not in stored}
     minutes = {minute_of(one) for one in (*fake.ledger.values(), *fresh)}
-    stretches = {
-        minute: fake.stretch(minute).then(counted([one for one in fresh if minute_of(one) == minute]))
+    deltas = {
+        minute: fake.delta(minute).then(counted([one for one in fresh if minute_of(one) == minute]))
         for minute in minutes
     }
-    return composed(stretches).occupancy("Norte", 2).count
+    return composed(deltas).occupancy("Norte", 2).count
