@@ -9,7 +9,7 @@ from aforo.models import CameraEvent, EventSource, ExclusionReason, Matcher, Mov
 from aforo.settings import Settings, zones_from
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
-SHOW = ScheduledEvent(date(2026, 3, 7), "Concierto A", Window(START, START + timedelta(hours=7)))
+EVENT = ScheduledEvent(date(2026, 3, 7), "Concierto A", Window(START, START + timedelta(hours=7)))
 CAMERAS = frozenset({"CAM123", "CAM998"})
 
 
@@ -19,7 +19,7 @@ def rules() -> Rules:
     return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
 
 
-def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> CameraEvent:
+def camera_event(name: str, *, camera: str = "CAM123", at: datetime = START) -> CameraEvent:
     return CameraEvent("srv", "1", at, camera, name, "", "OBJECT_ENTERS")
 
 
@@ -45,12 +45,12 @@ def passage(name: str, *, camera: str = "CAM123", at: datetime = START) -> Camer
     ],
 )
 def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tuple[Movement, ...]) -> None:
-    verdict = rules.classify(EventSource("", name, "", ""))
-    assert (verdict.history, verdict.movements, verdict.exclusion) == (history, movements, None)
+    meaning = rules.classify(EventSource("", name, "", ""))
+    assert (meaning.history, meaning.movements, meaning.exclusion) == (history, movements, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "refusal"),
+    ("name", "reason"),
     [
         ("INGRESO PERSONAS ENTRADA MARATON 2", ExclusionReason.NO_RULE),
         ("PASILLO", ExclusionReason.NO_RULE),
@@ -58,24 +58,24 @@ def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tu
         ("INGRESO PARQUEADERO SUR / SALIDA PARQUEADERO SUR", ExclusionReason.AMBIGUOUS),
     ],
 )
-def test_what_a_name_does_not_mean(rules: Rules, name: str, refusal: ExclusionReason) -> None:
-    assert rules.classify(EventSource("", name, "", "")).exclusion is refusal
+def test_what_a_name_does_not_mean(rules: Rules, name: str, reason: ExclusionReason) -> None:
+    assert rules.classify(EventSource("", name, "", "")).exclusion is reason
 
 
-def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
-    until = SHOW.window.until
+def test_a_page_is_split_and_each_exclusion_has_its_camera_and_reason(rules: Rules) -> None:
+    until = EVENT.window.until
     page = Page(
         [
-            passage("PUERTA 1"),
-            passage("PUERTA 1", camera="CAM000"),
-            passage("PUERTA 1", at=START - timedelta(milliseconds=1)),
-            passage("PUERTA 1", at=until - timedelta(milliseconds=1)),
-            passage("PUERTA 1", at=until),
-            passage("PASILLO"),
+            camera_event("PUERTA 1"),
+            camera_event("PUERTA 1", camera="CAM000"),
+            camera_event("PUERTA 1", at=START - timedelta(milliseconds=1)),
+            camera_event("PUERTA 1", at=until - timedelta(milliseconds=1)),
+            camera_event("PUERTA 1", at=until),
+            camera_event("PASILLO"),
         ],
         malformed=["sin timestamp"],
     )
-    batch = rules.classify_page(page, SHOW, CAMERAS)
+    batch = rules.classify_page(page, EVENT, CAMERAS)
     assert [event.occurred_at for event in batch.events] == [START, until - timedelta(milliseconds=1)]
     assert batch.excluded == {
         ("CAM000", ExclusionReason.CAMERA): 1,
@@ -85,10 +85,12 @@ def test_sift_refuses_with_camera_and_reason(rules: Rules) -> None:
     }
 
 
-def test_each_name_is_news_once(rules: Rules) -> None:
-    rules.classify_page(Page([passage("PASILLO"), passage("PASILLO"), passage("PUERTA 1")]), SHOW, CAMERAS)
+def test_each_name_is_new_once(rules: Rules) -> None:
+    rules.classify_page(
+        Page([camera_event("PASILLO"), camera_event("PASILLO"), camera_event("PUERTA 1")]), EVENT, CAMERAS
+    )
     assert [name for name, _ in rules.take_new_names()] == ["PASILLO", "PUERTA 1"]
-    rules.classify_page(Page([passage("PASILLO")]), SHOW, CAMERAS)
+    rules.classify_page(Page([camera_event("PASILLO")]), EVENT, CAMERAS)
     assert rules.take_new_names() == []
 
 
@@ -102,6 +104,6 @@ def test_the_fingerprint_follows_every_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", ["PUERTA", "contains:", "begins:PUERTA", ""])
-def test_a_rule_that_is_none_is_refused(rule: str) -> None:
+def test_a_rule_of_another_form_is_an_error(rule: str) -> None:
     with pytest.raises(ValueError, match=rule or "^$"):
         Matcher.parse(rule)
