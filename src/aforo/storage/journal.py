@@ -135,11 +135,13 @@ class Journal:
         every: timedelta,
     ) -> list[JournalEntry]:
         """Store a sign of life of a running program; returns the entries of the other programs alive on that event."""
-        table = tables.journal.c
-        mine = (table.kind == str(JournalKind.INSTANCE), table.subject == instance, table.show_id == record_id)
-        ended = {"ended_ms": to_ms(now)}
-        if connection.execute(tables.journal.update().where(*mine).values(ended)).rowcount == 0:
-            self.begin(connection, JournalKind.INSTANCE, instance, began, record_id=record_id, ended=now)
         entries = self.read(connection, record_id, JournalKind.INSTANCE)
+        own = next((entry.id for entry in entries if entry.subject == instance), None)
+        # Not by the number of rows that an UPDATE changed: SQL Server gives none in a session with NOCOUNT on.
+        if own is None:
+            self.begin(connection, JournalKind.INSTANCE, instance, began, record_id=record_id, ended=now)
+        else:
+            table = tables.journal
+            connection.execute(table.update().where(table.c.id == own).values(ended_ms=to_ms(now)))
         oldest = now - _ALIVE_FOR * every
         return [entry for entry in entries if entry.subject != instance and (entry.ended or entry.began) >= oldest]
