@@ -188,7 +188,7 @@ class CommitResult:
     """What one transaction changed: the new events in time order, how many were there already, the zones' aforo.
 
     ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as an
-    ``occupancy.Stretch``.
+    ``counting.occupancy.OccupancyDelta``.
     """
 
     new: Sequence[CameraEvent]
