@@ -63,7 +63,7 @@ def arguments(command: Command) -> list[argparse.Action]:
     """The arguments of a command, in the order of its help."""
     parser = Parser(f"aforo {command.name}", command.description)
     command.add_arguments(parser)
-    return parser._actions
+    return parser._actions  # noqa: SLF001 - argparse has no public list of them
 
 
 def _spelled(action: argparse.Action) -> str:

@@ -68,7 +68,7 @@ class Transport:
         )
         # aiohttp would silently repeat a GET on a connection that breaks, though the token in it may have moved on.
         # A test fails should this name ever change.
-        self._http._retry_connection = False
+        self._http._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
         """Close all connections."""
