@@ -164,8 +164,8 @@ class LiveState:
 
     @property
     def excluded(self) -> Mapping[str, int]:
-        """Excluded camera events, by reason, most frequent first."""
-        return dict(self._excluded.most_common())
+        """How often camera events were excluded, by reason."""
+        return self._excluded
 
     @property
     def stored_at(self) -> datetime | None:

@@ -1,5 +1,6 @@
 """Makes the API's responses from the live state. Pure: ``now`` is an argument."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from aforo.counting.doors import Crossings, Door
@@ -115,7 +116,7 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         acc=_link(live.probes.link_down_since()),
         cameras=cameras(live, now),
         lateness=_lateness(live, now),
-        refused=dict(live.excluded),
+        refused=dict(Counter(live.excluded).most_common()),
         stored=live.stored,
         repeated=live.repeated,
         pending=live.probes.pending(),

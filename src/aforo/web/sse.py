@@ -77,7 +77,7 @@ class Broadcaster:
         self._clients: set[Client] = set()
         self._sent: dict[str, str] = {}  # each field of the state, as it was last sent
         self._sent_changes = 0
-        self._sent_event = 0
+        self._sent_generation = 0
         self._state = b""
         self._state_until = -1.0
         self._series = b""
@@ -107,7 +107,7 @@ class Broadcaster:
             raise TooManyClients
         client = Client(address)
         if not self._clients:
-            self._sent_changes, self._sent_event = self._live.changes, self._live.generation
+            self._sent_changes, self._sent_generation = self._live.changes, self._live.generation
         self._clients.add(client)
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
@@ -150,9 +150,9 @@ class Broadcaster:
             if self._sent.get(name) != text:
                 self._sent[name] = text
                 changed[name] = value
-        if self._sent_event == self._live.generation and self._live.changes > self._sent_changes:
+        if self._sent_generation == self._live.generation and self._live.changes > self._sent_changes:
             changed["patch"] = serializers.series_delta(self._live, self._sent_changes)
-        self._sent_changes, self._sent_event = self._live.changes, self._live.generation
+        self._sent_changes, self._sent_generation = self._live.changes, self._live.generation
         frame = _frame("change", json.dumps(changed, ensure_ascii=False, separators=(",", ":")).encode())
         for client in self._clients:
             client.offer(frame)
