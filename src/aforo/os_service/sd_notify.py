@@ -9,8 +9,9 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
+from aforo.background import background_task
 from aforo.clock import SystemClock, wait_until_set
 
 _log = logging.getLogger(__name__)
@@ -62,13 +63,10 @@ async def notifying(
     if not notifier.enabled:
         yield
         return
-    task = asyncio.create_task(_send_messages(notifier, ready, stopping, status), name="aforo-notify")
     try:
-        yield
+        async with background_task(_send_messages(notifier, ready, stopping, status), name="aforo-notify"):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         notifier.send("STOPPING=1", "STATUS=Terminando")
 
 

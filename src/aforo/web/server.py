@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from aforo.background import background_task
 from aforo.clock import SystemClock, wait_until_set
 from aforo.errors import BadSetting, os_reason
 from aforo.settings import WebSettings
@@ -68,15 +69,14 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
     port = listener.getsockname()[1] if listener is not None else settings.port
     page = Page(_url(settings, port))
     stopping = asyncio.Event()
-    task = asyncio.create_task(_serve_until(stopping, context, page, listener, tls), name="aforo-web")
     try:
-        yield page
+        async with background_task(_serve_until(stopping, context, page, listener, tls), name="aforo-web") as task:
+            try:
+                yield page
+            finally:
+                stopping.set()
+                await asyncio.wait([task], timeout=_STOP_TIMEOUT)
     finally:
-        stopping.set()
-        await asyncio.wait([task], timeout=_STOP_TIMEOUT)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         if context.events is not None:
             await context.events.close()
 
