@@ -55,3 +55,15 @@ def test_the_readme_shows_every_command_and_both_languages_the_same_two_first() 
     for page in ("README.md", "README.en.md"):
         commands = re.findall(r"```sh\n(python3 dev\.py \w+)\n```", (ROOT / page).read_text(encoding="utf-8"))
         assert commands == ["python3 dev.py demo", "python3 dev.py test"]
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/glosario.md"])
+def test_the_modules_and_classes_that_a_page_names_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    paths = [path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    for word in re.findall(r"`([^`\s]+)`", text):
+        if re.fullmatch(r"[\w/]+\.py", word):
+            assert "vNNNN" in word or any(f"/{path}".endswith(f"/{word}") for path in paths), word
+        elif re.fullmatch(r"([A-Z][a-z]+){2,}", word) and word not in {"SameSite", "HttpOnly"}:
+            assert f"class {word}" in source, word
