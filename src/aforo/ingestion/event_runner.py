@@ -90,8 +90,7 @@ class EventRunner:
         self._follow()
 
     async def _report_opened(self) -> None:
-        await self._context.observer.event_opened(self._record)
-        self._context.observer.feeds_followed(self._planner.statuses())
+        await self._context.observer.event_opened(self._record, self._planner.statuses())
 
     async def _reread_files(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""

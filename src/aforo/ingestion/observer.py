@@ -14,11 +14,14 @@ _log = logging.getLogger(__name__)
 class IngestionObserver:
     """Called by the ingestion as an event goes on; does nothing itself.
 
-    Methods must be quick; what they raise is logged.
+    Methods must be quick, but for the two that may read from the database. ``GuardedObserver`` logs what they raise.
     """
 
-    async def event_opened(self, record: EventRecord) -> None:
-        """An event is watched from now on, or goes on after a restart or an edit of the schedule."""
+    async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
+        """An event is watched from now on, or goes on after a restart or an edit of the schedule; these are its feeds.
+
+        What a feed was read until has been committed.
+        """
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """The database counted the whole event anew: each zone's occupancy."""
@@ -51,10 +54,10 @@ class GuardedObserver(IngestionObserver):
     def __init__(self, observer: IngestionObserver) -> None:
         self._observer = observer
 
-    async def event_opened(self, record: EventRecord) -> None:
+    async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Pass it on. Raises StoreError."""
         with _logged():
-            await self._observer.event_opened(record)
+            await self._observer.event_opened(record, feeds)
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """Pass it on. Raises StoreError."""

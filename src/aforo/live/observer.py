@@ -17,9 +17,9 @@ class LiveObserver(IngestionObserver):
         self._database = database
         self._clock = clock
 
-    async def event_opened(self, record: EventRecord) -> None:
-        """Open that event, with what the database has of it. Raises StoreError."""
-        self._live.open(record, self._clock.now())
+    async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
+        """Open that event with its feeds, then read what the database has of it. Raises StoreError."""
+        self._live.open(record, self._clock.now(), feeds)
         self._live.load(await self._database.stored_history(record))
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:

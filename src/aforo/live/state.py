@@ -291,16 +291,19 @@ class LiveState:
         """Ask these functions for the state of database, server and schedule from now on."""
         self._probes = probes
 
-    def open(self, record: EventRecord, now: datetime) -> None:
-        """Begin with an event, or go on with one after a restart; ``load`` then brings what the database has of it."""
+    def open(self, record: EventRecord, now: datetime, feeds: Sequence[FeedStatus] = ()) -> None:
+        """Begin with an event, or go on with one after a restart; ``load`` then brings what the database has of it.
+
+        ``feeds``: all that are read. They are set at once: meanwhile the count would be as old as the event's start.
+        """
         self._phase, self._record = EventPhase.WATCHING, record
-        self._feeds = {}
         self._occupancies = dict(record.occupancies)
         self._opened_at = now
         self._uncommitted.clear()
         self._lateness.clear()
         self._committed_until = {}
         self._floors = {}
+        self.follow(feeds)
         self.load(StoredHistory())
 
     def load(self, history: StoredHistory) -> None:

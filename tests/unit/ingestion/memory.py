@@ -185,8 +185,9 @@ class Recorder(IngestionObserver):
         self.commits = 0
         self.names: dict[str, str] = {}
 
-    async def event_opened(self, record: EventRecord) -> None:
+    async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         self.opened.append(record.event)
+        self.feeds = {status.feed: status for status in feeds}
 
     async def recounted(self, record: EventRecord, occupancies: Any) -> None:
         del record, occupancies

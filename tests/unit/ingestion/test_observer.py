@@ -15,7 +15,7 @@ STATUS = FeedStatus(Feed("srv", "A"), START)
 
 
 async def report(observer: IngestionObserver) -> None:
-    await observer.event_opened(RECORD)
+    await observer.event_opened(RECORD, [STATUS])
     await observer.recounted(RECORD, {})
     observer.phase_changed(EventPhase.CLOSING)
     observer.feeds_followed([STATUS])
@@ -29,7 +29,7 @@ async def report(observer: IngestionObserver) -> None:
 class Broken(IngestionObserver):
     """Fails at everything."""
 
-    async def event_opened(self, record: EventRecord) -> None:
+    async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         raise ZeroDivisionError
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
@@ -72,11 +72,11 @@ async def test_a_fault_of_the_observer_is_logged_and_goes_no_further(caplog: pyt
 
 async def test_an_error_of_the_database_is_raised() -> None:
     class Away(IngestionObserver):
-        async def event_opened(self, record: EventRecord) -> None:
+        async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
             raise StoreUnavailable("La base de datos no responde.")
 
     with pytest.raises(StoreUnavailable):
-        await GuardedObserver(Away()).event_opened(RECORD)
+        await GuardedObserver(Away()).event_opened(RECORD, [STATUS])
 
 
 async def test_nobody_has_to_look() -> None:
