@@ -49,6 +49,7 @@ class Poller:
         self._fetches: set[asyncio.Task[None]] = set()
         self._reported_failing: set[Feed] = set()
         self._reported_logins: set[str] = set()
+        self._planner: FetchPlanner | None = None
         self._was_down = False
         self._probe_at = -math.inf
 
@@ -72,13 +73,13 @@ class Poller:
         A fetch that hangs goes on after the cycle. True when all was read.
         """
         self._batching.begin_cycle()
-        planner, horizon = cycle.planner, cycle.horizon
+        self._planner, planner, horizon = cycle.planner, cycle.planner, cycle.horizon
         cameras_per_query = self._batching.max_cameras if cycle.count is None else _one
         while not self._stopping.is_set():
             self._progress.clear()
             now = self._clock.now()
             self._start(cycle, planner.due_fetches(horizon, now, cameras_per_query, self._feed_limit(planner)))
-            self._observer.feeds_changed(planner.take_changed())
+            self._report_changed(planner)
             if not planner.behind(horizon) and not self._fetches:
                 await self._batching.prove()
                 return True
@@ -144,6 +145,11 @@ class Poller:
             self._succeeded(cycle.planner, fetch, events)
             fetch = cycle.planner.next_fetch(fetch, cycle.horizon)
 
+    def _report_changed(self, planner: FetchPlanner) -> None:
+        """Report which feeds changed; not those of a planner that an edit of the schedule has replaced."""
+        if planner is self._planner:
+            self._observer.feeds_changed(planner.take_changed())
+
     def _succeeded(self, planner: FetchPlanner, fetch: PlannedFetch, events: int) -> None:
         self._batching.record_success(fetch.query)
         if self._was_down:
@@ -155,13 +161,13 @@ class Poller:
             if feed in self._reported_failing:
                 self._reported_failing.discard(feed)
                 _log.info("La cámara %s vuelve a contestar; lo que faltaba está recuperado.", self._feed_label(feed))
-        self._observer.feeds_changed(planner.take_changed())
+        self._report_changed(planner)
 
     def _failed(self, planner: FetchPlanner, fetch: PlannedFetch, error: AccError) -> None:
         newly_failing = planner.mark_failed(fetch, error, self._clock.now())
         self._batching.record_failure(fetch.query)
         self._progress.set()
-        self._observer.feeds_changed(planner.take_changed())
+        self._report_changed(planner)
         if isinstance(error, AccRejectedLogin) and not isinstance(error, AccDenied):
             if newly_failing and error.what not in self._reported_logins:
                 self._reported_logins.add(error.what)

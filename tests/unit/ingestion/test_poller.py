@@ -262,3 +262,21 @@ async def test_a_joint_query_that_hangs_is_split(tmp_path: Path) -> None:
             planner.begin_cycle()
             assert not await poller.run_cycle(cycle_of(parts, planner), in_cycle(parts, 30))
         assert set(planner.behind(at(31))) == {C}
+
+
+async def test_a_fetch_for_the_times_before_an_edit_says_nothing_of_the_feeds(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(10)) as parts:
+        parts.server.seconds = 20.0
+        before, after = planner_of(parts), planner_of(parts)
+
+        def fault(*_: object) -> None:
+            if parts.clock.now() >= at(10) + timedelta(seconds=20):
+                raise AccUnreachable("Respuesta cortada.")
+
+        parts.server.fault = fault
+        async with parts.context.poller() as poller:
+            assert not await poller.run_cycle(cycle_of(parts, before), in_cycle(parts, 5))
+            parts.recorder.feeds_followed(after.statuses())
+            parts.server.seconds = 0.01
+            assert await poller.run_cycle(cycle_of(parts, after), in_cycle(parts))
+        assert parts.recorder.feeds == {status.feed: status for status in after.statuses()}
