@@ -1,7 +1,7 @@
 """Bring a branch from before the new layout to today's modules and names: ``python3 tools/renames.py FOLDER...``.
 
-Three tables: ``MODULES`` maps each module of release 1.0 to its place, ``CLASSES`` each class, by the module that
-defines it, and ``MEMBERS`` methods, attributes and arguments whose old name meant one thing only. Run it, with Python
+Three tables: ``MODULES`` maps each module of release 1.0 to its place, ``CLASSES`` each class, by the place of its
+module, and ``MEMBERS`` methods, attributes and arguments whose old name meant one thing only. Run it, with Python
 3.12 or later, on a branch that was begun at 1.0, after merging the commits that move the files. It rewrites imports,
 module names in string literals, and identifiers, in the Python files of the folders given; it is safe to run twice.
 It goes with the next release. Of the 543 names that the tests of 1.0 import from ``aforo``, 482 are found
@@ -83,7 +83,7 @@ MODULES: dict[str, str] = {
     "store.ledger": "storage.event_ledger",
     "store.legacy": "storage.site_tables.tables",
     "store.link": "storage.backends.connection",
-    "store.local": "storage.site_tables.history",
+    "store.local": "storage.site_tables.tables",
     "store.migrations": "storage.schema.migrations",
     "store.migrations.env": "storage.schema.migrations.env",
     "store.migrations.versions": "storage.schema.migrations.versions",
@@ -94,7 +94,7 @@ MODULES: dict[str, str] = {
     "store.owed": "storage.quarantine",
     "store.reading": "storage.queries",
     "store.refusals": "storage.backends.errors",
-    "store.rehearsal": "storage.schema.preflight",
+    "store.rehearsal": "storage.preflight",
     "store.rights": "storage.schema.grants",
     "store.schema": "storage.schema.migrate",
     "store.script": "storage.schema.grants",
@@ -130,7 +130,7 @@ MODULES: dict[str, str] = {
     "report.__main__": "reporting.__main__",
     "report.act": "reporting.data",
     "report.files": "reporting.writers",
-    "report.gather": "reporting.collect",
+    "report.gather": "reporting.compute",
     "report.making": "reporting.renderer_process",
     "report.page": "reporting.page",
     "report.pictures": "reporting.charts",
@@ -165,7 +165,7 @@ MODULES: dict[str, str] = {
     "simulator.wire": "simulator.serialization",
 }
 
-# Classes and functions of 1.0, by the module that defines them today.
+# Classes and functions of 1.0, by the place that MODULES gives to the module which defined them at 1.0.
 CLASSES: dict[str, str] = {
     "models.AccEvent": "CameraEvent",
     "models.Refusal": "ExclusionReason",
@@ -211,8 +211,8 @@ CLASSES: dict[str, str] = {
     "storage.backends.connection.Link": "DatabaseConnection",
     "storage.backends.drivers.Way": "DriverChoice",
     "storage.backends.drivers.way": "choose_driver",
-    "storage.schema.preflight.Rehearsal": "Preflight",
-    "storage.schema.preflight.rehearse": "dry_run",
+    "storage.preflight.Rehearsal": "Preflight",
+    "storage.preflight.rehearse": "dry_run",
     "ingestion.schedule_queue.Agenda": "ScheduleQueue",
     "ingestion.source_count.Heard": "WindowCount",
     "ingestion.source_count.Census": "SourceCount",
@@ -238,7 +238,7 @@ CLASSES: dict[str, str] = {
     "alerting.notifier.Watchman": "AlertNotifier",
     "alerting.incidents.Chronicle": "IncidentRecorder",
     "reporting.data.Act": "EventReport",
-    "reporting.collect.gather": "collect",
+    "reporting.compute.gather": "compute_report",
     "web.corrections.Desk": "CorrectionService",
     "web.context.Rooms": "WebContext",
     "web.schemas.Told": "ApiModel",

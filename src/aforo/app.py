@@ -19,8 +19,8 @@ from aforo.errors import AccError, AccUnreachable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLog
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
-from aforo.ingestion.runner import Runner, log_nothing_now, past_events
 from aforo.ingestion.schedule_queue import ScheduleQueue
+from aforo.ingestion.schedule_runner import ScheduleRunner, log_nothing_now, past_events
 from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
@@ -105,7 +105,7 @@ class Monitor:
             self.ready.set()
             queue = ScheduleQueue(self._schedule, self._timezone, interrupted)
             after = partial(after_close, database, self._settings)
-            runner = Runner(context, queue, after, continuous=continuous)
+            runner = ScheduleRunner(context, queue, after, continuous=continuous)
             return 0 if await runner.run(no_wait=no_wait) else _INCOMPLETE
 
     async def backfill(self, day: date) -> int:
@@ -113,7 +113,7 @@ class Monitor:
         events = past_events(self._schedule.schedule, day, self._clock.now())
         async with self._opened(observed=False, patient=False) as (context, database):
             queue = ScheduleQueue(self._schedule, self._timezone)
-            runner = Runner(context, queue, partial(after_close, database, self._settings))
+            runner = ScheduleRunner(context, queue, partial(after_close, database, self._settings))
             return 0 if await runner.backfill(events) else _INCOMPLETE
 
     def status(self) -> str:

@@ -15,7 +15,7 @@ from tests.fake_clock import FakeClock
 from tests.flow.harness import BOGOTA, DOORS, SimulatedEvent, arranged, hours
 
 from aforo.app import Monitor
-from aforo.ingestion import runner
+from aforo.ingestion import schedule_runner
 from aforo.simulator import Credentials, Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.simulator.serialization import AnswerError
 
@@ -86,7 +86,7 @@ async def serving(folder: Path, site: Simulator, clock: FakeClock, **settings: f
 @pytest.fixture(autouse=True)
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer jumps of the clock."""
-    monkeypatch.setattr(runner, "_FILE_CHECK", 60.0)
+    monkeypatch.setattr(schedule_runner, "_FILE_CHECK", 60.0)
 
 
 @pytest.fixture

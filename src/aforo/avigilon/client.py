@@ -7,7 +7,7 @@ from aforo.avigilon.pagination import EventSearch
 from aforo.avigilon.payloads import Camera, SearchAnswer, Server, decode_cameras, decode_servers
 from aforo.avigilon.query_batching import BatchLimits
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline, connections
-from aforo.avigilon.tolerant import decode_events
+from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.avigilon.transport import Query, Transport
 from aforo.background import Backoff
 from aforo.clock import Clock

@@ -1,4 +1,4 @@
-"""The Web Endpoint's JSON as typed values, decoded strictly. No dict leaves this module or ``tolerant``."""
+"""The Web Endpoint's JSON as typed values, decoded strictly. No dict leaves this module or ``tolerant_decoding``."""
 
 import hashlib
 from collections import Counter

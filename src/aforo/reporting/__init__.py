@@ -6,14 +6,14 @@ from pathlib import Path
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
-from aforo.reporting.collect import collect
+from aforo.reporting.compute import compute_report
 from aforo.reporting.data import EventReport
 from aforo.reporting.renderer_process import render
 from aforo.reporting.writers import file_name, write
 from aforo.settings import Settings, zones_from
 from aforo.storage import EventRecord, Store
 
-__all__ = ["EventReport", "collect", "make_reports", "render", "suffix_of", "write"]
+__all__ = ["EventReport", "compute_report", "make_reports", "render", "suffix_of", "write"]
 
 
 def make_reports(settings: Settings, day: date, folder: Path) -> list[Path]:
@@ -32,7 +32,11 @@ def make_reports(settings: Settings, day: date, folder: Path) -> list[Path]:
             )
         now = SystemClock().now()
         return [
-            write(collect(store.report_snapshot(record, now), settings, now), folder, suffix=suffix_of(record, records))
+            write(
+                compute_report(store.report_snapshot(record, now), settings, now),
+                folder,
+                suffix=suffix_of(record, records),
+            )
             for record in records
         ]
     finally:

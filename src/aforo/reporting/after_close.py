@@ -7,7 +7,7 @@ import logging
 from aforo.errors import AforoError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
-from aforo.reporting import collect, render, suffix_of
+from aforo.reporting import compute_report, render, suffix_of
 from aforo.settings import Settings
 from aforo.storage import Database, EventRecord, JournalKind
 
@@ -34,7 +34,7 @@ async def after_close(
         _log.error("%s Cuando responda, ejecute «aforo report %s».", error, record.event.day)
         return
     try:
-        report = await asyncio.to_thread(collect, snapshot, settings, now)
+        report = await asyncio.to_thread(compute_report, snapshot, settings, now)
         suffix = suffix_of(record, snapshot.same_day)
         _log.info("Acta: %s", await render(report, settings.report.folder, suffix))
     except AforoError as exc:

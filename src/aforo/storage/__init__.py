@@ -3,10 +3,10 @@
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database
 from aforo.storage.journal import JournalEntry, JournalKind, touches
+from aforo.storage.preflight import Preflight
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema.grants import schema_sql
-from aforo.storage.schema.preflight import Preflight
 from aforo.storage.store import Store
 
 __all__ = [

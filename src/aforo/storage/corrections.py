@@ -8,11 +8,11 @@ from sqlalchemy import Connection, select
 from aforo.counting.occupancy import OccupancyDelta
 from aforo.models import Occupancy, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import fit
 from aforo.storage.event_ledger import Classify
 from aforo.storage.minute_totals import MinuteTotals
 from aforo.storage.record_cache import CachedRecord, RecordCache
 from aforo.storage.schema import tables
-from aforo.storage.texts import fit
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from aforo.clock import Clock, wait_until_set
 from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent
 from aforo.storage.backends.errors import AfterFailure
+from aforo.storage.column_text import fit, fit_key
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.event_ledger import Classify
 from aforo.storage.journal import JournalEntry, JournalKind
@@ -22,7 +23,6 @@ from aforo.storage.quarantine import QuarantineLog
 from aforo.storage.queries import ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.store import Store
-from aforo.storage.texts import fit, fit_key
 from aforo.wording import duration_to_the_second
 
 _log = logging.getLogger(__name__)

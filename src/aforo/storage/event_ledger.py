@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from aforo.counting.occupancy import TimedMovement, seq
 from aforo.models import DAY_MS, EPOCH, MINUTE_MS, CameraEvent, Classification, EventSource, from_ms
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import are_keys, fit_key
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 from aforo.storage.site_tables.history import HistoryRows
-from aforo.storage.texts import are_keys, fit_key
 
 SLICE_MS = 5 * MINUTE_MS  # how much of an event is read at once: memory, and what the database sorts, stay small
 NOT_HISTORY, WRITTEN, QUARANTINED = 0, 1, 2  # values of the column ``history``

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from aforo.models import Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import fit
 from aforo.storage.schema import tables
-from aforo.storage.texts import fit
 
 _RESTART = timedelta(seconds=30)  # between two runs of the program: less is a restart, and no gap
 _ALIVE_FOR = 3  # a program counts as gone after so many missing signs of life

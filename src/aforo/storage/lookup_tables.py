@@ -6,8 +6,8 @@ from sqlalchemy import Connection, func, select
 
 from aforo.models import EventSource
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import fit, fit_key
 from aforo.storage.schema import tables
-from aforo.storage.texts import fit, fit_key
 
 _MOST_CACHED = 100_000  # texts come from outside: however many there are, memory is bounded
 _AT_ONCE = 500  # in one IN list

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, func, select
 from aforo.errors import StoreRejectedRow
 from aforo.models import DAY_MS, CameraEvent
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import fit
 from aforo.storage.event_ledger import NOT_HISTORY, QUARANTINED, SLICE_MS, WRITTEN, Classify, Entry, EventLedger
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
-from aforo.storage.texts import fit
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

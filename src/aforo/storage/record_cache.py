@@ -18,8 +18,8 @@ from aforo.counting.zone_series import ZoneSeries
 from aforo.errors import StoreUnavailable
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
+from aforo.storage.column_text import fit_key
 from aforo.storage.schema import tables
-from aforo.storage.texts import fit_key
 
 MOST_MOVEMENTS = 60_000  # movements cached, some 10 MB: those of the minutes that a catch-up goes through
 

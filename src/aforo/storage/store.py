@@ -13,22 +13,22 @@ from aforo.errors import BadSetting, StoreNotReady
 from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.backends.errors import AfterFailure
+from aforo.storage.column_text import ZONE_LENGTH, fit
 from aforo.storage.corrections import Correction, CorrectionResult, Corrections
 from aforo.storage.event_ledger import Classify, EventLedger
 from aforo.storage.journal import Journal, JournalEntry, JournalKind, touches
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.minute_totals import MinuteTotals
+from aforo.storage.preflight import Preflight, dry_run
 from aforo.storage.quarantine import Quarantine, QuarantinedEvents, Transact
 from aforo.storage.queries import Cursor, DoorMinute, Queries, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.record_cache import MOST_MOVEMENTS, CachedRecord, RecordCache
 from aforo.storage.records import EventRecord, EventRecords
 from aforo.storage.schema import migrate
 from aforo.storage.schema.grants import check_rights
-from aforo.storage.schema.preflight import Preflight, dry_run
 from aforo.storage.site_tables.history import HistoryRows
 from aforo.storage.site_tables.row_sync import EventNames, ZoneRows
 from aforo.storage.site_tables.tables import RenameRejected, SiteTables, ZoneRowRejected
-from aforo.storage.texts import ZONE_LENGTH, fit
 
 _T = TypeVar("_T")
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from aforo.avigilon.pagination import EventSearch, WindowPart
 from aforo.avigilon.payloads import SearchAnswer
-from aforo.avigilon.tolerant import decode_events
+from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.avigilon.transport import Query
 from aforo.errors import AccBadRequest, AccIncomplete, AccUnknownCamera, AccUnreachable, AccWindowTooLarge
 from aforo.models import CameraEvent, Window

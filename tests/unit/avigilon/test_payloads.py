@@ -19,7 +19,7 @@ from aforo.avigilon.payloads import (
     instant_text,
     page_fingerprint,
 )
-from aforo.avigilon.tolerant import decode_events
+from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.errors import AccUnreachable
 from aforo.models import CameraEvent
 

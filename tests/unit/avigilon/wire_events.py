@@ -7,7 +7,7 @@ from typing import Any
 from aforo.avigilon.payloads import (
     SearchAnswer,
 )
-from aforo.avigilon.tolerant import decode_events
+from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.models import CameraEvent
 
 GOOD: dict[str, Any] = {

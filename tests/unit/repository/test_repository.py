@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -96,3 +97,12 @@ def test_packages_are_pinned_with_hashes_and_without_addresses(file: str, wanted
         re.fullmatch(r"\S+==\S+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in text.splitlines()
     )
     assert "://" not in text
+
+
+def test_the_table_of_renames_leads_to_what_exists() -> None:
+    table = runpy.run_path(str(ROOT / "tools" / "renames.py"))
+    places = [SOURCE / place.replace(".", "/") for place in table["MODULES"].values()]
+    assert [place for place in places if not (place.is_dir() or place.with_suffix(".py").is_file())] == []
+    source = "\n".join(path.read_text(encoding="utf-8") for path in modules())
+    names = table["CLASSES"].values()
+    assert [name for name in names if not re.search(rf"^(class|def|async def) {name}\b", source, re.MULTILINE)] == []

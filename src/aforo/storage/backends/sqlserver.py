@@ -43,7 +43,7 @@ from aforo.storage.backends import tsql
 from aforo.storage.backends.backend import DRAINED, LOCAL_TIME, Shortener
 from aforo.storage.backends.drivers import LONG_TIMEOUT, STATEMENT_TIMEOUT, choose_driver
 from aforo.storage.backends.errors import Recovery, classify_sql_server
-from aforo.storage.texts import BINARY, fit, fit_bytes
+from aforo.storage.column_text import BINARY, fit, fit_bytes
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, Stri
 from sqlalchemy.dialects import mssql
 from sqlalchemy.types import TypeEngine
 
-from aforo.storage.texts import BINARY, KEY_LENGTH, NAME_LENGTH, ZONE_LENGTH
+from aforo.storage.column_text import BINARY, KEY_LENGTH, NAME_LENGTH, ZONE_LENGTH
 
 
 def key(length: int) -> TypeEngine[str]:

@@ -1,4 +1,4 @@
-from aforo.reporting.collect import percentiles
+from aforo.reporting.compute import percentiles
 from aforo.reporting.data import Lateness
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aforo.storage.texts import KEY_LENGTH, are_keys, fit_key
+from aforo.storage.column_text import KEY_LENGTH, are_keys, fit_key
 
 ids = st.text(st.sampled_from("1añ |\0~😀\ud800"), max_size=4) | st.text(
     "9", min_size=KEY_LENGTH - 1, max_size=KEY_LENGTH + 1

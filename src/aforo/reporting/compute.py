@@ -32,7 +32,7 @@ _BEFORE_OUTAGE = timedelta(minutes=3)  # cameras may fail a little before their 
 _AFTER_OUTAGE = timedelta(minutes=10)  # …and answer again some poll cycles after it does
 
 
-def collect(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> EventReport:
+def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> EventReport:
     """Return every figure of an event; ``now`` is when the report is made."""
     record, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)

@@ -10,7 +10,7 @@ from tests.unit.avigilon.wire_events import EVENT, GOOD, MISSING, changed, decod
 
 from aforo.avigilon.errors import ApiError
 from aforo.avigilon.payloads import SearchAnswer
-from aforo.avigilon.tolerant import decode_events
+from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.errors import AccUnreachable
 
 

@@ -11,8 +11,8 @@ from tests.unit.ingestion.memory import BOGOTA, DAY, END, START, Ingestion, at, 
 from aforo.errors import AccUnreachable, BadCommand
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
-from aforo.ingestion.runner import Runner, past_events
 from aforo.ingestion.schedule_queue import ScheduleQueue
+from aforo.ingestion.schedule_runner import ScheduleRunner, past_events
 from aforo.storage import EventRecord
 
 
@@ -27,8 +27,8 @@ class Closed:
         self.results.append((record.event.name, result.complete))
 
 
-def runner_of(parts: Ingestion, closed: Closed, *, continuous: bool = False) -> Runner:
-    return Runner(parts.context, ScheduleQueue(parts.context.schedule, BOGOTA), closed, continuous=continuous)
+def runner_of(parts: Ingestion, closed: Closed, *, continuous: bool = False) -> ScheduleRunner:
+    return ScheduleRunner(parts.context, ScheduleQueue(parts.context.schedule, BOGOTA), closed, continuous=continuous)
 
 
 async def test_it_waits_for_the_days_event_watches_and_closes_it_and_ends(

@@ -22,7 +22,7 @@ _CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not
 AfterClose = Callable[[RunContext, EventRecord, Reconciliation], Awaitable[None]]
 
 
-class Runner:
+class ScheduleRunner:
     """Works through the schedule. ``after_close`` is awaited after each close that was not stopped.
 
     ``continuous``: event after event, day after day; a close that was given up is repeated.
