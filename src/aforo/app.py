@@ -149,6 +149,7 @@ class Monitor:
             observer = LiveObserver(self.live, database, self._clock) if observed else IngestionObserver()
             context = self._context(client, database, GuardedObserver(observer))
             database.on_stored = context.committed
+            database.on_corrected = context.log.recounted
             probes = HealthProbes(
                 database_down_since=lambda: database.down_since,
                 link_down_since=lambda: client.link_down_since,

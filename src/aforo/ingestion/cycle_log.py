@@ -35,7 +35,7 @@ class CycleLog:
         self._occupancies = dict(occupancies)
 
     def recounted(self, occupancies: Mapping[str, Occupancy]) -> None:
-        """The database counted the zones anew."""
+        """The database counted the zones anew, or an operator corrected one."""
         self._occupancies.update(occupancies)
 
     def page_read(self, batch: Batch) -> None:

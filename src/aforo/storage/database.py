@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -36,7 +36,8 @@ _LOGGED_AFTER = 2  # failures in a row before an outage is logged: a deadlock or
 class Database:
     """Stores batches in the order they came, and answers reads between them, retrying while the database is away.
 
-    Use as an async context manager. ``on_stored`` is called on the loop after each transaction that stored a batch;
+    Use as an async context manager. ``on_stored`` is called on the loop after each transaction that stored a batch,
+    ``on_corrected`` with the zones' occupancies after each correction of the event that is open;
     ``down_since`` is the begin (aware UTC) of the outage that lasts, if any. Leaving the context finishes the
     transaction under way; batches still waiting are dropped (``drain`` first), and will be read from ACC again, because
     their checkpoints were not stored either.
@@ -54,6 +55,7 @@ class Database:
     ) -> None:
         """``most_waiting``: events in the queue; ``most_together``: events in one transaction."""
         self.on_stored: Callable[[Batch, CommitResult], None] | None = None
+        self.on_corrected: Callable[[Mapping[str, Occupancy]], None] | None = None
         self.down_since: datetime | None = None
         self._store = store
         self._clock = clock
@@ -167,7 +169,10 @@ class Database:
         self, record: EventRecord, correction: Correction, *, count: int | None = None
     ) -> CorrectionResult:
         """Apply a correction, once for each id; with ``count``, by as much as the zone lacks of that count."""
-        return await self._call(self._store.correct, record, correction, count=count)
+        result = await self._call(self._store.correct, record, correction, count=count)
+        if self.on_corrected is not None and record is self._record:
+            self.on_corrected(result.occupancies)
+        return result
 
     async def records_on(self, day: date) -> list[EventRecord]:
         """The records of the events scheduled for that date, by their start; they can only be read."""
