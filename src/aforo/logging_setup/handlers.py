@@ -1,5 +1,6 @@
 """The handlers of the log: queue, console, rotating file."""
 
+import glob
 import logging
 import os
 import sys
@@ -59,8 +60,9 @@ class FileHandler(ConcurrentRotatingFileHandler):
 
     A lock file beside the log, ``.__NAME.lock``, serializes writing and rotation; ``close`` removes it. This class adds
     to the library: no line is lost because the lock file cannot be opened, or because the process that holds the lock
-    is stopped; a file never grows beyond ``max_bytes``; lone surrogates are escaped; and the console gets one line when
-    lines begin to be lost, and one when that ends. Raises LogUnwritable when the file cannot be opened.
+    is stopped; the file rotates before it grows beyond ``max_bytes``, and is written on while a file is in use that the
+    rotation would move; lone surrogates are escaped; and the console gets one line when lines begin to be lost, and one
+    when that ends. Raises LogUnwritable when the file cannot be opened.
     """
 
     def __init__(self, settings: LogSettings, path: Path, console: logging.Handler | None) -> None:
@@ -84,6 +86,17 @@ class FileHandler(ConcurrentRotatingFileHandler):
         except OSError:  # the file is gone; writing makes it anew, or reports why not
             return False
         return size > 0 and size + len(_writable(self.format(record)).encode()) + 1 > self.maxBytes
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's name
+        """Rotate; raises OSError, with the file back under its name, where a backup cannot be moved."""
+        try:
+            super().doRollover()
+        except OSError:
+            file = Path(self.baseFilename)
+            moved = next(file.parent.glob(f"{glob.escape(file.name)}.rotate.*"), None)  # the library's name for it
+            if moved is not None and not file.exists():
+                moved.rename(file)
+            raise
 
     def do_write(self, msg: str) -> None:
         """Write one formatted record; raises OSError or ValueError for a file or stream that cannot be written."""

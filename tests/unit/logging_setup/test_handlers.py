@@ -128,6 +128,17 @@ def test_a_file_that_may_not_be_renamed_is_written_on(path: Path, monkeypatch: p
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_a_backup_that_may_not_be_removed_leaves_no_files_under_other_names(path: Path) -> None:
+    for number in (2, 3):
+        Path(f"{path}.{number}").mkdir()  # neither removed nor replaced, like a file that is open on Windows
+    with logged(path, max_bytes=1024, backups=2):
+        for number in range(50):
+            ours.info("%d %s", number, "x" * 50)
+    kept = [*messages(Path(f"{path}.1")), *messages(path)]
+    assert [int(text.split()[0]) for text in kept] == list(range(50))
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, *(f"{path.name}.{n}" for n in (1, 2, 3))]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_reported_once_and_stops_nothing(path: Path) -> None:
     path.symlink_to("/dev/full")
