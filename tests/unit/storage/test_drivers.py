@@ -1,6 +1,8 @@
 """ODBC strings as people write them, and the driver that is chosen for them."""
 
+import sys
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import quote_plus
 
 import pytest
@@ -84,6 +86,21 @@ def test_freetds_is_named_as_what_is_not_supported(driver: str) -> None:
     assert "FreeTDS" in raised.value.what
     assert "DRIVER=" in raised.value.remedy
     assert "secreto" not in str(raised.value)
+
+
+def test_freetds_behind_a_dsn_is_rejected_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connection_of(driver: str) -> Mock:
+        connection = Mock(spec_set=["getinfo", "close", "timeout"])
+        connection.getinfo = {6: driver}.__getitem__
+        monkeypatch.setitem(sys.modules, "pyodbc", Mock(SQL_DRIVER_NAME=6, connect=Mock(return_value=connection)))
+        return connection
+
+    opened = connection_of("libtdsodbc.so")
+    with pytest.raises(BadSetting, match="FreeTDS"):
+        _chosen("DSN=estadio").connect()
+    opened.close.assert_called_once()
+    microsofts = connection_of("libmsodbcsql-18.6.so.2.1")
+    assert _chosen("DSN=estadio").connect() is microsofts
 
 
 @pytest.mark.parametrize(

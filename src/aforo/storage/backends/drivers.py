@@ -61,13 +61,16 @@ class DriverChoice:
     batches: bool = False  # the driver sends many rows of parameters at once (fast_executemany)
 
     def connect(self) -> Any:
-        """A DB-API connection. Raises what the driver raises."""
+        """A DB-API connection. Raises what the driver raises, and BadSetting for a DSN that leads to FreeTDS."""
         if self.dialect == "mssql+mssqlpython":
             connection = import_module("mssql_python").connect(self.string, timeout=_LOGIN_TIMEOUT)
         else:
             driver: Any = import_module("pyodbc")
             driver.pooling = False  # a pool of the driver manager's would hand a broken connection out again
             connection = driver.connect(self.string, timeout=_LOGIN_TIMEOUT)
+            if _is_freetds(str(connection.getinfo(driver.SQL_DRIVER_NAME))):  # a DSN's driver is known only now
+                connection.close()
+                raise _freetds_error("Escriba SERVER=…;DATABASE=… en lugar de DSN=")
         connection.timeout = STATEMENT_TIMEOUT
         return connection
 
@@ -85,11 +88,7 @@ def choose_driver(url: URL, installed: Callable[[], list[str]] | None = None) ->
         return _mssql_python(keywords, "así lo pide database.url")
     wanted = keywords.get("driver", "")
     if _is_freetds(wanted):
-        raise BadSetting(
-            "La conexión con SQL Server (database) pide el controlador FreeTDS, que Aforo no usa.",
-            "Así no se abre la base de datos.",
-            "Quite DRIVER= de la conexión, y se usa el que Aforo trae, o instale el controlador ODBC de Microsoft.",
-        )
+        raise _freetds_error("Quite DRIVER= de la conexión")
     there = (installed or _installed)()
     same = next((name for name in there if name.lower() == wanted.lower()), None)
     if same is not None:
@@ -149,6 +148,14 @@ def _installed() -> list[str]:
 
 def _is_freetds(driver: str) -> bool:
     return "tdsodbc" in driver.lower() or "freetds" in driver.lower()
+
+
+def _freetds_error(change: str) -> BadSetting:
+    return BadSetting(
+        "La conexión con SQL Server (database) pide el controlador FreeTDS, que Aforo no usa.",
+        "Así no se abre la base de datos.",
+        f"{change}, y se usa el que Aforo trae, o instale el controlador ODBC de Microsoft.",
+    )
 
 
 def _pyodbc(keywords: Mapping[str, str], driver: str, wanted: str, why: str) -> DriverChoice:
