@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 
-from aforo.errors import AforoError, StoreUnavailable
+from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.reporting import compute_report, render, suffix_of
@@ -32,6 +32,9 @@ async def after_close(
     except TimeoutError:
         error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
         _log.error("%s Cuando responda, ejecute «aforo report %s».", error, record.event.day)
+        return
+    except StoreError as exc:
+        _log.error("%s", exc)
         return
     try:
         report = await asyncio.to_thread(compute_report, snapshot, settings, now)
