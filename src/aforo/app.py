@@ -27,7 +27,7 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.live.freshness import behind
 from aforo.live.observer import LiveObserver
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import EventPhase, Matcher
+from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.reporting.after_close import after_close
@@ -100,8 +100,7 @@ class Monitor:
         if no_wait and ScheduleQueue(self._schedule, self._timezone).next_event(self._clock.now()) is None:
             log_nothing_now()
             return 0
-        async with self._opened(observed=True, patient=continuous) as (context, database):
-            interrupted = await database.last_open_event()
+        async with self._opened(observed=True, patient=continuous) as (context, database, interrupted):
             self.ready.set()
             queue = ScheduleQueue(self._schedule, self._timezone, interrupted)
             after = partial(after_close, database, self._settings)
@@ -111,7 +110,7 @@ class Monitor:
     async def backfill(self, day: date) -> int:
         """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
         events = past_events(self._schedule.schedule, day, self._clock.now())
-        async with self._opened(observed=False, patient=False) as (context, database):
+        async with self._opened(observed=False, patient=False) as (context, database, _):
             queue = ScheduleQueue(self._schedule, self._timezone)
             runner = ScheduleRunner(context, queue, partial(after_close, database, self._settings))
             return 0 if await runner.backfill(events) else _INCOMPLETE
@@ -137,8 +136,10 @@ class Monitor:
         )
 
     @asynccontextmanager
-    async def _opened(self, *, observed: bool, patient: bool) -> AsyncIterator[tuple[RunContext, Database]]:
-        """Connect the database, then the cameras' server.
+    async def _opened(
+        self, *, observed: bool, patient: bool
+    ) -> AsyncIterator[tuple[RunContext, Database, ScheduledEvent | None]]:
+        """Connect the database, then the cameras' server; gives the event that was left open by a kill, too, if any.
 
         ``observed``: with page, alerts, journal and heartbeat. ``patient``: a refused login is tried again.
         """
@@ -159,11 +160,11 @@ class Monitor:
             )
             self.live.connect(probes)
             await database.open()
-            mid_event = await database.last_open_event() is not None
+            interrupted = await database.last_open_event()
             observers = observing(self._settings, self.live, self._clock, database, self.ready)
             async with observers if observed else nullcontext():
-                await self._first_login(client, mid_event=mid_event, service=patient)
-                yield context, database
+                await self._first_login(client, mid_event=interrupted is not None, service=patient)
+                yield context, database, interrupted
                 await self._drain(database)
             await client.logout()
 
