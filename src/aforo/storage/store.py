@@ -146,8 +146,15 @@ class Store:
                 self._zone_rows.write(connection, cached, minutes)
             stored = CommitResult(list(new.values()), len(events) - len(new), cached.occupancies(self._zones), minutes)
             if not new and self._unanswered is not None and self._unanswered[0] is batch:
-                # That commit was done: what it stored is returned now, with the occupancies of now.
-                stored = replace(self._unanswered[1], occupancies=stored.occupancies)
+                # That commit was done: what it stored is returned now, with the occupancies and minutes of now.
+                stored = replace(
+                    self._unanswered[1],
+                    occupancies=stored.occupancies,
+                    minutes={
+                        zone: {minute: cached.zone_series(zone).delta(minute) for minute in deltas}
+                        for zone, deltas in self._unanswered[1].minutes.items()
+                    },
+                )
             self._unanswered = batch, stored
             return stored
 

@@ -29,7 +29,7 @@ def test_what_a_commit_stored_is_returned_though_its_answer_was_lost(database: D
     add(database.store(), record, at(30, "5"))
     reported = store.add(record, made, START)
     assert list(reported.new) == made.events[1:]
-    assert reported.minutes[NORTE].keys() == store.minutes(record)[NORTE].keys()
+    assert reported.minutes[NORTE] == store.minutes(record)[NORTE]
     assert (reported.already, reported.occupancies[NORTE].count) == (1, 4)
     assert (store.add(record, made, START).already, sum(store.events_by_camera(record).values())) == (4, 5)
 
