@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aforo.errors import AccUnknownCamera, AccUnreachable, AccWindowTooLarge
-from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
 from aforo.live.freshness import silences, waited_for
-from aforo.models import Feed, Window
+from aforo.models import Feed, FeedStatus, Window
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
 END = START + timedelta(hours=7)
@@ -275,3 +275,58 @@ def test_a_server_that_is_down_is_probed_with_one_camera_after_the_other() -> No
         cameras += fetch.query.cameras
         planner.mark_failed(fetch, AccUnreachable("500"), at(minute))
     assert cameras == [*"ABCABC"]
+
+
+class Follower:
+    """The statuses of the feeds, kept by what changed."""
+
+    def __init__(self, planner: FetchPlanner) -> None:
+        self._planner = planner
+        self._known: dict[Feed, FeedStatus] = {}
+        self.follow()
+
+    def follow(self) -> None:
+        self._known = {status.feed: status for status in self._planner.statuses()}
+
+    def check(self) -> None:
+        self._known.update((status.feed, status) for status in self._planner.take_changed())
+        assert self._known == {status.feed: status for status in self._planner.statuses()}
+
+
+@given(st.integers(1, 60), st.randoms(use_true_random=False))
+def test_every_change_of_a_feed_is_among_the_changed_ones(steps: int, chance: random.Random) -> None:
+    """Whatever answers, fails, comes and goes: with what changed, all statuses are known."""
+    every = [Feed(server, camera) for server in ("s1", "s2") for camera in "ABCDEF"]
+    planner = FetchPlanner(Window(START, END), OVERLAP, chance)
+    planner.follow(every, {})
+    follower = Follower(planner)
+    errors = (AccUnreachable("cortado"), AccUnknownCamera("no está"), AccWindowTooLarge("demasiado"))
+    under_way: list[PlannedFetch] = []
+    now = START
+    for _ in range(steps):
+        now += timedelta(seconds=chance.choice([1, 20, 60, 300]))
+        match chance.randrange(9):
+            case 0:
+                planner.follow(chance.sample(every, chance.randint(1, len(every))), {every[0]: at(1)})
+                follower.follow()
+            case 1:
+                planner.server_down(now)
+            case 2:
+                planner.server_up(now)
+            case 3:
+                planner.reopen(chance.choice(["s1", "s2"]))
+            case 4:
+                planner.end_rest(chance.sample(sorted(planner.feeds), 1))
+            case _:
+                planner.begin_cycle()
+                under_way += planner.due_fetches(now, now, chance.choice([one, many]), chance.choice([1, 99]))
+                chance.shuffle(under_way)
+                while under_way and chance.random() < 0.9:
+                    fetch = under_way.pop()
+                    if chance.random() < 0.4:
+                        planner.mark_failed(fetch, chance.choice(errors), now)
+                    else:
+                        planner.mark_read(fetch, 10)
+                        following = planner.next_fetch(fetch, now)
+                        under_way += [following] if following is not None else []
+        follower.check()
