@@ -117,10 +117,6 @@ class Backoff:
         state.attempt_number = failures
         return self._wait()(state)
 
-    def exhausted(self, failures: int) -> bool:
-        """Return whether no attempt is left after that many failures."""
-        return self.attempts is not None and failures >= self.attempts
-
     async def retry(
         self,
         attempt: Callable[[], Awaitable[_T]],
