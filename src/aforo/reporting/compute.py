@@ -3,7 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aforo import __version__
@@ -23,13 +23,10 @@ from aforo.reporting.data import (
     ZoneFigures,
 )
 from aforo.settings import Settings, zones_from
-from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, touches
+from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, incidents
 from aforo.wording import natural_key
 
 _SLOT_MS = 300_000  # the width of a bar: five minutes
-_SHORTEST = timedelta(seconds=5)  # an incident that was over sooner held up nothing
-_BEFORE_OUTAGE = timedelta(minutes=3)  # cameras may fail a little before their server counts as away…
-_AFTER_OUTAGE = timedelta(minutes=10)  # …and answer again some poll cycles after it does
 
 
 def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) -> EventReport:
@@ -147,29 +144,11 @@ def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
 
 def _incidents(snapshot: ReportSnapshot, now: datetime) -> Iterator[Incident]:
     """Give the outages and the gaps of the program, each with how many events were recovered after it."""
-    for entry in _without_echoes(snapshot.entries):
-        lasted = (entry.ended or now) - entry.began
-        long_enough = entry.kind == JournalKind.ROW_REFUSED or lasted >= _SHORTEST
-        if long_enough and entry.kind in _DESCRIPTIONS and touches(entry, snapshot.record.event.window, now):
-            what, why = _DESCRIPTIONS[entry.kind](entry)
-            yield Incident(entry.kind, what, entry.began, entry.ended, why, snapshot.recovered.get(entry.id))
+    for entry in incidents(snapshot.entries, snapshot.record.event.window, now):
+        what, why = _DESCRIPTIONS[entry.kind](entry)
+        yield Incident(entry.kind, what, entry.began, entry.ended, why, snapshot.recovered.get(entry.id))
     for (since, until), recovered in snapshot.gaps:
         yield Incident(JournalKind.INSTANCE, "El programa no estaba en marcha", since, until, "", recovered)
-
-
-def _without_echoes(entries: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
-    """Give the entries without those of cameras that did not answer only because their server did not."""
-    outages = [entry for entry in entries if entry.kind == JournalKind.ACC_AWAY]
-    for entry in entries:
-        inside = any(
-            outage.ended is not None
-            and entry.ended is not None
-            and outage.began - _BEFORE_OUTAGE <= entry.began <= outage.ended
-            and entry.ended <= outage.ended + _AFTER_OUTAGE
-            for outage in outages
-        )
-        if entry.kind != JournalKind.CAMERA_AWAY or not inside:
-            yield entry
 
 
 def _server_away(entry: JournalEntry) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database
-from aforo.storage.journal import JournalEntry, JournalKind, touches
+from aforo.storage.journal import JournalEntry, JournalKind, incidents
 from aforo.storage.preflight import Preflight
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
@@ -23,6 +23,6 @@ __all__ = [
     "Store",
     "StoredFigures",
     "StoredHistory",
+    "incidents",
     "schema_sql",
-    "touches",
 ]

@@ -1,6 +1,6 @@
 """What happened during an event: outages, gaps, alerts, rejected rows; each with its begin and its end."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,9 @@ from aforo.storage.schema import tables
 _RESTART = timedelta(seconds=30)  # between two runs of the program: less is a restart, and no gap
 _ALIVE_FOR = 3  # a program counts as gone after so many missing signs of life
 _SILENCE = timedelta(minutes=5)  # without a sign of life at the end of an event: the program did not run
+_SHORTEST = timedelta(seconds=5)  # an incident that was over sooner held up nothing
+_BEFORE_OUTAGE = timedelta(minutes=3)  # cameras may fail a little before their server counts as away…
+_AFTER_OUTAGE = timedelta(minutes=10)  # …and answer again some poll cycles after it does
 
 
 class JournalKind(StrEnum):
@@ -33,6 +36,9 @@ class JournalKind(StrEnum):
     ALERT_SENT = "alert sent"
 
 
+OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
+
+
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One thing that happened. ``ended`` is None while it lasts; ``record_id`` None where it belongs to no event."""
@@ -49,6 +55,32 @@ class JournalEntry:
 def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
     """Whether an entry, or what it has lasted until ``now``, meets a window."""
     return entry.began < window.until and (entry.ended or now) > window.since
+
+
+def incidents(entries: Sequence[JournalEntry], window: Window, now: datetime) -> Iterator[JournalEntry]:
+    """The entries that a report lists: outages that lasted some seconds in that window, and rejected rows.
+
+    Cameras that did not answer only because their server did not are left out.
+    """
+    for entry in _without_echoes(entries):
+        long_enough = entry.kind in OUTAGES and (entry.ended or now) - entry.began >= _SHORTEST
+        if (long_enough or entry.kind == JournalKind.ROW_REFUSED) and touches(entry, window, now):
+            yield entry
+
+
+def _without_echoes(entries: Sequence[JournalEntry]) -> Iterator[JournalEntry]:
+    """The entries without those of cameras that did not answer only because their server did not."""
+    outages = [entry for entry in entries if entry.kind == JournalKind.ACC_AWAY]
+    for entry in entries:
+        inside = any(
+            outage.ended is not None
+            and entry.ended is not None
+            and outage.began - _BEFORE_OUTAGE <= entry.began <= outage.ended
+            and entry.ended <= outage.ended + _AFTER_OUTAGE
+            for outage in outages
+        )
+        if entry.kind != JournalKind.CAMERA_AWAY or not inside:
+            yield entry
 
 
 def gaps(runs: Iterable[JournalEntry], window: Window) -> Iterator[Window]:

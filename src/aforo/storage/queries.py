@@ -12,7 +12,7 @@ from aforo.counting.occupancy import OccupancyDelta
 from aforo.models import MINUTE_MS, CameraEvent, Classification, EventSource, Occupancy, Window, from_ms, to_ms
 from aforo.storage.corrections import Correction
 from aforo.storage.event_ledger import SLICE_MS
-from aforo.storage.journal import JournalEntry, JournalKind, gaps, touches
+from aforo.storage.journal import OUTAGES, JournalEntry, JournalKind, gaps, incidents
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.records import EventRecord, EventRecords
@@ -21,7 +21,6 @@ from aforo.storage.schema import tables
 # Not parameters: SQL Server takes two parameters, in SELECT and in GROUP BY, for two different divisors.
 _MINUTE: ColumnElement[int] = literal_column(str(MINUTE_MS), BigInteger)
 _TENTH: ColumnElement[int] = literal_column("100", BigInteger)
-_OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
 
 
 class DoorMinute(NamedTuple):
@@ -60,9 +59,9 @@ class ReportSnapshot:
 
     ``database``: its name, for people. ``same_day``: the records of the same date, by their start. ``entries``: the
     event's journal, and the outages of the database during the event that belong to none. ``recovered``: how many
-    camera events of an outage (by its entry's id) were first seen after its end. ``gaps``: when no program ran, with
-    the number of camera events recovered later. ``lateness``: how many camera events were first seen so many seconds
-    after they happened.
+    camera events of an outage (by its entry's id; see ``incidents``) were first seen after its end. ``gaps``: when no
+    program ran, with the number of camera events recovered later. ``lateness``: how many camera events were first seen
+    so many seconds after they happened.
     """
 
     record: EventRecord
@@ -159,12 +158,15 @@ class Queries:
         return [(tenths / 10, count) for tenths, count in rows]
 
     def recovered(
-        self, connection: Connection, cached: CachedRecord, entries: Iterable[JournalEntry]
+        self, connection: Connection, cached: CachedRecord, entries: Sequence[JournalEntry], now: datetime
     ) -> dict[int, int]:
-        """How many camera events of each outage that is over, by its entry's id, were first seen after its end."""
+        """How many camera events of each outage that is over, by its entry's id, were first seen after its end.
+
+        Of the outages that a report lists.
+        """
         found = {}
-        for entry in entries:
-            if entry.kind in _OUTAGES and entry.ended is not None and touches(entry, cached.event.window, entry.ended):
+        for entry in incidents(entries, cached.event.window, now):
+            if entry.kind in OUTAGES and entry.ended is not None:
                 cameras = {entry.subject} if entry.kind == JournalKind.CAMERA_AWAY else None
                 found[entry.id] = self._caught_up(connection, cached, Window(entry.began, entry.ended), cameras)
         return found

@@ -291,7 +291,7 @@ class Store:
                 history_rows=self._history_count(connection, cached),
                 lateness=self._queries.lateness(connection, cached),
                 entries=entries,
-                recovered=self._queries.recovered(connection, cached, entries),
+                recovered=self._queries.recovered(connection, cached, entries, now),
                 gaps=self._queries.gaps(connection, cached, entries, now),
             )
 

@@ -76,11 +76,11 @@ def test_a_report_snapshot_counts_what_was_recovered_after_each_outage(store: St
     store.add(record, batch(*late), START + 20 * MINUTE)
     span = (START, START + 5 * MINUTE)
     outages = {
-        kind: store.begin_entry(kind, subject, span[0], record=of, ended=span[1])
-        for kind, subject, of in (
-            (JournalKind.ACC_AWAY, "", record),
-            (JournalKind.CAMERA_AWAY, "CAM2", record),
-            (JournalKind.DATABASE_AWAY, "SQLite", None),
+        kind: store.begin_entry(kind, subject, began, record=of, ended=span[1])
+        for kind, subject, began, of in (
+            (JournalKind.ACC_AWAY, "", START, record),
+            (JournalKind.CAMERA_AWAY, "CAM2", START - 5 * MINUTE, record),
+            (JournalKind.DATABASE_AWAY, "SQLite", START, None),
         )
     }
     lasts = store.begin_entry(JournalKind.CAMERA_AWAY, "CAM1", START + MINUTE, record=record)
@@ -97,6 +97,19 @@ def test_a_report_snapshot_counts_what_was_recovered_after_each_outage(store: St
     ids = {entry.id for entry in snapshot.entries}
     assert ids == {*outages.values(), lasts}
     assert ids.isdisjoint(elsewhere)
+
+
+def test_nothing_is_counted_for_outages_that_no_report_lists(store: Store) -> None:
+    """When a server with thousands of cameras is away, each of them has an entry: a count each would take minutes."""
+    record = opened(store)
+    store.add(record, batch(at(MINUTE_MS, "1", camera="CAM2")), START + 20 * MINUTE)
+    away = store.begin_entry(JournalKind.ACC_AWAY, "", START, record=record, ended=START + 5 * MINUTE)
+    store.begin_entry(JournalKind.CAMERA_AWAY, "CAM2", START, record=record, ended=START + 6 * MINUTE)
+    moment = START + 30 * MINUTE
+    store.begin_entry(JournalKind.CAMERA_AWAY, "CAM1", moment, record=record, ended=moment + timedelta(seconds=4))
+    snapshot = store.report_snapshot(record, START + timedelta(hours=1))
+    assert len(snapshot.entries) == 3
+    assert snapshot.recovered == {away: 1}
 
 
 def test_a_report_snapshot_counts_what_was_recovered_after_each_gap(store: Store) -> None:
