@@ -1,4 +1,4 @@
-"""The composition root: builds the parts and runs events until asked to stop."""
+"""The composition root: builds the parts and runs events until a stop is requested."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ from aforo.wording import trouble_lines
 _log = logging.getLogger(__name__)
 
 _LOGIN_BACKOFF = Backoff(first=3.0, longest=3.0, least=1 / 3)  # a server that does not answer: every 1 to 3 seconds
-_LOGIN_AGAIN = 300.0  # seconds until a service tries a refused login again: servers lock accounts that insist
+_LOGIN_AGAIN = 300.0  # seconds until a service tries a rejected login again: servers lock accounts after many attempts
 # Events are tuples that no cycle holds: to search for cycles every 700 objects costs a catch-up a tenth of its time.
 _OBJECTS_BETWEEN_SEARCHES = 50_000
 _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
@@ -116,7 +116,7 @@ class Monitor:
             return 0 if await runner.backfill(events) else _INCOMPLETE
 
     def status(self) -> str:
-        """How the job stands, in one line, for whoever asks the service manager."""
+        """Return the state of the job in one line, for the service manager."""
         if not self.ready.is_set():
             return self._login_refused or "Conectando con la base de datos y con el servidor de cámaras"
         event, zones = self.live.event, self.live.occupancies.values()
@@ -141,7 +141,7 @@ class Monitor:
     ) -> AsyncIterator[tuple[RunContext, Database, ScheduledEvent | None]]:
         """Connect the database, then the cameras' server; gives the event that was left open by a kill, too, if any.
 
-        ``observed``: with page, alerts, journal and heartbeat. ``patient``: a refused login is tried again.
+        ``observed``: with page, alerts, journal and heartbeat. ``patient``: a rejected login is tried again.
         """
         async with (
             AvigilonClient(self._settings.acc, self._clock) as client,
@@ -195,7 +195,7 @@ class Monitor:
     async def _first_login(self, client: AvigilonClient, *, mid_event: bool, service: bool) -> None:
         """Log in. A server that does not answer is tried for a while; for as long as it takes, in mid-event.
 
-        A service has nobody to mend a refused login and start it anew: it is logged, and tried again after a while.
+        In a service a rejected login is logged and tried again after a while: nobody would start the service anew.
         """
         while True:
             try:

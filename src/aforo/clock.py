@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the program may know of time. ``now`` is aware UTC; every duration is in seconds."""
+    """The program's access to time. ``now`` is aware UTC; every duration is in seconds."""
 
     def now(self) -> datetime:
         """The instant, aware UTC."""

@@ -9,7 +9,7 @@
     │   └── LogUnwritable
     ├── AccError               the cameras' server
     │   ├── AccUnreachable     wait: it is retried while the event lasts
-    │   │   └── AccWindowTooLarge  tell ACC's administrator: it is retried in shorter pieces, and ever less often
+    │   │   └── AccWindowTooLarge  inform ACC's administrator: it is retried in shorter pieces, and ever less often
     │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
     │   │   └── AccDenied      give the user the right to what was asked
     │   ├── AccUntrusted       mend the certificate settings
@@ -20,7 +20,7 @@
         ├── StoreUnavailable   wait: the whole transaction is retried on a fresh connection
         ├── StoreRejectedLogin mend the database user or its password
         ├── StoreNotReady      ask the DBA: tables or rights are missing
-        └── StoreRejectedRow   one row that the database refuses: kept aside, never fatal
+        └── StoreRejectedRow   one row that the database rejects: quarantined, never fatal
 
 Exceptions of libraries stop in the package that calls the library, always with ``from exc``.
 """
@@ -71,17 +71,17 @@ class LogUnwritable(BadInput):
 
 
 class AccError(AforoError):
-    """The cameras' server did not give what was asked."""
+    """The cameras' server did not give what was requested."""
 
     exit_code = 3
 
 
 class AccUnreachable(AccError):
-    """No answer, a cut or garbled answer, or 5xx: the server's trouble, which passes."""
+    """No answer, a cut or garbled answer, or 5xx: a fault of the server, which passes."""
 
 
 class AccWindowTooLarge(AccUnreachable):
-    """A window takes more requests than any honest one: the server does not keep to it, or its pages never end."""
+    """A window takes more requests than any correct answer: the server does not keep to it, or its pages never end."""
 
 
 class AccRejectedLogin(AccError):
@@ -101,7 +101,7 @@ class AccBadRequest(AccError):
 
 
 class AccUnknownCamera(AccError):
-    """404: the server does not know that camera or server."""
+    """404: the server has no such camera or server."""
 
 
 class AccIncomplete(AccError):
@@ -109,7 +109,7 @@ class AccIncomplete(AccError):
 
 
 class StoreError(AforoError):
-    """The database did not do what was asked."""
+    """An operation of the database failed."""
 
     exit_code = 4
 
@@ -119,7 +119,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreRejectedLogin(StoreError):
-    """The database refuses the user, the password or the database's name."""
+    """The database rejects the user, the password or the database's name."""
 
 
 class StoreNotReady(StoreError):
@@ -127,11 +127,11 @@ class StoreNotReady(StoreError):
 
 
 class StoreRejectedRow(StoreError):
-    """The database refuses a row for what it holds, and would refuse it again."""
+    """The database rejects a row because of its content, and would reject it again."""
 
 
 def os_reason(error: OSError) -> str:
-    """Why the operating system refused, in Spanish where it is one of the usual reasons."""
+    """Why the operating system rejected an operation, in Spanish where it is one of the usual reasons."""
     reasons = {
         errno.ENOENT: "no existe",
         errno.EACCES: "sin permiso",

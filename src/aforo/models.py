@@ -109,7 +109,7 @@ class Matcher:
         return cls(whole=kind.strip() == "equals", text=text)
 
     def matches(self, upper_name: str) -> bool:
-        """Tell whether the name, already upper-cased, fits."""
+        """Return whether the upper-cased name matches."""
         return upper_name == self.text if self.whole else self.text in upper_name
 
     def __str__(self) -> str:

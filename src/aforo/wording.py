@@ -69,10 +69,10 @@ def occupancy_line(occupancy: Occupancy) -> str:
 def trouble_lines(
     *, pending: int | None, server_up: bool, silent_cameras: Iterable[str], stale: bool = False
 ) -> list[str]:
-    """Return what is not well now, as Spanish sentences; empty when all is.
+    """Return what fails now, as Spanish sentences; empty when nothing does.
 
     ``pending``: events that wait to be stored while the database does not answer; None while it does.
-    ``silent_cameras``: names of the cameras that do not answer, which says nothing while their server does not.
+    ``silent_cameras``: names of the cameras that do not answer, which is left out while their server does not either.
     """
     lines = []
     if pending is not None:

@@ -1,6 +1,6 @@
 """Calls an address of the operators' own after every good poll cycle, so that its silence raises an alarm elsewhere.
 
-It has a task of its own: an address that hangs or refuses holds up no cycle. The address is a secret.
+It has a task of its own: an address that does not answer delays no cycle. The address is a secret.
 """
 
 import asyncio

@@ -30,7 +30,7 @@ def has_died(instance: str) -> bool:
 
 
 class InstanceBeacon:
-    """Renews this process's entry in the journal of an event, and knows the other processes with a recent one."""
+    """Renews this process's entry in the journal of an event, and lists the other processes with a recent one."""
 
     def __init__(self, database: Database, clock: Clock, every: timedelta) -> None:
         self._database = database
@@ -41,7 +41,7 @@ class InstanceBeacon:
         self._others: set[str] = set()
 
     def reset(self) -> None:
-        """Forget the other processes: another event is open."""
+        """Empty the list of other processes: another event is open."""
         self._others = set()
 
     async def beat(self, record: EventRecord) -> None:

@@ -38,7 +38,7 @@ _MOST_LATE = timedelta(hours=6)  # a transition that was not sent before a kill 
 
 
 class Channel(Protocol):
-    """Where transitions are sent to. ``name`` tells channels apart in the journal."""
+    """Where transitions are sent to. ``name`` distinguishes channels in the journal."""
 
     name: str
 

@@ -95,7 +95,7 @@ class AvigilonClient:
     ) -> AsyncGenerator[Page, None]:
         """Yield all events of these cameras in the window, page by page, whatever the server's paging; no others.
 
-        An event may come twice, always with the same identity. ``suspect``: these cameras are in trouble, and their
+        An event may come twice, always with the same identity. ``suspect``: these cameras failed lately, and their
         requests have a small lane of their own. Raises AccError: AccWindowTooLarge for a window that takes too many
         requests, AccIncomplete only after all that could be had was yielded.
         """

@@ -292,7 +292,7 @@ class _WindowFetch:
             self._parts.append(part._replace(retried=True))
         elif isinstance(error, AccUnreachable):
             raise error
-        elif chain.is_short:  # refused twice: the short page was all there is
+        elif chain.is_short:  # rejected twice: the short page was the last one
             self._record_short_page_refusal()
         else:
             self._unproven.append(part)

@@ -149,12 +149,12 @@ class QueryBatching:
         return sum(known.server_id == query.server_id for known in self._alone) < _MAX_PROOF_CAMERAS
 
     def record_success(self, query: EventQuery) -> None:
-        """Note that a query was answered."""
+        """Record that a query was answered."""
         if len(query.cameras) > 1:
             self._failed_cycles.pop(query.server_id, None)
 
     def record_failure(self, query: EventQuery) -> None:
-        """Note that a query failed; joint ones that fail cycle after cycle are disabled. An outage proves nothing."""
+        """Record that a query failed; joint ones that fail cycle after cycle are disabled. An outage proves nothing."""
         if len(query.cameras) > 1 and self._client.link_down_since is None:
             cycles = self._failed_cycles.setdefault(query.server_id, set())
             cycles.add(self._cycle)

@@ -18,7 +18,7 @@ from aforo.errors import AccUnreachable
 from aforo.settings import AccSettings
 
 SEARCH = "/events/search"
-_SUSPECT_LANE = 2  # requests at once for cameras in trouble: they may hang without holding up the others
+_SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may hang without delaying the others
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 class Request:
     """A read about ``subjects``: cameras or a list.
 
-    ``suspect``: these cameras are in trouble. Without ``idempotent`` it is not sent again after a lost answer.
+    ``suspect``: these cameras failed lately. Without ``idempotent`` it is not sent again after a lost answer.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Request:
 
     @property
     def subject(self) -> str:
-        """All subjects as one text, by which the connection monitor knows the request."""
+        """All subjects as one text, which identifies the request for the connection monitor."""
         return " ".join(self.subjects)
 
     @property
@@ -90,7 +90,7 @@ class RequestPipeline:
         return self._monitor.down_since
 
     async def login(self) -> None:
-        """Log in; what the server's own trouble makes fail is repeated. Raises AccError or BadSetting."""
+        """Log in; failures of the server itself are retried. Raises AccError or BadSetting."""
         await self._repeat(_LOGIN, self._session.login)
         self._monitor.answered(_LOGIN.subject, events=False)
 
@@ -99,7 +99,7 @@ class RequestPipeline:
         await self._session.logout()
 
     async def send(self, request: Request, decode: Callable[[bytes], _T]) -> _T:
-        """Return the decoded answer; what the server's own trouble makes fail is repeated. Raises AccError."""
+        """Return the decoded answer; failures of the server itself are retried. Raises AccError."""
         started = self._clock.monotonic()
         answer = await self._repeat(request, lambda: self._send_authorized(request, decode))
         if request.is_search and request.idempotent:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-_MEANINGLESS_AFTER = 3  # short pages whose token the server refused twice
+_MEANINGLESS_AFTER = 3  # short pages whose token the server rejected twice
 
 
 @dataclass(slots=True)
 class ServerQuirks:
     """The quirks of one server.
 
-    ``largest_page``: the most events that it ever sent in a page. ``short_page_refusals``: how often it refused, twice,
+    ``largest_page``: the most events that it ever sent in a page. ``short_page_refusals``: how often it rejected twice
     the token of a page that was not full. ``short_pages_go_on``: such a token once led to more events, so a short page
     is not always the last. ``foreign_cameras_reported``: the log says that it sends events of other cameras.
     """
@@ -29,7 +29,7 @@ class ServerQuirks:
         self.largest_page = max(self.largest_page, received)
 
     def record_short_page_refusal(self) -> bool:
-        """Learn that the token of a short page was refused twice; return whether this makes such tokens ignored."""
+        """Learn that the token of a short page was rejected twice; return whether this makes such tokens ignored."""
         self.short_page_refusals += 1
         return self.short_page_refusals == _MEANINGLESS_AFTER
 

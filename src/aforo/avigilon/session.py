@@ -1,6 +1,6 @@
 """The session at the server: authorization token, login, one renewal for all requests, and when a renewal is tried.
 
-A refused read (401, 403) has one of two causes: the session has expired, or this user may not read that. A new login
+A rejected read (401, 403) has one of two causes: the session has expired, or this user may not read that. A new login
 helps against the first only, and servers lock accounts that log in too often.
 """
 
@@ -29,7 +29,7 @@ _LOGIN_PAUSE = 30.0  # seconds without another login after a rejected one: serve
 _NOTEWORTHY_SKEW = timedelta(seconds=30)  # the server accepts up to about five minutes
 _KNOWN_SESSIONS = 16  # whose id is still removed from the server's messages
 _LOGOUT_SECONDS = 5.0  # the end of the program waits no longer for a logout
-_FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may forget sessions…
+_FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may lose sessions…
 _LONGEST_PAUSE = 300.0  # …and then twice as long each time: a right that was given may count for new sessions only
 
 
@@ -52,7 +52,7 @@ def authorization_token(
 class Session:
     """Logs in and out.
 
-    ``generation`` grows with each login: a request that was refused with an older session takes the one that there is.
+    ``generation`` grows with each login: a request that was rejected with an older session uses the present one.
     """
 
     def __init__(self, settings: AccSettings, clock: Clock, transport: Transport) -> None:
@@ -80,7 +80,7 @@ class Session:
 
     @property
     def secrets(self) -> list[str]:
-        """What no message may show, whoever repeats it."""
+        """The texts that no message may contain."""
         settings = (self._settings.password, self._settings.user_nonce, self._settings.user_key)
         return [*self._known_ids, *(secret.get_secret_value() for secret in settings)]
 
@@ -189,7 +189,7 @@ class Session:
 
 
 class RenewalPolicy:
-    """Decides whether a refused read is sent again with a new session.
+    """Decides whether a rejected read is sent again with a new session.
 
     A subject (a camera or a list) that the same session has read before means that the session has expired: it is
     renewed at once, once for all. Other subjects may be forbidden for good, and there may be thousands: together they
@@ -208,7 +208,7 @@ class RenewalPolicy:
         self._read_with.update(dict.fromkeys(subjects, generation))
 
     def should_renew(self, subjects: Iterable[str], generation: int) -> bool:
-        """Return whether to take a session younger than that generation, which was refused those subjects."""
+        """Return whether to take a session younger than that generation, with which those subjects were rejected."""
         if generation <= self._given_up:
             return True
         now = self._clock.monotonic()

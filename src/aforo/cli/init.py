@@ -99,7 +99,7 @@ def main(options: InitOptions, *, interactive: bool = True) -> int:
 
 
 class Wizard:
-    """Asks for what the options do not say, and writes the files; ``write_out`` receives each line for the person."""
+    """Prompts for what the options do not give, and writes the files; ``write_out`` receives each line of output."""
 
     def __init__(self, options: InitOptions, prompt: Prompt, folder: Path, write_out: Callable[[str], object]) -> None:
         self._options = options
@@ -108,7 +108,7 @@ class Wizard:
         self._write_out = write_out
 
     def run(self) -> int:
-        """Ask and write; returns 0."""
+        """Prompt and write; returns 0."""
         options, prompt = self._options, self._prompt
         url = _complete_url(
             options.url or prompt.text("Dirección del servidor de Avigilon (ACC), como acc.estadio.local")
@@ -153,7 +153,7 @@ class Wizard:
         return self._prompt.secret("Cadena ODBC (no se verá)") if answer.strip().lower() == "odbc" else answer
 
     def _schedule(self) -> dict[str, Any]:
-        """Return a schedule with the next event, or an empty one; a mistyped event is asked for again."""
+        """Return a schedule with the next event, or an empty one; a mistyped event is prompted for again."""
         if self._options.event is not None:
             return _event(*self._options.event)
         prompt = self._prompt

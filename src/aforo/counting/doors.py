@@ -16,7 +16,7 @@ OTHER_DOORS = "OTRAS"
 
 
 class Crossings(NamedTuple):
-    """How many crossed a door: inwards, outwards, and where the camera does not say."""
+    """How many crossed a door: inwards, outwards, and in a direction that is not known."""
 
     entries: int = 0
     exits: int = 0

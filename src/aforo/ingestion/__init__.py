@@ -1,1 +1,1 @@
-"""Reads what is due, classifies it and hands it to storage; runs one event from start to close."""
+"""Reads what is due, classifies it and passes it to storage; runs one event from start to close."""

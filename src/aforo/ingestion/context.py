@@ -65,7 +65,7 @@ class EventDatabase(Sink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The parts that an event runner needs. ``stopping`` is set when the program is asked to end."""
+    """The parts that an event runner needs. ``stopping`` is set when a stop is requested."""
 
     settings: MonitorSettings
     clock: Clock
@@ -116,7 +116,7 @@ class RunContext:
         )
 
     def local(self, instant: datetime) -> str:
-        """An instant as the stadium's clocks show it."""
+        """Return an instant in the stadium's local time."""
         return instant.astimezone(self.timezone).strftime("%H:%M:%S")
 
     def page_read(self, batch: Batch) -> None:

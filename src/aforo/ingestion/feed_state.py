@@ -1,4 +1,4 @@
-"""How one feed stands: what of it is read, what is read next, how long it rests after a failure. Pure."""
+"""How one feed stands: what of it is read, what is read next, how long it is paused after a failure. Pure."""
 
 import random
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _FIRST_REST = timedelta(seconds=1)  # after a first failure; doubles with each f
 _LONGEST_REST = timedelta(seconds=30)
 _FIRST_REST_TOO_LARGE = timedelta(minutes=5)  # each further try costs the server thousands of requests again
 _LONGEST_REST_TOO_LARGE = timedelta(hours=1)
-_REST_UNKNOWN = timedelta(minutes=5)  # a camera that the server does not know may be added during the event
+_REST_UNKNOWN = timedelta(minutes=5)  # a camera that the server does not have may be added during the event
 _FIRST_WINDOW = timedelta(minutes=15)  # read at once in a catch-up, before anything is known of a feed
 _SHORTEST_WINDOW = timedelta(minutes=1)
 _BUSY = 6_000  # events in one answer above which the next window is halved: bounds memory and what a kill repeats
@@ -24,7 +24,7 @@ class FeedState:
 
     ``reading``: a fetch of it is under way. ``alone``: it is read by itself, not with other cameras. ``failing_since``
     is None while it is well; ``failing_alone_since``: since when it fails while its server answers for the other
-    cameras. A failure that it shares with most of them is the server's trouble and says nothing of the camera.
+    cameras. A failure that it shares with most of them is the server's, and is not charged to the camera.
     ``failed_at``: the last failure; ``answered``: it has answered.
     """
 
@@ -43,11 +43,11 @@ class FeedState:
 
     @property
     def unknown(self) -> bool:
-        """The server says that it has no such camera."""
+        """The server answers that it has no such camera."""
         return isinstance(self.error, AccUnknownCamera)
 
     def is_due(self, horizon: datetime, now: datetime) -> bool:
-        """Whether something before ``horizon`` is open, no fetch is under way, and the feed does not rest."""
+        """Whether something before ``horizon`` is open, no fetch is under way, and the feed is not paused."""
         rested = self.resting_until is None or self.resting_until <= now
         return not self.reading and rested and self.next_since < horizon
 
@@ -69,7 +69,7 @@ class FeedState:
             self.window_size = min(self.window_size * 4, longest)
 
     def mark_failed(self, window: Window, error: AccError, now: datetime, chance: random.Random) -> None:
-        """A fetch of it alone failed: it rests, the longer the more often. A window too large is read in pieces."""
+        """A fetch of it alone failed: it is paused, ever longer. A window too large is read in pieces."""
         self.failures += 1
         self.failed_at = now
         self.error = error

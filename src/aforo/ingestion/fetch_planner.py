@@ -1,7 +1,7 @@
 """What has been read until when, and what to read next. Pure: ``now`` is an argument.
 
-A feed's window stays open until it is read: a failure moves nothing, it only makes the feed rest for a while and be
-read alone, so that one camera's trouble never holds up the others.
+A feed's window stays open until it is read: a failure moves no checkpoint. The feed is
+paused for a while and then read alone, so that one failing camera never delays the others.
 """
 
 import math
@@ -128,7 +128,7 @@ class FetchPlanner:
     def mark_failed(self, fetch: PlannedFetch, error: AccError, now: datetime) -> list[Feed]:
         """The fetch failed; returns the feeds that were well until now.
 
-        Several cameras read together are read again at once, each alone: only then is it known whose trouble it is.
+        Several cameras read together are read again at once, each alone: only then is it known which of them fails.
         """
         newly_failing = []
         for feed, state in self._states_of(fetch):
@@ -158,7 +158,7 @@ class FetchPlanner:
             self._feeds[feed].resting_until = None
 
     def behind(self, horizon: datetime) -> dict[Feed, FeedState]:
-        """The feeds not read up to ``horizon``, cameras that their server does not know left out."""
+        """The feeds not read up to ``horizon``, without the cameras that their server does not have."""
         return {feed: state for feed, state in self._feeds.items() if state.read_until < horizon and not state.unknown}
 
     def server_down(self, now: datetime) -> None:
@@ -166,16 +166,16 @@ class FetchPlanner:
         self._mark_servers(self._health.mark_down(now))
 
     def server_up(self, now: datetime) -> None:
-        """The servers answer again: no feed rests any longer."""
+        """The servers answer again: no feed is paused any longer."""
         self._mark_servers(self._health.mark_up(now))
 
     def next_rest_ends(self) -> datetime | None:
-        """The first instant at which a resting feed is due again; None when none rests."""
+        """The first instant at which a paused feed is due again; None when none is paused."""
         rests = [state.resting_until for state in self._feeds.values() if state.resting_until and not state.reading]
         return min(rests, default=None)
 
     def unknown_cameras(self) -> set[str]:
-        """The cameras that no server of the site knows."""
+        """The cameras that no server of the site has."""
         return self._health.unknown_cameras()
 
     def statuses(self) -> list[FeedStatus]:

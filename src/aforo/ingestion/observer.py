@@ -1,4 +1,4 @@
-"""What the ingestion reports to whoever looks: immutable values, through an interface that knows no reader."""
+"""What the ingestion reports: immutable values, through an interface that is independent of the readers."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence

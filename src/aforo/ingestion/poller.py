@@ -92,7 +92,7 @@ class Poller:
         return False
 
     def _feed_limit(self, planner: FetchPlanner) -> float:
-        """How many feeds may be read now. A server that is down is only probed; once it is back, nothing rests."""
+        """How many feeds may be read now. A server that is down is only probed; once it is back, no feed is paused."""
         down = self._client.link_down_since is not None
         if down:
             planner.server_down(self._clock.now())
@@ -108,7 +108,7 @@ class Poller:
         return 1
 
     def _seconds_to_next_due(self, planner: FetchPlanner, now: datetime) -> float:
-        """Until a resting feed is due again, or a server that is down is probed again: one probe at a time."""
+        """Until a paused feed is due again, or a server that is down is probed again: one probe at a time."""
         if self._was_down:
             return math.inf if self._fetches else max(self._probe_at - self._clock.monotonic(), _GATHER)
         rest_ends = planner.next_rest_ends()

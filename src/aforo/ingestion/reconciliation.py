@@ -89,7 +89,7 @@ class Reconciler:
             await context.database.close_record(record, context.clock.now())
 
     async def _read_everything(self) -> bool:
-        """Read until all is read, for as long as answers come; then give up as ``_patience`` says."""
+        """Read until all is read, or until no answer has come for ``_patience`` seconds."""
         context, planner = self._context, self._planner
         fetches_read, since = -1, context.clock.monotonic()
         async with context.poller() as poller:
@@ -113,7 +113,7 @@ class Reconciler:
         return False
 
     def _patience(self) -> float:
-        """Seconds without an answer after which the rest is given up: soon where others answered, else late."""
+        """Seconds without an answer after which the reading ends: few where others answered, else many."""
         return _CAMERA_PATIENCE if self._only_cameras_fail() else self._context.settings.close_patience
 
     def _only_cameras_fail(self) -> bool:
@@ -126,7 +126,7 @@ class Reconciler:
         return self._context.client.link_down_since is None and self._planner.fetches_read > 0
 
     def _disappeared(self) -> dict[Feed, FeedState]:
-        """Feeds that were read while the event was watched, and that the server now says it does not know."""
+        """Feeds that were read while the event was watched, and that the server now reports as unknown."""
         return {feed: state for feed, state in self._planner.feeds.items() if state.unknown and feed in self._read}
 
     def _unanswered(self) -> dict[Feed, tuple[datetime, str]]:

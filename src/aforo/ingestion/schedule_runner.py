@@ -16,7 +16,7 @@ from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
 
-_FILE_CHECK = 5.0  # seconds between two looks at the schedule while waiting for an event
+_FILE_CHECK = 5.0  # seconds between two checks of the schedule while waiting for an event
 _CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not compare
 
 AfterClose = Callable[[RunContext, EventRecord, Reconciliation], Awaitable[None]]

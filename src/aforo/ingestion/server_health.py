@@ -1,4 +1,4 @@
-"""Which servers of the site are in trouble as a whole. Pure.
+"""Which servers of the site fail as a whole. Pure.
 
 A camera that fails together with most others of its server does not fail by itself.
 """
@@ -12,7 +12,7 @@ from aforo.ingestion.feed_state import FeedState
 from aforo.models import Feed
 
 _FEW = 2  # cameras that may fail at once, each by itself, however few there are in all
-# So far apart cameras may begin to fail of one trouble of their server's: each is found out by a timeout of its own.
+# The time within which cameras may begin to fail for one fault of their server: each has a timeout of its own.
 _GATHERS = timedelta(minutes=2)
 
 
@@ -33,7 +33,7 @@ class ServerHealth:
         return self._all_down or server_id in self._failing
 
     def recovered_at(self, server_id: str) -> datetime | None:
-        """When (aware UTC) that server was last back after a trouble of its own; None where it never had one."""
+        """When (aware UTC) that server was last back after it failed as a whole; None where it never did."""
         return self._recovered_at.get(server_id)
 
     def mark_down(self, now: datetime) -> set[str]:
@@ -47,7 +47,7 @@ class ServerHealth:
         return servers
 
     def mark_up(self, now: datetime) -> set[str]:
-        """The servers answer again: no feed rests any longer."""
+        """The servers answer again: no feed is paused any longer."""
         self._all_down = False
         servers = {feed.server_id for feed in self._feeds}
         self._recovered_at.update(dict.fromkeys(servers, now))
@@ -75,7 +75,7 @@ class ServerHealth:
         return changed
 
     def unknown_cameras(self) -> set[str]:
-        """The cameras that no server of the site knows."""
+        """The cameras that no server of the site has."""
         known = {feed.camera_id for feed, state in self._feeds.items() if not state.unknown}
         return {feed.camera_id for feed in self._feeds} - known
 

@@ -77,11 +77,11 @@ class SiteDirectory:
         return self._names.get(camera_id, "")
 
     def camera_label(self, camera_id: str) -> str:
-        """What a person knows a camera by: its name at ACC, where that is known, and always its id."""
+        """Return how messages name a camera: its name at ACC, where that is known, and always its id."""
         name = self._names.get(camera_id)
         return f"«{name}» ({camera_id})" if name else camera_id
 
     def feed_label(self, feed: Feed) -> str:
-        """The same, with its server where the site has several: each is asked about every camera."""
+        """The same, with its server where the site has several: each is queried for every camera."""
         server = f" en el servidor {feed.server_id}" if len(self._servers) > 1 else ""
         return self.camera_label(feed.camera_id) + server

@@ -7,7 +7,7 @@ from aforo.models import FeedStatus
 
 
 def unknown_cameras(feeds: Iterable[FeedStatus]) -> set[str]:
-    """The cameras that no server of the site knows."""
+    """The cameras that no server of the site has."""
     feeds = list(feeds)
     known = {status.feed.camera_id for status in feeds if not status.unknown}
     return {status.feed.camera_id for status in feeds} - known
@@ -45,5 +45,5 @@ def silences(feeds: Iterable[FeedStatus]) -> dict[str, datetime | None]:
 
 
 def behind(feeds: Iterable[FeedStatus], horizon: datetime) -> list[FeedStatus]:
-    """The feeds not read up to ``horizon``, cameras that their server does not know left out."""
+    """The feeds not read up to ``horizon``, without the cameras that their server does not have."""
     return [status for status in feeds if status.read_until < horizon and not status.unknown]

@@ -109,7 +109,7 @@ class LiveState:
 
     @property
     def probes(self) -> HealthProbes:
-        """How database, server and schedule are asked for their state."""
+        """The functions that return the state of database, server and schedule."""
         return self._probes
 
     @property
@@ -288,7 +288,7 @@ class LiveState:
     # What changes it.
 
     def connect(self, probes: HealthProbes) -> None:
-        """Ask these functions for the state of database, server and schedule from now on."""
+        """Use these functions for the state of database, server and schedule from now on."""
         self._probes = probes
 
     def open(self, record: EventRecord, now: datetime, feeds: Sequence[FeedStatus] = ()) -> None:

@@ -1,7 +1,7 @@
 """Camera events that were read and are not committed: the provisional part of the count, while the database is away.
 
 Pure. While the database is there, only the batches that were committed lately are kept. While it is away each event is
-looked at once: one that was committed and is read again, and one that two batches share, counts once.
+counted once: one that was committed and is read again, and one that two batches share, too.
 """
 
 from collections import defaultdict, deque
@@ -47,13 +47,13 @@ class UncommittedEvents:
             self._committed = {_identity(event) for _, events in self._recent for event in events}
 
     def deactivate(self) -> None:
-        """Forget all events: the database is there and has them."""
+        """Drop all events: the database is back and has them."""
         self._active = False
         for kept in (self._committed, self._taken, self._events, self._movements):
             kept.clear()
 
     def clear(self) -> None:
-        """Forget everything: another event begins."""
+        """Drop everything: another event begins."""
         self.deactivate()
         self._recent.clear()
         self._recent_events = 0

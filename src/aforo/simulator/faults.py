@@ -43,7 +43,7 @@ EVERY: Mapping[str, Fault] = {
     "error_504": Fault(0.01),
     "empty_body": Fault(0.01),  # 200 and nothing
     "cut_json": Fault(0.01),  # 200 and the first half
-    "cut_connection": Fault(0.01),  # the connection dies in the middle of the answer
+    "cut_connection": Fault(0.01),  # the connection breaks in the middle of the answer
     "hang": Fault(0.003),  # no answer until the client ends the connection
     "latency": Fault(seconds=0.002),
     "expire_session": Fault(0.005),  # 401, and the session ends

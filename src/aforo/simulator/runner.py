@@ -44,7 +44,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Simulate until Ctrl-C or SIGTERM; the first line on standard output says where the simulator listens.
+    """Simulate until Ctrl-C or SIGTERM; the first line on standard output is the address of the simulator.
 
     Raises BadCommand for options that make no sense and for a port that is taken.
     """

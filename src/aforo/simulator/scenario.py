@@ -93,7 +93,7 @@ _GATES: tuple[tuple[_Flow, ...], ...] = (
     ),
     (
         _Flow("Aforo entrada Sencia Sur", _ENTER, "PERSON", "in", 3),
-        _Flow("INGRESO PERSONAS ENTRADA MARATON 2", _ENTER, "PERSON", "in", 1),  # the rule wants the whole name
+        _Flow("INGRESO PERSONAS ENTRADA MARATON 2", _ENTER, "PERSON", "in", 1),  # the rule requires the whole name
     ),
     (_Flow("INGRESO PERSONAS ENTRADA MARATON", _ENTER, "PERSON_BODY", "in", 4),),
     (

@@ -1,4 +1,4 @@
-"""The only package that speaks SQL: the ledger, the site tables, and all that follows from a new camera event."""
+"""The only package that contains SQL: the ledger, the site tables, and all that follows from a new camera event."""
 
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database

@@ -109,7 +109,7 @@ class Database:
     # The queue of batches.
 
     async def put(self, batch: Batch) -> None:
-        """Hand over a batch of the event that is open; waits while too many events are waiting to be stored."""
+        """Enqueue a batch of the event that is open; waits while too many events are waiting to be stored."""
         if self._record is None:
             raise RuntimeError("open_record() comes before put()")
         while self._pending and self._pending + len(batch.events) > self._most_waiting:

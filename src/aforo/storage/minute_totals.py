@@ -14,7 +14,7 @@ from aforo.storage.event_ledger import SLICE_MS, Classify, EventLedger
 from aforo.storage.record_cache import CachedRecord
 from aforo.storage.schema import tables
 
-# Minutes read at once: each read is two trips to the database, but memory must not grow with the crowd.
+# Minutes read at once: each read is two trips to the database, but memory must not grow with the event.
 MOST_MINUTES = 15
 MOST_MOVEMENTS = 3_000
 

@@ -141,7 +141,7 @@ class RecordCache:
         """Give a record another name, window or rules; ``reopened``: it is no longer over and compared."""
         cached.event, cached.rules, cached.closed = event, rules, cached.closed and not reopened
         cached.since_ms, cached.until_ms = to_ms(event.window.since), to_ms(event.window.until)
-        # Not a parameter: of None a driver asks the server for the type, and that may end the transaction.
+        # Not a parameter: for None a driver queries the type, and that may end the transaction.
         changes: dict[str, object] = {"closed_ms": null()} if reopened else {}
         self.bump_revision(
             connection,

@@ -1,6 +1,6 @@
 """The live page, its event stream and the JSON API for other machines.
 
-It reads the live state, and hands corrections to the database.
+It reads the live state, and sends corrections to the database.
 """
 
 from aforo.web.context import WebContext

@@ -128,7 +128,7 @@ def _link(down_since: datetime | None) -> schemas.LinkState:
 
 
 def cameras(live: LiveState, now: datetime) -> list[schemas.CameraState]:
-    """Return every camera that is read, failing ones first. A camera answers when all servers that know it do."""
+    """Return every camera that is read, failing ones first. A camera answers when all servers that have it do."""
     feeds: dict[str, list[FeedStatus]] = {}
     for status in live.feeds.values():
         feeds.setdefault(status.feed.camera_id, []).append(status)

@@ -49,7 +49,7 @@ class Page:
 
 @asynccontextmanager
 async def serving(context: WebContext, *, free_port: bool = False) -> AsyncIterator[Page | None]:
-    """Serve the page inside the ``with``; None where the settings want none.
+    """Serve the page inside the ``with``; None where the settings switch it off.
 
     ``free_port`` takes any free port instead of the setting's. Raises BadSetting for a page that would be open to the
     network without a password, and for certificate files that cannot be used; a port in use is logged and tried again.

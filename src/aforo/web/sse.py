@@ -142,7 +142,7 @@ class Broadcaster:
         return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after)
 
     def _send_changes(self) -> None:
-        """Send what changed since the last frame; always the time, by which a client sees that the line is up."""
+        """Send what changed since the last frame; always the time, so that a client can detect a broken connection."""
         state = self._current_state().model_dump(mode="json")
         changed: dict[str, Any] = {"now": state["now"]}
         for name, value in state.items():

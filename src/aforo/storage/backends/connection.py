@@ -15,7 +15,7 @@ from aforo.storage.backends.backend import Backend
 from aforo.storage.backends.errors import translated_errors
 
 _log = logging.getLogger(__name__)
-# It logs, at length and in English, each dead connection that it cannot close, which asks nothing of anybody.
+# It logs, at length and in English, each broken connection that it cannot close; nobody has to act on that.
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 

@@ -23,7 +23,7 @@ STATEMENT_TIMEOUT = 120  # seconds after which a statement is interrupted, and t
 LONG_TIMEOUT = 600  # the same for a scan of the whole history, many seasons without an index
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server", re.IGNORECASE)
 _USUAL = "ODBC Driver 18 for SQL Server"  # where a URL with a host and a database names none
-_ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless the connection says no
+_ENCRYPTS = 18  # the first of Microsoft's drivers that encrypts unless the connection string forbids it
 # What mssql-python and the driver inside it understand; the rest belongs to other drivers.
 UNDERSTOOD = frozenset(
     {
@@ -66,7 +66,7 @@ class DriverChoice:
             connection = import_module("mssql_python").connect(self.string, timeout=_LOGIN_TIMEOUT)
         else:
             driver: Any = import_module("pyodbc")
-            driver.pooling = False  # a pool of the driver manager's would hand a broken connection out again
+            driver.pooling = False  # a pool of the driver manager's would give out a broken connection again
             connection = driver.connect(self.string, timeout=_LOGIN_TIMEOUT)
             if _is_freetds(str(connection.getinfo(driver.SQL_DRIVER_NAME))):  # a DSN's driver is known only now
                 connection.close()

@@ -46,7 +46,7 @@ def translated_errors(database: str, classify: Classify) -> Iterator[None]:
         yield
     except DBAPIError as exc:
         raise _translated(database, classify(exc), exc) from exc
-    except SQLAlchemyError as exc:  # a closed connection and the like: a fresh one is all it needs
+    except SQLAlchemyError as exc:  # a closed connection and the like: connecting anew is enough
         raise StoreUnavailable(f"La base de datos {database} no está disponible: {exc}") from exc
     except (UnicodeError, OverflowError) as exc:  # raised by drivers before anything is sent
         raise StoreRejectedRow(f"La base de datos {database} no admite un valor: {exc}") from exc
@@ -73,7 +73,7 @@ def site_table_errors(
 
 
 def sentence(exc: DBAPIError) -> str:
-    """What the driver said, on one line, without SQL or parameters."""
+    """The driver's message, on one line, without SQL or parameters."""
     original = exc.orig
     args = getattr(original, "args", ())
     text = str(args[-1] if args and isinstance(args[-1], str) else original)

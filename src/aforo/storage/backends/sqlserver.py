@@ -200,14 +200,14 @@ class SqlServer:
         return mssql.DATETIME2(precision=decimals)  # type: ignore[no-untyped-call]
 
     def missing_rights(self, connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Ask the server which of the rights this account lacks."""
+        """Query which of the rights this account lacks."""
         if not self._json:
             return []
         rows = connection.exec_driver_sql(tsql.RIGHTS, (json.dumps([list(right) for right in wanted]),)).all()
         return [(row[0], row[1]) for row in rows]
 
     def misfits(self, column: Column[Any]) -> list[str]:
-        """What the column's type rounds, or which letters it does not know."""
+        """What the column's type rounds, or which letters it cannot hold."""
         kind = column.type
         if column.info.get(LOCAL_TIME):
             return _time_misfits(kind)
@@ -221,7 +221,7 @@ class SqlServer:
 
 
 def _set_timeout(raw: Any, seconds: int, driver_error: type[Exception]) -> None:
-    with suppress(driver_error):  # of a dead connection: the next statement fails as well
+    with suppress(driver_error):  # of a broken connection: the next statement fails as well
         raw.timeout = seconds
 
 

@@ -73,7 +73,7 @@ def among(table: str, columns: Sequence[str], key: Field) -> str:
     return f"SELECT {_wanted(columns)} FROM {values} JOIN {quoted(table)} AS t ON t.{quoted(key.name)} = j.c0"  # noqa: S608
 
 
-# The same for a database that does not know OPENJSON: a row, or a list of values, as parameters.
+# The same for a database without OPENJSON: a row, or a list of values, as parameters.
 
 
 def insert_one(table: str, fields: Sequence[Field]) -> str:
