@@ -152,8 +152,7 @@ async def staged(
         live.name_cameras({camera.id: camera.name for camera in scenario.cameras})
         if opened:
             feeds = [Feed(scenario.servers[0].id, camera) for camera in scenario.allowed]
-            live.open(record, clock.now())
-            live.follow([FeedStatus(feed, event.window.since) for feed in feeds])
+            live.open(record, clock.now(), [FeedStatus(feed, event.window.since) for feed in feeds])
             live.load(await database.stored_history(record))
         stage = Stage(clock, scenario, event, live, rules, database, path)
         corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)

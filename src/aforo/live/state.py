@@ -294,7 +294,7 @@ class LiveState:
     def open(self, record: EventRecord, now: datetime, feeds: Sequence[FeedStatus] = ()) -> None:
         """Begin with an event, or go on with one after a restart; ``load`` then brings what the database has of it.
 
-        ``feeds``: all that are read. They are set at once: meanwhile the count would be as old as the event's start.
+        ``feeds``: all that are read. Without them the count is as old as the event's start.
         """
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)
