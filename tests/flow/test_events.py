@@ -113,8 +113,8 @@ async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_logg
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)  # real seconds, of each of many tries…
-    for goodbye in (incidents, notifier):
-        monkeypatch.setattr(goodbye, "_GOODBYE", 0.1)  # …and at the end
+    monkeypatch.setattr(incidents, "_LAST_ENTRIES", 0.1)  # …and at the end
+    monkeypatch.setattr(notifier, "_LAST_SENDINGS", 0.1)
     async with simulated_event(tmp_path, SHORT, close_patience=60.0) as (night, crowd):
         running = asyncio.create_task(night.run())
         await night.clock.sleep((SHORT.end - night.clock.now()).total_seconds())
