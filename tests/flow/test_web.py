@@ -497,7 +497,7 @@ async def test_an_alert_goes_out_once_and_its_end_too_across_a_restart(tmp_path:
 async def test_a_message_has_the_shape_that_its_receiver_wants(tmp_path: Path, shape: Any, key: str) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
-        alerts = AlertsSettings(webhook_url=SecretStr(url), webhook_format=shape, silent_door=0)
+        alerts = AlertsSettings(webhook_url=SecretStr(url), webhook_format=shape, silent_door=0, stale=86_400)
         async with staged(tmp_path, alerts=alerts, zones=capped_zones((100_000, 100_000, 50))) as stage:
             await stage.play(stage.at(100))
             await receiver.wait_for(1)
