@@ -16,8 +16,9 @@ from aforo.models import (
     Zone,
 )
 
-# Sources come from outside: however many a server sends, the memory for their meanings is bounded.
+# Sources and names come from outside: however many a server sends, the memory for them is bounded.
 _MOST_SOURCES = 100_000
+_MOST_NAMES = 20_000
 
 
 class Rules:
@@ -48,9 +49,10 @@ class Rules:
         if known is None:
             if len(self._known) >= _MOST_SOURCES:
                 self._known = {}  # not cleared: the database's thread may be reading it
-                self._reported = set()
             known = self._known[source] = self._classify(source.name.upper())
             if source.name not in self._reported:
+                if len(self._reported) >= _MOST_NAMES:
+                    self._reported = set()
                 self._reported.add(source.name)
                 self._new_names.append((source.name, known))
         return known

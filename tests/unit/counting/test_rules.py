@@ -107,3 +107,9 @@ def test_the_fingerprint_follows_every_rule() -> None:
 def test_a_rule_of_another_form_is_an_error(rule: str) -> None:
     with pytest.raises(ValueError, match=rule or "^$"):
         Matcher.parse(rule)
+
+
+def test_a_name_is_new_once_however_many_sources_report_it(rules: Rules) -> None:
+    for number in range(100_001):
+        rules.classify(EventSource(f"CAM{number}", "PASILLO", "", ""))
+    assert [name for name, _ in rules.take_new_names()] == ["PASILLO"]
