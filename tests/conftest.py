@@ -12,6 +12,17 @@ settings.register_profile("busy", settings(settings.default, deadline=None))
 settings.load_profile("busy")
 
 
+# Tests that run whole programs over code that the others cover: measuring costs them half as much time again.
+NOT_MEASURED = ("tests/e2e/", "tests/freeze/", "tests/flow/test_events.py", "tests/flow/test_odd_servers.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage in tests that run whole programs."""
+    for item in items:
+        if item.nodeid.startswith(NOT_MEASURED):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[None]:
     """Fail the test when the program makes a call that blocks the loop it runs in."""
