@@ -187,7 +187,7 @@ class Occupancy:
 class CommitResult:
     """What one transaction changed: the new events in time order, how many were there already, the zones' aforo.
 
-    ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as an
+    ``minutes`` holds each minute that it changed, by zone and by the epoch millisecond of its start, as a
     ``counting.occupancy.OccupancyDelta``.
     """
 

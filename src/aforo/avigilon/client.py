@@ -18,7 +18,7 @@ from aforo.settings import AccSettings
 class AvigilonClient:
     """The cameras' server. An async context manager: it owns the connections, and logs out at the end.
 
-    Not to be repeated are requests with ``backoff=Backoff(…, attempts=1)``.
+    With ``backoff=Backoff(…, attempts=1)`` no failed request is sent again.
     """
 
     def __init__(self, settings: AccSettings, clock: Clock, backoff: Backoff | None = None) -> None:
