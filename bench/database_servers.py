@@ -43,7 +43,7 @@ def classify(source: EventSource) -> Classification:
     return Classification(False, (Movement(ZONE.name, 1 if "INGRESO" in source.name else -1),))
 
 
-def crowd(start: datetime, size: int) -> list[CameraEvent]:
+def camera_events(start: datetime, size: int) -> list[CameraEvent]:
     """Events of 17 cameras over ten minutes."""
     chance = random.Random(1)
     names = ["PUERTA 1", "PUERTA 2", "INGRESO PARQUEADERO SUR", "SALIDA PARQUEADERO SUR"]
@@ -64,7 +64,7 @@ def ours(url: str) -> float:
     start = START + timedelta(days=next(_day))
     event = ScheduledEvent(date(2026, 1, 17), f"Concierto {start:%j}", Window(start, start + timedelta(hours=7)))
     record = store.open_record(event, classify, "", START)
-    events = crowd(start, EVENTS)
+    events = camera_events(start, EVENTS)
     store.add(record, Batch(events[:50]), START)  # the server has seen each statement once
     started = time.perf_counter()
     for first in range(50, EVENTS, TOGETHER):
@@ -81,7 +81,7 @@ def row_by_row(url: str, *, commit: bool) -> float:
     connection: Any = choose_driver(make_url(url)).connect()
     cursor = connection.cursor()
     started = time.perf_counter()
-    for event in crowd(START, ROWS):
+    for event in camera_events(START, ROWS):
         wall = event.occurred_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
         cursor.execute(SQL, (event.name, event.area, event.activity, event.camera_id, wall, "Concierto A"))
         if commit:

@@ -87,9 +87,9 @@ class SimulatedEvent:
         monitor = await asyncio.to_thread(self.monitor)
         return await monitor.run(**arguments)
 
-    def check(self, crowd: Scenario, since: datetime, until: datetime) -> None:
-        """The tables, read with SQLite itself, say what the crowd knows: 0 lost, 0 doubled, the right aforo."""
-        truth = crowd.truth().between(since, until, crowd.allowed)
+    def check(self, scenario: Scenario, since: datetime, until: datetime) -> None:
+        """The tables, read with SQLite itself, hold what the oracle counted: 0 lost, 0 doubled, the right aforo."""
+        truth = scenario.truth().between(since, until, scenario.allowed)
         expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds"), self.name) for row in truth.history)
         with closing(sqlite3.connect(self.database)) as database:
             stored = Counter(database.execute(
@@ -112,10 +112,10 @@ class SimulatedEvent:
 
 def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan, **settings: float) -> SimulatedEvent:
     """A simulated event whose two files hold the plan."""
-    night = SimulatedEvent(folder, site, clock, settings)
-    night.schedule(plan.start, plan.end)
-    night.allow(list(site.scenario.allowed))
-    return night
+    simulated = SimulatedEvent(folder, site, clock, settings)
+    simulated.schedule(plan.start, plan.end)
+    simulated.allow(list(site.scenario.allowed))
+    return simulated
 
 
 @asynccontextmanager
@@ -128,9 +128,9 @@ async def simulated_event(
     faults: Faults | None = None,
     **settings: float,
 ) -> AsyncIterator[tuple[SimulatedEvent, Scenario]]:
-    crowd = Scenario(plan)
+    scenario = Scenario(plan)
     async with (
         FakeClock(starts) as clock,
-        Simulator(crowd, clock=clock, profile=behaviour, faults=faults) as site,
+        Simulator(scenario, clock=clock, profile=behaviour, faults=faults) as site,
     ):
-        yield arranged(folder, site, clock, plan, **settings), crowd
+        yield arranged(folder, site, clock, plan, **settings), scenario

@@ -30,7 +30,7 @@ from aforo.storage import Store
 @dataclass
 class Place:
     simulated: SimulatedEvent
-    crowd: Scenario
+    scenario: Scenario
 
     def settings(self, **sections: Any) -> Settings:
         log = LogSettings(file=self.simulated.folder / "aforo.log")
@@ -56,12 +56,12 @@ class Place:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """Three hours into an event of two servers; two files as they should be."""
     async with FakeClock(DOORS + hours(3)) as clock:
-        crowd = Scenario(ScenarioPlan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
-        async with Simulator(crowd, clock=clock) as site:
+        scenario = Scenario(ScenarioPlan(DOORS, DOORS + hours(7), seed=8, cameras=11, events=1200, servers=2))
+        async with Simulator(scenario, clock=clock) as site:
             simulated = SimulatedEvent(tmp_path, site, clock)
             simulated.schedule(DOORS, DOORS + hours(7))
-            simulated.allow(list(crowd.allowed))
-            yield Place(simulated, crowd)
+            simulated.allow(list(scenario.allowed))
+            yield Place(simulated, scenario)
 
 
 def states(lines: dict[str, list[Line]], topic: str) -> set[State]:
@@ -142,7 +142,7 @@ async def test_a_clock_that_is_off(place: Place) -> None:
 
 
 async def test_cameras_unknown_disconnected_and_silent(place: Place) -> None:
-    place.simulated.allow([*place.crowd.allowed[:2], "4xNADIE", *place.crowd.strangers])
+    place.simulated.allow([*place.scenario.allowed[:2], "4xNADIE", *place.scenario.strangers])
     place.simulated.clock.advance(hours(24 * 5).total_seconds())
     lines = await place.check()
     by_sentence = {line.what: line.state for line in lines["acc.camera"]}
@@ -255,8 +255,8 @@ async def test_secrets_that_others_can_read(place: Place) -> None:
 
 async def test_the_list_of_cameras(place: Place) -> None:
     everything = await camera_rows(place.settings(), place.simulated.clock, counting=False)
-    assert {row.camera.id for row in everything} == {camera.id for camera in place.crowd.cameras}
-    assert {row.camera.id for row in everything if row.allowed} == set(place.crowd.allowed)
+    assert {row.camera.id for row in everything} == {camera.id for camera in place.scenario.cameras}
+    assert {row.camera.id for row in everything if row.allowed} == set(place.scenario.allowed)
     assert {row.server for row in everything} == {"ACC-1", "ACC-2"}
     counting = await camera_rows(place.settings(), place.simulated.clock, counting=True)
     names = {row.camera.name for row in everything} - {row.camera.name for row in counting}

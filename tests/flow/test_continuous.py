@@ -27,7 +27,7 @@ class Service:
     """A service that runs in the background of a test."""
 
     simulated: SimulatedEvent
-    crowd: Scenario
+    scenario: Scenario
     monitor: Monitor
     stopping: asyncio.Event
     task: asyncio.Task[int]
@@ -55,7 +55,7 @@ class Service:
         return count
 
     def check(self, name: str, since: datetime, until: datetime) -> None:
-        truth = self.crowd.truth().between(since, until, self.crowd.allowed)
+        truth = self.scenario.truth().between(since, until, self.scenario.allowed)
         with closing(sqlite3.connect(self.simulated.database)) as database:
             texts = [f"{instant.astimezone(BOGOTA):%Y-%m-%d %H:%M:%S}.000" for instant in (since, until)]
             rows = database.execute(
@@ -91,12 +91,12 @@ def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def service(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
-    """Started ten minutes before the doors open; one event is scheduled, and the crowd goes on after it."""
+    """Started ten minutes before the doors open; one event is scheduled, and camera events go on after it."""
     faults, credentials = getattr(request, "param", (None, None))
-    crowd = Scenario(replace(PLAN, end=DOORS + hours(30), events=4000))
+    scenario = Scenario(replace(PLAN, end=DOORS + hours(30), events=4000))
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
-        Simulator(crowd, clock=clock, faults=faults) as site,
+        Simulator(scenario, clock=clock, faults=faults) as site,
     ):
         site.credentials = credentials or site.credentials
         async with serving(tmp_path, site, clock) as one:
@@ -135,16 +135,16 @@ class _Unlisted(Simulator):
 
 async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(tmp_path: Path) -> None:
     """When the second event begins nobody answers: which servers the site has is only known when it is back."""
-    crowd = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    scenario = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
     faults = Faults(5, {"away": Fault(since=DOORS + hours(1.9), until=DOORS + hours(2.1))})
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
-        _Unlisted(crowd, clock=clock, faults=faults) as site,
+        _Unlisted(scenario, clock=clock, faults=faults) as site,
         serving(tmp_path, site, clock) as service,
     ):
         service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
         await service.until(DOORS + hours(2.3))
-        assert {feed.server_id for feed in service.monitor.live.feeds} == {crowd.servers[0].id}
+        assert {feed.server_id for feed in service.monitor.live.feeds} == {scenario.servers[0].id}
         await service.until(DOORS + hours(3.1))
         assert service.closed() == 2
 
@@ -153,8 +153,8 @@ async def test_a_server_that_left_is_not_waited_for_though_the_list_comes_late(t
 async def test_a_server_that_left_before_the_second_event_is_not_waited_for_in_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, back: datetime | None
 ) -> None:
-    crowd = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
-    async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(crowd, clock=clock) as site:
+    scenario = Scenario(replace(PLAN, end=DOORS + hours(4), events=800, servers=2))
+    async with FakeClock(DOORS - timedelta(minutes=10)) as clock, _Unlisted(scenario, clock=clock) as site:
         site.back = back or site.back
         async with serving(tmp_path, site, clock) as service:
             service.schedule(A=(DOORS, DOORS + hours(1)), B=(DOORS + hours(2), DOORS + hours(3)))
@@ -186,11 +186,11 @@ async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It never answered, so nothing of it is stored: it is logged at the second close, and the event stays open."""
-    crowd = Scenario(replace(PLAN, end=DOORS + hours(1), servers=2))
+    scenario = Scenario(replace(PLAN, end=DOORS + hours(1), servers=2))
     faults = Faults(3, {"away": Fault(since=DOORS + hours(0.98), until=DOORS + hours(1.1))})
     async with (
         FakeClock(DOORS - timedelta(minutes=10)) as clock,
-        _Silent(crowd, clock=clock, faults=faults) as site,
+        _Silent(scenario, clock=clock, faults=faults) as site,
         serving(tmp_path, site, clock, close_patience=60.0) as service,
     ):
         await service.until(DOORS + hours(1.2))
@@ -199,7 +199,7 @@ async def test_a_server_of_this_event_that_leaves_the_list_before_a_second_close
         await service.until(DOORS + hours(1.5))
         messages = [record.getMessage() for record in caplog.records]
         assert service.closed() == 0
-        assert [text for text in messages if "no contestó" in text and crowd.servers[1].id in text]
+        assert [text for text in messages if "no contestó" in text and scenario.servers[1].id in text]
 
 
 async def test_a_restart_in_the_second_event_does_not_close_the_first_again(

@@ -38,10 +38,12 @@ def figures(folder: Path) -> dict[str, Any]:
     return report
 
 
-def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
+def peaks(scenario: Scenario) -> dict[str, tuple[int, datetime | None]]:
     """Each zone's highest count and the minute of it, counted crossing by crossing."""
-    since, until = (int(instant.timestamp() * 1000) for instant in (crowd.plan.start, crowd.plan.end))
-    crossings = sorted(crowd.event_log.crossings(since, until, crowd.allowed), key=lambda one: (one.at, one.number))
+    since, until = (int(instant.timestamp() * 1000) for instant in (scenario.plan.start, scenario.plan.end))
+    crossings = sorted(
+        scenario.event_log.crossings(since, until, scenario.allowed), key=lambda one: (one.at, one.number)
+    )
     found: dict[str, tuple[int, datetime | None]] = {}
     for zone in STADIUM.zones:
         texts = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
@@ -58,9 +60,9 @@ def peaks(crowd: Scenario) -> dict[str, tuple[int, datetime | None]]:
     return found
 
 
-def check_figures(report: dict[str, Any], crowd: Scenario) -> None:
-    truth = crowd.truth().between(crowd.plan.start, crowd.plan.end, crowd.allowed)
-    highest = peaks(crowd)
+def check_figures(report: dict[str, Any], scenario: Scenario) -> None:
+    truth = scenario.truth().between(scenario.plan.start, scenario.plan.end, scenario.allowed)
+    highest = peaks(scenario)
     for zone in report["zones"]:
         expected = truth.zones[zone["name"]]
         assert [zone[name] for name in ("entries", "exits", "count", "swallowed")] == list(expected)
@@ -89,14 +91,14 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
         "late": Fault(0.05, seconds=40.0),
         "malformed": Fault(0.02),
     })  # fmt: skip
-    async with simulated_event(tmp_path, PLAN, faults=faults, interval=120.0) as (night, crowd):
-        night.acts = tmp_path / "informes"
-        locking = asyncio.create_task(lock(night, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
-        assert await night.run() == 0
+    async with simulated_event(tmp_path, PLAN, faults=faults, interval=120.0) as (simulated, scenario):
+        simulated.acts = tmp_path / "informes"
+        locking = asyncio.create_task(lock(simulated, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
+        assert await simulated.run() == 0
         await locking
-        night.check(crowd, DOORS, END)
+        simulated.check(scenario, DOORS, END)
     report = figures(tmp_path / "informes")
-    check_figures(report, crowd)
+    check_figures(report, scenario)
     assert {incident["kind"] for incident in report["incidents"]} == {"acc", "camera", "database"}, report["incidents"]
     incidents = {incident["kind"]: incident for incident in sorted(report["incidents"], key=lasting)}
     for kind, began, ended in (("camera", 20, 40), ("acc", 80, 95), ("database", 132, 133)):
@@ -124,28 +126,28 @@ def lasting(incident: dict[str, Any]) -> timedelta:
     return datetime.fromisoformat(incident["ended"]) - datetime.fromisoformat(incident["began"])
 
 
-async def lock(night: SimulatedEvent, begins: datetime, ends: datetime) -> None:
+async def lock(simulated: SimulatedEvent, begins: datetime, ends: datetime) -> None:
     """Another program holds the database for a while."""
-    await night.clock.sleep((begins - night.clock.now()).total_seconds())
-    with closing(sqlite3.connect(night.database, isolation_level=None, timeout=1.0)) as other:
+    await simulated.clock.sleep((begins - simulated.clock.now()).total_seconds())
+    with closing(sqlite3.connect(simulated.database, isolation_level=None, timeout=1.0)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await night.clock.sleep((ends - night.clock.now()).total_seconds())
+        await simulated.clock.sleep((ends - simulated.clock.now()).total_seconds())
         other.execute("ROLLBACK")
 
 
 async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
-    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (simulated, scenario):
         stopping = asyncio.Event()
-        first = await asyncio.to_thread(night.monitor, stopping)
+        first = await asyncio.to_thread(simulated.monitor, stopping)
         running = asyncio.create_task(first.run())
-        await night.clock.sleep(hours(1).total_seconds())
+        await simulated.clock.sleep(hours(1).total_seconds())
         stopping.set()
         await running
-        await night.clock.sleep(hours(0.5).total_seconds())
-        night.acts = tmp_path / "informes"
-        assert await night.run() == 0
+        await simulated.clock.sleep(hours(0.5).total_seconds())
+        simulated.acts = tmp_path / "informes"
+        assert await simulated.run() == 0
     report = figures(tmp_path / "informes")
-    check_figures(report, crowd)
+    check_figures(report, scenario)
     (gap,) = report["incidents"]
     assert gap["kind"] == "instance"
     away = datetime.fromisoformat(gap["ended"]) - datetime.fromisoformat(gap["began"])
@@ -154,12 +156,12 @@ async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
 
 
 async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None:
-    async with simulated_event(tmp_path, PLAN) as (night, crowd):
-        night.name = "<script>alert(1)</script> & «Ñandú»/2"
-        night.schedule(DOORS, END)
-        night.acts = tmp_path / "informes"
-        assert await night.run() == 0
-        settings = night.settings
+    async with simulated_event(tmp_path, PLAN) as (simulated, scenario):
+        simulated.name = "<script>alert(1)</script> & «Ñandú»/2"
+        simulated.schedule(DOORS, END)
+        simulated.acts = tmp_path / "informes"
+        assert await simulated.run() == 0
+        settings = simulated.settings
     report = figures(tmp_path / "informes")
     assert [path.name for path in (tmp_path / "informes").glob("*.html")] == [
         "2026-01-27-script-alert-1-script-Ñandú-2.html"
@@ -178,11 +180,11 @@ async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None
     rows = list(csv.DictReader((page.with_suffix(".csv")).read_text(encoding="utf-8-sig").splitlines(), delimiter=";"))
     assert sum(int(row["entradas"]) for row in rows if row["zona"] == "Campinsito") == campinsito["entries"]
     assert int([row["aforo"] for row in rows if row["zona"] == "Campinsito"][-1]) == campinsito["count"]
-    assert check_truth_unchanged(again, crowd)
+    assert check_truth_unchanged(again, scenario)
 
 
-def check_truth_unchanged(report: dict[str, Any], crowd: Scenario) -> bool:
-    truth = crowd.truth().between(DOORS, END, crowd.allowed)
+def check_truth_unchanged(report: dict[str, Any], scenario: Scenario) -> bool:
+    truth = scenario.truth().between(DOORS, END, scenario.allowed)
     return all(zone["exits"] == truth.zones[zone["name"]].exits for zone in report["zones"])
 
 
@@ -203,19 +205,19 @@ def rules(settings: Settings) -> Any:
 
 async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> None:
     async with FakeClock(DOORS + hours(1)) as clock:
-        crowd = Scenario(PLAN)
-        async with Simulator(crowd, clock=clock) as site:
-            night = SimulatedEvent(tmp_path, site, clock)
-            night.schedule(DOORS, END)
-            night.allow(list(crowd.allowed))
+        scenario = Scenario(PLAN)
+        async with Simulator(scenario, clock=clock) as site:
+            simulated = SimulatedEvent(tmp_path, site, clock)
+            simulated.schedule(DOORS, END)
+            simulated.allow(list(scenario.allowed))
             stopping = asyncio.Event()
-            monitor = await asyncio.to_thread(night.monitor, stopping)
+            monitor = await asyncio.to_thread(simulated.monitor, stopping)
             running = asyncio.create_task(monitor.run())
             await clock.sleep(600)
             stopping.set()
             await running
     (page,) = await asyncio.to_thread(
-        make_reports, night.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes"
+        make_reports, simulated.settings, DOORS.astimezone(BOGOTA).date(), tmp_path / "informes"
     )
     assert "Sin conciliar: el cierre no llegó a hacerse." in page.read_text(encoding="utf-8")
     assert figures(tmp_path / "informes")["reconciled"] is False
@@ -229,25 +231,25 @@ def test_a_date_without_events(tmp_path: Path) -> None:
 
 async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "informes").write_text("a file where the folder should be")
-    async with simulated_event(tmp_path, PLAN) as (night, crowd):
-        night.acts = tmp_path / "informes"
-        assert await night.run() == 0
-        night.check(crowd, DOORS, END)
+    async with simulated_event(tmp_path, PLAN) as (simulated, scenario):
+        simulated.acts = tmp_path / "informes"
+        assert await simulated.run() == 0
+        simulated.check(scenario, DOORS, END)
     assert "«aforo report 2026-01-27»" in caplog.text
 
 
 async def test_another_process_on_the_same_event_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "aforo")
-    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (simulated, scenario):
         stopping = asyncio.Event()  # of the second one
-        both = [await asyncio.to_thread(night.monitor, one) for one in (None, stopping)]
+        both = [await asyncio.to_thread(simulated.monitor, one) for one in (None, stopping)]
         first = asyncio.create_task(both[0].run())
         second = asyncio.create_task(both[1].run())
-        await night.clock.sleep(hours(1).total_seconds())
+        await simulated.clock.sleep(hours(1).total_seconds())
         stopping.set()
         await second
         assert await first == 0
-        night.check(crowd, DOORS, END)
+        simulated.check(scenario, DOORS, END)
     messages = [
         record.message for record in caplog.records if "Otro proceso trabaja en este mismo evento" in record.message
     ]

@@ -45,8 +45,8 @@ class Person:
 @pytest.fixture
 async def site() -> AsyncIterator[Simulator]:
     now = SystemClock().now().replace(microsecond=0)
-    crowd = Scenario(ScenarioPlan(now - timedelta(hours=2), now, seed=5, cameras=11, events=900))
-    async with Simulator(crowd, credentials=NASTY) as one:
+    scenario = Scenario(ScenarioPlan(now - timedelta(hours=2), now, seed=5, cameras=11, events=900))
+    async with Simulator(scenario, credentials=NASTY) as one:
         yield one
 
 

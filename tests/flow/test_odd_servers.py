@@ -30,13 +30,16 @@ class _Counting(Simulator):
 async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Path) -> None:
     """Some common questions that fail at once, or one probe after the other, are no sign that it takes none."""
     away, back = DOORS + hours(0.3), DOORS + hours(0.5)
-    crowd = Scenario(replace(SHORT, cameras=200))
+    scenario = Scenario(replace(SHORT, cameras=200))
     faults = Faults(9, {"away": Fault(since=away, until=back)})
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Counting(crowd, clock=clock, faults=faults) as site:
+    async with (
+        FakeClock(DOORS - timedelta(minutes=3)) as clock,
+        _Counting(scenario, clock=clock, faults=faults) as site,
+    ):
         site.searches = Counter()
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        assert await night.run() == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await simulated.run() == 0
+        simulated.check(scenario, SHORT.start, SHORT.end)
         minutes = {minute: site.searches[minute] for minute in sorted(site.searches)}
         before = [count for minute, count in minutes.items() if DOORS + hours(0.2) <= minute < away - hours(0.05)]
         after = [count for minute, count in minutes.items() if back + hours(0.05) <= minute < SHORT.end - hours(0.05)]
@@ -57,12 +60,12 @@ class _Slow(Simulator):
 async def test_that_the_server_hangs_is_reported_soon_however_many_cameras_wait_to_be_asked(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    crowd = Scenario(replace(SHORT, cameras=800))
-    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(crowd, clock=clock) as site:
+    scenario = Scenario(replace(SHORT, cameras=800))
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Slow(scenario, clock=clock) as site:
         site.hangs_at = clock.now() + timedelta(seconds=150)
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         stopping = asyncio.Event()
-        monitor = await asyncio.to_thread(night.monitor, stopping)
+        monitor = await asyncio.to_thread(simulated.monitor, stopping)
         running = asyncio.create_task(monitor.run())
         await clock.sleep(150.0 + 120.0)
         lost = [record for record in caplog.records if record.getMessage().startswith("Sin servidor de cámaras")]
@@ -92,18 +95,18 @@ async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
-    crowd = Scenario(SHORT)
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(crowd, clock=clock) as site:
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        monitor = await asyncio.to_thread(night.monitor)
+    scenario = Scenario(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Endless(scenario, clock=clock) as site:
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        monitor = await asyncio.to_thread(simulated.monitor)
         running = asyncio.create_task(monitor.run())
         await clock.sleep((DOORS + hours(0.5) - clock.now()).total_seconds())
         answered = {status.feed.camera_id: status.read_until for status in monitor.live.feeds.values()}
-        assert answered.pop(crowd.allowed[3]) == DOORS
+        assert answered.pop(scenario.allowed[3]) == DOORS
         assert min(answered.values()) > DOORS + hours(0.45)
         assert site.endless <= 8 * 40
         assert await running == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+        simulated.check(scenario, SHORT.start, SHORT.end)
     assert len([record for record in caplog.records if "no termina de dar" in record.getMessage()]) == 1
 
 
@@ -136,11 +139,11 @@ class _Beyond(Simulator):
 
 
 async def test_pages_without_end_of_another_time_cost_no_event(tmp_path: Path) -> None:
-    crowd = Scenario(SHORT)
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Beyond(crowd, clock=clock) as site:
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        assert await night.run() == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+    scenario = Scenario(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Beyond(scenario, clock=clock) as site:
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await simulated.run() == 0
+        simulated.check(scenario, SHORT.start, SHORT.end)
         assert site.beyond < 400
 
 
@@ -150,12 +153,12 @@ async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_e
 ) -> None:
     """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
     monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
-    crowd = Scenario(SHORT)
-    given = crowd.truth().between(DOORS, DOORS + hours(0.25), crowd.allowed).zones["Campinsito"]
-    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(crowd, clock=clock) as site:
+    scenario = Scenario(SHORT)
+    given = scenario.truth().between(DOORS, DOORS + hours(0.25), scenario.allowed).zones["Campinsito"]
+    async with FakeClock(SHORT.end - timedelta(minutes=10)) as clock, _Beyond(scenario, clock=clock) as site:
         site.latency, site.at = latency, ""
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0, close_patience=60.0)
-        monitor = await asyncio.to_thread(night.monitor)
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0, close_patience=60.0)
+        monitor = await asyncio.to_thread(simulated.monitor)
         assert await monitor.run() == 0
         assert monitor.live.occupancies["Campinsito"].entries >= given.entries > 0
 
@@ -176,11 +179,11 @@ class _NoTokens(Simulator):
 
 
 async def test_tokens_that_may_not_be_followed_cost_no_event_and_few_sessions(tmp_path: Path) -> None:
-    crowd = Scenario(SHORT)
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _NoTokens(crowd, clock=clock) as site:
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        assert await night.run() == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+    scenario = Scenario(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _NoTokens(scenario, clock=clock) as site:
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        assert await simulated.run() == 0
+        simulated.check(scenario, SHORT.start, SHORT.end)
         assert site.logins < 40
 
 
@@ -193,10 +196,10 @@ class _HalfUp(Simulator):
 
 
 async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_path: Path) -> None:
-    crowd = Scenario(replace(SHORT, servers=2))
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(crowd, clock=clock) as site:
-        night = arranged(tmp_path, site, clock, SHORT, interval=60.0)
-        monitor = await asyncio.to_thread(night.monitor)
+    scenario = Scenario(replace(SHORT, servers=2))
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(scenario, clock=clock) as site:
+        simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
+        monitor = await asyncio.to_thread(simulated.monitor)
 
         def asked() -> set[str]:
             known = monitor.live.feeds.values()
@@ -204,11 +207,11 @@ async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_pat
 
         running = asyncio.create_task(monitor.run())
         await clock.sleep(hours(0.25).total_seconds())
-        assert asked() == {crowd.servers[0].id}
+        assert asked() == {scenario.servers[0].id}
         await clock.sleep(hours(0.25).total_seconds())
-        assert asked() == {server.id for server in crowd.servers}
+        assert asked() == {server.id for server in scenario.servers}
         assert await running == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+        simulated.check(scenario, SHORT.start, SHORT.end)
 
 
 class _Twin(Simulator):
@@ -228,11 +231,11 @@ class _Twin(Simulator):
 async def test_what_two_servers_give_is_stored_once_and_compared_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    crowd = Scenario(SHORT)
-    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Twin(crowd, clock=clock) as site:
-        night = arranged(tmp_path, site, clock, SHORT)
+    scenario = Scenario(SHORT)
+    async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _Twin(scenario, clock=clock) as site:
+        simulated = arranged(tmp_path, site, clock, SHORT)
         with caplog.at_level("INFO"):
-            assert await night.run() == 0
-        night.check(crowd, SHORT.start, SHORT.end)
+            assert await simulated.run() == 0
+        simulated.check(scenario, SHORT.start, SHORT.end)
     [line] = [record.getMessage() for record in caplog.records if "eventos válidos" in record.getMessage()]
     assert line.count("(diferencia 0)") == 2

@@ -22,20 +22,20 @@ def free_port() -> int:
 
 
 async def test_the_state_of_a_running_service(tmp_path: Path) -> None:
-    async with simulated_event(tmp_path, PLAN, interval=60.0) as (night, crowd):
-        night.web = WebSettings(port=free_port())
+    async with simulated_event(tmp_path, PLAN, interval=60.0) as (simulated, scenario):
+        simulated.web = WebSettings(port=free_port())
         stopping = asyncio.Event()
-        monitor = await asyncio.to_thread(night.monitor, stopping)
+        monitor = await asyncio.to_thread(simulated.monitor, stopping)
         running = asyncio.create_task(monitor.run())
-        await night.clock.sleep(hours(1).total_seconds())
-        service = Service(night.settings)
+        await simulated.clock.sleep(hours(1).total_seconds())
+        service = Service(simulated.settings)
         state: ServiceState = await reached(service)
         again = await asyncio.to_thread(service.state, state)
         stopping.set()
         await running
-        truth = crowd.truth().between(DOORS, DOORS + timedelta(minutes=57), crowd.allowed)
+        truth = scenario.truth().between(DOORS, DOORS + timedelta(minutes=57), scenario.allowed)
     assert state.event is not None
-    assert state.event.name == night.name
+    assert state.event.name == simulated.name
     assert again.series >= state.series
     north = state.occupancies["Parqueadero Norte"]
     assert north.entries >= truth.zones["Parqueadero Norte"].entries * 0.8

@@ -95,13 +95,13 @@ def timed_by(clock: FakeClock) -> Iterator[None]:
         logging.setLogRecordFactory(usual)
 
 
-def few_faults(crowd: Scenario) -> Faults:
+def few_faults(scenario: Scenario) -> Faults:
     """An outage of the server, one of a camera, refused and late events; which ones is fixed by the seed."""
     return Faults(
         5,
         {
             "camera_500": Fault(
-                since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(crowd.allowed[:1])
+                since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(scenario.allowed[:1])
             ),
             "away": Fault(since=BEGIN + 25 * MINUTE, until=BEGIN + 32 * MINUTE),
             "late": Fault(0.05, seconds=40.0),
@@ -145,23 +145,23 @@ def fixed_event(
 
 
 async def _run(fixed: FixedEvent, look: Look | None, starts: datetime, *, faults: bool) -> None:
-    folder, crowd = fixed.folder, Scenario(PLAN)
-    chosen = few_faults(crowd) if faults else Faults(5)
-    async with simulated_event(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (night, _):
-        night.acts = fixed.reports
-        night.web = WebSettings(port=free_port())
-        clock = night.clock
+    folder, scenario = fixed.folder, Scenario(PLAN)
+    chosen = few_faults(scenario) if faults else Faults(5)
+    async with simulated_event(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (simulated, _):
+        simulated.acts = fixed.reports
+        simulated.web = WebSettings(port=free_port())
+        clock = simulated.clock
         with no_chance(), timed_by(clock), _one_after_the_other(clock):
-            monitor = await asyncio.to_thread(night.monitor)
+            monitor = await asyncio.to_thread(simulated.monitor)
             running = asyncio.create_task(monitor.run())
             await clock.sleep(max(60.0, (BEGIN + 40.5 * MINUTE - starts).total_seconds()))
             busy, clock.busy = clock.busy, lambda: True  # the time stands still
             fixed.half = await asyncio.to_thread(dump, fixed.database)
             if look is not None:
-                await look(fixed, f"http://127.0.0.1:{night.web.port}")
+                await look(fixed, f"http://127.0.0.1:{simulated.web.port}")
             clock.busy = busy
             fixed.exit_code = await running
-        night.check(crowd, BEGIN, END)
+        simulated.check(scenario, BEGIN, END)
 
 
 @contextmanager
@@ -179,8 +179,8 @@ def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
     settings_of, put, create = vars(SimulatedEvent)["settings"].fget, Database.put, asyncio.create_subprocess_exec
     children: list[asyncio.subprocess.Process] = []
 
-    def with_one_request(night: SimulatedEvent) -> Any:
-        settings = settings_of(night)
+    def with_one_request(simulated: SimulatedEvent) -> Any:
+        settings = settings_of(simulated)
         calm = AlertsSettings(stale=86_400, camera_gone=0, silent_door=0, database_down=0)  # they keep real time
         return settings.model_copy(
             update={"acc": settings.acc.model_copy(update={"concurrency": 1}), "alerts": calm, "zones": capped_zones()}
@@ -218,8 +218,8 @@ def dump(database: Path) -> str:
 
 def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
     """What the oracle says of the fixed event: history rows, zones, events by camera."""
-    crowd = Scenario(PLAN)
-    answer = crowd.truth().between(since, until, crowd.allowed)
+    scenario = Scenario(PLAN)
+    answer = scenario.truth().between(since, until, scenario.allowed)
     return {
         "history": [(*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in answer.history],
         "zones": {name: zone._asdict() for name, zone in answer.zones.items()},

@@ -104,8 +104,8 @@ def test_todays_backfill_completes_an_event_of_the_release(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / "aforo.db")) as database:
         database.executescript(release_database())
     span = (f"{BEGIN:%Y-%m-%dT%H:%M:%SZ}", f"{PLAN.end:%Y-%m-%dT%H:%M:%SZ}")
-    crowd = {"seed": PLAN.seed, "cameras": PLAN.cameras, "events": PLAN.events, "burst": PLAN.burst, "servers": 2}
-    options = [f"--{name}={value}" for name, value in crowd.items()]
+    scenario = {"seed": PLAN.seed, "cameras": PLAN.cameras, "events": PLAN.events, "burst": PLAN.burst, "servers": 2}
+    options = [f"--{name}={value}" for name, value in scenario.items()]
     with simulated(tmp_path, "--start", span[0], "--end", span[1], *options) as site:
         write_files(tmp_path, site, DAY, EVENT_NAME, "16:00", "17:00")
         done = aforo(tmp_path, "backfill", DAY, settings=settings_of(site))

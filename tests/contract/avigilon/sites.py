@@ -225,15 +225,15 @@ class Simulated:
     def __init__(self, behaviour: ServerProfile | None = None, faults: Faults | None = None) -> None:
         start = datetime(2026, 1, 17, 21, tzinfo=UTC)
         self.window = Window(start, start + timedelta(hours=1))
-        self.crowd = Scenario(ScenarioPlan(*self.window, cameras=3, events=6_000, burst=600))
-        self.site = Simulator(self.crowd, profile=behaviour, faults=faults)
-        self.server_id = self.crowd.servers[0].id
-        self.camera = self.crowd.allowed[0]
+        self.scenario = Scenario(ScenarioPlan(*self.window, cameras=3, events=6_000, burst=600))
+        self.site = Simulator(self.scenario, profile=behaviour, faults=faults)
+        self.server_id = self.scenario.servers[0].id
+        self.camera = self.scenario.allowed[0]
         self.instants = self.instants_of(self.camera)
 
     def instants_of(self, camera: str) -> list[datetime]:
         since, until = map(milliseconds, self.window)
-        return sorted(instant_of(one.at) for one in self.crowd.event_log.crossings(since, until, [camera]))
+        return sorted(instant_of(one.at) for one in self.scenario.event_log.crossings(since, until, [camera]))
 
     async def __aenter__(self) -> "Simulated":
         await self.site.__aenter__()

@@ -280,7 +280,7 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
 async def test_every_kind_of_paging(order: Order, tokens: Tokens, inclusive: bool) -> None:
     behaviour = ServerProfile(order=order, tokens=tokens, to_inclusive=inclusive, this_id=inclusive)
     async with Simulated(behaviour) as site, AvigilonClient(site.settings(), SystemClock()) as acc:
-        for camera in site.crowd.allowed:
+        for camera in site.scenario.allowed:
             found = acc.events(site.server_id, [camera], site.window)
             seen = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
             assert sorted(instant for _, instant in seen) == site.instants_of(camera)
@@ -293,7 +293,7 @@ async def test_only_answers_prove_joint_queries(device_ids: DeviceIds) -> None:
         AvigilonClient(site.settings(), SystemClock()) as acc,
     ):
         answers = {}
-        for camera in site.crowd.allowed:
+        for camera in site.scenario.allowed:
             found = acc.events(site.server_id, [camera], site.window)
             answers[camera] = {(one.this_id, one.occurred_at) async for page in found for one in page.events}
             assert sorted(instant for _, instant in answers[camera]) == site.instants_of(camera)
@@ -314,7 +314,7 @@ async def test_all_faults_at_once_lose_nothing() -> None:
         for name in ("hang", "late", "malformed"):
             site.site.faults.clear(name)
         async with AvigilonClient(site.settings(timeout=2), SystemClock(), QUICK) as acc:
-            for camera in site.crowd.allowed:
+            for camera in site.scenario.allowed:
                 seen = await patiently(acc, site, camera)
                 assert sorted(instant for _, instant in seen) == site.instants_of(camera)
 

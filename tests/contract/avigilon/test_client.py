@@ -162,7 +162,7 @@ async def test_missing_credentials_are_named(site: Site) -> None:
 
 
 async def test_joint_queries_once_they_are_proven(simulated: Simulated) -> None:
-    cameras = simulated.crowd.allowed
+    cameras = simulated.scenario.allowed
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         answers: dict[str, set[tuple[str, datetime]]] = {}
         for camera in cameras:
@@ -182,7 +182,7 @@ async def test_one_camera_that_fails_is_no_lost_server_also_when_no_other_is_que
         Simulated(faults=faults) as simulated,
         AvigilonClient(simulated.settings(), SystemClock(), NO_RETRY) as acc,
     ):
-        bad, *others = simulated.crowd.allowed
+        bad, *others = simulated.scenario.allowed
 
         async def read_all(camera: str) -> None:
             async for _ in acc.events(simulated.server_id, [camera], simulated.window):

@@ -52,8 +52,8 @@ async def test_accapi_is_rejected_with_wrong_credentials(
 
 
 async def test_accapi_s_hash_is_the_default_one_and_not_the_other() -> None:
-    crowd = Scenario(ScenarioPlan(START, START + timedelta(hours=4), events=0))
-    async with Simulator(crowd, profile=ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
+    scenario = Scenario(ScenarioPlan(START, START + timedelta(hours=4), events=0))
+    async with Simulator(scenario, profile=ServerProfile(token_hash=TokenHash.NONCE_TIMESTAMP_KEY)) as other:
         factory = AccClientFactory(WHO.user_nonce, WHO.user_key)
         with pytest.raises(requests.HTTPError, match="403"):
             await asyncio.to_thread(factory.create, other.url, WHO.username, WHO.password)

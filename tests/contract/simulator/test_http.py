@@ -269,10 +269,10 @@ async def test_the_control_api_has_the_truth_and_switches_faults(client: Client)
 
 
 async def test_crossings_added_through_the_control_api_are_served() -> None:
-    crowd = Scenario(ScenarioPlan(START, END, events=0, edges=False))
-    camera = crowd.allowed[0]
+    scenario = Scenario(ScenarioPlan(START, END, events=0, edges=False))
+    camera = scenario.allowed[0]
     async with (
-        Simulator(crowd, clock=HeldClock()) as site,
+        Simulator(scenario, clock=HeldClock()) as site,
         aiohttp.ClientSession(connector=trusting(site.ca_pem)) as http,
     ):
         client = Client(site, http)
@@ -283,7 +283,7 @@ async def test_crossings_added_through_the_control_api_are_served() -> None:
         window = {"from": "2026-11-20T23:00:00Z", "to": "2026-11-20T23:00:02Z"}
         arguments = {**window, "eventTopics": "DEVICE_ANALYTICS_STOP"}
         _, body = await client.get(
-            "events/search", queryType="TIME_RANGE", serverId=crowd.servers[0].id, deviceIds=camera, **arguments
+            "events/search", queryType="TIME_RANGE", serverId=scenario.servers[0].id, deviceIds=camera, **arguments
         )
     assert [event["thisId"] for event in json.loads(body)["result"]["events"]] == numbers
     assert truth["history_count"] == 1

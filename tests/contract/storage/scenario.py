@@ -1,4 +1,4 @@
-"""A crowd for the tests of the store, and the ways in which it may come."""
+"""Camera events for the tests of the store, and the pages in which they may come."""
 
 import random
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tests.contract.storage.databases import ENTRADA, INGRESO, MINUTE_MS, PUERTA
 from aforo.models import CameraEvent
 
 
-def crowd(size: int = 400, seed: int = 1) -> list[CameraEvent]:
+def camera_events(size: int = 400, seed: int = 1) -> list[CameraEvent]:
     """Four minutes of people and cars, over four cameras."""
     chance = random.Random(seed)
     names = [ENTRADA, SALIDA, SALIDA, INGRESO, PUERTA]

@@ -190,7 +190,7 @@ class _Monitor:
     """Reads what happened at a stadium as the checkpoints say, over whatever events are opened."""
 
     store: Store
-    crowd: Sequence[CameraEvent]
+    camera_events: Sequence[CameraEvent]
     records: list[EventRecord] = field(default_factory=list)
 
     def open(self, scheduled: ScheduledEvent) -> None:
@@ -202,7 +202,7 @@ class _Monitor:
         since, until = record.event.window
         read_until = record.checkpoints.get(_FEED, since)
         upto = read_until + (until - read_until) * part
-        new = [one for one in self.crowd if read_until <= one.occurred_at < upto]
+        new = [one for one in self.camera_events if read_until <= one.occurred_at < upto]
         add(self.store, record, *new, until={_FEED: upto})
         record.checkpoints[_FEED] = upto
 
@@ -252,8 +252,8 @@ def test_whatever_was_edited_the_last_schedule_holds(
 ) -> None:
     assume(last)
     day = next(_days)
-    crowd = [at(when, str(number), name, day=day) for number, (when, name) in enumerate(happened, 1)]
-    monitor = _Monitor(database.stores[0] if database.stores else database.store(), crowd)
+    camera_events = [at(when, str(number), name, day=day) for number, (when, name) in enumerate(happened, 1)]
+    monitor = _Monitor(database.stores[0] if database.stores else database.store(), camera_events)
 
     def planned(schedule: object) -> list[ScheduledEvent]:
         # Names come back on other days, or they don't.
@@ -277,7 +277,9 @@ def test_whatever_was_edited_the_last_schedule_holds(
 def _assert_holds(database: DatabaseUnderTest, monitor: _Monitor, scheduled: ScheduledEvent) -> None:
     store = monitor.store
     (record,) = [one for one in monitor.records[-3:] if one.event == scheduled][-1:]
-    inside = [one for one in monitor.crowd if scheduled.window.since <= one.occurred_at < scheduled.window.until]
+    inside = [
+        one for one in monitor.camera_events if scheduled.window.since <= one.occurred_at < scheduled.window.until
+    ]
     right = {zone: naive(inside, zone) for zone in (NORTE, SUR)}
     curves = {zone: _curve(inside, zone) for zone in (NORTE, SUR)}
     assert sorted(store.events(record)[0]) == sorted(inside)

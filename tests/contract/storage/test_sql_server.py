@@ -39,7 +39,7 @@ from tests.contract.storage.databases import (
     urls,
     zones,
 )
-from tests.contract.storage.scenario import crowd, pages
+from tests.contract.storage.scenario import camera_events, pages
 
 from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
 from aforo.storage import Store, schema_sql
@@ -214,7 +214,7 @@ def test_without_openjson_it_writes_row_by_row(database: DatabaseUnderTest, monk
     monkeypatch.setattr(tsql, "PROBE", "SELECT * FROM no_such_table_of_ours")
     store = database.store()
     record = opened(store)
-    events = crowd(80)
+    events = camera_events(80)
     for page in pages(random.Random(3), events):
         add(store, record, *page)
     assert store.recount(record) == {zone: naive(events, zone) for zone in (NORTE, SUR)}
@@ -226,7 +226,7 @@ def test_two_writers_are_safe_under_other_isolation_levels(
     database: DatabaseUnderTest, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     monkeypatch.setattr(tsql, "SET_UP", tsql.SET_UP.replace("READ COMMITTED", level))
-    counting, events, failures = rules(), crowd(60), list[BaseException]()
+    counting, events, failures = rules(), camera_events(60), list[BaseException]()
     database.store()
 
     def work(seed: int) -> None:
@@ -381,7 +381,7 @@ def test_a_restarted_server_loses_and_doubles_nothing(database: DatabaseUnderTes
     command = os.environ.get("AFORO_TEST_MSSQL_RESTART")
     if not command:
         pytest.skip("AFORO_TEST_MSSQL_RESTART names no command")
-    events = crowd(300)
+    events = camera_events(300)
     store = database.store()
     record = opened(store)
     failures = []

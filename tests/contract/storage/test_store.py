@@ -37,7 +37,7 @@ from tests.contract.storage.databases import (
     statements,
     zones,
 )
-from tests.contract.storage.scenario import crowd, pages
+from tests.contract.storage.scenario import camera_events, pages
 
 from aforo.errors import StoreNotReady, StoreRejectedRow, StoreUnavailable
 from aforo.models import Batch, CameraEvent, Feed, Occupancy
@@ -168,7 +168,7 @@ def test_checkpoints_of_feeds_that_no_key_can_hold_are_kept_too(database: Databa
 
 @pytest.mark.parametrize("seed", range(2))
 def test_two_stores_at_once_store_each_event_once(database: DatabaseUnderTest, seed: int) -> None:
-    events = crowd(400, seed)
+    events = camera_events(400, seed)
     made = rules()
     failures: list[BaseException] = []
 
@@ -208,7 +208,7 @@ def test_killed_at_any_point_nothing_is_lost_or_doubled(database: DatabaseUnderT
             for seed in (2 * pair, 2 * pair + 1)
         ]
         assert [worker.wait(60) for worker in workers] == [-signal.SIGKILL] * 2
-    events = crowd()
+    events = camera_events()
     record = opened(store)
     assert sum(store.events_by_camera(record).values()) > 0
     for page in pages(random.Random(0), events):
@@ -273,7 +273,7 @@ def test_within_a_millisecond_the_number_of_the_event_decides(store: Store, late
 def test_late_events_are_right_when_their_minute_is_no_longer_cached(database: DatabaseUnderTest) -> None:
     store = database.store(most_cached=5)
     chance = random.Random(5)
-    events = crowd(300)
+    events = camera_events(300)
     record = opened(store)
     for page in pages(chance, events):
         add(store, record, *page)
@@ -303,7 +303,7 @@ def test_another_process_never_makes_the_count_wrong(database: DatabaseUnderTest
     other = database.store()
     record, same = opened(store), opened(other)
     seen = []
-    for turn, event in enumerate(crowd(60)):
+    for turn, event in enumerate(camera_events(60)):
         seen.append(event)
         stored = add(store, record, event) if turn % 3 else add(other, same, event)
         assert stored.occupancies[NORTE] == naive(seen, NORTE)

@@ -1,4 +1,4 @@
-"""A process that stores a crowd and is killed in the middle of it: ``worker.py URL SEED``.
+"""A process that stores camera events and is killed in the middle of it: ``worker.py URL SEED``.
 
 The seed decides where: before the n-th statement or commit, or at some instant while a statement runs.
 """
@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 from tests.contract.storage.databases import BOGOTA, START, batch, opened, zones
-from tests.contract.storage.scenario import crowd, pages
+from tests.contract.storage.scenario import camera_events, pages
 
 from aforo.errors import StoreUnavailable
 from aforo.storage import Store
 
 
 def main(url: str, seed: int) -> None:
-    """Store the crowd, in an order that the seed decides, until killed."""
+    """Store the camera events, in an order that the seed decides, until killed."""
     chance = random.Random(seed)
     _die_at_some_point(chance)
     store = Store(url, zones(), BOGOTA)
@@ -28,7 +28,7 @@ def main(url: str, seed: int) -> None:
         try:
             store.open()
             record = opened(store)
-            for page in pages(chance, crowd()):
+            for page in pages(chance, camera_events()):
                 store.add(record, batch(*page), START)
         except StoreUnavailable:
             continue

@@ -95,7 +95,7 @@ async def test_it_does_not_call_before_the_first_login(elsewhere: Elsewhere, fak
     live, ready = LiveState(), asyncio.Event()
     async with sending_heartbeats(elsewhere.url, 60.0, live, fake_clock, ready):
         await fake_clock.sleep(400)
-        assert elsewhere.calls == 0, "a refused login may last all night: somebody must notice"
+        assert elsewhere.calls == 0, "a rejected login may last for the whole event: somebody must notice"
         ready.set()
         await fake_clock.sleep(61)
         assert elsewhere.calls == 1

@@ -181,7 +181,7 @@ def identified(events: list[CameraEvent]) -> Counter[tuple[object, ...]]:
     )
 
 
-def crowded(server: Server, size: int) -> bool:
+def at_limit(server: Server, size: int) -> bool:
     """A millisecond (with the next one, where ``to`` is inclusive) has as many events as the server gives in a page.
 
     Without a sound token it cannot be known then whether that is all.
@@ -193,7 +193,7 @@ def crowded(server: Server, size: int) -> bool:
 
 
 @st.composite
-def crowds(draw: st.DrawFn, unnamed: bool = True) -> list[Wire]:
+def wire_event_lists(draw: st.DrawFn, unnamed: bool = True) -> list[Wire]:
     spread = draw(st.sampled_from([3, 40, 5_000, 3_600_000]))
     chance = draw(st.randoms(use_true_random=False))
     kinds = draw(st.sampled_from([(0, 7), (2, 7), (4, 7)] if unnamed else [(4, 7)]))
@@ -214,7 +214,7 @@ def crowds(draw: st.DrawFn, unnamed: bool = True) -> list[Wire]:
 
 servers = st.builds(
     Server,
-    crowds(),
+    wire_event_lists(),
     inclusive=st.booleans(),
     order=st.sampled_from(["ascending", "descending", "random"]),
     tokens=st.sampled_from(["each", "full", "never"]),
@@ -243,7 +243,7 @@ def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[in
         pieces = [*zip([-10, *cuts], [*cuts, 3_600_010], strict=True), (cuts[0], cuts[-1])]
         again = [one for low, high in pieces for one in patiently(search, server, Window(at(low), at(high)), cameras)]
     except AccIncomplete:
-        assert crowded(server, LEAST)
+        assert at_limit(server, LEAST)
         event("undecidable")
         return
     assert identified(first) == expected(server.events, whole, cameras)
@@ -253,7 +253,7 @@ def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[in
 
 
 patchy = st.builds(
-    Server, crowds(unnamed=False), sizes=st.lists(st.integers(1, LIMIT), max_size=60), tokens=st.just("each")
+    Server, wire_event_lists(unnamed=False), sizes=st.lists(st.integers(1, LIMIT), max_size=60), tokens=st.just("each")
 )
 
 
@@ -264,7 +264,7 @@ def test_pages_of_any_size_are_followed(server: Server) -> None:
     assert identified(found(EventSearch(LIMIT, LEAST), server, whole)) == expected(server.events, whole, (A,))
 
 
-@given(crowds(), st.integers(-2, 5_000), st.integers(0, 5_000), st.booleans())
+@given(wire_event_lists(), st.integers(-2, 5_000), st.integers(0, 5_000), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_only_the_window(events: list[Wire], low: int, width: int, inclusive: bool) -> None:
     window = Window(at(low) + timedelta(microseconds=300), at(low + width))

@@ -110,13 +110,13 @@ def test_at_most_one_event_is_on_and_the_others_are_before_or_after(
 # Where clocks change
 
 
-def test_a_night_with_an_hour_twice_is_watched_whole(path: Path) -> None:
+def test_an_event_over_a_repeated_hour_is_watched_whole(path: Path) -> None:
     madrid = ZoneInfo("Europe/Madrid")
     (event,) = load(path, {"2025-10-26": entry("02:30", "02:45")}, madrid).events
     assert event.window == Window(datetime(2025, 10, 26, 0, 30, tzinfo=UTC), datetime(2025, 10, 26, 1, 45, tzinfo=UTC))
 
 
-def test_a_night_without_an_hour_is_watched_whole(path: Path) -> None:
+def test_an_event_over_a_lost_hour_is_watched_whole(path: Path) -> None:
     madrid = ZoneInfo("Europe/Madrid")
     (event,) = load(path, {"2025-03-29": entry("22:00", "02:30")}, madrid).events
     assert event.window.until - event.window.since == timedelta(hours=4, minutes=30)

@@ -15,10 +15,10 @@ def plan(**changes: object) -> ScenarioPlan:
     return ScenarioPlan(START, END, **changes)  # type: ignore[arg-type]
 
 
-def everything(crowd: Scenario) -> list[Crossing]:
-    cameras = [camera.id for camera in crowd.cameras]
+def everything(scenario: Scenario) -> list[Crossing]:
+    cameras = [camera.id for camera in scenario.cameras]
     day = timedelta(days=1)
-    return list(crowd.event_log.crossings(milliseconds(START - day), milliseconds(END + day), cameras))
+    return list(scenario.event_log.crossings(milliseconds(START - day), milliseconds(END + day), cameras))
 
 
 def inside(crossing: Crossing) -> bool:
@@ -32,23 +32,25 @@ def test_the_same_seed_makes_the_same_event() -> None:
 
 
 def test_an_event_has_what_breaks_a_naive_count() -> None:
-    crowd = Scenario(plan(events=5_000))
-    crossings = everything(crowd)
-    answer = crowd.truth().between(START, END, crowd.allowed)
+    scenario = Scenario(plan(events=5_000))
+    crossings = everything(scenario)
+    answer = scenario.truth().between(START, END, scenario.allowed)
     seen = {crossing.kind.name for crossing in crossings}
 
     assert sum(map(inside, crossings)) >= 5_000
     assert {crossing.at for crossing in crossings} >= {milliseconds(START) - 1, milliseconds(START), milliseconds(END)}
-    assert {crossing.kind.camera_id for crossing in crossings if inside(crossing)} >= set(crowd.strangers)
+    assert {crossing.kind.camera_id for crossing in crossings if inside(crossing)} >= set(scenario.strangers)
     assert seen >= {"AFORO SALIDA SENCIA NORTE", "INGRESO PERSONAS ENTRADA MARATON 2", "PARQUEADERO ORIENTE"}
     assert len(answer.history) < sum(answer.accepted.values()) < sum(map(inside, crossings))
     assert all(answer.zones[zone].swallowed > 0 and answer.zones[zone].aforo > 0 for zone in ZONES)
 
 
 def test_people_come_before_the_match_and_go_after_it() -> None:
-    crowd = Scenario(plan(events=5_000))
+    scenario = Scenario(plan(events=5_000))
     middle = milliseconds(START + (END - START) / 2)
-    doors = [crossing for crossing in everything(crowd) if crossing.kind.name.startswith("PUERTA") and inside(crossing)]
+    doors = [
+        crossing for crossing in everything(scenario) if crossing.kind.name.startswith("PUERTA") and inside(crossing)
+    ]
     early = Counter(crossing.kind.activity for crossing in doors if crossing.at < middle)
     late = Counter(crossing.kind.activity for crossing in doors if crossing.at >= middle)
     assert early["OBJECT_COUNTING_ENTER"] > 5 * early["OBJECT_COUNTING_EXIT"]
@@ -57,18 +59,18 @@ def test_people_come_before_the_match_and_go_after_it() -> None:
 
 @pytest.mark.parametrize("cameras", [1, 3, 17, 300])
 def test_any_number_of_cameras_sees_the_whole_stadium(cameras: int) -> None:
-    crowd = Scenario(plan(cameras=cameras, events=3_000, quiet=2))
-    assert len(crowd.allowed) == len(set(crowd.allowed)) == cameras + 2
-    assert all(55 <= len(camera.id) <= 80 for camera in crowd.cameras)
-    zones = crowd.truth().between(START, END, crowd.allowed).zones
+    scenario = Scenario(plan(cameras=cameras, events=3_000, quiet=2))
+    assert len(scenario.allowed) == len(set(scenario.allowed)) == cameras + 2
+    assert all(55 <= len(camera.id) <= 80 for camera in scenario.cameras)
+    zones = scenario.truth().between(START, END, scenario.allowed).zones
     assert all(zones[zone].entries and zones[zone].exits for zone in ZONES)
-    assert not {crossing.kind.camera_id for crossing in everything(crowd)} & set(crowd.quiet)
+    assert not {crossing.kind.camera_id for crossing in everything(scenario)} & set(scenario.quiet)
 
 
 def test_this_id_grows_with_time_on_each_server_and_is_not_unique_across_them() -> None:
-    crowd = Scenario(plan(servers=2))
+    scenario = Scenario(plan(servers=2))
     numbers: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for crossing in everything(crowd):
+    for crossing in everything(scenario):
         numbers[crossing.kind.server_id].append((crossing.number, crossing.at))
     for of_server in numbers.values():
         assert len({number for number, _ in of_server}) == len(of_server)
@@ -79,26 +81,26 @@ def test_this_id_grows_with_time_on_each_server_and_is_not_unique_across_them() 
 
 
 def test_while_the_first_server_is_down_the_second_records_its_cameras() -> None:
-    crowd = Scenario(plan(servers=2))
-    homes = {camera.id: camera.server_id for camera in crowd.cameras}
-    away = [crossing for crossing in everything(crowd) if crossing.kind.server_id != homes[crossing.kind.camera_id]]
+    scenario = Scenario(plan(servers=2))
+    homes = {camera.id: camera.server_id for camera in scenario.cameras}
+    away = [crossing for crossing in everything(scenario) if crossing.kind.server_id != homes[crossing.kind.camera_id]]
     assert away
-    assert {crossing.kind.server_id for crossing in away} == {crowd.servers[1].id}
+    assert {crossing.kind.server_id for crossing in away} == {scenario.servers[1].id}
 
 
 def test_a_burst_is_dense_but_fits_a_page_each_millisecond() -> None:
-    crowd = Scenario(plan(burst=3_000))
-    per_millisecond = Counter(crossing.at for crossing in everything(crowd))
-    per_second = Counter(crossing.at // 1000 for crossing in everything(crowd))
+    scenario = Scenario(plan(burst=3_000))
+    per_millisecond = Counter(crossing.at for crossing in everything(scenario))
+    per_second = Counter(crossing.at // 1000 for crossing in everything(scenario))
     assert max(per_second.values()) >= 3_000
     assert 20 < max(per_millisecond.values()) < 500
 
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_entries_and_exits_share_a_millisecond_only_where_the_plan_lets_them(allowed: bool) -> None:
-    crowd = Scenario(plan(events=20_000, burst=500, opposite_ties=allowed))
+    scenario = Scenario(plan(events=20_000, burst=500, opposite_ties=allowed))
     signs: defaultdict[tuple[str, int], set[bool]] = defaultdict(set)
-    for crossing in everything(crowd):
+    for crossing in everything(scenario):
         for zone in ("PARQUEADERO NORTE", "VEHICULAR CAMPINSITO", "PARQUEADERO SUR"):
             if zone in crossing.kind.name.upper():
                 signs[zone, crossing.at].add("SALIDA" in crossing.kind.name.upper())
@@ -107,10 +109,10 @@ def test_entries_and_exits_share_a_millisecond_only_where_the_plan_lets_them(all
 
 
 def test_what_is_added_later_is_part_of_the_truth() -> None:
-    crowd = Scenario(plan())
-    before = crowd.truth().between(START, END, crowd.allowed)
-    crowd.add(crowd.allowed[0], "AFORO ENTRADA PARQUEADERO NORTE", END - timedelta(milliseconds=1))
-    crowd.add(crowd.allowed[0], "PUERTA 99", START)
-    after = crowd.truth().between(START, END, crowd.allowed)
+    scenario = Scenario(plan())
+    before = scenario.truth().between(START, END, scenario.allowed)
+    scenario.add(scenario.allowed[0], "AFORO ENTRADA PARQUEADERO NORTE", END - timedelta(milliseconds=1))
+    scenario.add(scenario.allowed[0], "PUERTA 99", START)
+    after = scenario.truth().between(START, END, scenario.allowed)
     assert after.zones["Parqueadero Norte"].aforo == before.zones["Parqueadero Norte"].aforo + 1
     assert len(after.history) == len(before.history) + 1

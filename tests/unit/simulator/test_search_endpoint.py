@@ -23,10 +23,10 @@ class Client:
     """Queries the endpoint as a client does, and parses its answers as JSON."""
 
     def __init__(
-        self, profile: ServerProfile | None = None, faults: Faults | None = None, crowd: Scenario = CROWD
+        self, profile: ServerProfile | None = None, faults: Faults | None = None, scenario: Scenario = CROWD
     ) -> None:
         self.faults = faults or Faults()
-        self.endpoint = SearchEndpoint(crowd, profile or ServerProfile(), self.faults, seed=1)
+        self.endpoint = SearchEndpoint(scenario, profile or ServerProfile(), self.faults, seed=1)
 
     def page(self, now: datetime = LATER, /, **arguments: str | list[str]) -> dict[str, Any]:
         listed = {name: [value] if isinstance(value, str) else value for name, value in arguments.items() if value}
@@ -282,10 +282,10 @@ def test_each_crossing_has_a_start_where_all_topics_are_requested() -> None:
 
 
 def test_active_returns_what_goes_on_and_no_stop() -> None:
-    crowd = Scenario(ScenarioPlan(START, END, events=0))
-    crowd.add(crowd.allowed[0], "PUERTA 1", START + timedelta(seconds=10.5))
-    client = Client(crowd=crowd)
-    usual = {"queryType": "ACTIVE", "serverId": crowd.servers[0].id}
+    scenario = Scenario(ScenarioPlan(START, END, events=0))
+    scenario.add(scenario.allowed[0], "PUERTA 1", START + timedelta(seconds=10.5))
+    client = Client(scenario=scenario)
+    usual = {"queryType": "ACTIVE", "serverId": scenario.servers[0].id}
     during = client.page(START + timedelta(seconds=10), **usual)
     assert [event["type"] for event in during["events"]] == ["DEVICE_ANALYTICS_START"]
     assert client.page(START + timedelta(seconds=12), **usual)["events"] == []
