@@ -9,7 +9,7 @@ from bench.results import Figure
 
 
 def memory() -> list[Figure]:
-    """The rows about memory, and their picture."""
+    """The rows about memory, and their chart."""
     figures, seen = scale.memory()
     with plots.picture("memory", "Memory while two million events are caught up") as [axis]:
         axis.plot([count / 1e6 for count, _ in seen], [mib for _, mib in seen], color=plots.OURS)

@@ -1,4 +1,4 @@
-"""The pictures in docs/, in one style."""
+"""The charts in docs/, in one style."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -35,7 +35,7 @@ def spread(values: Sequence[float], unit: str = "s", digits: int = 2) -> str:
 
 
 def truthful(what: str, differences: Sequence[Difference]) -> Figure:
-    """The row that says whether the tables were right after every run."""
+    """The row about whether the tables were right after every run."""
     rows, lost, doubled, off = (sum(column) for column in zip(*differences, strict=True))
     text = f"of {rows:,} rows in {len(differences)} runs {lost} lost, {doubled} doubled; aforo off by {off}"
     return Figure(what, text, "0, 0, 0", all(one.exact for one in differences))

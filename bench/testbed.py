@@ -82,7 +82,7 @@ class Testbed:
             "AFORO_ACC__USER_NONCE": credentials["user_nonce"],
             "AFORO_ACC__USER_KEY": credentials["user_key"],
             "AFORO_WEB__PORT": "0",
-            "AFORO_REPORT__FOLDER": "",  # no act: its pictures are not what is measured here
+            "AFORO_REPORT__FOLDER": "",  # no event report: drawing it is not measured here
         }
         return python_environment(**(ours | self.settings | more))
 
@@ -103,7 +103,7 @@ class Testbed:
                 path.unlink()
 
     def control(self, path: str, body: object = None) -> dict[str, Any]:
-        """Ask the simulator's second door, or tell it something."""
+        """Read the simulator's control API, or post to it."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.site['url']}/simulator/{path}", data)
         context = ssl.create_default_context()

@@ -45,7 +45,7 @@ def _texts(call: ast.Call, errors: set[str], path: Path) -> Iterator[str]:
 
 
 def _shown(texts: Iterable[str]) -> Iterator[str]:
-    """Those that say something, as compared."""
+    """Those that have words of their own, as compared."""
     for text in texts:
         shown = normal(text)
         if re.search(r"\w{3,}.*\s", shown.replace("…", "")):

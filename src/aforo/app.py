@@ -126,7 +126,7 @@ class Monitor:
         return f"«{event.name}» {self.live.phase}: {counts}. {' '.join(self.troubles()[:2])}".strip()
 
     def troubles(self) -> list[str]:
-        """What is not well right now, as Spanish sentences; empty when all is."""
+        """Return what fails right now, as Spanish sentences; empty when nothing does."""
         probes = self.live.probes
         late = behind(self.live.feeds.values(), self._clock.now())
         return trouble_lines(

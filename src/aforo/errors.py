@@ -11,7 +11,7 @@
     │   ├── AccUnreachable     wait: it is retried while the event lasts
     │   │   └── AccWindowTooLarge  inform ACC's administrator: it is retried in shorter pieces, and ever less often
     │   ├── AccRejectedLogin   mend user, password, nonce, key or the clock
-    │   │   └── AccDenied      give the user the right to what was asked
+    │   │   └── AccDenied      give the user the right to what was requested
     │   ├── AccUntrusted       mend the certificate settings
     │   ├── AccBadRequest      a fault of ours or of a setting: not repeated
     │   ├── AccUnknownCamera   that camera is reported, the others go on

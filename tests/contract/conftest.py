@@ -12,7 +12,7 @@ from aforo.storage import Store
 
 @pytest.fixture(params=["recorded", "simulated"])
 async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    """Each of the two sites in turn."""
+    """Each of the two sites."""
     async with Recorded() if request.param == "recorded" else Simulated() as one:
         yield one
 
@@ -31,7 +31,7 @@ async def simulated() -> AsyncIterator[Simulated]:
 
 @pytest.fixture(params=names())
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseUnderTest]:
-    """Each database in turn, empty."""
+    """Each database, empty."""
     made = DatabaseUnderTest(urls(tmp_path)[request.param])
     made.clear()
     yield made

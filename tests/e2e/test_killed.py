@@ -90,7 +90,7 @@ def test_service_stop_ends_cleanly_and_the_next_start_goes_on(tmp_path: Path) ->
 
 
 def wait_for_rows(place: Stadium, process: subprocess.Popen[str]) -> None:
-    """The program says on its console when a turn is stored."""
+    """The program prints on its console when a poll cycle is stored."""
     assert process.stderr is not None
     for line in process.stderr:
         if "Vuelta hasta" in line:

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: what an operator sees and does. Skipped where there is no Chromium."""
+"""The page in headless Chromium: what an operator reads and does. Skipped where there is no Chromium."""
 
 import asyncio
 import shutil
@@ -54,16 +54,16 @@ async def page_of(stage: Stage, browser: "playwright.Browser", **how: Any) -> As
     context = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", **how})
     page = await context.new_page()
     page.set_default_timeout(WAIT)
-    asked: list[str] = []
+    urls: list[str] = []
     faults: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("request", lambda request: urls.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
     await page.goto(stage.url)
     await page.wait_for_selector("body[data-drawn]")
     try:
         yield page
-        assert [url for url in asked if not url.startswith((stage.url, "data:", "blob:"))] == []
+        assert [url for url in urls if not url.startswith((stage.url, "data:", "blob:"))] == []
         assert [fault for fault in faults if HARMLESS not in fault and "ERR_CONNECTION" not in fault] == []
     finally:
         await context.close()
@@ -311,12 +311,12 @@ async def test_the_documentation_of_the_api_works_without_the_internet(tmp_path:
     async with chromium() as browser, staged(tmp_path) as stage:
         context = await browser.new_context()
         page = await context.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
+        urls: list[str] = []
+        page.on("request", lambda request: urls.append(request.url))
         await page.goto(f"{stage.url}docs")
         await page.wait_for_selector(".opblock", timeout=WAIT)
         assert await page.locator(".opblock").count() >= 15
-        assert [url for url in asked if not url.startswith((stage.url, "data:"))] == []
+        assert [url for url in urls if not url.startswith((stage.url, "data:"))] == []
         await context.close()
 
 

@@ -42,7 +42,7 @@ class SimulatedEvent:
     clock: FakeClock
     monitor_settings: dict[str, Any] = field(default_factory=dict)
     name: str = NAME
-    acts: Path | None = None
+    reports: Path | None = None
     web: WebSettings = field(default_factory=lambda: WebSettings(port=0))
 
     def schedule(self, since: datetime, until: datetime) -> None:
@@ -73,7 +73,7 @@ class SimulatedEvent:
                 **{"interval": 300.0, **self.monitor_settings},
             ),
             web=self.web,
-            report=ReportSettings(folder=self.acts),
+            report=ReportSettings(folder=self.reports),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Whole events, and the alerts meanwhile: one for each trouble, and one when it is over."""
+"""Whole events and their alerts: one when a failure begins, and one when it is over."""
 
 import asyncio
 import re
@@ -53,7 +53,7 @@ class WatchedEvent:
             return [(detail, bool(over)) for detail, over in database.execute(query)]
 
     def outages(self, kind: str) -> list[str]:
-        """What the act will tell of: the subjects of the journal's outages of that kind."""
+        """The subjects of the journal's outages of that kind, as the event report lists them."""
         with closing(sqlite3.connect(self.simulated.database)) as database:
             query = "SELECT subject FROM aforo_journal WHERE kind = ? ORDER BY id"
             return [subject for (subject,) in database.execute(query, (kind,))]

@@ -116,7 +116,7 @@ async def test_event_after_event_day_after_day(service: Service) -> None:
 
 
 class _Unlisted(Simulator):
-    """From half past five on, one server of the site is not listed any more, and fails for who asks it all the same."""
+    """From half past five on, one server of the site is no longer listed, and fails when it is queried."""
 
     back = DOORS + hours(99)
 
@@ -252,9 +252,9 @@ async def test_cancelled_and_put_back(service: Service, caplog: pytest.LogCaptur
     service.schedule()
     await service.until(DOORS + hours(0.5))
     assert [record.message for record in caplog.records if "ya no está en" in record.message] != []
-    asked = service.simulated.site.request_counts["/events/search"]
+    requests = service.simulated.site.request_counts["/events/search"]
     await service.until(DOORS + hours(0.7))
-    assert service.simulated.site.request_counts["/events/search"] == asked, "a cancelled event is not watched"
+    assert service.simulated.site.request_counts["/events/search"] == requests, "a cancelled event is not watched"
     assert not service.task.done()
     service.schedule(A=(DOORS, DOORS + hours(1)))
     await service.until(DOORS + hours(1.2))

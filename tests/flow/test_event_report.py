@@ -92,7 +92,7 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
         "malformed": Fault(0.02),
     })  # fmt: skip
     async with simulated_event(tmp_path, PLAN, faults=faults, interval=120.0) as (simulated, scenario):
-        simulated.acts = tmp_path / "informes"
+        simulated.reports = tmp_path / "informes"
         locking = asyncio.create_task(lock(simulated, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
         assert await simulated.run() == 0
         await locking
@@ -144,7 +144,7 @@ async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
         stopping.set()
         await running
         await simulated.clock.sleep(hours(0.5).total_seconds())
-        simulated.acts = tmp_path / "informes"
+        simulated.reports = tmp_path / "informes"
         assert await simulated.run() == 0
     report = figures(tmp_path / "informes")
     check_figures(report, scenario)
@@ -159,7 +159,7 @@ async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None
     async with simulated_event(tmp_path, PLAN) as (simulated, scenario):
         simulated.name = "<script>alert(1)</script> & «Ñandú»/2"
         simulated.schedule(DOORS, END)
-        simulated.acts = tmp_path / "informes"
+        simulated.reports = tmp_path / "informes"
         assert await simulated.run() == 0
         settings = simulated.settings
     report = figures(tmp_path / "informes")
@@ -232,7 +232,7 @@ def test_a_date_without_events(tmp_path: Path) -> None:
 async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "informes").write_text("a file where the folder should be")
     async with simulated_event(tmp_path, PLAN) as (simulated, scenario):
-        simulated.acts = tmp_path / "informes"
+        simulated.reports = tmp_path / "informes"
         assert await simulated.run() == 0
         simulated.check(scenario, DOORS, END)
     assert "«aforo report 2026-01-27»" in caplog.text

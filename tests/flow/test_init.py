@@ -1,4 +1,4 @@
-"""``aforo init``: what a person answers becomes files that the program reads back just so; nothing is lost unasked."""
+"""``aforo init``: answers become files that the program reads back unchanged; no file is overwritten unconfirmed."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ NASTY = Credentials(password="c'l\\a$ve \"ñ#=", user_nonce="n o n c e", user_ke
 
 
 class Person:
-    """Answers by what a question contains; asked for what it does not know, it fails."""
+    """Answers by what a question contains; fails at any other question."""
 
     def __init__(self, **answers: str | bool) -> None:
         self.answers = answers
-        self.asked: list[str] = []
+        self.questions: list[str] = []
 
     def _find(self, question: str) -> Any:
-        self.asked.append(question)
+        self.questions.append(question)
         found = [answer for key, answer in self.answers.items() if key.replace("_", " ") in question.replace("_", " ")]
         assert found, question
         return found[0]
@@ -51,7 +51,7 @@ async def site() -> AsyncIterator[Simulator]:
 
 
 async def run(work: Callable[[], Any]) -> Any:
-    """The wizard talks to the server with a loop of its own."""
+    """The wizard reaches the server with a loop of its own."""
     return await asyncio.to_thread(work)
 
 
@@ -111,7 +111,7 @@ async def test_existing_files_are_kept_unless_the_person_agrees(
     await run(Wizard(InitOptions(), who, tmp_path, printed.append).run)
     assert (tmp_path / "aforo.toml").read_text(encoding="utf-8") == "# mío\n"
     assert (tmp_path / "ids_camaras_permitidas.json").read_text(encoding="utf-8") == '["CAM1"]'
-    assert sum("ya existe. ¿Sobrescribirlo?" in question for question in who.asked) == 2
+    assert sum("ya existe. ¿Sobrescribirlo?" in question for question in who.questions) == 2
     await run(Wizard(InitOptions(force=True), person(site), tmp_path, printed.append).run)
     assert "[acc]" in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
 
@@ -124,8 +124,8 @@ class Hesitating(Person):
     def text(self, question: str, default: str = "") -> str:
         if "hora_fin" not in question:
             return super().text(question, default)
-        self.asked.append(question)
-        return self.ends[self.asked.count(question) - 1]
+        self.questions.append(question)
+        return self.ends[self.questions.count(question) - 1]
 
 
 async def test_an_event_that_is_mistyped_is_asked_for_again(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:

@@ -34,7 +34,7 @@ QUICK = Backoff(first=0.01, longest=0.08, least=0.5, attempts=5)
 
 @dataclass
 class Receiver:
-    """A webhook's other end: answers with ``status``, or ``hangs``, and keeps what it was asked."""
+    """A webhook's other end: answers with ``status``, or ``hangs``, and keeps the requests."""
 
     status: int = 200
     hangs: bool = False

@@ -115,7 +115,7 @@ class _Beyond(Simulator):
 
     beyond = 0
     latency = 0.0
-    at = "2020-01-01T00:00:00.000Z"  # "": of the time that is asked for
+    at = "2020-01-01T00:00:00.000Z"  # "": of the time that is queried
 
     async def _search(self, request: web.Request) -> web.Response:
         token = request.query.get("token", "")
@@ -151,7 +151,7 @@ async def test_pages_without_end_of_another_time_cost_no_event(tmp_path: Path) -
 async def test_of_a_window_without_end_all_counts_that_was_given_and_the_close_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency: float
 ) -> None:
-    """However long its requests take: it is one camera's trouble, and no reason to close again and again."""
+    """However long its requests take: one camera fails, which is no reason to close again and again."""
     monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
     scenario = Scenario(SHORT)
     given = scenario.truth().between(DOORS, DOORS + hours(0.25), scenario.allowed).zones["Campinsito"]
@@ -188,7 +188,7 @@ async def test_tokens_that_may_not_be_followed_cost_no_event_and_few_sessions(tm
 
 
 class _HalfUp(Simulator):
-    """One server of the site is still starting when the doors open: the others do not tell of it."""
+    """One server of the site is still starting when the doors open: the others do not list it."""
 
     async def _server_ids(self, request: web.Request) -> web.Response:
         known = self.scenario.servers[: 1 if self.clock.now() < DOORS + hours(0.2) else None]
@@ -201,15 +201,15 @@ async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_pat
         simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)
         monitor = await asyncio.to_thread(simulated.monitor)
 
-        def asked() -> set[str]:
+        def queried() -> set[str]:
             known = monitor.live.feeds.values()
             return {status.feed.server_id for status in known if status.read_until > DOORS + hours(0.1)}
 
         running = asyncio.create_task(monitor.run())
         await clock.sleep(hours(0.25).total_seconds())
-        assert asked() == {scenario.servers[0].id}
+        assert queried() == {scenario.servers[0].id}
         await clock.sleep(hours(0.25).total_seconds())
-        assert asked() == {server.id for server in scenario.servers}
+        assert queried() == {server.id for server in scenario.servers}
         assert await running == 0
         simulated.check(scenario, SHORT.start, SHORT.end)
 

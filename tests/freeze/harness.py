@@ -44,7 +44,7 @@ PLAN = ScenarioPlan(BEGIN, END, seed=23, cameras=11, events=260, burst=20, serve
 
 @dataclass
 class FixedEvent:
-    """What an event left. ``logs``: the file of each format; ``pages``: what the page said in mid-event."""
+    """What an event left. ``logs``: the file of each format; ``pages``: what the page answered in mid-event."""
 
     folder: Path
     exit_code: int = -1
@@ -96,7 +96,7 @@ def timed_by(clock: FakeClock) -> Iterator[None]:
 
 
 def few_faults(scenario: Scenario) -> Faults:
-    """An outage of the server, one of a camera, refused and late events; which ones is fixed by the seed."""
+    """An outage of the server, one of a camera, excluded and late events; which ones is fixed by the seed."""
     return Faults(
         5,
         {
@@ -148,7 +148,7 @@ async def _run(fixed: FixedEvent, look: Look | None, starts: datetime, *, faults
     folder, scenario = fixed.folder, Scenario(PLAN)
     chosen = few_faults(scenario) if faults else Faults(5)
     async with simulated_event(folder, PLAN, starts=starts, faults=chosen, interval=60.0) as (simulated, _):
-        simulated.acts = fixed.reports
+        simulated.reports = fixed.reports
         simulated.web = WebSettings(port=free_port())
         clock = simulated.clock
         with no_chance(), timed_by(clock), _one_after_the_other(clock):
@@ -217,7 +217,7 @@ def dump(database: Path) -> str:
 
 
 def truth(since: datetime = BEGIN, until: datetime = END) -> dict[str, Any]:
-    """What the oracle says of the fixed event: history rows, zones, events by camera."""
+    """What the oracle counts for the fixed event: history rows, zones, events by camera."""
     scenario = Scenario(PLAN)
     answer = scenario.truth().between(since, until, scenario.allowed)
     return {
@@ -255,7 +255,7 @@ def windows_commands(folder: str, python: str, account: str = "", config: str = 
 
 
 def windows_state(answer: str) -> tuple[str, bool]:
-    """What is said for an answer of ``sc query``."""
+    """What is printed for an answer of ``sc query``."""
     return windows.parse_state("aforo", answer)
 
 

@@ -69,7 +69,7 @@ def transcript(done: Done, arguments: str) -> str:
 
 @contextmanager
 def simulated(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """``aforo simulate`` as a process; gives what its first line says."""
+    """``aforo simulate`` as a process; gives its first line."""
     command = [sys.executable, "-m", "aforo", "simulate", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), encoding="utf-8", cwd=folder) as process:
         assert process.stdout is not None
@@ -80,7 +80,7 @@ def simulated(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
 
 
 def settings_of(site: Mapping[str, Any], **more: str) -> dict[str, str]:
-    """The settings, as environment variables, with which the program speaks to a simulated site."""
+    """The settings, as environment variables, with which the program reads a simulated site."""
     credentials = site["credentials"]
     return {
         "AFORO_ACC__URL": site["url"],

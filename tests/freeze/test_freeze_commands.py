@@ -1,4 +1,4 @@
-"""The help of every command, and what each says and returns for what the operator wrote wrong."""
+"""The help of every command, and what each prints and returns for what the operator wrote wrong."""
 
 import shlex
 import sys
@@ -199,7 +199,7 @@ def test_overview(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="the messages of the system differ there")
 @pytest.mark.parametrize("group", CASES)
 def test_errors(group: str, tmp_path: Path) -> None:
-    """What is said, and with which exit code."""
+    """What is printed, and the exit code."""
     cases = CASES[group]
     if group in COMMANDS:
         cases = [Case(f"{group} --nada"), Case(f"{group} de más"), *cases]

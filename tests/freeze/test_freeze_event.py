@@ -25,7 +25,7 @@ OF_THE_PROCESS = re.compile(r"^(# (HELP|TYPE) )?process_.*\n", re.MULTILINE)
 
 
 async def look(event: FixedEvent, url: str) -> None:
-    """Ask the page for all that machines read, and ``aforo status`` as a process."""
+    """Fetch from the page all that machines read, and ``aforo status`` as a process."""
     for path in PATHS:
         event.pages[path] = await get_text(url, path)
     settings = {"AFORO_WEB__PORT": url.rpartition(":")[2]}
@@ -73,10 +73,10 @@ def test_json_log(event: FixedEvent) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api")])
 def test_json_answers(event: FixedEvent, path: str) -> None:
-    """What the page's JSON says at 16:40."""
+    """The page's JSON at 16:40."""
     found = json.loads(event.pages[path])
     doors = found if path.endswith("/doors") else found.get("doors") if isinstance(found, dict) else None
-    if isinstance(doors, list):  # doors come as they were first heard of: a matter of chance
+    if isinstance(doors, list):  # doors come in the order of their first event, which is a matter of chance
         doors.sort(key=lambda door: str(door["name"]))
     elif isinstance(doors, dict):
         found["doors"] = dict(sorted(doors.items()))
@@ -85,7 +85,7 @@ def test_json_answers(event: FixedEvent, path: str) -> None:
 
 
 def test_health(event: FixedEvent) -> None:
-    """What the two addresses for a supervisor say."""
+    """The answers of the two addresses for a supervisor."""
     check("event/health.txt", "\n".join([event.pages["/health"], event.pages["/ready"]]))
 
 
@@ -108,7 +108,7 @@ def report(event: FixedEvent, kind: str) -> str:
 
 
 def without_pictures(html: str) -> str:
-    """The page with each picture as its kind and a rough size: how it is drawn belongs to a library."""
+    """The page with each image as its kind and a rough size: how it is drawn belongs to a library."""
 
     def short(found: re.Match[str]) -> str:
         kind = "svg" if found[0].startswith("<svg") else found[0][5:20].partition(";")[0]

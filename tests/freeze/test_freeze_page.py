@@ -78,7 +78,7 @@ async def alerts_raised(client: ClientSession) -> list[dict[str, Any]]:
 
 
 async def test_reads(tmp_path: Path) -> None:
-    """Every address that machines read, and what is said where there is nothing."""
+    """Every address that machines read, and the answer where there is nothing."""
     async with stage(tmp_path) as (_, client):
         alerts = await alerts_raised(client)
         await asyncio.sleep(0.6)  # a state is made anew four times a second, the series twice
@@ -105,7 +105,7 @@ async def test_reads(tmp_path: Path) -> None:
 
 
 async def test_corrections(tmp_path: Path) -> None:
-    """Log in, correct, undo, log out; and each way in which that is refused."""
+    """Log in, correct, undo, log out; and each way in which that is rejected."""
     async with stage(tmp_path) as (_, client):
         parts = []
         path = "/api/v1/corrections"

@@ -43,7 +43,7 @@ def release_database() -> str:
 
 
 def stored(path: Path) -> dict[str, Any]:
-    """What the tables say: history, zones, events in the ledger by camera, whether the event is closed."""
+    """What the tables hold: history, zones, events in the ledger by camera, whether the event is closed."""
     with closing(sqlite3.connect(path)) as database:
         history = database.execute(
             "SELECT analyticEventName, area, activity, cameraId, timestamp FROM eventos_Analisis"
@@ -149,10 +149,10 @@ def test_release_and_today_on_one_event(tmp_path: Path) -> None:
         assert where(today).is_relative_to(ROOT)
         together = [one.start("run") for one in (release, today)]
         for process in together:
-            _, said = process.communicate(timeout=90)
-            assert process.returncode == 0, said[-3000:]
-            assert "Traceback" not in said
-            assert "diferencia 0" in said
+            _, output = process.communicate(timeout=90)
+            assert process.returncode == 0, output[-3000:]
+            assert "Traceback" not in output
+            assert "diferencia 0" in output
         today.check_against_truth()
         with closing(today.database()) as database:
             count = "SELECT count(*) FROM aforo_journal WHERE kind = ?"

@@ -50,7 +50,7 @@ def test_units(tmp_path: Path) -> None:
 
 @LINUX
 def test_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Install, status in each state, uninstall: what systemctl is asked and what the operator reads."""
+    """Install, status in each state, uninstall: how systemctl is called and what the operator reads."""
     asked, answer, systemctl = tmp_path / "asked", tmp_path / "answer", tmp_path / "systemctl"
     systemctl.write_text(f'#!/bin/sh\necho "$@" >> "{asked}"\n[ "$1" = show ] && cat "{answer}"\nexit 0\n')
     systemctl.chmod(0o755)
@@ -68,7 +68,7 @@ def test_systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_windows() -> None:
-    """Every command that makes, starts and takes away the service, and what is said of each state."""
+    """Every command that makes, starts and takes away the service, and what is printed for each state."""
     folder, python = r"C:\Sala de control", r"C:\aforo\.venv\Scripts\python.exe"
     plain = windows_commands(folder, python)
     more = windows_commands(folder, python, account=r"DOMINIO\aforo", config=r"C:\Sala de control\otro.toml")

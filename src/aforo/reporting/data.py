@@ -1,4 +1,4 @@
-"""The figures of an event report, without anything about how they look. Instants are aware UTC."""
+"""The figures of an event report, without anything about their layout. Instants are aware UTC."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime

@@ -167,7 +167,7 @@ class Recorded:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if self.pause:
-                await asyncio.sleep(self.pause)  # a test looks at what happens meanwhile
+                await asyncio.sleep(self.pause)  # a test checks what happens meanwhile
             return await self._given(request, path)
         finally:
             self.at_once -= 1

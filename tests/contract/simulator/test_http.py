@@ -1,4 +1,4 @@
-"""The simulator over real HTTPS, asked by a plain HTTP client: certificate, sessions, faults, the control door."""
+"""The simulator over real HTTPS, read by a plain HTTP client: certificate, sessions, faults, the control API."""
 
 import asyncio
 import json
@@ -20,12 +20,12 @@ from aforo.simulator.server import BASE
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)
-CROWD = Scenario(ScenarioPlan(START, END, events=2_000))
-CAMERA = CROWD.allowed[0]
+SCENARIO = Scenario(ScenarioPlan(START, END, events=2_000))
+CAMERA = SCENARIO.allowed[0]
 
 
 class HeldClock(SystemClock):
-    """The machine's clock, but the instant is what the test says."""
+    """The machine's clock, but the test sets the instant."""
 
     instant = END + timedelta(hours=1)
 
@@ -58,7 +58,7 @@ class Client:
         return await self.get(
             "events/search",
             queryType="TIME_RANGE",
-            serverId=CROWD.servers[0].id,
+            serverId=SCENARIO.servers[0].id,
             deviceIds=camera,
             **{"from": START.isoformat().replace("+00:00", "Z"), "to": END.isoformat().replace("+00:00", "Z")},
         )
@@ -80,7 +80,7 @@ def trusting(pem: str) -> aiohttp.TCPConnector:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     async with (
-        Simulator(CROWD, clock=HeldClock(), profile=ServerProfile(session_seconds=60)) as site,
+        Simulator(SCENARIO, clock=HeldClock(), profile=ServerProfile(session_seconds=60)) as site,
         aiohttp.ClientSession(connector=trusting(site.ca_pem)) as http,
     ):
         client = Client(site, http)
@@ -184,11 +184,11 @@ async def test_a_hanging_request_ends_with_its_client_and_blocks_no_other(client
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await client.search()
-    assert (await client.search(CROWD.allowed[1]))[0] == 200
+    assert (await client.search(SCENARIO.allowed[1]))[0] == 200
 
 
 async def test_the_simulator_ends_although_somebody_hangs() -> None:
-    async with Simulator(CROWD, clock=HeldClock()) as site:
+    async with Simulator(SCENARIO, clock=HeldClock()) as site:
         http = aiohttp.ClientSession(connector=trusting(site.ca_pem))
         client = Client(site, http)
         await client.login()
@@ -206,7 +206,7 @@ async def test_the_simulator_ends_although_somebody_hangs() -> None:
 async def test_one_camera_can_fail(client: Client, name: str, status: int) -> None:
     client.site.faults.set(name, Fault(cameras=frozenset({CAMERA})))
     assert (await client.search())[0] == status
-    assert (await client.search(CROWD.allowed[1]))[0] == 200
+    assert (await client.search(SCENARIO.allowed[1]))[0] == 200
 
 
 async def test_one_camera_can_send_garbage(client: Client) -> None:
@@ -243,12 +243,12 @@ async def test_unplugged_it_accepts_no_connection_and_returns_at_the_same_addres
 async def test_a_taken_port_is_an_error(client: Client) -> None:
     port = int(client.site.url.rpartition(":")[2])
     with pytest.raises(BadCommand, match=str(port)):
-        async with Simulator(CROWD, port=port):
+        async with Simulator(SCENARIO, port=port):
             raise AssertionError
 
 
 async def test_the_control_api_has_the_truth_and_switches_faults(client: Client) -> None:
-    truth = CROWD.truth().between(START, END, CROWD.allowed)
+    truth = SCENARIO.truth().between(START, END, SCENARIO.allowed)
     answer = await client.control("truth", rows="1")
     assert answer["zones"] == {name: zone._asdict() for name, zone in truth.zones.items()}
     assert answer["accepted"] == truth.accepted

@@ -230,14 +230,14 @@ def add(
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """The SQL that is sent meanwhile, by whichever engine."""
-    said: list[str] = []
+    executed: list[str] = []
 
     def sent(_connection: object, _cursor: object, sql: str, *_: object) -> None:
-        said.append(sql)
+        executed.append(sql)
 
     listening.listen(Engine, "before_cursor_execute", sent)
     try:
-        yield said
+        yield executed
     finally:
         listening.remove(Engine, "before_cursor_execute", sent)
 

@@ -1,4 +1,4 @@
-"""The schedule is edited while an event runs: in the end the database holds what the last schedule says."""
+"""The schedule is edited while an event runs: in the end the database matches the last schedule."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -94,9 +94,9 @@ def test_the_history_is_not_gone_through_for_a_time_of_which_nothing_is_stored(
     database: DatabaseUnderTest, store: Store, since: float, until: float, renamings: int
 ) -> None:
     add(store, opened(store, event("Final", 0, 120)), door(10, "1"), door(50, "2"))
-    with statements() as said:
+    with statements() as executed:
         opened(store, event("Final", since, until))
-    assert len([sql for sql in said if sql.startswith("UPDATE") and HISTORY in sql]) == renamings
+    assert len([sql for sql in executed if sql.startswith("UPDATE") and HISTORY in sql]) == renamings
     assert named(database) == [("16:10", "Final"), ("16:50", "" if renamings else "Final")]
 
 
@@ -187,7 +187,7 @@ def test_another_process_with_the_schedule_of_before_takes_nothing_from_the_next
 
 @dataclass
 class _Monitor:
-    """Reads what happened at a stadium as the checkpoints say, over whatever events are opened."""
+    """Reads what happened at a stadium from the checkpoints on, over whatever events are opened."""
 
     store: Store
     camera_events: Sequence[CameraEvent]

@@ -132,7 +132,7 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
     store = database.store()
     store.close()
     used = defaultdict(set)
-    with statements() as said:
+    with statements() as executed:
         record = opened(store, event_at(name="Festival"))
         feed, moment = Feed("S1", "CAM1"), START + timedelta(minutes=1)
         add(store, record, at(10, "1"), at(30, "3", PUERTA), at(9_000_000, "4"), until={feed: START})
@@ -143,7 +143,7 @@ def test_the_rights_that_are_asked_for_are_those_that_are_used(database: Databas
         opened(store, event_at(name="Cierre", shift=2, hours=3))
         store.end_entry(store.begin_entry(JournalKind.ACC_AWAY, "S1", START), moment)
         store.dry_run(["Otro"])
-    for sql in said:
+    for sql in executed:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
     del used[migrate.VERSION_TABLE]

@@ -238,7 +238,7 @@ def test_any_split_any_order_and_any_repeats_give_the_naive_count(
 ) -> None:
     day = next(_days)
     events = [at(when, this_id, name, server=server, day=day) for when, this_id, name, server in crossings]
-    # An id comes once: what ACC says of an event does not change.
+    # An id comes once: an event does not change at ACC.
     events = list({(event.server_id, event.this_id, event.occurred_at): event for event in events}.values())
     shuffled = data.draw(st.permutations(events + events[: len(events) // 2]))
     store = database.stores[0] if database.stores else database.store()
@@ -292,9 +292,9 @@ def test_late_events_of_many_minutes_cost_few_trips_to_the_database(database: Da
     add(store, record, *punctual)
     restarted = database.store()
     record = opened(restarted)
-    with statements() as said:
+    with statements() as executed:
         stored = add(restarted, record, *late)
-    assert len([sql for sql in said if sql.lstrip().upper().startswith("SELECT")]) < 60
+    assert len([sql for sql in executed if sql.lstrip().upper().startswith("SELECT")]) < 60
     assert stored.occupancies == {zone: naive([*punctual, *late], zone) for zone in (NORTE, SUR)}
     assert restarted.recount(record) == stored.occupancies
 
@@ -303,9 +303,9 @@ def test_another_process_never_makes_the_count_wrong(database: DatabaseUnderTest
     other = database.store()
     record, same = opened(store), opened(other)
     seen = []
-    for turn, event in enumerate(camera_events(60)):
+    for index, event in enumerate(camera_events(60)):
         seen.append(event)
-        stored = add(store, record, event) if turn % 3 else add(other, same, event)
+        stored = add(store, record, event) if index % 3 else add(other, same, event)
         assert stored.occupancies[NORTE] == naive(seen, NORTE)
 
 

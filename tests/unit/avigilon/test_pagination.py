@@ -47,7 +47,7 @@ class Server:
     inclusive: bool = False
     order: str = "ascending"
     tokens: str = "full"  # with each page, only with full pages, never
-    scroll: bool = False  # one token for all of a search: the server remembers how far it is
+    scroll: bool = False  # one token for all of a search: the server keeps the position
     cap: int = LIMIT  # the most that it gives, whatever the limit
     sizes: list[int] = field(default_factory=list)  # of the next pages, where they vary
     refuses: bool = False  # all its tokens
@@ -233,7 +233,7 @@ windows = st.lists(st.integers(-2, 5_002), min_size=2, max_size=6, unique=True).
 @given(servers, windows)
 @settings(max_examples=400, deadline=None)
 def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[int]) -> None:
-    # A server that cuts below the limit and says so by no token is found out only once a larger page was seen.
+    # A server that cuts below the limit and gives no token is found out only once a larger page was seen.
     assume(server.cap == LIMIT or server.tokens != "never")
     cameras = (A, B)
     whole = Window(at(-10), at(3_600_010))

@@ -39,7 +39,7 @@ UNUSED = {
 
 
 def messages() -> set[str]:
-    """Every message for which argparse, in this Python version, asks gettext."""
+    """Every message that argparse, in this Python version, looks up with gettext."""
     found = set()
     for node in ast.walk(ast.parse(inspect.getsource(argparse))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"_", "ngettext"}:

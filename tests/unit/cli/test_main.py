@@ -66,7 +66,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(aforo.__file__).parents[1]), 
 
 
 def run(*arguments: str) -> str:
-    """What a Python of its own prints; it has to succeed and say nothing on stderr."""
+    """What a Python of its own prints; it has to succeed and write nothing on stderr."""
     command = [sys.executable, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=ENVIRONMENT, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -173,7 +173,7 @@ class MemoryDatabase:
 
 
 class Recorder(IngestionObserver):
-    """Remembers what was reported."""
+    """Keeps what was reported."""
 
     def __init__(self) -> None:
         self.phases: list[EventPhase] = []

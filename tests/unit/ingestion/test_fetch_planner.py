@@ -1,4 +1,4 @@
-"""Which window is read when: nothing is left out, one camera's trouble stays its own."""
+"""Which window is read when: nothing is left out, one camera's failure delays no other."""
 
 import itertools
 import random
@@ -174,7 +174,7 @@ def test_while_the_grace_lasts_each_cycle_looks_back() -> None:
 
 
 def run_cycle(planner: FetchPlanner, now: datetime, failing: str) -> None:
-    """A poll cycle in which these cameras fail and the others answer; no feed rests."""
+    """A poll cycle in which these cameras fail and the others answer; no feed is paused."""
     for state in planner.feeds.values():
         state.resting_until = None
     planner.begin_cycle()

@@ -1,4 +1,4 @@
-"""One poll cycle after the other: what is due is read and stored, and one camera's trouble stays its own."""
+"""One poll cycle after the other: what is due is read and stored, and one camera's failure delays no other."""
 
 import asyncio
 import logging

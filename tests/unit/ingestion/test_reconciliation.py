@@ -1,4 +1,4 @@
-"""The close: everything is read once more, both sides are compared, and what cannot be compared is said."""
+"""The close: everything is read once more, both sides are compared, and what cannot be compared is reported."""
 
 import asyncio
 import logging

@@ -17,7 +17,7 @@ from aforo.storage import EventRecord
 
 
 class Closed:
-    """Remembers what was closed."""
+    """Keeps what was closed."""
 
     def __init__(self) -> None:
         self.results: list[tuple[str, bool]] = []

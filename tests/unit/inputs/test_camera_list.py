@@ -1,4 +1,4 @@
-"""The allow list: what it may hold, what is said of one that cannot be used, and how it is written."""
+"""The allow list: what it may hold, the error for one that cannot be used, and how it is written."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The schedule: which event is on, which comes next, and what is said of a file that cannot be used."""
+"""The schedule: which event is on, which comes next, and the error for a file that cannot be used."""
 
 import json
 import logging

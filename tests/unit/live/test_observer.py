@@ -1,4 +1,4 @@
-"""While an event's history is read from the database, page and alerts know how its feeds stand."""
+"""While an event's history is read from the database, page and alerts have the state of its feeds."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -24,14 +24,14 @@ FEED = Feed("srv", "A")
 
 
 class SlowHistory(Database):
-    """A database that gives no history before ``given`` is set; ``asked`` is set when it is asked for one."""
+    """A database that gives no history before ``given`` is set; ``requested`` is set when one is requested."""
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         super().__init__(Store(f"sqlite:///{folder / 'a.db'}", (), ZoneInfo("America/Bogota")), clock)
-        self.asked, self.given = asyncio.Event(), asyncio.Event()
+        self.requested, self.given = asyncio.Event(), asyncio.Event()
 
     async def stored_history(self, record: EventRecord) -> StoredHistory:
-        self.asked.set()
+        self.requested.set()
         await self.given.wait()
         return await super().stored_history(record)
 
@@ -50,9 +50,9 @@ async def test_an_event_that_goes_on_is_neither_old_nor_without_cameras(tmp_path
             database.given.set()
             await observer.event_opened(record, statuses)
             database.given.clear()
-            database.asked.clear()
+            database.requested.clear()
         opening = asyncio.create_task(observer.event_opened(record, statuses))
-        await database.asked.wait()
+        await database.requested.wait()
         found = {condition.kind: condition for condition in conditions(live, AlertsSettings(), ZoneLevels(0.0), NOW)}
         database.given.set()
         await opening

@@ -21,7 +21,7 @@ ours = logging.getLogger("aforo.test")
 
 
 def test_half_a_letter_from_the_server_is_written_out(path: Path) -> None:
-    handler = FileHandler(LogSettings(), path, None)  # by hand: the test runner's own log could not bear it
+    handler = FileHandler(LogSettings(), path, None)  # by hand: the test runner's own log handler would fail
     handler.handle(logging.makeLogRecord({"msg": "PUERTA \ud800"}))
     handler.handle(logging.makeLogRecord({"msg": "PUERTA 1"}))
     handler.close()

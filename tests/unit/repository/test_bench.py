@@ -1,4 +1,4 @@
-"""What the bench says must follow from what it measured."""
+"""What the bench reports must follow from what it measured."""
 
 import sqlite3
 from contextlib import closing

@@ -36,23 +36,23 @@ def test_where_this_python_has_neither_it_is_said(
 
 
 def test_what_is_installed_is_not_installed_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
+    runs: list[list[str]] = []
 
     def pip(arguments: list[str]) -> int:
-        asked.append(arguments)
+        runs.append(arguments)
         return 0
 
     monkeypatch.setattr(dev, "pip", pip)
     venv.mkdir()
     for _ in range(2):
         assert dev.install(dev.RUN) == 0
-    assert [arguments[-2:] for arguments in asked] == [["-r", "requirements.txt"]]
-    assert "--require-hashes" in asked[0]
+    assert [arguments[-2:] for arguments in runs] == [["-r", "requirements.txt"]]
+    assert "--require-hashes" in runs[0]
     wanted = hashlib.sha256((dev.HERE / dev.RUN).read_bytes()).hexdigest()
     assert (venv / "requirements.txt.sha256").read_text() == wanted
     (venv / "requirements.txt.sha256").write_text("of another version")
     assert dev.install(dev.RUN) == 0
-    assert len(asked) == 2
+    assert len(runs) == 2
 
 
 def test_a_failed_installation_is_tried_again(venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["2"]}
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "said"),
+    ("answer", "code", "message"),
     [
         ([{"name": "a", "version": "1", "vulns": []}], 0, "1 paquetes, 0 vulnerabilidades conocidas."),
         ([{"name": "a", "version": "1", "vulns": [FLAW]}], 1, "a 1: PYSEC-1, arreglado en 2"),
@@ -127,10 +127,10 @@ FLAW = {"id": "PYSEC-1", "fix_versions": ["2"]}
         (None, 0, "no se pudo preguntar por vulnerabilidades conocidas (nobody answers)."),
     ],
 )
-def test_the_audit_tells_what_it_knows_and_what_it_does_not(
+def test_the_audit_reports_known_and_unknown_vulnerabilities(
     answer: list[dict[str, object]] | None,
     code: int,
-    said: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -142,4 +142,4 @@ def test_the_audit_tells_what_it_knows_and_what_it_does_not(
 
     monkeypatch.setattr("dev.subprocess.run", run)
     assert dev.audited("requirements.txt") == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -23,8 +23,8 @@ def dictionary_is_there() -> bool:
     """Whether hunspell runs here with its Spanish dictionary."""
     if shutil.which("hunspell") is None:
         return False
-    asked = subprocess.run(["hunspell", "-d", DICTIONARY, "-l"], input=b"", capture_output=True, check=False)
-    return asked.returncode == 0
+    done = subprocess.run(["hunspell", "-d", DICTIONARY, "-l"], input=b"", capture_output=True, check=False)
+    return done.returncode == 0
 
 
 needs_hunspell = pytest.mark.skipif(not dictionary_is_there(), reason="sin hunspell y hunspell-es")
@@ -39,7 +39,7 @@ def prose(text: str) -> str:
 
 def unknown(text: str) -> list[str]:
     """Words of a text that neither the dictionary nor the project's list holds."""
-    asked = subprocess.run(
+    done = subprocess.run(
         ["hunspell", "-d", DICTIONARY, "-i", "utf-8", "-l"],
         input=text,
         capture_output=True,
@@ -47,7 +47,7 @@ def unknown(text: str) -> list[str]:
         check=True,
     )
     known = set(WORDS.read_text(encoding="utf-8").split())
-    return sorted({word for word in asked.stdout.split() if word not in known and word.lower() not in known})
+    return sorted({word for word in done.stdout.split() if word not in known and word.lower() not in known})
 
 
 @needs_hunspell

@@ -1,4 +1,4 @@
-"""Every message of the program is in docs/solucion-de-problemas.md, with its cure; and none that is not said."""
+"""Every message of the program has its cure in docs/solucion-de-problemas.md, and every cure its message."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "solucion-de-problemas.md"
 ENTRY = re.compile(r"^- `(.+)`$", re.MULTILINE)
 # Lines of the log about one camera, with nothing to cure.
 ACCOUNT = {"Cámara …."}
-# Said by code that puts it together out of pieces.
+# Messages that the code puts together from pieces.
 PIECED = {"…: se cruzan."}
 
 
@@ -48,8 +48,8 @@ def test_a_message_that_is_not_there_is_found_missing() -> None:
 
 
 def test_no_cure_for_what_is_never_said() -> None:
-    said = [message.text for message in messages()]
-    stale = [entry for entry in entries() if entry not in PIECED and not any(matches(entry, text) for text in said)]
+    texts = [message.text for message in messages()]
+    stale = [entry for entry in entries() if entry not in PIECED and not any(matches(entry, text) for text in texts)]
     assert stale == []
 
 

@@ -13,9 +13,9 @@ from aforo.simulator.serialization import AnswerError, iso
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
 END = START + timedelta(hours=4)
 LATER = END + timedelta(hours=1)
-CROWD = Scenario(ScenarioPlan(START, END, events=6_000, burst=1_500, servers=2))
-SERVER = CROWD.servers[0].id
-CAMERAS = [camera.id for camera in CROWD.cameras]
+SCENARIO = Scenario(ScenarioPlan(START, END, events=6_000, burst=1_500, servers=2))
+SERVER = SCENARIO.servers[0].id
+CAMERAS = [camera.id for camera in SCENARIO.cameras]
 STOP = "DEVICE_ANALYTICS_STOP"
 
 
@@ -23,7 +23,7 @@ class Client:
     """Queries the endpoint as a client does, and parses its answers as JSON."""
 
     def __init__(
-        self, profile: ServerProfile | None = None, faults: Faults | None = None, scenario: Scenario = CROWD
+        self, profile: ServerProfile | None = None, faults: Faults | None = None, scenario: Scenario = SCENARIO
     ) -> None:
         self.faults = faults or Faults()
         self.endpoint = SearchEndpoint(scenario, profile or ServerProfile(), self.faults, seed=1)
@@ -71,7 +71,7 @@ def flat(pages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def recorded(server_id: str = SERVER, cameras: list[str] = CAMERAS) -> Counter[tuple[str, str, str]]:
-    crossings = CROWD.event_log.crossings(CROWD.plan.at(0), CROWD.plan.at(1), cameras)
+    crossings = SCENARIO.event_log.crossings(SCENARIO.plan.at(0), SCENARIO.plan.at(1), cameras)
     return Counter(
         (crossing.kind.camera_id, str(crossing.number), iso(crossing.at))
         for crossing in crossings
@@ -126,7 +126,7 @@ def test_whether_the_end_belongs_to_the_window(inclusive: bool) -> None:
 
 
 def test_the_other_server_returns_what_it_recorded() -> None:
-    other = CROWD.servers[1].id
+    other = SCENARIO.servers[1].id
     assert found(flat(Client().all(serverId=other))) == recorded(other)
     assert recorded(other, [CAMERAS[0]])
 
@@ -177,7 +177,7 @@ def test_unknown_servers_and_cameras_are_404() -> None:
 
 
 def test_a_camera_of_another_server_may_be_unknown() -> None:
-    elsewhere = next(camera.id for camera in CROWD.cameras if camera.server_id != SERVER)
+    elsewhere = next(camera.id for camera in SCENARIO.cameras if camera.server_id != SERVER)
     assert Client().first(deviceIds=elsewhere)["events"] == []
     strict = Client(ServerProfile(away_cameras_known=False))
     assert strict.status(lambda: strict.first(deviceIds=elsewhere)) == 404

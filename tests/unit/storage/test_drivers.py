@@ -142,15 +142,15 @@ def test_a_driver_may_be_named_by_its_file(tmp_path: Path) -> None:
 
 
 def test_urls_say_the_same_as_strings() -> None:
-    asked = choose_driver(make_url("mssql+mssqlpython://u:p%40ss@bd01:1444/d?Encrypt=no"), lambda: [_17])
-    assert parse(asked.string) == {
+    choice = choose_driver(make_url("mssql+mssqlpython://u:p%40ss@bd01:1444/d?Encrypt=no"), lambda: [_17])
+    assert parse(choice.string) == {
         "server": "bd01,1444",
         "database": "d",
         "uid": "u",
         "pwd": "p@ss",
         "encrypt": "no",
     }
-    assert asked.why == "mssql-python: así lo pide database.url"
+    assert choice.why == "mssql-python: así lo pide database.url"
     given_ = choose_driver(make_url("mssql+pyodbc://u:p@bd01/d?driver=ODBC+Driver+17+for+SQL+Server"), lambda: [_17])
     assert parse(given_.string) | {"driver": ""} == {
         "driver": "", "server": "bd01", "database": "d", "uid": "u", "pwd": "p",

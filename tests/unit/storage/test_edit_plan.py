@@ -1,4 +1,4 @@
-"""What opening an event changes in the database, by what is stored and what the schedule and the rules say."""
+"""What opening an event changes in the database, by what is stored and by the schedule and the rules."""
 
 from datetime import UTC, date, datetime, timedelta
 

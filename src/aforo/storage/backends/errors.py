@@ -81,23 +81,23 @@ def sentence(exc: DBAPIError) -> str:
 
 
 def _translated(database: str, recovery: Recovery, exc: DBAPIError) -> StoreError:
-    said = sentence(exc)
+    message = sentence(exc)
     match recovery:
         case Recovery.LOGIN:
             return StoreRejectedLogin(
-                f"La base de datos {database} no acepta la conexión: {said}.",
+                f"La base de datos {database} no acepta la conexión: {message}.",
                 remedy="Revise usuario, contraseña y nombre de la base en los ajustes (database).",
             )
         case Recovery.READY | Recovery.STATEMENT:
             return StoreNotReady(
-                f"La base de datos {database} no está lista: {said}.",
+                f"La base de datos {database} no está lista: {message}.",
                 remedy="Ejecute «aforo check» y pida al administrador lo que falte.",
             )
         case Recovery.ROW:
-            return StoreRejectedRow(f"La base de datos {database} no admite una fila: {said}.")
+            return StoreRejectedRow(f"La base de datos {database} no admite una fila: {message}.")
         case _:
             return StoreUnavailable(
-                f"La base de datos {database} no está disponible: {said}.", "Se sigue intentando; nada se pierde."
+                f"La base de datos {database} no está disponible: {message}.", "Se sigue intentando; nada se pierde."
             )
 
 

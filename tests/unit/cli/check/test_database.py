@@ -1,4 +1,4 @@
-"""What the checkup says of a database that cannot be used, before any connection is tried."""
+"""The checkup's lines about a database that cannot be used, before any connection is tried."""
 
 from pathlib import Path
 
