@@ -1,4 +1,4 @@
-"""Whole events against the crowd's truth: each way a server may behave, and each thing that may go wrong."""
+"""Whole events against the oracle: each kind of server, and each fault."""
 
 import asyncio
 import json
