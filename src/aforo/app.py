@@ -33,7 +33,7 @@ from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_si
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
 from aforo.storage import Database, Store
-from aforo.wording import trouble_lines
+from aforo.wording import problem_lines
 
 _log = logging.getLogger(__name__)
 
@@ -123,13 +123,13 @@ class Monitor:
         if event is None or self.live.phase in {EventPhase.WAITING, EventPhase.OVER}:
             return "Esperando el próximo evento"
         counts = ", ".join(f"{occupancy.zone} {occupancy.count}" for occupancy in zones)
-        return f"«{event.name}» {self.live.phase}: {counts}. {' '.join(self.troubles()[:2])}".strip()
+        return f"«{event.name}» {self.live.phase}: {counts}. {' '.join(self.problems()[:2])}".strip()
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return what fails right now, as Spanish sentences; empty when nothing does."""
         probes = self.live.probes
         late = behind(self.live.feeds.values(), self._clock.now())
-        return trouble_lines(
+        return problem_lines(
             pending=probes.pending() if probes.database_down_since() is not None else None,
             server_up=probes.link_down_since() is None,
             silent_cameras=[f"{status.feed.camera_id[:16]}…" for status in late if status.failing_since],

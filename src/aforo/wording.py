@@ -66,7 +66,7 @@ def occupancy_line(occupancy: Occupancy) -> str:
     )
 
 
-def trouble_lines(
+def problem_lines(
     *, pending: int | None, server_up: bool, silent_cameras: Iterable[str], stale: bool = False
 ) -> list[str]:
     """Return what fails now, as Spanish sentences; empty when nothing does.

@@ -96,7 +96,7 @@ async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp
             assert style == "line-through"
 
 
-async def test_before_the_event_it_says_what_comes_and_when(tmp_path: Path) -> None:
+async def test_before_the_event_it_shows_what_comes_and_when(tmp_path: Path) -> None:
     async with chromium() as browser, staged(tmp_path, opened=False) as stage:
         live, event = stage.live, stage.event
         live.connect(replace(live.probes, upcoming=lambda: event))
@@ -177,7 +177,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_after_a_loss_it_says_so_reconnects_and_is_right_again(tmp_path: Path) -> None:
+async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path) -> None:
     port = free_port()
     async with chromium() as browser:
         async with staged(tmp_path, port=port) as first:

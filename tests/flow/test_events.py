@@ -129,7 +129,7 @@ async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_logg
         simulated.check(scenario, SHORT.start, SHORT.end)
 
 
-async def test_a_backfill_tells_no_zones_figures_of_another_event(
+async def test_a_backfill_logs_no_zones_figures_of_another_event(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two events on a date the second cannot be counted at its close: what is logged of its zones is its own."""

@@ -128,7 +128,7 @@ class Hesitating(Person):
         return self.ends[self.questions.count(question) - 1]
 
 
-async def test_an_event_that_is_mistyped_is_asked_for_again(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
+async def test_a_mistyped_event_is_prompted_for_again(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     printed: list[str] = []
     who = Hesitating(**person(site).answers)

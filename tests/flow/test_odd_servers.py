@@ -27,7 +27,7 @@ class _Counting(Simulator):
         return await super()._search(request)
 
 
-async def test_after_an_outage_cameras_are_asked_together_as_before(tmp_path: Path) -> None:
+async def test_after_an_outage_cameras_are_queried_together_as_before(tmp_path: Path) -> None:
     """Some common questions that fail at once, or one probe after the other, are no sign that it takes none."""
     away, back = DOORS + hours(0.3), DOORS + hours(0.5)
     scenario = Scenario(replace(SHORT, cameras=200))
@@ -57,7 +57,7 @@ class _Slow(Simulator):
         return await super()._search(request)
 
 
-async def test_that_the_server_hangs_is_reported_soon_however_many_cameras_wait_to_be_asked(
+async def test_a_server_that_hangs_is_reported_soon_however_many_cameras_are_due(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scenario = Scenario(replace(SHORT, cameras=800))
@@ -91,7 +91,7 @@ class _Endless(Simulator):
         return web.json_response({"status": "success", "result": {"events": [event], "token": f"más{self.endless}"}})
 
 
-async def test_a_window_without_end_stays_open_and_is_not_asked_for_ever(
+async def test_a_window_without_end_stays_open_and_is_not_queried_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pagination, "MAX_REQUESTS", 40)
@@ -195,7 +195,7 @@ class _HalfUp(Simulator):
         return web.json_response({"status": "success", "result": {"servers": [one._asdict() for one in known]}})
 
 
-async def test_a_server_that_appears_while_it_runs_is_asked_from_then_on(tmp_path: Path) -> None:
+async def test_a_server_that_appears_while_it_runs_is_queried_from_then_on(tmp_path: Path) -> None:
     scenario = Scenario(replace(SHORT, servers=2))
     async with FakeClock(DOORS - timedelta(minutes=3)) as clock, _HalfUp(scenario, clock=clock) as site:
         simulated = arranged(tmp_path, site, clock, SHORT, interval=60.0)

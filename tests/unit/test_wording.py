@@ -9,7 +9,7 @@ from aforo.wording import (
     natural_key,
     occupancy_line,
     plural,
-    trouble_lines,
+    problem_lines,
 )
 
 
@@ -60,16 +60,16 @@ def test_occupancy_line() -> None:
     assert occupancy_line(Occupancy("Norte", 9, 3, 7, 1)) == line
 
 
-def test_trouble_lines_are_empty_when_all_is_well() -> None:
-    assert trouble_lines(pending=None, server_up=True, silent_cameras=[]) == []
+def test_problem_lines_are_empty_without_a_failure() -> None:
+    assert problem_lines(pending=None, server_up=True, silent_cameras=[]) == []
 
 
-def test_trouble_lines_name_silent_cameras_only_while_the_server_is_up() -> None:
-    assert trouble_lines(pending=None, server_up=True, silent_cameras=["P1", "P2"]) == [
+def test_problem_lines_name_silent_cameras_only_while_the_server_is_up() -> None:
+    assert problem_lines(pending=None, server_up=True, silent_cameras=["P1", "P2"]) == [
         "La cámara P1 no contesta; su tiempo queda pendiente.",
         "La cámara P2 no contesta; su tiempo queda pendiente.",
     ]
-    assert trouble_lines(pending=3, server_up=False, silent_cameras=["P1"], stale=True) == [
+    assert problem_lines(pending=3, server_up=False, silent_cameras=["P1"], stale=True) == [
         "La base de datos no responde; por guardar: 3 eventos. Nada se pierde.",
         "El servidor de cámaras no responde: se recuperará todo lo que falte.",
         "El aforo no es de ahora.",

@@ -178,7 +178,7 @@ class _Demo:
         def draw() -> View:
             page = f"http://{settings.web.host}:{self._port}/" if self._port else ""
             timezone = settings.monitor.timezone
-            return View(monitor.live, clock.now(), timezone, monitor.troubles(), self._last_records, page)
+            return View(monitor.live, clock.now(), timezone, monitor.problems(), self._last_records, page)
 
         if not self._console.is_terminal:
             echo = logging.StreamHandler(sys.stdout)

@@ -22,7 +22,7 @@ from aforo.cli.tui import LastRecords, View
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
-from aforo.wording import occupancy_line, trouble_lines
+from aforo.wording import occupancy_line, problem_lines
 
 _TIMEOUT = 5.0  # seconds for one answer
 _PAUSE = 1.0  # seconds between two requests
@@ -37,7 +37,7 @@ class ServiceSilent(AforoError):
 
 @dataclass(slots=True)
 class ServiceState:
-    """The state of a service, as a view draws it. ``troubles`` and ``alerts`` are Spanish sentences."""
+    """The state of a service, as a view draws it. ``problems`` and ``alerts`` are Spanish sentences."""
 
     now: datetime
     timezone: ZoneInfo
@@ -48,7 +48,7 @@ class ServiceState:
     series: int
     occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
-    troubles: Sequence[str] = ()
+    problems: Sequence[str] = ()
     alerts: Sequence[str] = ()
 
 
@@ -110,7 +110,7 @@ def main(settings: Settings, *, once: bool = False) -> int:
             try:
                 state = service.state(state)
             except ServiceSilent as exc:
-                state.troubles = (exc.what, exc.meaning)
+                state.problems = (exc.what, exc.meaning)
             live.update(view(state, service), refresh=True)
     return 0
 
@@ -118,12 +118,12 @@ def main(settings: Settings, *, once: bool = False) -> int:
 def lines(state: ServiceState) -> list[str]:
     """Return the state as lines of text."""
     if state.event is None:
-        return [f"{state.phase[:1].upper()}{state.phase[1:]}: no hay ningún evento abierto.", *state.troubles]
+        return [f"{state.phase[:1].upper()}{state.phase[1:]}: no hay ningún evento abierto.", *state.problems]
     window = " a ".join(f"{instant.astimezone(state.timezone):%H:%M}" for instant in state.event.window)
     return [
         f"«{state.event.name}», de {window}: {state.phase}. {state.stored} eventos guardados.",
         *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
-        *(state.troubles or ["Todo contesta y todo está guardado."]),
+        *(state.problems or ["Todo contesta y todo está guardado."]),
         *state.alerts,
     ]
 
@@ -133,7 +133,7 @@ def view(state: ServiceState, service: Service) -> View:
     alerts = LastRecords()
     for text in state.alerts or ["Ninguno."]:
         alerts.records.append(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING if state.alerts else 0}))
-    return View(state, state.now, state.timezone, state.troubles, alerts, service.url, "Avisos")
+    return View(state, state.now, state.timezone, state.problems, alerts, service.url, "Avisos")
 
 
 def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> ServiceState:
@@ -151,7 +151,7 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         series=answer["series"],
         occupancies={zone.zone: zone for zone in zones},
         curves=curves,
-        troubles=_troubles(answer["trust"]),
+        problems=_problems(answer["trust"]),
         alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
 
@@ -163,8 +163,8 @@ def _event(event: Mapping[str, Any] | None) -> ScheduledEvent | None:
     return ScheduledEvent(date.fromisoformat(event["day"]), event["name"], window)
 
 
-def _troubles(trust: Mapping[str, Any]) -> list[str]:
-    return trouble_lines(
+def _problems(trust: Mapping[str, Any]) -> list[str]:
+    return problem_lines(
         pending=None if trust["database"]["up"] else trust["pending"],
         server_up=trust["acc"]["up"],
         silent_cameras=[camera["name"] for camera in trust["cameras"] if not camera["answers"]],

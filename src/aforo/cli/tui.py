@@ -56,12 +56,12 @@ class LastRecords(logging.Handler):
 
 @dataclass(slots=True)
 class View:
-    """One drawing. ``now`` is aware UTC; ``troubles`` are Spanish sentences; ``page`` is the page's URL."""
+    """One drawing. ``now`` is aware UTC; ``problems`` are Spanish sentences; ``page`` is the page's URL."""
 
     state: ViewState
     now: datetime
     timezone: ZoneInfo
-    troubles: Sequence[str]
+    problems: Sequence[str]
     log: LastRecords
     page: str = ""
     log_title: str = "Registro"
@@ -71,7 +71,7 @@ class View:
         layout.split_column(
             Layout(self._header(), size=5),
             Layout(self._zones(), size=9),
-            Layout(self._troubles(), size=6),
+            Layout(self._problems(), size=6),
             Layout(self._last_lines()),
         )
         return layout
@@ -117,10 +117,10 @@ class View:
         event = self.state.event
         return [] if event is None else sparkline(curve, event, self.now)
 
-    def _troubles(self) -> RenderableType:
-        if not self.troubles:
+    def _problems(self) -> RenderableType:
+        if not self.problems:
             return Panel(Text("Todo contesta y todo está guardado.", style="green"), title="Recuperación")
-        return Panel(Text("\n".join(self.troubles[:4]), style="yellow"), title="Recuperación")
+        return Panel(Text("\n".join(self.problems[:4]), style="yellow"), title="Recuperación")
 
     def _last_lines(self) -> RenderableType:
         lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.log.records]

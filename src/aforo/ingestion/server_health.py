@@ -66,12 +66,12 @@ class ServerHealth:
                 cameras[feed.server_id] += 1
                 back = self._recovered_at.get(feed.server_id)
                 failing[feed.server_id] += state.failed_at is not None and (back is None or state.failed_at >= back)
-        troubled = {server for server, count in failing.items() if count > max(_FEW, cameras[server] / 2)}
-        changed = troubled ^ self._failing
-        for server_id in troubled - self._failing:
+        failing_servers = {server for server, count in failing.items() if count > max(_FEW, cameras[server] / 2)}
+        changed = failing_servers ^ self._failing
+        for server_id in failing_servers - self._failing:
             self._discharge(server_id, now)
-        self._recovered_at.update(dict.fromkeys(self._failing - troubled, now))
-        self._failing = troubled
+        self._recovered_at.update(dict.fromkeys(self._failing - failing_servers, now))
+        self._failing = failing_servers
         return changed
 
     def unknown_cameras(self) -> set[str]:

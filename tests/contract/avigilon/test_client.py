@@ -92,7 +92,7 @@ async def test_no_login_is_needed_first(site: Site) -> None:
     assert site.logins == 1
 
 
-async def test_a_certificate_that_nobody_knows_is_refused_with_its_fingerprint(site: Site) -> None:
+async def test_an_unknown_certificate_is_rejected_with_its_fingerprint(site: Site) -> None:
     async with AvigilonClient(site.settings(fingerprint=""), SystemClock()) as acc:
         with pytest.raises(AccUntrusted) as raised:
             await acc.login()

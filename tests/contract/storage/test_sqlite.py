@@ -128,7 +128,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: DatabaseUn
         assert compare_metadata(context, tables.metadata) == []
 
 
-def test_the_rights_that_are_asked_for_are_those_that_are_used(database: DatabaseUnderTest) -> None:
+def test_the_required_rights_are_those_that_are_used(database: DatabaseUnderTest) -> None:
     store = database.store()
     store.close()
     used = defaultdict(set)

@@ -135,7 +135,7 @@ def test_the_same_thisid_is_another_event_on_another_server_or_at_another_time(s
     assert stored.occupancies[NORTE].count == 5
 
 
-def test_a_store_started_anew_knows_all_of_it(database: DatabaseUnderTest, store: Store) -> None:
+def test_a_store_started_anew_has_all_of_it(database: DatabaseUnderTest, store: Store) -> None:
     record = opened(store)
     feed = Feed("S1", "CAM1")
     stored = add(store, record, at(10, "1"), at(70_000, "2"), until={feed: START + timedelta(minutes=2)})
@@ -341,7 +341,7 @@ def test_an_event_of_another_day_with_the_same_name_is_another_event(store: Stor
     assert store.events_by_camera(first) == store.events_by_camera(second) == {"CAM1": 1}
 
 
-def test_an_earlier_start_is_asked_for_anew_and_a_later_one_does_not_count(store: Store) -> None:
+def test_an_earlier_start_is_read_anew_and_a_later_one_does_not_count(store: Store) -> None:
     record = opened(store)
     feed = Feed("S1", "CAM1")
     add(store, record, at(10, "1"), at(2 * 3_600_000, "2"), until={feed: START})

@@ -73,13 +73,13 @@ async def test_an_address_that_refuses_is_logged_without_its_secret(
     assert "clave-secreta" not in caplog.text
 
 
-async def test_an_address_that_apprise_does_not_know_is_a_bad_setting_and_not_repeated() -> None:
+async def test_an_address_of_an_unknown_kind_is_a_bad_setting_and_not_repeated() -> None:
     with pytest.raises(BadSetting, match=r"número 1 de alerts\.notify_urls") as caught:
         await AppriseChannel.of(["nada://clave-secreta"])
     assert "clave-secreta" not in str(caught.value)
 
 
-async def test_without_apprise_the_setting_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_apprise_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
     with pytest.raises(BadSetting, match=r"aforo\[notifications\]"):
         await AppriseChannel.of(["json://127.0.0.1/x"])

@@ -51,13 +51,13 @@ async def test_a_read_logs_in_first_and_carries_the_session(fake_clock: FakeCloc
 
 
 class TestRepetition:
-    @pytest.mark.parametrize("trouble", [failure(500), failure(503), Response(200, b"<html>"), AccUnreachable("roto.")])
-    async def test_the_servers_own_trouble_is_repeated(
-        self, fake_clock: FakeClock, trouble: Response | Exception, caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize("failed", [failure(500), failure(503), Response(200, b"<html>"), AccUnreachable("roto.")])
+    async def test_a_failure_of_the_server_is_retried(
+        self, fake_clock: FakeClock, failed: Response | Exception, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         site = Site(fake_clock)
-        site.script("/server/ids", trouble, trouble)
+        site.script("/server/ids", failed, failed)
         assert await site.read()
         assert site.pipeline.retries == 2
         assert 0 < fake_clock.monotonic() < 1.5
@@ -147,7 +147,7 @@ class TestRenewal:
         assert site.paths() == ["/login", "/server/ids"] * 2
         assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
-    async def test_a_renewal_in_trouble_is_repeated(self, fake_clock: FakeClock) -> None:
+    async def test_a_failed_renewal_is_retried(self, fake_clock: FakeClock) -> None:
         site = Site(fake_clock)
         await site.read()
         site.script("/server/ids", failure(401), failure(401))

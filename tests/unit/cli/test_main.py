@@ -54,7 +54,7 @@ def test_each_kind_of_failure_has_an_exit_code_that_is_not_0() -> None:
     assert len(kinds) > 12
 
 
-def test_a_console_that_does_not_know_our_letters_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_without_our_letters_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
     assert command(lambda _: print("ñ ≥ ✓") or 0) == 0

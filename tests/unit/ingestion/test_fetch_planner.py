@@ -139,7 +139,7 @@ def test_a_failed_group_is_read_again_at_once_each_camera_alone() -> None:
     assert [fetch.query.cameras for fetch in planner.due_fetches(at(2), at(2), many)] == [("A",), ("B",)]
 
 
-def test_a_camera_that_no_server_knows_is_reported_and_does_not_hold_up_the_cycle() -> None:
+def test_a_camera_that_no_server_has_is_reported_and_does_not_delay_the_cycle() -> None:
     elsewhere = Feed("srv2", "A")
     planner = planner_of(A, elsewhere)
     planner.begin_cycle()
@@ -202,7 +202,7 @@ def test_a_silence_is_counted_from_the_servers_return_and_only_of_who_was_read_s
     assert silences(planner.statuses()) == {"B": at(21)}
 
 
-def test_most_cameras_failing_together_are_the_servers_trouble() -> None:
+def test_most_cameras_failing_together_are_a_failure_of_the_server() -> None:
     planner = planner_of(*SEVEN, checkpoints=dict.fromkeys(SEVEN, at(1)))
     run_cycle(planner, at(2), "ABCD")
     run_cycle(planner, at(3), "ABCD")
@@ -216,7 +216,7 @@ def test_most_cameras_failing_together_are_the_servers_trouble() -> None:
     assert len(waited_for(planner.statuses())) == 5
 
 
-def test_cameras_that_time_out_one_after_the_other_are_the_servers_trouble_from_the_first_on() -> None:
+def test_cameras_that_time_out_one_after_the_other_are_a_failure_of_the_server_from_the_first_on() -> None:
     cameras = "ABCDEFGHIJKL"
     feeds = [Feed("srv", camera) for camera in cameras]
     planner = planner_of(*feeds, checkpoints=dict.fromkeys(feeds, at(1)))

@@ -264,7 +264,7 @@ async def test_a_joint_query_that_hangs_is_split(tmp_path: Path) -> None:
         assert set(planner.behind(at(31))) == {C}
 
 
-async def test_a_fetch_for_the_times_before_an_edit_says_nothing_of_the_feeds(tmp_path: Path) -> None:
+async def test_a_fetch_for_the_times_before_an_edit_does_not_change_the_feeds(tmp_path: Path) -> None:
     async with ingestion(tmp_path, starts=at(10)) as parts:
         parts.server.seconds = 20.0
         before, after = planner_of(parts), planner_of(parts)

@@ -86,7 +86,7 @@ async def test_a_server_that_is_down_is_given_up_after_the_close_patience(tmp_pa
         assert len(result.unanswered) == 3
 
 
-async def test_a_database_that_does_not_answer_is_said_and_no_figure_of_it(
+async def test_a_database_that_does_not_answer_is_reported_without_figures(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with ingestion(tmp_path, starts=AFTER, close_patience=60.0) as parts:

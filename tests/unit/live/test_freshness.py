@@ -13,7 +13,7 @@ NOWHERE = FeedStatus(Feed("s1", "D"), EARLIER, unknown=True)
 ALL = [WELL, ALONE, WITH_SERVER, ELSEWHERE, NOWHERE]
 
 
-def test_a_camera_is_unknown_where_no_server_knows_it() -> None:
+def test_a_camera_is_unknown_where_no_server_has_it() -> None:
     assert unknown_cameras(ALL) == {"D"}
 
 

@@ -26,7 +26,7 @@ def test_where_this_python_has_no_ensurepip_its_pip_serves(venv: Path, monkeypat
     assert dev.inside(["-c", "import sys; sys.exit(sys.prefix == sys.base_prefix)"]) == 0
 
 
-def test_where_this_python_has_neither_it_is_said(
+def test_where_this_python_has_neither_an_error_is_printed(
     venv: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dev, "has", lambda _: False)

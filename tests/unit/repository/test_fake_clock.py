@@ -60,7 +60,7 @@ async def test_time_stands_still_while_a_thread_works(fake_clock: FakeClock) -> 
     assert fake_clock.monotonic() == 60
 
 
-async def test_time_stands_still_while_busy_says_so(fake_clock: FakeClock) -> None:
+async def test_time_stands_still_while_busy_returns_true(fake_clock: FakeClock) -> None:
     working = threading.Event()
     fake_clock.busy = lambda: not working.is_set()
     timer = threading.Timer(0.05, working.set)

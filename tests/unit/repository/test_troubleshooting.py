@@ -47,7 +47,7 @@ def test_a_message_that_is_not_there_is_found_missing() -> None:
     assert not any(matches(entry, invented.text) for entry in entries())
 
 
-def test_no_cure_for_what_is_never_said() -> None:
+def test_every_cure_has_a_message() -> None:
     texts = [message.text for message in messages()]
     stale = [entry for entry in entries() if entry not in PIECED and not any(matches(entry, text) for text in texts)]
     assert stale == []

@@ -141,7 +141,7 @@ def test_a_driver_may_be_named_by_its_file(tmp_path: Path) -> None:
     assert found.dialect == "mssql+pyodbc"
 
 
-def test_urls_say_the_same_as_strings() -> None:
+def test_urls_and_strings_mean_the_same() -> None:
     choice = choose_driver(make_url("mssql+mssqlpython://u:p%40ss@bd01:1444/d?Encrypt=no"), lambda: [_17])
     assert parse(choice.string) == {
         "server": "bd01,1444",
