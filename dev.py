@@ -31,9 +31,11 @@ SETTINGS_PAGE = HERE / "docs" / "ajustes.md"
 BILL = HERE / "dist" / "aforo.cdx.json"
 RUN, DEV = "requirements.txt", "requirements-dev.txt"
 
+# One worker more than processors: tests that kill and restart programs wait as long as they compute.
+WORKERS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
 # Both go to pytest. Coverage is of code that runs in the tests' own processes; pyproject.toml has its limit.
-ALL_TESTS = ["-n", "auto", "--dist", "worksteal", "--cov", "--cov-report=term:skip-covered"]
-FAST_TESTS = ["-n", "auto", "--dist", "worksteal", "tests/unit", "tests/contract"]
+ALL_TESTS = [*WORKERS, "--cov", "--cov-report=term:skip-covered"]
+FAST_TESTS = [*WORKERS, "tests/unit", "tests/contract"]
 
 CHECKS = (
     ("ruff check", ["-m", "ruff", "check", "."]),

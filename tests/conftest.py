@@ -13,7 +13,14 @@ settings.load_profile("busy")
 
 
 # Tests that run whole programs over code that the others cover: measuring costs them half as much time again.
-NOT_MEASURED = ("tests/e2e/", "tests/freeze/", "tests/flow/test_events.py", "tests/flow/test_odd_servers.py")
+NOT_MEASURED = (
+    "tests/e2e/",
+    "tests/freeze/",
+    "tests/flow/test_alerts.py",
+    "tests/flow/test_continuous.py",
+    "tests/flow/test_events.py",
+    "tests/flow/test_odd_servers.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
