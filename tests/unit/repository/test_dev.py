@@ -75,7 +75,7 @@ def test_every_check_runs_and_one_that_fails_fails_the_whole(
     monkeypatch.setattr(dev, "inside", inside)
     assert dev.main(["test"]) == 1
     assert len(ran) == len(dev.CHECKS) + 1
-    assert ran[-1].startswith("-m pytest -n auto ")
+    assert ran[-1].startswith(f"-m pytest -n {dev.WORKERS[1]} ")
     assert " --cov " in ran[-1]
     assert capsys.readouterr().err == "No pasó: mypy\n"
     assert dev.main(["test", "-k", "x"]) == 1
