@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +133,7 @@ async def test_without_credentials(place: Place) -> None:
 
 
 async def test_a_clock_that_is_off(place: Place) -> None:
-    place.simulated.site.clock = FakeClock(DOORS + hours(3) + timedelta(minutes=2))
+    place.simulated.site.clock.shift(120)
     lines = await place.check()
     (clock,) = lines["acc.clock"]
     assert clock.state is State.WARNING

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fake_clock import FakeClock
 from tests.flow.harness import BOGOTA, DOORS, END, PLAN, SHORT, hours, simulated_event
 
 from aforo.alerting import incidents, notifier
@@ -239,18 +238,6 @@ async def test_a_server_that_is_not_there_at_the_start_is_given_up_after_a_while
 async def test_a_clock_that_runs_behind_at_the_server_loses_nothing(tmp_path: Path) -> None:
     """The server's events carry its own time, four minutes behind ours: the event ends later for them."""
     async with simulated_event(tmp_path) as (simulated, scenario):
-        behind = _Behind(simulated.clock, timedelta(minutes=4))
-        simulated.site.clock = behind
+        simulated.site.clock.shift(-240)
         assert await simulated.run() == 0
         simulated.check(scenario, DOORS, END)
-
-
-class _Behind(FakeClock):
-    """Another machine's view of the same time."""
-
-    def __init__(self, clock: FakeClock, behind: timedelta) -> None:
-        self._clock = clock
-        self._behind = behind
-
-    def now(self) -> datetime:
-        return self._clock.now() - self._behind

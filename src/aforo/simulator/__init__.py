@@ -2,7 +2,7 @@
 
 from aforo.simulator.auth import Credentials
 from aforo.simulator.event_log import Camera, Crossing, Kind, Server
-from aforo.simulator.faults import EVERY, Fault, Faults
+from aforo.simulator.faults import EVERY, Delay, Fault, Faults
 from aforo.simulator.oracle import STADIUM, Answer, HistoryRow, Oracle, RuleTexts, ZoneTexts, ZoneTruth
 from aforo.simulator.runner import Options, add_arguments, options_from, run, serve
 from aforo.simulator.scenario import Scenario, ScenarioPlan
@@ -16,6 +16,7 @@ __all__ = [
     "Camera",
     "Credentials",
     "Crossing",
+    "Delay",
     "DeviceIds",
     "Fault",
     "Faults",

@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
-from aforo.clock import Clock
 from aforo.simulator.faults import Fault, Faults
 from aforo.simulator.scenario import Scenario
+from aforo.simulator.shifted_clock import ShiftedClock
 
 _T = TypeVar("_T")
 
@@ -19,7 +19,7 @@ class Site(Protocol):
     """The parts of the simulator that the control API uses."""
 
     scenario: Scenario
-    clock: Clock
+    clock: ShiftedClock
     faults: Faults
     request_counts: Counter[str]
     most_at_once: int
@@ -39,6 +39,12 @@ class _Switch(msgspec.Struct, forbid_unknown_fields=True):
     set: dict[str, Fault | None] = msgspec.field(default_factory=dict)
 
 
+class _Shift(msgspec.Struct, forbid_unknown_fields=True):
+    """How far ahead the servers' clock goes; less than zero: behind."""
+
+    seconds: float
+
+
 class _Added(msgspec.Struct, forbid_unknown_fields=True):
     camera: str
     name: str
@@ -53,6 +59,7 @@ def add_control(router: web.UrlDispatcher, site: Site) -> None:
     router.add_get("/simulator/state", control.state)
     router.add_get("/simulator/truth", control.truth)
     router.add_post("/simulator/faults", control.switch)
+    router.add_post("/simulator/clock", control.shift_clock)
     router.add_post("/simulator/events", control.add)
     router.add_post("/simulator/restart", control.restart)
 
@@ -102,6 +109,11 @@ class _Control:
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         return _json(self._site.faults.names())
+
+    async def shift_clock(self, request: web.Request) -> web.Response:
+        """Set the servers' clock wrong, and answer with what it shows."""
+        self._site.clock.shift(_decoded(await request.read(), _Shift).seconds)
+        return _json({"now": self._site.clock.now()})
 
     async def add(self, request: web.Request) -> web.Response:
         """Record further crossings, and answer with their thisId."""

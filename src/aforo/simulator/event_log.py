@@ -145,6 +145,10 @@ class EventLog:
         """Return the time of a key in milliseconds since 1970."""
         return (key >> SHIFT) + self.origin
 
+    def camera_of(self, key: int) -> str:
+        """Return the camera of a key's crossing."""
+        return self.kinds[self.kind_of[place_of(key)]].camera_id
+
     def crossings(self, since: int, until: int, camera_ids: Iterable[str]) -> Iterator[Crossing]:
         """Yield the crossings of these cameras in [since, until), server by server, each oldest first."""
         wanted = list(dict.fromkeys(camera_ids))

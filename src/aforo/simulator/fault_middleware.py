@@ -87,10 +87,18 @@ class FaultMiddleware:
         if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
             return response
         body = response.body
+        if self._strikes("stall", api_request):
+            return await self._stalled(api_request.request, body)
         if self._strikes("cut_json", api_request):
             response.body = body[: len(body) // 2]
         elif self._strikes("cut_connection", api_request):
             return await _half(api_request.request, body)
+        return response
+
+    async def _stalled(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """Send half of the body and then nothing, until the client or the simulator ends the connection."""
+        response = await _begun(request, body)
+        await self.closing.wait()
         return response
 
 
@@ -103,10 +111,16 @@ def _cut(request: web.Request) -> web.Response:
 
 async def _half(request: web.Request, body: bytes) -> web.StreamResponse:
     """Send the headers of the whole body and half of the body, and end the connection."""
+    response = await _begun(request, body)
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+async def _begun(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Send the headers of the whole body and half of the body."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(body)
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
     return response

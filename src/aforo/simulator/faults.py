@@ -4,9 +4,18 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Self
 
 _SPREAD = 1 << 32
+
+
+class Delay(StrEnum):
+    """How the delays of late events are distributed, up to the fault's ``seconds``."""
+
+    UNIFORM = "uniform"
+    FIXED = "fixed"  # all of them by exactly so much
+    TAIL = "tail"  # most by little, few by much
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +24,9 @@ class Fault:
 
     ``probability``: per request, or per crossing for malformed, repeated and late. ``since``, ``until``: only in
     [since, until) by the server's clock, aware UTC. ``times``: at most so often. ``cameras``: only for requests that
-    name one of these. ``paths``: only these, as in ``events/search``. ``seconds``: the latency (real seconds), or the
-    longest delay of a late event (by the server's clock).
+    name one of these, for late: only for their events. ``paths``: only these, as in ``events/search``. ``seconds``: the
+    latency (real seconds), the longest delay of a late event (by the server's clock), or how far a clock is ahead
+    (less than zero: behind). ``delay``: how the delays of late events are distributed.
     """
 
     probability: float = 1.0
@@ -26,6 +36,7 @@ class Fault:
     cameras: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     seconds: float = 0.0
+    delay: Delay = Delay.UNIFORM
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.probability <= 1.0:
@@ -45,6 +56,7 @@ EVERY: Mapping[str, Fault] = {
     "cut_json": Fault(0.01),  # 200 and the first half
     "cut_connection": Fault(0.01),  # the connection breaks in the middle of the answer
     "hang": Fault(0.003),  # no answer until the client ends the connection
+    "stall": Fault(0.001),  # headers and half of the body, and then nothing until the client ends the connection
     "latency": Fault(seconds=0.002),
     "expire_session": Fault(0.005),  # 401, and the session ends
     "away": Fault(0.002),  # every connection is cut at once; with since and until, the server is unreachable
@@ -52,6 +64,11 @@ EVERY: Mapping[str, Fault] = {
     "malformed": Fault(0.01),  # broken events beside the good ones
     "repeated": Fault(0.02),  # an event twice, in one page or in two
     "late": Fault(0.02, seconds=30.0),  # visible that much after its own timestamp at most
+    "date": Fault(seconds=7200.0),  # the Date header is off, the servers' clock is right
+    "no_date": Fault(),  # the Date header is empty
+    "camera_outage": Fault(),  # what happens in [since, until) is only visible from until on
+    "camera_clock": Fault(seconds=-150.0),  # timestamps are off by so much: -150 s are visible 150 s late
+    "camera_disconnected": Fault(),  # /cameras reports them as DISCONNECTED
     "camera_hang": Fault(),
     "camera_404": Fault(),
     "camera_400": Fault(),
@@ -59,6 +76,8 @@ EVERY: Mapping[str, Fault] = {
     "camera_garbage": Fault(),  # 200 and no JSON, or JSON of another shape
 }
 OF_CAMERAS = tuple(name for name in EVERY if name.startswith("camera_"))
+BREAKING = ("camera_hang", "camera_404", "camera_400", "camera_500", "camera_garbage")  # no answer is ever right
+_NOT_USUAL = {*OF_CAMERAS, "date", "no_date"}  # they last, and are switched on by their name only
 
 
 class Faults:
@@ -73,10 +92,10 @@ class Faults:
 
     @classmethod
     def all(cls, seed: int = 1, broken: Iterable[str] = ()) -> Self:
-        """Return all faults at their usual rates; each of the ``broken`` cameras has a camera fault for ever."""
-        faults = cls(seed, {name: fault for name, fault in EVERY.items() if name not in OF_CAMERAS})
+        """Return all usual faults at their rates; each of the ``broken`` cameras is broken for ever, in another way."""
+        faults = cls(seed, {name: fault for name, fault in EVERY.items() if name not in _NOT_USUAL})
         for number, camera_id in enumerate(broken):
-            name = OF_CAMERAS[number % len(OF_CAMERAS)]
+            name = BREAKING[number % len(BREAKING)]
             fault = faults.get(name) or replace(EVERY[name], cameras=frozenset())
             faults.set(name, replace(fault, cameras=fault.cameras | {camera_id}))
         return faults

@@ -28,8 +28,8 @@ class Options:
     """What to simulate.
 
     ``now``: the instant (aware UTC) at which the servers' clock starts, None for the machine's; ``speed``: how much
-    faster than the machine's clock it runs. ``faults``: see ``faults_from``; ``latency_ms``: per request. ``ca_file``:
-    where to write the certificate while the simulator runs.
+    faster than the machine's clock it runs; ``clock_offset``: seconds that it is ahead. ``faults``: see
+    ``faults_from``; ``latency_ms``: per request. ``ca_file``: where to write the certificate while the simulator runs.
     """
 
     plan: ScenarioPlan
@@ -39,6 +39,7 @@ class Options:
     faults: str = "none"
     latency_ms: float = 0.0
     speed: float = 1.0
+    clock_offset: float = 0.0
     now: datetime | None = None
     ca_file: Path | None = None
 
@@ -78,6 +79,7 @@ async def serve(options: Options, write_line: Callable[[str], object], stopping:
     site = Simulator(
         scenario, clock=clock, profile=options.profile, faults=faults, host=options.host, port=options.port
     )
+    site.clock.shift(options.clock_offset)
     async with site:
         if options.ca_file is not None:
             await asyncio.to_thread(options.ca_file.write_text, site.ca_pem, encoding="ascii")
@@ -139,6 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=_instant, help="comienzo del evento, ISO 8601 con zona; por defecto hace 1 h")
     parser.add_argument("--end", type=_instant, help="fin del evento; por defecto 3 h después del comienzo")
     parser.add_argument("--now", type=_instant, help="hora a la que arranca el reloj del servidor; por defecto la real")
+    parser.add_argument("--clock-offset", type=float, default=0.0, help="segundos que ese reloj va adelantado")
     parser.add_argument("--speed", type=float, default=1.0, help="cuántas veces más rápido corre ese reloj")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="demora de cada respuesta, en milisegundos")
     parser.add_argument("--faults", default="none", help="all, none o nombre[=probabilidad[:segundos]],…")
@@ -173,6 +176,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         faults=arguments.faults,
         latency_ms=arguments.latency_ms,
         speed=arguments.speed,
+        clock_offset=arguments.clock_offset,
         now=arguments.now,
         ca_file=arguments.ca_file,
     )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, milliseconds, place_of
-from aforo.simulator.faults import Faults
+from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, instant_of, milliseconds, place_of
+from aforo.simulator.faults import Delay, Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.serialization import AnswerError, Pages
 from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, Tokens
@@ -18,6 +18,7 @@ Arguments = Mapping[str, Sequence[str]]
 
 _MOST = 1000
 _MOST_TOKENS = 2_000
+_FOR_EVER = 1e7  # seconds: longer than any event
 _REPEATED_WITHIN = 1_500  # places: some repeats fall into the same page, some into the next
 _ACTIVE_FOR = 700  # milliseconds from a crossing's START to its STOP
 _STARTS, _STOPS = "DEVICE_ANALYTICS_START", "DEVICE_ANALYTICS_STOP"
@@ -134,21 +135,51 @@ class SearchEndpoint:
 
     def _visible(self, query: _Query, now: datetime) -> list[int]:
         server_id, cameras, since, until, topics, _ = query
-        until = min(until, milliseconds(now) + 1)
+        clock = self._faults.get("camera_clock")
+        ahead = max(0.0, clock.seconds) if clock else 0.0
+        until = min(until, milliseconds(now + timedelta(seconds=ahead)) + 1)
         event_log = self._scenario.event_log
         keys = event_log.stops(server_id, cameras, since, until) if _STOPS in topics else []
         if _STARTS in topics:
             keys = sorted(keys + event_log.starts(server_id, cameras, since, until))
-        late = self._faults.get("late")
-        if late is None or not late.is_on(now):
+        longest = self._longest_delay(now)
+        if not longest and not ahead:
             return keys
-        recent = bisect_left(keys, (milliseconds(now - timedelta(seconds=late.seconds)) - event_log.origin) << SHIFT)
-        return keys[:recent] + [key for key in keys[recent:] if not self._is_still_delayed(key, now, late.seconds)]
+        oldest = now - timedelta(seconds=longest)
+        recent = bisect_left(keys, (milliseconds(oldest) - event_log.origin) << SHIFT)
+        return keys[:recent] + [key for key in keys[recent:] if self._is_visible(key, now)]
 
-    def _is_still_delayed(self, key: int, now: datetime, longest: float) -> bool:
-        age = (milliseconds(now) - self._scenario.event_log.at(key)) / 1000
+    def _longest_delay(self, now: datetime) -> float:
+        """Return the age in seconds from which every event is visible."""
+        late, outage, clock = (self._faults.get(name) for name in ("late", "camera_outage", "camera_clock"))
+        delay = late.seconds if late and late.is_on(now) else 0.0
+        if outage and outage.since and outage.until and now < outage.until:
+            delay = max(delay, (now - outage.since).total_seconds())
+        elif outage and outage.until is None:
+            delay = max(delay, _FOR_EVER)
+        return delay + abs(clock.seconds) if clock else delay
+
+    def _is_visible(self, key: int, now: datetime) -> bool:
+        """Return whether a recent event can be found by now."""
+        occurred_ms = self._scenario.event_log.at(key)
+        camera = self._scenario.event_log.camera_of(key)
+        clock, outage, late = (self._faults.get(name) for name in ("camera_clock", "camera_outage", "late"))
+        if clock and camera in clock.cameras:
+            occurred_ms -= int(clock.seconds * 1000)
+        if occurred_ms > milliseconds(now):
+            return False
+        if outage and camera in outage.cameras and outage.is_on(now) and outage.is_on(instant_of(occurred_ms)):
+            return False
+        if late is None or not late.is_on(now) or (late.cameras and camera not in late.cameras):
+            return True
         place = place_of(key)
-        return self._faults.marks("late", place) and age < longest * self._faults.luck("delay", place)
+        age = (milliseconds(now) - occurred_ms) / 1000
+        return not self._faults.marks("late", place) or age >= late.seconds * self._share_of_delay(late.delay, place)
+
+    def _share_of_delay(self, delay: Delay, place: int) -> float:
+        """Return by which share of the longest delay a late crossing is late."""
+        luck = self._faults.luck("delay", place)
+        return {Delay.UNIFORM: luck, Delay.FIXED: 1.0, Delay.TAIL: luck**4}[delay]
 
     def _with_faulty_events(self, keys: list[int], now: datetime) -> list[int]:
         """Return the events with broken ones and repeats among them, where these faults are active."""

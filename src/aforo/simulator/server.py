@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Self
 
@@ -21,6 +22,7 @@ from aforo.simulator.scenario import Scenario
 from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError
 from aforo.simulator.server_profile import ServerProfile
+from aforo.simulator.shifted_clock import ShiftedClock
 
 BASE = "/mt/api/rest/v1/"
 _BACKLOG = 1024
@@ -32,7 +34,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator:
     """An Avigilon site over HTTPS: ``async with Simulator(scenario) as site: site.url``.
 
-    ``clock`` is the servers' clock: it decides what is visible, what has expired, and the ``Date`` header. ``port`` 0
+    ``clock`` is the servers' clock, which ``self.clock.shift`` may set wrong: it decides what is visible, what has
+    expired, and the ``Date`` header. ``port`` 0
     means a free one. ``profile`` is the simulated version; ``faults`` may be switched while it runs.
     ``request_counts`` counts requests by path and answers by status; ``most_at_once`` is the highest number of
     concurrent requests. Entering raises BadCommand where the port is taken.
@@ -50,7 +53,7 @@ class Simulator:
         port: int = 0,
     ) -> None:
         self.scenario = scenario
-        self.clock: Clock = clock or SystemClock()
+        self.clock = ShiftedClock(clock or SystemClock())
         self.profile = profile or ServerProfile()
         self.faults = faults or Faults(scenario.plan.seed)
         self.credentials = credentials or Credentials()
@@ -173,8 +176,16 @@ class Simulator:
         finally:
             self._at_once -= 1
         self.request_counts[str(response.status)] += 1
-        response.headers["Date"] = format_datetime(self.clock.now(), usegmt=True)
+        response.headers["Date"] = self._date()
         return response
+
+    def _date(self) -> str:
+        """Return what the ``Date`` header says; empty where it says nothing, for aiohttp would fill in its own."""
+        now = self.clock.now()
+        if self.faults.strikes("no_date", now):
+            return ""
+        wrong = self.faults.strikes("date", now)
+        return format_datetime(now + timedelta(seconds=wrong.seconds) if wrong else now, usegmt=True)
 
     async def _formatted(self, request: web.Request, path: str, handler: Handler) -> web.StreamResponse:
         api_request = ApiRequest(request, path, self._search_endpoint.cameras(_arguments(request)))
@@ -220,7 +231,12 @@ class Simulator:
         verbosity = request.query.get("verbosity", "LOW")
         if verbosity not in {"LOW", "HIGH"}:
             raise AnswerError(400, "invalid argument: verbosity.", "BAD_REQUEST")
-        return _json(serialization.cameras(self.scenario.cameras, verbosity))
+        lost = self.faults.strikes("camera_disconnected", self.clock.now(), cameras=self.scenario.allowed)
+        cameras = [
+            camera._replace(state="DISCONNECTED") if lost and camera.id in lost.cameras else camera
+            for camera in self.scenario.cameras
+        ]
+        return _json(serialization.cameras(cameras, verbosity))
 
     async def _search(self, request: web.Request) -> web.Response:
         self._check(request)

@@ -6,6 +6,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,7 @@ async def test_the_session_travels_in_the_header_or_the_query_and_ends(client: C
 
 
 async def test_sessions_expire_and_die_with_a_restart(client: Client) -> None:
-    assert isinstance(client.site.clock, HeldClock)
-    client.site.clock.instant += timedelta(seconds=60)
+    client.site.clock.shift(60)
     assert (await client.get("sites"))[0] == 401
     await client.login()
     assert (await client.get("sites"))[0] == 200
@@ -173,8 +173,7 @@ async def test_connections_can_be_cut_before_and_in_the_middle(client: Client) -
     client.site.faults.set("away", Fault(until=END + timedelta(hours=2)))
     with pytest.raises(aiohttp.ClientConnectionError):
         await client.search()
-    assert isinstance(client.site.clock, HeldClock)
-    client.site.clock.instant = END + timedelta(hours=2)
+    client.site.clock.shift(3600)
     await client.login()
     assert (await client.search())[0] == 200
 
@@ -238,6 +237,40 @@ async def test_unplugged_it_accepts_no_connection_and_returns_at_the_same_addres
         await client.site.plug_in()
         async with http.get(client.site.url + BASE + "health") as answer:
             assert answer.status == 200
+
+
+async def test_a_stalled_answer_begins_and_does_not_end(client: Client) -> None:
+    client.site.faults.set("stall", Fault(times=1, paths=frozenset({"events/search"})))
+    stalled = asyncio.create_task(client.search())
+    done, _ = await asyncio.wait({stalled}, timeout=0.3)
+    assert not done
+    stalled.cancel()
+    assert (await client.search())[0] == 200
+
+
+async def test_the_date_can_be_wrong_absent_or_the_clock_itself(client: Client) -> None:
+    async def date() -> str:
+        async with client.http.get(f"{client.site.url}{BASE}health") as answer:
+            return answer.headers["Date"]
+
+    right = parsedate_to_datetime(await date())
+    client.site.faults.set("date", Fault(seconds=-3600))
+    assert parsedate_to_datetime(await date()) == right - timedelta(hours=1)
+    assert client.site.clock.now() >= right
+    client.site.faults.set("no_date")
+    assert await date() == ""
+    client.site.faults.clear()
+    shifted = await client.control("clock", {"seconds": 120})
+    assert datetime.fromisoformat(shifted["now"]) == client.site.clock.now()
+    assert parsedate_to_datetime(await date()) == right + timedelta(minutes=2)
+
+
+async def test_cameras_can_be_reported_as_disconnected(client: Client) -> None:
+    client.site.faults.set("camera_disconnected", Fault(cameras=frozenset({CAMERA})))
+    _, body = await client.get("cameras")
+    states = {camera["id"]: camera["connectionState"] for camera in json.loads(body)["result"]["cameras"]}
+    assert states[CAMERA] == "DISCONNECTED"
+    assert states[SCENARIO.allowed[1]] == "CONNECTED"
 
 
 async def test_a_taken_port_is_an_error(client: Client) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aforo.simulator import DeviceIds, Fault, Faults, Order, Scenario, ScenarioPlan, ServerProfile, Tokens
+from aforo.simulator import Delay, DeviceIds, Fault, Faults, Order, Scenario, ScenarioPlan, ServerProfile, Tokens
 from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError, iso
 
@@ -210,6 +210,76 @@ def test_only_what_has_happened_is_visible() -> None:
     assert events
     assert max(event["timestamp"] for event in events) <= text(now)
     assert 0 < len(events) < recorded().total()
+
+
+def first_seen(faults: Faults, camera: str, ages: range) -> dict[str, int]:
+    """By event, the age of the window's end in seconds at which it is first found."""
+    client = Client(faults=faults)
+    seen: dict[str, int] = {}
+    since = START + timedelta(hours=1)
+    for age in ages:
+        window = {"from": text(since), "to": text(since + timedelta(minutes=10)), "deviceIds": camera}
+        for event in flat(client.all(since + timedelta(minutes=10, seconds=age), **window)):
+            seen.setdefault(event["thisId"], age)
+    return seen
+
+
+def busiest_camera() -> str:
+    since = START + timedelta(hours=1)
+    events = flat(Client().all(**{"from": text(since), "to": text(since + timedelta(minutes=10))}))
+    return Counter(str(event["cameraId"]) for event in events).most_common(1)[0][0]
+
+
+def test_late_events_can_all_be_late_by_the_same_time() -> None:
+    camera = busiest_camera()
+    faults = Faults(on={"late": Fault(seconds=900, delay=Delay.FIXED)})
+    seen = first_seen(faults, camera, range(0, 1000, 100))
+    assert set(first_seen(Faults(), camera, range(1))) == set(seen)
+    assert min(seen.values()) >= 300  # the oldest event of the window is ten minutes older than its end
+    assert max(seen.values()) > 800
+
+
+def test_a_tail_makes_most_late_events_late_by_little() -> None:
+    camera = busiest_camera()
+    uniform, tail = (
+        list(first_seen(Faults(on={"late": Fault(seconds=3600, delay=delay)}), camera, range(0, 3700, 100)).values())
+        for delay in (Delay.UNIFORM, Delay.TAIL)
+    )
+    assert len(uniform) == len(tail) > 10
+    assert sorted(tail)[len(tail) // 2] < sorted(uniform)[len(uniform) // 2] / 2
+
+
+def test_only_the_named_cameras_are_late() -> None:
+    camera = busiest_camera()
+    late = Fault(seconds=900, delay=Delay.FIXED, cameras=frozenset({"another"}))
+    assert set(first_seen(Faults(on={"late": late}), camera, range(0, 1000, 100)).values()) == {0}
+
+
+def test_what_a_camera_records_in_an_outage_is_visible_after_it() -> None:
+    camera = busiest_camera()
+    since = START + timedelta(hours=1)
+    outage = Fault(since=since, until=since + timedelta(minutes=20), cameras=frozenset({camera}))
+    seen = first_seen(Faults(on={"camera_outage": outage}), camera, range(0, 700, 50))
+    assert set(seen) == set(first_seen(Faults(), camera, range(1)))
+    assert set(seen.values()) == {600}
+
+
+@pytest.mark.parametrize("seconds", [-700, 700])
+def test_an_event_with_a_wrong_timestamp_is_visible_when_it_happens(seconds: int) -> None:
+    camera = busiest_camera()
+    faults = Faults(on={"camera_clock": Fault(seconds=seconds, cameras=frozenset({camera}))})
+    since, until = START + timedelta(hours=1), START + timedelta(hours=1, minutes=10)
+    ages = range(-1400, 800, 50)
+    window = {"from": text(since), "to": text(until), "deviceIds": camera}
+    happened = {
+        event["thisId"]: datetime.fromisoformat(event["timestamp"]) - timedelta(seconds=seconds)
+        for event in flat(Client().all(**window))
+    }
+    expected = {
+        number: next(age for age in ages if until + timedelta(seconds=age) >= instant)
+        for number, instant in happened.items()
+    }
+    assert first_seen(faults, camera, ages) == expected
 
 
 def test_a_late_event_becomes_visible_in_the_end() -> None:
