@@ -11,7 +11,7 @@ import sys
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -117,22 +117,21 @@ class Testbed:
         return self.control(f"truth?rows={int(rows)}&since={utc(self.since)}&until={utc(until or self.until)}")
 
     def difference(self, database: Path | None = None) -> Difference:
-        """Compare all tables with the truth."""
+        """Compare all tables of a SQLite file with the truth."""
+        with closing(sqlite3.connect(database or self.database)) as connection:
+            return self.compared(lambda sql: connection.execute(sql).fetchall())
+
+    def compared(self, select: Callable[[str], Sequence[Sequence[Any]]]) -> Difference:
+        """Compare all tables with the truth; ``select`` returns the rows of a query."""
         truth = self.truth()
         expected = Counter((*row[:4], wall(row[4])) for row in truth["history"])
-        with closing(sqlite3.connect(database or self.database)) as connection:
-            stored: Counter[Row] = Counter(connection.execute(_HISTORY).fetchall())
-            off = sum(
-                abs(_aforo(connection, _ZONE_TABLES[zone]) - expected["aforo"])
-                for zone, expected in truth["zones"].items()
-            )
+        stored: Counter[Row] = Counter((*row[:4], wall(str(row[4]))) for row in select(_HISTORY))
+        off = 0
+        for zone, of_zone in truth["zones"].items():
+            rows = select(f"SELECT aforo FROM \"{_ZONE_TABLES[zone]}\" WHERE evento = '{EVENT}'")
+            off += abs((int(rows[0][0]) if rows else 0) - of_zone["aforo"])
         lost, doubled = expected - stored, stored - expected
         return Difference(expected.total(), lost.total(), doubled.total(), off)
-
-
-def _aforo(connection: sqlite3.Connection, table: str) -> int:
-    row = connection.execute(f'SELECT aforo FROM "{table}" WHERE evento = ?', (EVENT,)).fetchone()
-    return int(row[0]) if row else 0
 
 
 def python_environment(**more: str) -> dict[str, str]:
