@@ -1,10 +1,11 @@
 """Fixtures of every test: virtual time, and a failure where the program blocks the event loop."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import coverage
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import settings
 from tests.fake_clock import FakeClock
 
@@ -38,9 +39,23 @@ def nothing_blocks_the_loop() -> Iterator[None]:
         for function in guard.functions.values():
             # The two JSON files are first read in a constructor, before anything else runs.
             function.can_block_in("aforo/inputs/watched_file.py", "__init__")
-        if sys.gettrace() is not None:  # coverage's tracer takes a lock of its own in whatever frame it interrupts
-            guard.functions["threading.Lock.acquire"].deactivate()
+        _exempt_tracer(guard)
         yield
+
+
+def _exempt_tracer(guard: BlockBuster) -> None:
+    """Let coverage's tracer take its own lock, and no other, in whatever frame of the program it interrupts."""
+    function = guard.functions["threading.Lock.acquire"]
+    may_block = function.can_block_predicate
+
+    def may_block_or_is_of_tracer(lock: Any, *args: Any, **kwargs: Any) -> bool:
+        measuring: Any = coverage.Coverage.current()
+        collector = getattr(measuring, "_collector", None)
+        return (collector is not None and lock is collector.data_lock) or may_block(lock, *args, **kwargs)
+
+    function.deactivate()
+    function.can_block_predicate = may_block_or_is_of_tracer
+    function.activate()
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, counted_by
             event.this_id,
         )
 
-    entries = exits = swallowed = 0
+    entries = exits = unmatched = 0
     count = initial
     for event in sorted(once, key=order):
         for movement in counted_by.classify(event.source).movements:
@@ -122,9 +122,9 @@ def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, counted_by
                 entries, count = entries + 1, count + 1
             elif movement == Movement(zone, -1):
                 exits += 1
-                swallowed += count == 0
+                unmatched += count == 0
                 count = max(0, count - 1)
-    return Occupancy(zone, entries, exits, count, swallowed)
+    return Occupancy(zone, entries, exits, count, unmatched)
 
 
 @dataclass
