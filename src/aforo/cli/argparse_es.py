@@ -82,7 +82,8 @@ class Parser(argparse.ArgumentParser):
                 self.error(_sentence(exc))
         if unknown:
             options = [option for action in self._actions for option in action.option_strings]
-            self.error(_MESSAGES["unrecognized arguments: %s"] % " ".join(unknown), did_you_mean(unknown[0], options))
+            shown = _without_values(unknown)
+            self.error(_MESSAGES["unrecognized arguments: %s"] % " ".join(shown), did_you_mean(shown[0], options))
         return arguments
 
     def format_help(self) -> str:
@@ -101,6 +102,12 @@ def _sentence(error: argparse.ArgumentError) -> str:
     if _ARGUMENT in error.message:
         return error.message.replace(_ARGUMENT, error.argument_name)
     return f"El valor de {error.argument_name} no sirve: {error.message}"
+
+
+def _without_values(words: Sequence[str]) -> list[str]:
+    """Return unknown arguments without what may be the value of an option: it may be a password."""
+    names = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return names or list(words)
 
 
 def _number(text: str) -> int:

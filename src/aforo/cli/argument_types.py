@@ -35,7 +35,9 @@ def existing_folder(text: str) -> Path:
 
 def database_without_password(text: str) -> str:
     """Return a database's address without a password: every user can read a process's arguments."""
-    if re.search(r"://[^/@]*:[^/@]*@|(?i:pwd|password)\s*=", text):
+    from aforo.settings.credentials import contains_password  # noqa: PLC0415 -- pydantic takes longer than --help may
+
+    if contains_password(text):
         raise ArgumentTypeError("lleva una contraseña, y los argumentos los puede leer cualquiera.")
     return text
 

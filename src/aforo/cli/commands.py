@@ -28,11 +28,14 @@ class Command(NamedTuple):
     add_arguments: Callable[[Parser], None]
 
 
-def _load_settings(arguments: Arguments, *, acc: bool = False) -> "Settings":
+def _load_settings(arguments: Arguments, *, acc: bool = False, print_doubts: bool = True) -> "Settings":
+    """Return the settings that the arguments name; ``print_doubts``: print on stderr which may not be as meant."""
     from aforo.settings import Given, load  # noqa: PLC0415 - pydantic takes longer to import than --help may take
 
     named = {"log.level": Given("DEBUG", "--verbose")} if arguments.verbose else {}
     settings = load(os.environ, config=arguments.config, flags=arguments.set, named=named)
+    for doubt in settings.doubts if print_doubts else ():
+        print(f"aforo: {doubt}", file=sys.stderr)  # noqa: T201
     if acc:
         settings.require_acc()
     return settings
@@ -47,7 +50,7 @@ def _backfill(arguments: Arguments) -> int:
 
 
 def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None, continuous: bool = False) -> int:
-    settings = _load_settings(arguments, acc=True)
+    settings = _load_settings(arguments, acc=True, print_doubts=False)
     from aforo.app import main  # noqa: PLC0415
     from aforo.cli.run_logged import run_logged  # noqa: PLC0415
 
@@ -63,7 +66,7 @@ def _demo(arguments: Arguments) -> int:
 def _check(arguments: Arguments) -> int:
     from aforo.cli.check import main  # noqa: PLC0415
 
-    return main(lambda: _load_settings(arguments), as_json=arguments.json, days=arguments.days)
+    return main(lambda: _load_settings(arguments, print_doubts=False), as_json=arguments.json, days=arguments.days)
 
 
 def _cameras(arguments: Arguments) -> int:

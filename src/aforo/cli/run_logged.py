@@ -18,6 +18,8 @@ def run_logged(settings: Settings, job: Callable[[], int]) -> int:
     the job when the log cannot be opened.
     """
     with logging_to(settings.log, settings.monitor.timezone, settings.secrets(), console=sys.stderr):
+        for doubt in settings.doubts:
+            _log.warning("%s", doubt)
         try:
             return job()
         except AforoError as exc:

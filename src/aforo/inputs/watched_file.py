@@ -9,23 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from aforo.errors import BadInput, os_reason
+from aforo.errors import BadInput
+from aforo.inputs.json_faults import why_no_json
+from aforo.text_file import read_text
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_FAULTS = (  # a part of json's message, and the usual mistake
-    ("',' delimiter", "falta una coma, o una llave o un corchete sin cerrar"),
-    ("':' delimiter", "faltan los dos puntos tras el nombre"),
-    ("property name", "sobra una coma, o faltan las comillas dobles de un nombre"),
-    ("trailing comma", "sobra una coma"),
-    ("Expecting value", "falta un valor, o sobra una coma"),
-    ("Extra data", "sobra texto al final"),
-    ("Unterminated string", "falta cerrar unas comillas"),
-    ("control character", "un texto sigue en la línea siguiente: falta cerrar sus comillas"),
-    ("escape", "«\\» en un texto: se escribe «\\\\»"),
-)
 
 
 class _RepeatedKeyError(Exception):
@@ -46,23 +36,23 @@ def read_json(path: Path, fault: type[BadInput], remedy: str) -> tuple[Any, str]
 
     Raises ``fault`` with file, line and column; ``remedy`` is its Spanish remedy, the valid form of the file.
     """
+    text = read_text(path, fault, remedy=remedy)
+    if not text.strip():
+        raise fault(f"{path} está vacío.", remedy=remedy)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise fault(f"{path} no está en UTF-8.", remedy="Guárdelo como texto UTF-8.") from exc
-    except OSError as exc:
-        raise fault(f"{path} no se puede leer ({os_reason(exc)}).", remedy=remedy) from exc
-    try:
-        return json.loads(text, object_pairs_hook=_unique_keys), text
+        document = json.loads(text, object_pairs_hook=_unique_keys)
+        json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as exc:
-        reason = next((spanish for english, spanish in _FAULTS if english in exc.msg), "no se entiende")
         where = f"línea {exc.lineno}, columna {exc.colno}"
-        raise fault(f"{path}, {where}: no es JSON válido ({reason}).", remedy=remedy) from exc
+        raise fault(f"{path}, {where}: no es JSON válido ({why_no_json(text, exc)}).", remedy=remedy) from exc
     except _RepeatedKeyError as exc:
         where = f"{path}{line_of(text, str(exc), last=True)}"
         raise fault(f"{where}: «{exc}» está dos veces.", remedy="Deje una sola.") from exc
-    except RecursionError as exc:
+    except UnicodeEncodeError as exc:
+        raise fault(f"{path}: un texto tiene media letra, de las que se escriben «\\ud83d».", remedy=remedy) from exc
+    except (RecursionError, ValueError) as exc:  # too deep, or an integer of thousands of digits
         raise fault(f"{path} no es lo que se espera.", remedy=remedy) from exc
+    return document, text
 
 
 def line_of(text: str, key: str, *, last: bool = False) -> str:

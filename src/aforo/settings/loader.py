@@ -8,6 +8,7 @@ import io
 import json
 import re
 import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any, NamedTuple
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
-from aforo.errors import BadSetting, os_reason
+from aforo.errors import BadSetting
+from aforo.settings.credentials import contains_password, without_password
 from aforo.settings.models import Settings
 from aforo.settings.reference import PREFIX, env_name, known_names, rows, suggestion, zone_rows
+from aforo.text_file import curly_quote, misleading, read_text
 
 SHOWN = 80  # characters of a rejected value in a sentence
 SECTION = re.compile(r"\s*(\[\[?)\s*([\w.\"' -]+?)\s*\]")
@@ -34,15 +37,26 @@ TOML_FAULTS = (
     ("overwrite", "la misma línea está dos veces"),
     ("twice", "la misma sección está dos veces"),
 )
+_NOT_WRITTEN = frozenset({"Cc", "Cs"})  # Unicode's categories of control characters and of halves of a letter
+_CONTROLS = {"\t": "«\\t», un tabulador", "\n": "«\\n», un salto de línea", "\r": "«\\r», un retorno"}
+_SINGLE_QUOTES = (
+    "Entre comillas dobles, «\\» no es una barra: escriba el valor entre comillas simples, en una sola línea."
+)
+_ONE_LINE = "Escriba el valor en una sola línea, sin ese carácter."
+VARIABLE = re.compile(r"\w+")
 KEYRING_PREFIX, KEYRING_SERVICE = "keyring:", "aforo"
 
 
 class Given(NamedTuple):
-    """A value and its origin in Spanish. ``places`` has the origins of the parts of a list."""
+    """A value and its origin in Spanish. ``places`` has the origins of the parts of a list.
+
+    ``doubt``: a Spanish sentence where the value may not be what was meant.
+    """
 
     value: Any
     origin: str
     places: Mapping[str, str] = {}
+    doubt: str = ""
 
 
 Layer = dict[str, Given]
@@ -79,34 +93,44 @@ def _layers(environ: Mapping[str, str], config: Path | None, flags: Sequence[str
 # Sources
 
 
-def _read_text(path: Path, what: str) -> str:
-    """Return the file's text, UTF-8 with or without a byte order mark.
-
-    ``what`` is the subject of the Spanish sentence of a BadSetting.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise BadSetting(f"{what} {path} no está en UTF-8: guárdelo como texto UTF-8.") from exc
-    except OSError as exc:
-        raise BadSetting(f"{what} {path} no se puede leer ({os_reason(exc)}).") from exc
-
-
 def _from_toml(path: Path) -> Layer:
     """Read ``aforo.toml``. Raises BadSetting with line and column for invalid TOML, and for unknown names."""
-    text = _read_text(path, "El archivo de ajustes")
+    text = read_text(path, BadSetting, "El archivo de ajustes ")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise BadSetting(_toml_sentence(path, text, str(exc))) from exc
+    except (RecursionError, ValueError) as exc:  # too deep, or an integer of thousands of digits
+        raise BadSetting(f"{path} no es lo que se espera: revise sus listas y sus números.") from exc
     places = {name: f"{path}:{line}" for name, line in _toml_lines(text).items()}
     layer: Layer = {}
     for name, value in _flat(document):
         origin = places.get(name, str(path))
         if name not in known_names():
             raise BadSetting(f"Ajuste desconocido: {name} ({origin}).{suggestion(name, known_names())}")
-        layer[name] = Given(value, origin, places)
+        layer[name] = Given(_printable(name, value, origin, _SINGLE_QUOTES), origin, places)
     return layer
+
+
+def _printable(name: str, value: Any, origin: str, advice: str = _ONE_LINE) -> Any:
+    """Return the value. Raises BadSetting for a control character in it, such as the tab of "C:\\temp"."""
+    character = next((one for text in _texts(value) for one in text if unicodedata.category(one) in _NOT_WRITTEN), "")
+    if character:
+        what = _CONTROLS.get(character, f"U+{ord(character):04X}")
+        raise BadSetting(f"El ajuste {name} ({origin}) tiene un carácter de control ({what}). {advice}")
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give every text in a value, those of lists and tables too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in (*value.keys(), *value.values()):
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -120,8 +144,10 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _toml_sentence(path: Path, text: str, message: str) -> str:
     at = TOML_AT.search(message)
     written = text.rstrip().split("\n")  # "at end of document" means the last line that is not empty
-    line, column = (at[1], at[2]) if at and at[1] else (len(written), len(written[-1]) + 1)
-    reason = next((spanish for english, spanish in TOML_FAULTS if english in message), "revise esa línea")
+    line, column = (int(at[1]), int(at[2])) if at and at[1] else (len(written), len(written[-1]) + 1)
+    shown = text.split("\n")[line - 1]
+    reason = misleading(shown[column - 1 : column]) or (misleading(curly_quote(shown)) if "llegal" in message else "")
+    reason = reason or next((spanish for english, spanish in TOML_FAULTS if english in message), "revise esa línea")
     return f"{path}, línea {line}, columna {column}: no es TOML válido ({reason})."
 
 
@@ -147,34 +173,51 @@ def _bare(name: str) -> str:
 
 def _from_dotenv(path: Path) -> Layer:
     """Read ``.env``. Values are taken literally, a ``$`` in a password included."""
-    pairs = []
-    for binding in parse_stream(io.StringIO(_read_text(path, "El archivo"))):
+    layer: Layer = {}
+    for binding in parse_stream(io.StringIO(read_text(path, BadSetting, "El archivo "))):
         before = binding.original.string
         line = binding.original.line + before[: len(before) - len(before.lstrip())].count("\n")
-        origin = f"{path}:{line}"
-        if binding.error:
+        origin, key = f"{path}:{line}", binding.key or ""
+        is_ours = key.upper().startswith(PREFIX)
+        if binding.error or (is_ours and (binding.value is None or not VARIABLE.fullmatch(key))):
             raise BadSetting(f"{origin}: no se entiende esa línea; se admite NOMBRE=valor.")
-        pairs.append((binding.key or "", binding.value or "", origin))
-    return _from_variables(pairs)
+        if is_ours:
+            name, value = _from_variable(key, binding.value or "", origin)
+            doubt = _cut_at_comment(key, before, origin)
+            layer[name] = Given(_printable(name, value, origin, _SINGLE_QUOTES), origin, doubt=doubt)
+    return layer
+
+
+def _cut_at_comment(key: str, line: str, origin: str) -> str:
+    """Return the doubt about a value without quotes that ends before « #»; "" for any other."""
+    written = line.partition("=")[2]
+    if written.lstrip()[:1] in {"'", '"'} or not re.search(r"\s#", written):
+        return ""
+    return (
+        f"{origin}: el valor de {key} acaba donde empieza « #», y lo demás se toma por un comentario. Si es parte del"
+        " valor, escríbalo entre comillas simples."
+    )
 
 
 def _from_environment(environ: Mapping[str, str]) -> Layer:
     """Read the variables ``AFORO_SECTION__NAME``."""
-    return _from_variables((key, value, f"variable de entorno {key}") for key, value in environ.items())
-
-
-def _from_variables(pairs: Iterable[tuple[str, str, str]]) -> Layer:
-    known = {env_name(name): name for name in known_names()}
     layer: Layer = {}
-    for key, value, origin in pairs:
-        if not key.upper().startswith(PREFIX):
-            continue
-        name = known.get(key.upper())
-        if name is None:
-            where = origin.removesuffix(f" {key}")
-            raise BadSetting(f"Ajuste desconocido: {key} ({where}).{suggestion(key.upper(), known)}")
-        layer[name] = Given(_from_text(name, value), origin)
+    for key, text in environ.items():
+        if key.upper().startswith(PREFIX):
+            origin = f"variable de entorno {key}"
+            name, value = _from_variable(key, text, origin)
+            layer[name] = Given(_printable(name, value, origin), origin)
     return layer
+
+
+def _from_variable(key: str, text: str, origin: str) -> tuple[str, Any]:
+    """Return the setting of a variable and its value. Raises BadSetting for an unknown one."""
+    known = {env_name(name): name for name in known_names()}
+    name = known.get(key.upper())
+    if name is None:
+        where = origin.removesuffix(f" {key}")
+        raise BadSetting(f"Ajuste desconocido: {key} ({where}).{suggestion(key.upper(), known)}")
+    return name, _from_text(name, text)
 
 
 def _from_credentials(folder: Path) -> Layer:
@@ -202,13 +245,13 @@ def _from_flags(pairs: Iterable[str]) -> Layer:
                 f"El ajuste {name} es un secreto y no se admite en la línea de comandos, que cualquiera puede leer: "
                 f"use --set {name}_file=ARCHIVO, {env_name(name)} en .env o en el entorno."
             )
-        layer[name] = Given(_from_text(name, value), "--set")
+        layer[name] = Given(_printable(name, _from_text(name, value), "--set"), "--set")
     return layer
 
 
 def _contains_secret(name: str, value: str) -> bool:
     if name == "database.url":
-        return bool(re.search(r"://[^/@]*:[^/]*@", value))
+        return contains_password(value)
     return name in rows() and rows()[name].secret
 
 
@@ -219,7 +262,7 @@ def _from_text(name: str, value: str) -> Any:
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value  # validation rejects it, with a sentence that names the setting and its origin
     return value if name == "zones" else [part.strip() for part in value.split(",") if part.strip()]
 
@@ -240,16 +283,18 @@ def _with_secret_files(layer: Layer) -> Layer:
         if not isinstance(given.value, str) or not given.value:
             raise BadSetting(f"El ajuste {name} ({given.origin}) no sirve: se admite la ruta de un archivo.")
         path = Path(given.value)
-        resolved[target] = Given(_read_secret(path, name, given.origin), f"archivo {path} ({name}, {given.origin})")
+        origin = f"archivo {path} ({name}, {given.origin})"
+        resolved[target] = Given(_read_secret(path, name, given.origin), origin, doubt=given.doubt)
     return resolved
 
 
 def _read_secret(path: Path, name: str, origin: str = "") -> str:
     """Return the file's content without its line end. Raises BadSetting for an empty file."""
     place = f", {origin}" if origin else ""
-    text = _read_text(path, f"El archivo del ajuste {name}{place}:").rstrip("\r\n")
+    text = read_text(path, BadSetting, f"El archivo del ajuste {name}{place}: ").rstrip("\r\n")
     if not text:
         raise BadSetting(f"El archivo {path} del ajuste {name}{place} está vacío: escriba en él el valor.")
+    _printable(name, text, f"archivo {path}{place}")
     return text
 
 
@@ -282,7 +327,7 @@ def _from_keyring(name: str, given: Given) -> Given:
         secret = keyring.get_password(service, name)
     except (KeyringError, RuntimeError) as exc:
         raise BadSetting(
-            f"El almacén de credenciales del sistema no da {name} ({given.origin}): {type(exc).__name__}.",
+            f"El almacén de credenciales del sistema no da {name} ({given.origin}).",
             remedy="Compruebe que esta cuenta lo puede abrir, o use un archivo (…_file).",
         ) from exc
     if not secret:
@@ -310,6 +355,7 @@ def validated(given: Layer) -> Settings:
     except ValidationError as exc:
         raise BadSetting(_sentence(exc, given)) from None  # the cause holds the value, which may be a secret
     settings.set_origins({name: one.origin for name, one in given.items()})
+    settings.set_doubts(one.doubt for one in given.values() if one.doubt)
     return settings
 
 
@@ -348,6 +394,6 @@ def _zone_sentence(fault: Any, loc: tuple[int | str, ...], zones: Given) -> str:
 def _value_sentence(name: str, given: Given, allowed: str, *, secret: bool) -> str:
     if secret:
         return f"El valor del ajuste {name} ({given.origin}; no se muestra) no sirve: se admite {allowed}."
-    shown = re.sub(r"//[^/@]*@", "//***@", str(given.value))
+    shown = without_password(str(given.value))
     shown = shown if len(shown) <= SHOWN else shown[:SHOWN] + "…"
     return f"El ajuste {name} no admite «{shown}» ({given.origin}): se admite {allowed}."

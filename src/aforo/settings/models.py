@@ -4,8 +4,7 @@
 Nothing is read at import.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote_plus, urlsplit
@@ -16,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from aforo.errors import BadSetting
 from aforo.models import Matcher, Zone
+from aforo.settings.credentials import passwords_in
 from aforo.settings.value_types import (
     PERCENT,
     SECONDS,
@@ -345,6 +345,7 @@ class Settings(Section):
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _doubts: list[str] = PrivateAttr(default_factory=list)
 
     @model_validator(mode="after")
     def _check_zones(self) -> "Settings":
@@ -369,6 +370,15 @@ class Settings(Section):
         """Return in Spanish where a value comes from: ``aforo.toml:7``, ``valor de fábrica``…"""
         return self._origins.get(name, "valor de fábrica")
 
+    def set_doubts(self, doubts: Iterable[str]) -> None:
+        """Keep the Spanish sentences about values that may not be what was meant."""
+        self._doubts.extend(doubts)
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """Spanish sentences about values that may not be what was meant; for log and console."""
+        return tuple(self._doubts)
+
     def require_acc(self) -> None:
         """Raise BadSetting for the first missing setting that the login to ACC needs."""
         for name in ("url", "username", "password", "user_nonce", "user_key"):
@@ -385,8 +395,7 @@ class Settings(Section):
         fields += [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
         fields += self.alerts.notify_urls
         fields += [operator.password_hash for operator in self.web.operators]
-        odbc = self.database.odbc.get_secret_value()
         found = [field.get_secret_value() for field in fields]
-        found += re.findall(r"(?i)(?:PWD|Password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]+)", odbc)
-        found += re.findall(r"://[^/@:]*:([^/]+)@", self.database.url.get_secret_value())
+        found += passwords_in(self.database.odbc.get_secret_value())
+        found += passwords_in(self.database.url.get_secret_value())
         return [secret for secret in found if secret]

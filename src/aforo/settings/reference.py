@@ -32,6 +32,8 @@ valor. O el valor `keyring:`: se lee del almacén de credenciales del sistema (e
 credenciales), donde lo deja `keyring set aforo acc.password`; hace falta el extra `aforo[keyring]`.
 Las rutas cuentan desde la carpeta de trabajo. Las listas se escriben en el entorno como JSON.
 Un ajuste desconocido o fuera de lo admitido no deja arrancar, y la frase dice cuál es y dónde está.
+Los textos van entre comillas simples: entre dobles, `"C:\\temp"` lleva un tabulador, y no se admite. En `.env`, un
+valor sin comillas acaba donde empieza ` #`; lo demás es un comentario, y el arranque lo dice.
 """
 
 EXAMPLE = """
@@ -42,7 +44,7 @@ username = "aforo"
 password_file = "secretos/acc-password"
 
 [database]
-odbc = "DRIVER={ODBC Driver 17 for SQL Server};SERVER=servidor;DATABASE=AVIGILON;Trusted_Connection=yes"
+odbc = 'DRIVER={ODBC Driver 17 for SQL Server};SERVER=servidor;DATABASE=AVIGILON;Trusted_Connection=yes'
 
 [[zones]]
 name = "Parqueadero Norte"

@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from aforo.settings.credentials import has_host_and_port, has_stray_at
 
 RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
 SCRYPT = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[\w-]{16,}\$[\w-]{32,}")  # as web.auth writes it
@@ -87,7 +90,15 @@ def _upper(value: Any) -> Any:
 
 def _database_url(value: Any) -> Any:
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if isinstance(plain, str) and not re.match(r"[A-Za-z][\w+.-]*://", plain):
+    if not isinstance(plain, str):
+        return value
+    if has_stray_at(plain):
+        text = (
+            "hay una «@» sin escapar en database.url: en el usuario o la contraseña se escribe %40;"
+            " o use database.odbc, que la lleva tal cual"
+        )
+        raise PydanticCustomError("aforo", text)
+    if not re.match(r"[A-Za-z][\w+.-]*://", plain) or not has_host_and_port(plain):
         raise ValueError("url")
     return value
 

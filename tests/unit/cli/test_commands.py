@@ -107,3 +107,22 @@ def test_a_password_becomes_a_hash_that_fits_and_is_never_printed(
     monkeypatch.setattr("sys.stdin", io.StringIO("corta\n"))
     assert cli.main(["password"]) == 2
     assert "demasiado corta" in capsys.readouterr().err
+
+
+def test_a_value_that_is_cut_at_a_comment_is_reported_by_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("AFORO_ACC__PASSWORD=hush1 #hush2\n")
+    sentence = ".env:1: el valor de AFORO_ACC__PASSWORD acaba donde empieza « #»"
+    assert cli.main(["schema"]) == 0
+    assert capsys.readouterr().err.startswith(f"aforo: {sentence}")
+    assert cli.main(["check"]) == 1
+    output = capsys.readouterr().out
+    assert sentence in output
+    assert "hush" not in output
+
+
+@pytest.mark.parametrize("words", [["--password=hush"], ["--password", "hush"]])
+def test_the_value_of_an_unknown_option_is_not_repeated(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.main(["run", *words]) == 2
+    shown = capsys.readouterr().err
+    assert "No se conoce: --password" in shown
+    assert "hush" not in shown

@@ -49,3 +49,10 @@ def test_a_fault_of_the_program_is_in_the_log_and_raised(error: Exception) -> No
     text = Path("job.log").read_text()
     assert "GRAVE   Error inesperado: es un fallo del programa." in text
     assert "ZeroDivisionError" in text
+
+
+def test_a_doubtful_value_is_in_the_log() -> None:
+    settings = Settings(log=LogSettings(file=Path("job.log")))
+    settings.set_doubts([".env:1: el valor acaba donde empieza « #»."])
+    assert run_logged(settings, lambda: 0) == 0
+    assert "AVISO   .env:1: el valor acaba donde empieza « #».\n" in Path("job.log").read_text(encoding="utf-8")

@@ -133,14 +133,17 @@ GOOD = '{"nombre": "A", "hora_inicio": "16:00", "hora_fin": "23:00"}'
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("", "eventos.json, línea 1, columna 1: no es JSON válido (falta un valor"),
+        ("", "eventos.json está vacío."),
+        (" \n\n", "eventos.json está vacío."),
         ('{\n"2025-01-20": ' + GOOD + ",\n}", "eventos.json, línea"),
-        ('{"2025-01-20": ' + GOOD, "no es JSON válido (falta una coma, o una llave o un corchete sin cerrar)"),
+        ('{"2025-01-20": ' + GOOD, "no es JSON válido (acaba antes de tiempo: falta cerrar una llave o un corchete)"),
         ('{"2025-01-20" ' + GOOD + "}", "(faltan los dos puntos tras el nombre)"),
-        ("{'2025-01-20': 3}", "(sobra una coma, o faltan las comillas dobles de un nombre)"),
+        ("{'2025-01-20': 3}", "(comillas simples: en JSON son dobles)"),
         ('{"2025-01-20": ' + GOOD + "} x", "(sobra texto al final)"),
         ("[]", "eventos.json no es un objeto JSON con fechas."),
-        ("[" * 100_000, "eventos.json"),
+        ("[" * 100_000, "eventos.json no es lo que se espera."),
+        ('{"2025-01-20": ' + "9" * 5_000 + "}", "eventos.json no es lo que se espera."),
+        ('{"2025-01-20": ' + GOOD.replace("A", "\\ud83d") + "}", "eventos.json: un texto tiene media letra"),
         (
             '{\n"2025-01-20": ' + GOOD + ',\n"2025-01-20": ' + GOOD + "}",
             "eventos.json, línea 3: «2025-01-20» está dos veces.",
@@ -175,7 +178,7 @@ def test_a_file_that_is_not_there_or_no_text(path: Path) -> None:
     with pytest.raises(BadSchedule, match=r"no se puede leer \(no existe\)"):
         Schedule.load(path, BOGOTA)
     path.write_bytes('{"2025-01-20": "ñ"}'.encode("utf-16"))
-    with pytest.raises(BadSchedule, match="no está en UTF-8"):
+    with pytest.raises(BadSchedule, match="está en UTF-16"):
         Schedule.load(path, BOGOTA)
 
 

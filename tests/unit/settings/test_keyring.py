@@ -63,7 +63,7 @@ def test_a_missing_secret_a_locked_store_and_a_missing_library(drawer: Drawer, m
     ):
         load({"AFORO_ACC__PASSWORD": "keyring:"})
     drawer.locked = True
-    with pytest.raises(BadSetting, match=r"no da acc\.password .*KeyringLocked"):
+    with pytest.raises(BadSetting, match=r"no da acc\.password"):
         load({"AFORO_ACC__PASSWORD": "keyring:"})
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(BadSetting, match=r"pip install 'aforo\[keyring\]'"):

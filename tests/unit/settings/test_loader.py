@@ -1,5 +1,6 @@
 """Settings: where they come from, which one wins, and one sentence for each fault."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aforo.cli.argument_types import database_without_password
 from aforo.errors import BadSetting
 from aforo.settings import AccSettings, DatabaseSettings, Given, Settings, load
 from aforo.settings.reference import known_names, rows
@@ -157,7 +159,7 @@ def test_secrets_are_never_in_a_repr() -> None:
         database=DatabaseSettings(odbc="DRIVER={x};UID=u;PWD={hush;5}"),  # type: ignore[arg-type]
     )
     assert "hush" not in repr(loaded) + str(loaded)
-    assert loaded.secrets() == ["hush1", "hush2", "hush3", "hush4", "{hush;5}"]
+    assert loaded.secrets() == ["hush1", "hush2", "hush3", "hush4", "{hush;5}", "hush;5"]
     url = DatabaseSettings(url="mssql+mssqlpython://u:hush6@host/db")  # type: ignore[arg-type]
     assert Settings(database=url).secrets() == ["hush6"]
 
@@ -170,9 +172,157 @@ def test_a_secret_is_rejected_as_a_flag(name: str) -> None:
     assert f"{name}_file" in sentence
 
 
-def test_a_url_without_a_password_is_no_secret() -> None:
-    assert load({}, flags=["database.url=sqlite:///x.db"]).database.address() == "sqlite:///x.db"
-    assert "hush" not in error_sentence("", "database.url=mssql://u:hush@h/d")
+PASSWORD_IN_A_FLAG = "El ajuste database.url es un secreto y no se admite en la línea de comandos"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mssql://u:hush@h/d", "mssql://u:hu/sh@h/d", "mssql://u:hu?sh@h/d", "mssql://u:hu@sh@h/d", "mssql://DOM/u:hush@h/d",
+        "mssql://u:hush", "mssql://u:hush#1@h/d", "mssql+pyodbc://h/d?uid=u&pwd=hush", "mssql://h/d?PWD=hush",
+        "mssql://h/d?password=hush", "mssql://h/d?uid=u&Password=hush", "mssql://h/d?p%77d=hush",
+        "mssql:///?odbc_connect=DRIVER%3D%7Bx%7D%3BSERVER%3Dh%3BPWD%3Dhush", "mssql:///?odbc_connect=SERVER=h;pwd=hush",
+        "mssql:///?odbc_connect=SERVER%253Dh%253BPWD%253Dhush", "mssql:///?odbc_connect=SERVER=h;PWD+=hush",
+        "mssql://h/d?access_token=hush", "DRIVER={x};SERVER=h;UID=u;PWD=hush", "mssql://h/d?clientsecret=hush",
+    ],
+)  # fmt: skip
+def test_a_url_with_a_password_in_any_spelling_is_rejected_as_a_flag(url: str) -> None:
+    sentence = error_sentence("", f"database.url={url}")
+    assert sentence.startswith(PASSWORD_IN_A_FLAG)
+    assert "hush" not in sentence
+    with pytest.raises(ArgumentTypeError, match="lleva una contraseña"):
+        database_without_password(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///x.db", "sqlite:////srv/a:b@c/x.db", "mssql+pyodbc://host:1433/AVIGILON?Trusted_Connection=yes",
+        "mssql+mssqlpython://host/AVIGILON?TrustServerCertificate=yes", "mssql://user@host:1433/AVIGILON",
+        "mssql+pyodbc://host/AVIGILON?driver=ODBC+Driver+17+for+SQL+Server", "mssql://[::1]:1433/AVIGILON",
+        r"mssql+pyodbc:///?odbc_connect=SERVER%3Dhost%5Cinstancia%3BTrusted_Connection%3Dyes",
+        "mssql://host/AVIGILON?uid=user@tenant.example&authentication=ActiveDirectoryIntegrated",
+    ],
+)  # fmt: skip
+def test_a_url_without_a_password_is_no_secret(url: str) -> None:
+    assert load({}, flags=[f"database.url={url}"]).database.address() == url
+    assert database_without_password(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mssql://u:p@hush@host/db", "mssql+pyodbc://u:hush@hush@host:1433/db", "mssql://u:p@/hush@host/db",
+        "mssql://u:p@a?hush@host/db", "mssql://DOMINIO/u:hush@host/db", "mssql://u:p@a:hush@host/db",
+        "mssql://u@tenant:p@hush@host/db",
+    ],
+)  # fmt: skip
+def test_an_unescaped_at_in_the_database_s_url_is_rejected_and_shows_nothing(url: str) -> None:
+    sentence = error_sentence(f"[database]\nurl = '{url}'\n")
+    assert sentence == (
+        "Hay una «@» sin escapar en database.url: en el usuario o la contraseña se escribe %40; o use database.odbc,"
+        " que la lleva tal cual (aforo.toml:2)."
+    )
+
+
+@pytest.mark.parametrize("url", ["mssql://u:hush", "mssql://u@host:hush/db", "hush", "mssql:hush@host"])
+def test_a_database_url_that_is_none_shows_nothing(url: str) -> None:
+    assert error_sentence(f"[database]\nurl = '{url}'\n").startswith(
+        "El valor del ajuste database.url (aforo.toml:2; no se muestra) no sirve"
+    )
+
+
+@pytest.mark.parametrize(
+    ("database", "secrets"),
+    [
+        ({"url": "mssql://u:p%40ss%2Fword@host/db"}, {"p%40ss%2Fword", "p@ss/word"}),
+        ({"url": "mssql://u:pa/ss?w@host/db"}, {"pa/ss?w"}),
+        ({"url": "mssql://u@tenant:passw@host/db"}, {"passw"}),
+        ({"url": "mssql://host/db?uid=u&PWD=p%2Bss&x=y"}, {"p+ss", "p%2Bss"}),
+        ({"url": "mssql:///?odbc_connect=SERVER%3Dh%3BPWD%3D%7Bp%7D%7D%3Bss%7D%3BUID%3Du"}, {"{p}};ss}", "p};ss"}),
+        ({"odbc": "SERVER=h;PWD={p}};ss};UID=u"}, {"p};ss"}), ({"odbc": "SERVER=h; Password = p ss ;UID=u"}, {"p ss"}),
+        ({"odbc": "SERVER=h;PWD={p;ss"}, {"p;ss"}), ({"odbc": "SERVER=h;AccessToken=t0ken"}, {"t0ken"}),
+    ],
+)  # fmt: skip
+def test_the_log_masks_the_database_s_password_in_any_spelling(database: dict[str, str], secrets: set[str]) -> None:
+    assert secrets <= set(Settings(database=DatabaseSettings(**database)).secrets())  # type: ignore[arg-type]
+
+
+# Characters that are not those that were meant
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what"),
+    [
+        ("aforo.toml", '[log]\nfile = "C:\\temp"\n', "log.file (aforo.toml:2) tiene un carácter de control («\\t»"),
+        ("aforo.toml", '[acc]\nusername = "DOM\\new"\n', "acc.username (aforo.toml:2) tiene un carácter de"),
+        ("aforo.toml", '[acc]\npassword = "hu\\u0007sh"\n', "(aforo.toml:2) tiene un carácter de control (U+0007)"),
+        ("aforo.toml", '[acc]\npassword = "hu\\u0000sh"\n', "tiene un carácter de control (U+0000)"),
+        ("aforo.toml", '[events]\nstored = ["contains:A", "contains:B\\tC"]\n', "events.stored (aforo.toml:2) tiene"),
+        ("aforo.toml", "[[zones]]\nname = \"A\\tB\"\ntable = 'a'\n", "zones (aforo.toml:1) tiene un carácter"),
+        (".env", 'AFORO_LOG__FILE="C:\\temp"\n', "log.file (.env:1) tiene un carácter de control («\\t», un"),
+        (".env", '\nAFORO_ACC__PASSWORD="hush\\nhush"\n', "acc.password (.env:2) tiene un carácter de control («\\n»"),
+        (".env", "AFORO_ACC__PASSWORD='hush\nhush'\n", "acc.password (.env:1) tiene un carácter de control («\\n»"),
+    ],
+)  # fmt: skip
+def test_a_control_character_is_refused_with_the_hint_of_single_quotes(
+    folder: Path, file: str, text: str, what: str
+) -> None:
+    (folder / file).write_text(text)
+    with pytest.raises(BadSetting) as caught:
+        load({})
+    assert what in str(caught.value)
+    assert "comillas simples" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a\tb", "a\nb", "a\x7fb", "a\x85b", "a\udce9b"])
+def test_a_control_character_is_refused_from_any_source(folder: Path, value: str) -> None:
+    assert "carácter de control" in error_sentence(AFORO_ACC__PASSWORD=value)
+    assert "carácter de control" in error_sentence("", f"acc.username={value}")
+    (folder / "clave").write_text(value, errors="replace", newline="")
+    if "\udce9" not in value:
+        sentence = error_sentence("[acc]\npassword_file = 'clave'\n")
+        assert "acc.password_file (archivo clave, aforo.toml:2) tiene un carácter de control" in sentence
+
+
+def test_the_same_path_in_single_quotes_is_taken(folder: Path) -> None:
+    (folder / "aforo.toml").write_text("[log]\nfile = 'C:\\temp\\new.log'\n")
+    (folder / ".env").write_text("AFORO_DATABASE__ODBC='SERVER=srv\\nueva;PWD=a\\tb'\n")
+    loaded = load({})
+    assert str(loaded.log.file) == r"C:\temp\new.log"
+    assert loaded.database.odbc.get_secret_value() == r"SERVER=srv\nueva;PWD=a\tb"
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "cut"),
+    [
+        ("AFORO_ACC__PASSWORD=abc #def", "abc", True), ("AFORO_ACC__PASSWORD=abc\t#def", "abc", True),
+        ("AFORO_ACC__PASSWORD= #def", "", True), ("AFORO_ACC__PASSWORD=abc#def", "abc#def", False),
+        ("AFORO_ACC__PASSWORD=#def", "#def", False), ("AFORO_ACC__PASSWORD='abc #def'", "abc #def", False),
+        ('AFORO_ACC__PASSWORD="abc #def" # hecho', "abc #def", False),
+        ("AFORO_ACC__PASSWORD_FILE=clave #def", "hush", True),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_cut_at_a_comment_is_reported(folder: Path, line: str, value: str, *, cut: bool) -> None:
+    (folder / "clave").write_text("hush")
+    (folder / ".env").write_text(f"# primera\n{line}\n")
+    loaded = load({})
+    assert loaded.acc.password.get_secret_value() == value
+    key = line.partition("=")[0]
+    sentence = f".env:2: el valor de {key} acaba donde empieza « #», y lo demás se toma por un comentario."
+    assert [doubt.startswith(sentence) for doubt in loaded.doubts] == [True] * cut
+    assert "abc" not in str(loaded.doubts)
+    assert load({"AFORO_ACC__PASSWORD": "otra"}).doubts == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["AFORO_ACC__PASSWORD:hush", "AFORO_ACC__PASSWORD hush", "AFORO_ACC__USER_KEY:hush=", "AFORO_ACC__PASSWORD: hush"],
+)
+def test_a_secret_without_an_equals_sign_is_not_shown_as_a_name(folder: Path, line: str) -> None:
+    (folder / ".env").write_text(line)
+    assert error_sentence() == ".env:1: no se entiende esa línea; se admite NOMBRE=valor."
 
 
 @pytest.mark.parametrize(
@@ -185,6 +335,9 @@ def test_a_url_without_a_password_is_no_secret() -> None:
         ("[acc]\npassword = 123454321\n", "acc.password (aforo.toml:2; no se muestra)"),
         ("[database]\nurl = 'hush'\n", "database.url (aforo.toml:2; no se muestra)"),
         ("[acc]\nurl = 'https://u:hush@host'\n", "«https://***@host»"),
+        ("[acc]\nurl = 'https://u:hu/hush@host'\n", "«https://***@host»"),
+        ("[acc]\nurl = 'u:hush@host:8443'\n", "«***@host:8443»"),
+        ("[acc]\nurl = 'https://host/?password=hush'\n", "«https://host/?password=***»"),
     ],
 )
 def test_faults_of_secrets_do_not_contain_them(folder: Path, toml: str, fault: str) -> None:
@@ -271,6 +424,20 @@ def test_the_edges_are_allowed(name: str, value: str, kept: object) -> None:
             "aforo.toml, línea 2, columna 13: no es TOML válido («\\» entre comillas dobles",
         ),
         ("[acc]\nurl = algo\n", "aforo.toml, línea 2, columna 7: no es TOML válido (falta el valor, o un texto va sin"),
+        (
+            "[acc]\nurl = “algo”\n",
+            "aforo.toml, línea 2, columna 7: no es TOML válido (comillas «“», que no son las rectas",
+        ),
+        (
+            '[acc]\nurl = "algo”\n',
+            "aforo.toml, línea 2, columna 13: no es TOML válido (comillas «”», que no son las rectas",
+        ),
+        (
+            "[acc]\nurl =\u00a0'x'\n",
+            "aforo.toml, línea 2, columna 6: no es TOML válido (un carácter que no se ve (U+00A0)",
+        ),
+        ("x = " + "9" * 5000 + "\n", "aforo.toml no es lo que se espera"),
+        ("x = " + "[" * 5000 + "\n", "aforo.toml"),
     ],
 )
 def test_faults_of_the_file_name_their_line(toml: str, sentence: str) -> None:
@@ -279,7 +446,7 @@ def test_faults_of_the_file_name_their_line(toml: str, sentence: str) -> None:
 
 def test_a_file_that_is_no_text(folder: Path) -> None:
     (folder / "aforo.toml").write_bytes("[acc]\nclient_name = 'ñ'\n".encode("latin-1"))
-    with pytest.raises(BadSetting, match=r"aforo\.toml no está en UTF-8"):
+    with pytest.raises(BadSetting, match=r"aforo\.toml no está en UTF-8 \(línea 2\)"):
         load({})
 
 

@@ -44,6 +44,7 @@ def settings_lines(settings: Settings) -> list[Line]:
                 "Ponga acc.fingerprint (la huella está abajo) o acc.ca_file, y quite acc.verify.",
             )
         )
+    lines += [warning("settings.doubt", doubt, "Corríjalo, o déjelo si es lo que quiere.") for doubt in settings.doubts]
     lines += _readable_secrets(settings, given)
     return lines
 
@@ -80,7 +81,7 @@ def _readable_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
 
 def _is_file_database(settings: Settings, row: Row) -> bool:
     """Return whether the setting is the address of a database in a file, which contains no password."""
-    return row.name == "database.url" and settings.database.url.get_secret_value().startswith("sqlite:")
+    return row.name == "database.url" and settings.database.url.get_secret_value().startswith("sqlite:///")
 
 
 def _file_of(origin: str) -> Path | None:
