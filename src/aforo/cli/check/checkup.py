@@ -50,7 +50,7 @@ async def checkup(
     The database is checked at the same time as the server.
     """
     try:
-        settings = load()
+        settings = await asyncio.to_thread(load)
     except AforoError as exc:
         lines = broken_settings(exc)
         write(lines)
