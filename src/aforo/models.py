@@ -86,10 +86,15 @@ class CameraEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of ACC: the good events, and why each bad one (``malformed``) could not be read."""
+    """One answer of ACC: the good events, and why each bad one (``malformed``) could not be read.
+
+    ``read_until``: with this page, all of the queried window before that instant (aware UTC) has been read; None where
+    the page brings the reading no further.
+    """
 
     events: Sequence[CameraEvent]
     malformed: Sequence[str] = ()
+    read_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,16 @@ events, nor a tie at a page's edge, nor a lost token can lose an event.
 Events without ``thisId`` are numbered among their equals within one whole answer. Equal events share their
 millisecond, and windows are split between milliseconds: however a window is split, equal events stay together and get
 the same numbers.
+
+The parts of a window are read earliest first. So all before the earliest part that is still open has been read, and the
+pages say so (``Page.read_until``): what is read of a window needs not be read again after a failure.
 """
 
 import logging
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
@@ -40,6 +44,7 @@ _FILL = 0.7  # how full the parts of a split window should be, so that few need 
 MAX_REQUESTS = 20_000  # for one window: beyond it the server ignores the window, or its tokens never end
 _MAX_UNPRODUCTIVE = 3  # pages in a row that bring nothing new
 _LAST_OF_MILLISECOND = timedelta(microseconds=999)  # a server may keep time finer than it is queried
+_NOTHING = Page(())
 
 
 class SendSearch(Protocol):
@@ -95,15 +100,21 @@ class EventSearch:
     ) -> AsyncGenerator[Page, None]:
         """Yield all events of the cameras in the window, page by page; an event may come twice with the same identity.
 
+        A page without events says only how far the window has been read.
+
         Raises AccError: AccWindowTooLarge for too many requests, AccIncomplete after the last page where the server
         could not show that it sent everything.
         """
         quirks = self._quirks.setdefault(server_id, ServerQuirks())
         target = _Target(server_id, tuple(camera_ids), self._limit, self._least_full_page)
         fetch = _WindowFetch(send, quirks, target, WindowPart.of(window))
+        read_until = fetch.read_until
         while fetch.is_open:
-            page = await fetch.step()
-            if page is not None and (page.events or page.malformed):
+            page = await fetch.step() or _NOTHING
+            if fetch.read_until > read_until:
+                read_until = fetch.read_until
+                yield replace(page, read_until=min(from_ms(read_until), window.until))
+            elif page.events or page.malformed:
                 yield page
         fetch.raise_if_unproven()
 
@@ -220,6 +231,7 @@ class _WindowFetch:
             ("limit", str(target.limit)),
         ]
         self._parts = [part] if part.width > 0 and target.camera_ids else []
+        self._end = part.until
         self._chain: _TokenChain | None = None
         self._unproven: list[WindowPart] = []
         self._requests = 0
@@ -228,6 +240,15 @@ class _WindowFetch:
     def is_open(self) -> bool:
         """Whether a part of the window is not read yet."""
         return self._chain is not None or bool(self._parts)
+
+    @property
+    def read_until(self) -> int:
+        """The epoch millisecond before which all of the window has been read, and is shown to be all."""
+        if self._unproven:
+            return self._unproven[0].since
+        if self._chain is not None:
+            return self._chain.part.since
+        return self._parts[-1].since if self._parts else self._end
 
     async def step(self) -> Page | None:
         """Send a request; return its page, None where it is queried anew or brought nothing. Raises AccError."""

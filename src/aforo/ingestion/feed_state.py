@@ -56,12 +56,16 @@ class FeedState:
         longest = max(self.window_size, self.read_until - self.next_since + _SHORTEST_WINDOW)
         return Window(self.next_since, min(horizon, self.next_since + longest))
 
-    def mark_read(self, until: datetime, events: int, longest: timedelta) -> None:
-        """All before ``until`` is read, with so many events; no later window is longer than ``longest``."""
+    def advance(self, until: datetime) -> None:
+        """All before ``until`` is read: after a failure of the window the reading goes on from there."""
         self.next_since = until
         self.read_until = max(self.read_until, until)
-        self.answered, self.failures, self.resting_until, self.error = True, 0, None, None
-        self.failing_since = self.failing_alone_since = self.failed_at = None
+        self.answered, self.failures, self.resting_until = True, 0, None
+
+    def mark_read(self, until: datetime, events: int, longest: timedelta) -> None:
+        """All before ``until`` is read, with so many events; no later window is longer than ``longest``."""
+        self.advance(until)
+        self.error = self.failing_since = self.failing_alone_since = self.failed_at = None
         self.alone = False
         if events > _BUSY:
             self.window_size = max(_SHORTEST_WINDOW, self.window_size / 2)

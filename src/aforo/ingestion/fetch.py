@@ -14,7 +14,7 @@ from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccIncomplete, AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
-from aforo.ingestion.source_count import SourceCount
+from aforo.ingestion.source_count import SourceCount, WindowCount
 from aforo.models import Batch, Feed, Page, ScheduledEvent, Window
 
 _log = logging.getLogger(__name__)
@@ -87,35 +87,52 @@ class Fetcher:
     async def read(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
         """Read all of a window into the sink; returns how many events it had. Raises AccError.
 
-        The last page carries the checkpoints. What was read before an error is stored: the rest may never come.
+        Pages carry the checkpoints up to which they complete the reading: a failure costs only what came after the last
+        of them. What was read before an error is stored: the rest may never come.
         """
         waiting: Batch | None = None
         events = 0
-        count = cycle.count.window(fetch.query.server_id) if cycle.count is not None else None
+        reached = fetch.query.window.since
+        count = cycle.count.window(fetch.query) if cycle.count is not None else None
         try:
             async with aclosing(self._pages(fetch)) as pages:
                 async for page in pages:
-                    batch = self._rules.classify_page(page, cycle.event, cycle.cameras)
-                    self._on_page(batch)
                     self._batching.record_page(fetch.query, page)
-                    if count is not None:
-                        count.add_page(batch)
-                    if waiting is not None:
-                        await self._sink.put(waiting)
-                    waiting = batch
                     events += len(page.events)
+                    if page.events or page.malformed:
+                        if waiting is not None:
+                            await self._sink.put(waiting)
+                        waiting = self._classified(cycle, page)
+                        if count is not None:
+                            count.add_page(waiting)
+                    if page.read_until is not None:
+                        reached = page.read_until
+                        await self._put_reached(cycle, fetch, waiting, count, reached)
+                        waiting = None
         except AccIncomplete as error:
             self._report_incomplete(fetch, error)  # all that could be had was given: reading again would give no more
         except AccError:
             if waiting is not None:
                 await self._sink.put(waiting)
             raise
-        if cycle.count is not None and count is not None:
-            cycle.count.add(fetch.query.cameras[0], count)
-        last = waiting or Batch()
-        last.checkpoints = cycle.planner.checkpoints(fetch)
-        await self._sink.put(last)
+        if reached < fetch.query.window.until:
+            await self._put_reached(cycle, fetch, waiting, count, fetch.query.window.until)
         return events
+
+    def _classified(self, cycle: PollCycle, page: Page) -> Batch:
+        batch = self._rules.classify_page(page, cycle.event, cycle.cameras)
+        self._on_page(batch)
+        return batch
+
+    async def _put_reached(
+        self, cycle: PollCycle, fetch: PlannedFetch, batch: Batch | None, count: WindowCount | None, until: datetime
+    ) -> None:
+        """Put what completes the reading up to ``until``, with its checkpoints, so that one transaction stores both."""
+        if count is not None:
+            count.settle(until)
+        last = batch or Batch()
+        last.checkpoints = cycle.planner.advance(fetch, until)
+        await self._sink.put(last)
 
     async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
         """Read a joint query while one of its cameras is also read alone; returns how many events it had.

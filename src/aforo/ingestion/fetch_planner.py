@@ -1,7 +1,7 @@
 """What has been read until when, and what to read next. Pure: ``now`` is an argument.
 
-A feed's window stays open until it is read: a failure moves no checkpoint. The feed is
-paused for a while and then read alone, so that one failing camera never delays the others.
+A feed's window stays open until it is read: a failure moves no checkpoint, and what was read of the window before it is
+not read again. The feed is paused for a while and then read alone, so that one failing camera never delays the others.
 """
 
 import math
@@ -112,9 +112,22 @@ class FetchPlanner:
             state.mark_read(fetch.query.window.until, events, self.window.until - self.window.since)
         return recovered
 
-    def checkpoints(self, fetch: PlannedFetch) -> dict[Feed, datetime]:
-        """Until when the fetch brings its feeds; nowhere when it is from before a reopening."""
-        return dict.fromkeys(fetch.query.feeds, fetch.query.window.until) if fetch.epoch == self._epoch else {}
+    def advance(self, fetch: PlannedFetch, until: datetime) -> dict[Feed, datetime]:
+        """All of the fetch before ``until`` was read; return the checkpoints that hold once that is stored.
+
+        None for feeds that were read further before, and none at all when the fetch is from before a reopening.
+        """
+        if fetch.epoch != self._epoch:
+            return {}
+        checkpoints = {}
+        for feed in fetch.query.feeds:
+            state = self._feeds.get(feed)
+            if state is not None:
+                state.advance(until)
+                self._changed.add(feed)
+                if until >= state.read_until:
+                    checkpoints[feed] = until
+        return checkpoints
 
     def next_fetch(self, fetch: PlannedFetch, horizon: datetime) -> PlannedFetch | None:
         """The same cameras' next window up to ``horizon``, marked as being read; None when they are there."""

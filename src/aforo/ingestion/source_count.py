@@ -3,31 +3,10 @@
 from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from aforo.models import EPOCH, Batch, Classification
-
-
-@dataclass(slots=True)
-class WindowCount:
-    """What ACC has of one camera in one window, each camera event once, whatever pages it came in.
-
-    ``sources``: the source of each valid event, by its identity. ``elsewhere``: the servers that are read themselves;
-    what this one passes on of them is counted there.
-    """
-
-    elsewhere: Set[str] = frozenset()
-    sources: dict[int, tuple[str, str, str, str]] = field(default_factory=dict)
-    meanings: dict[tuple[str, str, str, str], Classification] = field(default_factory=dict)
-    excluded: Counter[str] = field(default_factory=Counter)
-
-    def add_page(self, batch: Batch) -> None:
-        """Count a classified page; what came before in this window is not counted twice."""
-        # By position: this runs for every event that is read. A datetime's own hash would take most of the time.
-        own = [one for one in batch.events if one[0] not in self.elsewhere] if self.elsewhere else batch.events
-        self.sources.update({hash((one[0], one[1], one[2] - EPOCH)): one[3:] for one in own})
-        self.meanings.update(batch.classifications)
-        for (_, reason), count in batch.excluded.items():
-            self.excluded[reason] += count
+from aforo.avigilon import EventQuery
+from aforo.models import EPOCH, Batch, CameraEvent, Classification
 
 
 @dataclass(slots=True)
@@ -42,14 +21,41 @@ class SourceCount:
     history: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
 
-    def window(self, server_id: str) -> WindowCount:
-        """A count for one window of that server."""
-        return WindowCount(self.servers - {server_id})
+    def window(self, query: EventQuery) -> "WindowCount":
+        """A count for the reading of one camera's window."""
+        return WindowCount(self, query.cameras[0], self.servers - {query.server_id})
 
-    def add(self, camera_id: str, window: WindowCount) -> None:
-        """Add a window that was read whole."""
-        by_source = Counter(window.sources.values())
+
+@dataclass(slots=True)
+class WindowCount:
+    """What ACC has of one camera in one window, each camera event once, whatever pages it came in.
+
+    Only what is settled goes into the ``total``: what was read of a window that fails is read again from there on.
+    ``elsewhere``: the servers that are read themselves; what this one passes on of them is counted there.
+    """
+
+    total: SourceCount
+    camera_id: str
+    elsewhere: Set[str] = frozenset()
+    _events: dict[int, CameraEvent] = field(default_factory=dict)
+    _meanings: dict[tuple[str, str, str, str], Classification] = field(default_factory=dict)
+    _excluded: Counter[str] = field(default_factory=Counter)
+
+    def add_page(self, batch: Batch) -> None:
+        """Take a classified page; what came before in this window is not counted twice."""
+        # By position: this runs for every event that is read. A datetime's own hash would take most of the time.
+        own = [one for one in batch.events if one[0] not in self.elsewhere] if self.elsewhere else batch.events
+        self._events.update({hash((one[0], one[1], one[2] - EPOCH)): one for one in own})
+        self._meanings.update(batch.classifications)
+        for (_, reason), count in batch.excluded.items():
+            self._excluded[reason] += count
+
+    def settle(self, until: datetime) -> None:
+        """Add to the total what lies before ``until``: that much of the window was read, and is not read again."""
+        by_source = Counter([one[3:] for one in self._events.values() if one[2] < until])
         if by_source:  # a camera without events is not named
-            self.valid[camera_id] += by_source.total()
-        self.history += sum(count for source, count in by_source.items() if window.meanings[source].history)
-        self.excluded.update(window.excluded)
+            self.total.valid[self.camera_id] += by_source.total()
+        self.total.history += sum(count for source, count in by_source.items() if self._meanings[source].history)
+        self.total.excluded.update(self._excluded)
+        self._events = {identity: one for identity, one in self._events.items() if one[2] >= until}
+        self._excluded.clear()

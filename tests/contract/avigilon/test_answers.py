@@ -25,6 +25,7 @@ from tests.fake_clock import FakeClock
 from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
+from aforo.models import Page
 from aforo.simulator import DeviceIds, Faults, Order, ServerProfile, Tokens
 
 EMPTY = Reply(headers={"Content-Type": "application/json"})
@@ -58,7 +59,8 @@ async def test_what_is_sent(recorded: Recorded) -> None:
     for one in (first, second, third, cameras):
         assert one.headers["x-avg-session"] == SESSION
         assert SESSION not in one.raw
-    assert [page.malformed for page in got] == [[], ["sin timestamp", "otro tipo"]]
+    assert [page.malformed for page in got[:2]] == [[], ["sin timestamp", "otro tipo"]]
+    assert [page.read_until for page in got] == [None, None, recorded.window.until]
     assert [event.this_id for event in got[0].events[:2]] == ["32732", "32733"]
     assert got[0].events[2].this_id.startswith("~")
     assert got[0].events[2].this_id.endswith(".0")
@@ -163,7 +165,7 @@ async def test_a_body_without_end_is_cut(recorded: Recorded) -> None:
 async def test_an_answer_without_events_is_an_empty_one(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(body=b'{"status": "success", "result": {}}')]
     async with client(recorded) as acc:
-        assert await pages(acc, recorded) == []
+        assert await pages(acc, recorded) == [Page([], [], recorded.window.until)]
 
 
 @pytest.mark.parametrize("lost", [CUT, BAD_HTTP])
@@ -266,7 +268,7 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
     slow = Reply(body=b'{"status": "success", "result": {}}', seconds=25)
     recorded.script[SEARCH] = [slow, error(500), error(500), error(500), slow if living else Reply(hang=True)]
     async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
-        assert await pages(acc, recorded, ["otra"]) == []
+        assert await pages(acc, recorded, ["otra"]) == [Page([], [], recorded.window.until)]
         for _ in range(3):
             with pytest.raises(AccUnreachable):
                 await pages(acc, recorded)

@@ -252,6 +252,46 @@ def test_every_event_once_and_identities_that_hold(server: Server, cuts: list[in
     }
 
 
+@given(servers, st.lists(st.integers(1, 30), max_size=8))
+@settings(max_examples=300, deadline=None)
+def test_a_reading_that_fails_goes_on_from_where_it_was(server: Server, failing_after: list[int]) -> None:
+    """Whatever request fails: all before ``read_until`` was given, and from there on nothing is missing."""
+    assume(server.cap == LIMIT or server.tokens != "never")
+    whole = Window(at(-10), at(3_600_010))
+    search, waits = EventSearch(LIMIT, LEAST), list(failing_after)
+    got: list[CameraEvent] = []
+    left = waits.pop() if waits else 10_000
+
+    async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
+        nonlocal left
+        left -= 1
+        if not left:
+            left = waits.pop() if waits else 10_000
+            raise AccUnreachable("sin respuesta")
+        return await server.send(query, idempotent=idempotent)
+
+    async def read() -> None:
+        since = whole.since
+        while since < whole.until:
+            try:
+                async for page in search.events(send, "server", (A, B), Window(since, whole.until)):
+                    got.extend(page.events)
+                    if page.read_until is not None:
+                        assert since <= page.read_until <= whole.until
+                        since = page.read_until
+                        assert expected(server.events, Window(whole.since, since), (A, B)) <= identified(got)
+            except AccUnreachable:
+                assert waits or server.faults or server.requests < 10_000
+
+    try:
+        asyncio.run(read())
+    except AccIncomplete:
+        assert at_limit(server, min(LIMIT, server.cap))
+        event("not provable")
+        return
+    assert identified(got) == expected(server.events, whole, (A, B))
+
+
 patchy = st.builds(
     Server, wire_event_lists(unnamed=False), sizes=st.lists(st.integers(1, LIMIT), max_size=60), tokens=st.just("each")
 )
@@ -302,6 +342,22 @@ def test_tokens_cost_one_request_a_page() -> None:
     server = Server(dense(999, 1))
     assert len(found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(60_000)))) == 999
     assert server.requests == 1_000 // LIMIT
+
+
+def test_each_part_of_a_window_that_is_read_is_reported() -> None:
+    server = Server([wire(ms * 600, str(ms)) for ms in range(100)], tokens="never")
+
+    async def read() -> list[tuple[datetime, int]]:
+        pages = EventSearch(LIMIT, LEAST).events(server.send, "server", (A,), Window(at(0), at(60_000)))
+        return [(page.read_until, len(page.events)) async for page in pages if page.read_until is not None]
+
+    reached = asyncio.run(read())
+    assert len(reached) >= 5
+    assert reached[-1][0] == at(60_000)
+    given = 0
+    for until, count in reached:
+        given += count
+        assert given == -(-((until - START) // timedelta(milliseconds=1)) // 600)
 
 
 def test_without_tokens_a_dense_window_is_split_by_its_density() -> None:

@@ -100,14 +100,19 @@ class MemoryServer:
         if self.hanging & set(camera_ids):
             await asyncio.Event().wait()
         self.fault(server_id, camera_ids, window)
-        found = [
-            event
-            for camera in camera_ids
-            for event in self.events_of.get(camera, [])
-            if event.server_id == server_id and window.since <= event.occurred_at < window.until <= self.clock.now()
-        ]
+        found = sorted(
+            (
+                event
+                for camera in camera_ids
+                for event in self.events_of.get(camera, [])
+                if event.server_id == server_id and window.since <= event.occurred_at < window.until <= self.clock.now()
+            ),
+            key=lambda event: event.occurred_at,
+        )
         for first in range(0, max(1, len(found)), self.page_size):
-            yield self.edit(Page(found[first : first + self.page_size]), camera_ids, first // self.page_size)
+            following = first + self.page_size
+            read_until = found[following].occurred_at if following < len(found) else window.until
+            yield self.edit(Page(found[first:following], (), read_until), camera_ids, first // self.page_size)
 
 
 @dataclass

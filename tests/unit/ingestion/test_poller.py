@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -159,9 +160,9 @@ async def test_a_camera_that_may_not_be_read_is_logged_as_that_cameras(
         assert sum("La cámara A no se pudo leer" in line for line in caplog.messages) == 1
 
 
-async def test_what_was_read_before_a_failure_is_stored(tmp_path: Path) -> None:
+async def test_what_was_read_before_a_failure_is_stored_and_not_read_again(tmp_path: Path) -> None:
     async with ingestion(tmp_path, starts=at(10), cameras=["A"]) as parts:
-        for minute in range(1, 6):
+        for minute in range(1, 8):
             parts.server.add("A", minute)
 
         def cut(page: Page, _cameras: Sequence[str], number: int) -> Page:
@@ -170,10 +171,35 @@ async def test_what_was_read_before_a_failure_is_stored(tmp_path: Path) -> None:
             return page
 
         parts.server.edit = cut
+        planner = planner_of(parts)
+        async with parts.context.poller() as poller:
+            assert not await poller.run_cycle(cycle_of(parts, planner), in_cycle(parts, 0.5))
+            assert len(parts.database.ledger) == 4
+            assert parts.database.checkpoints == {A: at(5)}
+            assert await poller.run_cycle(cycle_of(parts, planner), in_cycle(parts))
+        assert len(parts.database.ledger) == 7
+        assert [window.since for _, _, window in parts.server.queries] == [at(0), at(5)]
+        after_a_kill = FetchPlanner(EVENT.window, timedelta(seconds=60))
+        after_a_kill.follow([A], {A: at(5)})
+        assert after_a_kill.due_fetches(at(11), at(11), lambda _: 1)[0].query.window == Window(at(4), at(11))
+
+
+async def test_pages_that_show_no_progress_leave_the_window_open(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(10), cameras=["A"]) as parts:
+        for minute in range(1, 6):
+            parts.server.add("A", minute)
+
+        def cut(page: Page, _cameras: Sequence[str], number: int) -> Page:
+            if number == 2:
+                raise AccUnreachable("Cortado tras dos páginas.")
+            return replace(page, read_until=None)
+
+        parts.server.edit = cut
         async with parts.context.poller() as poller:
             assert not await poller.run_cycle(cycle_of(parts, planner_of(parts)), in_cycle(parts, 3))
         assert len(parts.database.ledger) == 4
-        assert parts.database.checkpoints == {}, "the window stays open"
+        assert parts.database.checkpoints == {}
+        assert {window.since for _, _, window in parts.server.queries} == {START}
 
 
 async def test_a_window_that_cannot_be_read_whole_is_reported_once_and_left(

@@ -11,7 +11,7 @@ from tests.unit.ingestion.memory import END, Ingestion, at, ingestion
 
 from aforo.errors import AccUnknownCamera, AccUnreachable
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
-from aforo.models import EventPhase, Feed, Window
+from aforo.models import EventPhase, Feed, Page, Window
 
 A, B = Feed("srv", "A"), Feed("srv", "B")
 AFTER = END + timedelta(minutes=2)
@@ -42,6 +42,27 @@ async def test_what_was_missing_is_stored_and_both_sides_are_equal(
         closing = next(line for line in caplog.messages if line.startswith("Cierre de «Concierto A»: ACC tiene"))
         assert "10 eventos válidos y la base 10 (diferencia 0)" in closing
         assert closing.endswith("Rechazados: ninguno.")
+
+
+async def test_a_window_that_fails_again_and_again_is_counted_once(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        for minute in range(20):
+            parts.server.add("A", minute)
+        failures = 0
+
+        def cut(page: Page, _cameras: Sequence[str], number: int) -> Page:
+            nonlocal failures
+            if number == 3 and failures < 3:
+                failures += 1
+                raise AccUnreachable("Respuesta cortada.")
+            return page
+
+        parts.server.edit = cut
+        result = await reconciled(parts)
+        assert (result.complete, failures) == (True, 3)
+        assert (dict(result.source.valid), result.stored) == ({"A": 20}, {"A": 20})
+        begun = [window.since for _, cameras, window in parts.server.queries if cameras == ("A",)]
+        assert begun == sorted(set(begun)), "what was read is not read again"
 
 
 async def test_each_camera_is_read_alone_whatever_is_proven(tmp_path: Path) -> None:

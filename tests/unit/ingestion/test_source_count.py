@@ -3,8 +3,9 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from aforo.ingestion.source_count import SourceCount, WindowCount
-from aforo.models import Batch, CameraEvent, Classification, EventSource, ExclusionReason
+from aforo.avigilon import EventQuery
+from aforo.ingestion.source_count import SourceCount
+from aforo.models import Batch, CameraEvent, Classification, EventSource, ExclusionReason, Window
 
 START = datetime(2026, 1, 27, 21, tzinfo=UTC)
 DOOR, CAR = "PUERTA 1", "INGRESO PARQUEADERO SUR"
@@ -22,30 +23,51 @@ def batch(*events: CameraEvent, excluded: int = 0) -> Batch:
     return Batch(list(events), MEANINGS, excluded=Counter({("4xIx", ExclusionReason.NO_RULE.value): excluded}))
 
 
+QUERY = EventQuery("UMoo", ("4xIx",), Window(START, START + timedelta(hours=1)))
+WHOLE = QUERY.window.until
+
+
 def test_an_event_that_comes_in_two_pages_of_a_window_counts_once() -> None:
-    window, total = WindowCount(), SourceCount()
+    total = SourceCount()
+    window = total.window(QUERY)
     window.add_page(batch(event(1), event(2), event(3, CAR), excluded=2))
     window.add_page(batch(event(3, CAR), event(2), event(4), excluded=1))
-    total.add("4xIx", window)
+    window.settle(WHOLE)
     assert total.valid == {"4xIx": 4}
     assert total.history == 3
     assert total.excluded == {ExclusionReason.NO_RULE: 3}
 
 
+def test_a_window_that_fails_and_is_read_on_from_there_counts_each_event_once() -> None:
+    total = SourceCount()
+    failing = total.window(QUERY)
+    failing.add_page(batch(event(1), event(3, CAR), excluded=1))
+    failing.settle(event(6).occurred_at)
+    failing.add_page(batch(event(6), event(7), excluded=4))  # its part was not read to the end
+    again = total.window(QUERY._replace(window=Window(event(6).occurred_at, WHOLE)))
+    again.add_page(batch(event(6), event(7), excluded=4))
+    again.add_page(batch(event(8), event(9)))
+    again.settle(event(9).occurred_at)
+    again.settle(WHOLE)
+    assert total.valid == {"4xIx": 6}
+    assert total.history == 5
+    assert total.excluded == {ExclusionReason.NO_RULE: 5}
+
+
 def test_a_camera_without_events_is_not_named() -> None:
     total = SourceCount()
-    total.add("4xIx", WindowCount())
+    total.window(QUERY).settle(WHOLE)
     assert list(total.valid) == []
 
 
 def test_an_event_of_another_server_that_is_read_itself_is_counted_there() -> None:
     total = SourceCount(frozenset({"UMoo", "Uzzz"}))
     for server in ("UMoo", "Uzzz"):
-        window = total.window(server)
+        window = total.window(QUERY._replace(server_id=server))
         window.add_page(batch(event(1), event(2)))
-        total.add("4xIx", window)
+        window.settle(WHOLE)
     alone = SourceCount(frozenset({"Uzzz"}))
-    window = alone.window("Uzzz")
+    window = alone.window(QUERY._replace(server_id="Uzzz"))
     window.add_page(batch(event(1), event(2)))  # of a server that is not read: counted only here
-    alone.add("4xIx", window)
+    window.settle(WHOLE)
     assert total.valid == alone.valid == {"4xIx": 2}
