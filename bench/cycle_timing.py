@@ -17,7 +17,7 @@ from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.ingestion.context import RunContext
-from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.site import SiteDirectory
@@ -56,7 +56,7 @@ def _context(settings: Settings, client: AvigilonClient, database: Database, liv
         rules=rules,
         observer=observer,
         site=site,
-        log=CycleLog(site, rules, timezone),
+        logs=CycleLogs(site, rules, timezone),
     )
 
 
@@ -83,7 +83,7 @@ async def timed_cycles(settings: Settings, cycles: int, pause: float) -> list[Ti
             for _ in range(cycles):
                 before = time.perf_counter(), time.process_time(), client.requests
                 planner.begin_cycle()
-                cycle = PollCycle(event, context.cameras.cameras, planner, clock.now())
+                cycle = PollCycle(record, context.cameras.cameras, planner, clock.now())
                 if not await poller.run_cycle(cycle, clock.monotonic() + settings.monitor.interval):
                     raise RuntimeError("a poll cycle was not read in time")
                 await database.drain()

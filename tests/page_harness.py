@@ -24,7 +24,7 @@ from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Mat
 from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
-from aforo.storage import Database, Store
+from aforo.storage import Database, EventRecord, Store
 from aforo.web.auth import hash_password
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)  # 16:00 in Bogotá
@@ -65,6 +65,7 @@ class Stage:
     clock: StageClock
     scenario: Scenario
     event: ScheduledEvent
+    record: EventRecord
     live: LiveState
     rules: Rules
     database: Database
@@ -91,7 +92,7 @@ class Stage:
                 self.change_feed(feed, read_until=until)
                 batch.checkpoints[feed] = until
             self.live.page_read(batch)
-            await self.database.put(batch)
+            await self.database.put(self.record, batch)
         if stored:
             await self.database.drain()
         self.live.notify()
@@ -136,14 +137,14 @@ async def staged(
     live = LiveState(zones)
     async with Database(make_store(), clock) as database:
 
-        def on_stored(batch: Batch, stored: CommitResult) -> None:
+        def on_stored(_record: EventRecord, batch: Batch, stored: CommitResult) -> None:
             live.committed(stored, clock.now(), batch)
 
         database.on_stored = on_stored
         live.connect(
             HealthProbes(
                 database_down_since=lambda: database.down_since,
-                waiting=lambda: database.waiting,
+                waiting=lambda: database.waiting(live.record) if live.record is not None else (),
                 pending=lambda: database.pending,
             )
         )
@@ -154,7 +155,7 @@ async def staged(
             feeds = [Feed(scenario.servers[0].id, camera) for camera in scenario.allowed]
             live.open(record, clock.now(), [FeedStatus(feed, event.window.since) for feed in feeds])
             live.load(await database.stored_history(record))
-        stage = Stage(clock, scenario, event, live, rules, database, path)
+        stage = Stage(clock, scenario, event, record, live, rules, database, path)
         corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         stale_after = (alerts or AlertsSettings()).stale

@@ -17,7 +17,7 @@ from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccUnreachable
 from aforo.ingestion.context import RunContext
-from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.ingestion.schedule_runner import ScheduleRunner, log_nothing_now, past_events
@@ -150,11 +150,11 @@ class Monitor:
             observer = LiveObserver(self.live, database, self._clock) if observed else IngestionObserver()
             context = self._context(client, database, GuardedObserver(observer))
             database.on_stored = context.committed
-            database.on_corrected = context.log.recounted
+            database.on_corrected = context.corrected
             probes = HealthProbes(
                 database_down_since=lambda: database.down_since,
                 link_down_since=lambda: client.link_down_since,
-                waiting=lambda: database.waiting,
+                waiting=lambda: database.waiting(self.live.record) if self.live.record is not None else (),
                 pending=lambda: database.pending,
                 upcoming=lambda: self._schedule.schedule.next(self._clock.now()),
             )
@@ -181,7 +181,7 @@ class Monitor:
             rules=self._rules,
             observer=observer,
             site=site,
-            log=CycleLog(site, self._rules, self._timezone),
+            logs=CycleLogs(site, self._rules, self._timezone),
         )
 
     async def _drain(self, database: Database) -> None:

@@ -123,7 +123,7 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
             await playwright.expect(page.locator("#freshness-spoken")).to_have_text("Al día, sin 1 cámara")
             assert await page.get_attribute("body", "data-fresh") == "pending"
             stage.clock.instant = stage.at(430)
-            stage.live.enter(EventPhase.OVER)
+            stage.live.enter(stage.record, EventPhase.OVER)
             stage.live.notify()
             await displays(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 

@@ -92,7 +92,7 @@ async def test_the_next_event_is_in_the_state_and_the_close_takes_nothing_back(t
         late = ScheduledEvent(stage.event.day, "Concierto", Window(stage.at(450), stage.at(600)))
         stage.live.connect(replace(stage.live.probes, upcoming=lambda: late))
         stage.live.follow([FeedStatus(feed, stage.event.window.since) for feed in stage.live.feeds])
-        stage.live.enter(EventPhase.CLOSING)
+        stage.live.enter(stage.record, EventPhase.CLOSING)
         stage.live.notify()
         await asyncio.sleep(0.3)  # a state is made anew four times a second
         state = await get(client, "/api/v1/state")

@@ -186,8 +186,8 @@ def _one_after_the_other(clock: FakeClock) -> Iterator[None]:
             update={"acc": settings.acc.model_copy(update={"concurrency": 1}), "alerts": calm, "zones": capped_zones()}
         )
 
-    async def put_and_drain(writer: Database, batch: Any) -> None:
-        await put(writer, batch)
+    async def put_and_drain(writer: Database, record: Any, batch: Any) -> None:
+        await put(writer, record, batch)
         await writer.drain()
 
     async def create_and_know(*arguments: Any, **more: Any) -> asyncio.subprocess.Process:

@@ -1,7 +1,7 @@
 """The parts that an event runner needs, made by the composition root."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 from aforo.avigilon import BatchingClient, QueryBatching
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
-from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.poller import Poller
 from aforo.ingestion.site import SiteDirectory, SiteLister
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
-from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, ScheduledEvent
+from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, Occupancy, ScheduledEvent
 from aforo.settings import MonitorSettings
 from aforo.storage import EventRecord, StoredFigures
 
@@ -47,11 +47,11 @@ class EventDatabase(Sink, Protocol):
     async def open_record(
         self, event: ScheduledEvent, classify: Callable[[EventSource], Classification], rules: str
     ) -> EventRecord:
-        """Open the record of that event; what is put from now on belongs to it. Raises StoreError."""
+        """Open the record of that event. Raises StoreError."""
         ...
 
-    async def drain(self) -> None:
-        """Wait until everything put so far is stored. Raises StoreError."""
+    async def drain(self, record: EventRecord | None = None) -> None:
+        """Wait until everything put so far is stored; of that event only, where one is given. Raises StoreError."""
         ...
 
     async def stored_figures(self, record: EventRecord) -> StoredFigures:
@@ -77,7 +77,7 @@ class RunContext:
     rules: Rules
     observer: IngestionObserver
     site: SiteDirectory
-    log: CycleLog
+    logs: CycleLogs
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -85,7 +85,7 @@ class RunContext:
         return self.settings.timezone
 
     async def open_record(self, event: ScheduledEvent) -> EventRecord:
-        """Open the record of that event: what is read from now on belongs to it. Raises StoreError."""
+        """Open the record of that event. Raises StoreError."""
         return await self.database.open_record(event, self.rules.classify, self.rules.fingerprint)
 
     def feeds(self) -> list[Feed]:
@@ -119,12 +119,16 @@ class RunContext:
         """Return an instant in the stadium's local time."""
         return instant.astimezone(self.timezone).strftime("%H:%M:%S")
 
-    def page_read(self, batch: Batch) -> None:
-        """Report a classified page to the log and the observer."""
-        self.log.page_read(batch)
-        self.observer.page_read(batch)
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
+        """Report a classified page to the event's log and the observer."""
+        self.logs.of(record).page_read(batch)
+        self.observer.page_read(record, batch)
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
-        """Report a committed transaction to the log and the observer."""
-        self.log.committed(batch, result)
-        self.observer.committed(batch, result)
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
+        """Report a committed transaction to the event's log and the observer."""
+        self.logs.of(record).committed(batch, result)
+        self.observer.committed(record, batch, result)
+
+    def corrected(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
+        """Report an operator's correction to the event's log."""
+        self.logs.of(record).recounted(occupancies)

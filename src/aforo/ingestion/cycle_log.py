@@ -9,13 +9,14 @@ from aforo.counting.rules import Rules
 from aforo.ingestion.cycle_stats import CycleStats, total
 from aforo.ingestion.site import SiteDirectory
 from aforo.models import Batch, CommitResult, Occupancy
+from aforo.storage import EventRecord
 from aforo.wording import occupancy_line
 
 _log = logging.getLogger(__name__)
 
 
 class CycleLog:
-    """Collects what the cycles of an event do, and writes it so that each step can be followed."""
+    """Collects what the cycles of one event do, and writes it so that each step can be followed."""
 
     def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo) -> None:
         self._site = site
@@ -25,10 +26,6 @@ class CycleLog:
         self._occupancies: dict[str, Occupancy] = {}
         self._reported: dict[str, Occupancy] = {}
         self._reported_unknown: set[str] = set()
-
-    def begin_event(self) -> None:
-        """Begin another event: what was reported of the last one does not count."""
-        self._reported, self._reported_unknown = {}, set()
 
     def open_record(self, occupancies: Mapping[str, Occupancy]) -> None:
         """Report these zones from now on, as the database has them."""
@@ -47,20 +44,24 @@ class CycleLog:
         self._stats.committed(batch, result)
         self._occupancies.update(result.occupancies)
 
-    def write(self, horizon: datetime, unknown_cameras: Set[str]) -> None:
-        """Log what was collected since the last call; ``horizon``: until when (aware UTC) the cycle read."""
+    def write(self, horizon: datetime, unknown_cameras: Set[str], event_name: str = "") -> None:
+        """Log what was collected since the last call; ``horizon``: until when (aware UTC) the cycle read.
+
+        With ``event_name`` each line names the event.
+        """
+        event = f"«{event_name}»: " if event_name else ""
         cameras = self._stats.take()
         for camera, stats in sorted(cameras.items()):
             level = logging.INFO if stats.new or stats.excluded else logging.DEBUG
             label = self._site.camera_label(camera) if camera else "(sin identificar)"
-            _log.log(level, "Cámara %s: %s.", label, stats)
+            _log.log(level, "%sCámara %s: %s.", event, label, stats)
         if cameras:
             until = horizon.astimezone(self._timezone).strftime("%H:%M:%S")
-            _log.info("Vuelta hasta %s: %s.", until, total(cameras))
+            _log.info("%sVuelta hasta %s: %s.", event, until, total(cameras))
         for zone, occupancy in self._occupancies.items():
             if self._reported.get(zone) != occupancy:
                 self._reported[zone] = occupancy
-                _log.info("%s.", occupancy_line(occupancy))
+                _log.info("%s%s.", event, occupancy_line(occupancy))
         self._write_new_names()
         for camera in unknown_cameras - self._reported_unknown:
             self._reported_unknown.add(camera)
@@ -81,3 +82,34 @@ class CycleLog:
             elif len(classification.movements) > 1:
                 zones = ", ".join(movement.zone for movement in classification.movements)
                 _log.warning("El nombre analítico «%s» cuenta en varias zonas: %s. Revise las reglas.", name, zones)
+
+
+class CycleLogs:
+    """The logs of the events that are watched or closed now."""
+
+    def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo) -> None:
+        self._site = site
+        self._rules = rules
+        self._timezone = timezone
+        self._logs: dict[int, CycleLog] = {}
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one event has a log: then their lines name the event."""
+        return len(set(self._logs.values())) > 1
+
+    def begin(self, record: EventRecord, log: CycleLog | None = None) -> CycleLog:
+        """Begin the log of an event; with ``log``, go on with that one under the record of the event as edited."""
+        self._logs[record.id] = log or self._unused()
+        return self._logs[record.id]
+
+    def of(self, record: EventRecord) -> CycleLog:
+        """The event's log; one that is never written where it has none: it is neither watched nor closed."""
+        return self._logs.get(record.id) or self._unused()
+
+    def end(self, log: CycleLog) -> None:
+        """End an event's log."""
+        self._logs = {record_id: other for record_id, other in self._logs.items() if other is not log}
+
+    def _unused(self) -> CycleLog:
+        return CycleLog(self._site, self._rules, self._timezone)

@@ -25,7 +25,7 @@ class EventRunner:
     def __init__(self, context: RunContext, record: EventRecord) -> None:
         self._context = context
         self._cancelled = False
-        context.log.begin_event()
+        self._log = context.logs.begin(record)
         self._take(record)
 
     @property
@@ -63,7 +63,7 @@ class EventRunner:
                     return
                 self._planner.begin_cycle()
                 deadline = started + context.settings.interval
-                cycle = PollCycle(self.event, context.cameras.cameras, self._planner, self._horizon())
+                cycle = PollCycle(self._record, context.cameras.cameras, self._planner, self._horizon())
                 await poller.run_cycle(cycle, deadline)
                 self._write_log()
                 wait = min(deadline - context.clock.monotonic(), left)
@@ -80,11 +80,15 @@ class EventRunner:
             reconciler.write_log(reconciliation)
         return reconciliation
 
+    def end(self) -> None:
+        """End the event's log."""
+        self._context.logs.end(self._log)
+
     def _take(self, record: EventRecord) -> None:
         """Watch that record from now on."""
         context = self._context
         self._record = record
-        context.log.open_record(record.occupancies)
+        context.logs.begin(record, self._log).open_record(record.occupancies)
         context.site.add_servers(feed.server_id for feed in record.checkpoints)
         self._planner = FetchPlanner(record.event.window, timedelta(seconds=context.settings.overlap))
         self._follow()
@@ -128,7 +132,7 @@ class EventRunner:
     def _cancel(self) -> None:
         """The event is no longer scheduled. What was counted stays; should it come back, it goes on from there."""
         self._cancelled = True
-        self._context.observer.phase_changed(EventPhase.WAITING)
+        self._context.observer.phase_changed(self._record, EventPhase.WAITING)
         text = "«%s» ya no está en %s: se deja de vigilar. Lo contado queda; si vuelve al programa, se sigue donde iba."
         _log.warning(text, self.event.name, self._context.schedule.path)
 
@@ -150,7 +154,7 @@ class EventRunner:
     def _follow(self, *, report: bool = False) -> None:
         self._planner.follow(self._context.feeds(), self._record.checkpoints)
         if report:
-            self._context.observer.feeds_followed(self._planner.statuses())
+            self._context.observer.feeds_followed(self._record, self._planner.statuses())
 
     def _server_lag(self) -> timedelta:
         """How far the server's clock is behind ours: its events of now can only be seen then."""
@@ -167,4 +171,5 @@ class EventRunner:
         return (ends - self._context.clock.now()).total_seconds()
 
     def _write_log(self) -> None:
-        self._context.log.write(self._horizon(), self._planner.unknown_cameras())
+        name = self.event.name if self._context.logs.several else ""
+        self._log.write(self._horizon(), self._planner.unknown_cameras(), name)

@@ -15,7 +15,8 @@ from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccIncomplete, AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
 from aforo.ingestion.source_count import SourceCount, WindowCount
-from aforo.models import Batch, Feed, Page, ScheduledEvent, Window
+from aforo.models import Batch, Feed, Page, Window
+from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
 
@@ -41,20 +42,20 @@ class EventClient(Protocol):
 class Sink(Protocol):
     """Where classified pages go: waits when too much is waiting to be stored."""
 
-    async def put(self, batch: Batch) -> None:
-        """Take a batch."""
+    async def put(self, record: EventRecord, batch: Batch) -> None:
+        """Take a batch of that event."""
         ...
 
 
 @dataclass(slots=True, frozen=True)
 class PollCycle:
-    """One pass over all that is due: the event, its cameras, the planner, how far to read.
+    """One pass over all that is due: the event's record, its cameras, the planner, how far to read.
 
     With a ``count``, ACC's events are counted for the comparison at the close, and each camera is read alone: the
     comparison must not depend on what a server does with several.
     """
 
-    event: ScheduledEvent
+    record: EventRecord
     cameras: Set[str]
     planner: FetchPlanner
     horizon: datetime
@@ -62,7 +63,7 @@ class PollCycle:
 
 
 class Fetcher:
-    """Reads planned fetches. ``on_page`` is called with each classified page."""
+    """Reads planned fetches. ``on_page`` is called with each classified page and whose it is."""
 
     def __init__(  # noqa: PLR0913 -- the parts that a fetch needs
         self,
@@ -72,7 +73,7 @@ class Fetcher:
         rules: Rules,
         sink: Sink,
         clock: Clock,
-        on_page: Callable[[Batch], None],
+        on_page: Callable[[EventRecord, Batch], None],
         feed_label: Callable[[Feed], str],
     ) -> None:
         self._client = client
@@ -101,7 +102,7 @@ class Fetcher:
                     events += len(page.events)
                     if page.events or page.malformed:
                         if waiting is not None:
-                            await self._sink.put(waiting)
+                            await self._sink.put(cycle.record, waiting)
                         waiting = self._classified(cycle, page)
                         if count is not None:
                             count.add_page(waiting)
@@ -113,15 +114,15 @@ class Fetcher:
             self._report_incomplete(fetch, error)  # all that could be had was given: reading again would give no more
         except AccError:
             if waiting is not None:
-                await self._sink.put(waiting)
+                await self._sink.put(cycle.record, waiting)
             raise
         if reached < fetch.query.window.until:
             await self._put_reached(cycle, fetch, waiting, count, fetch.query.window.until)
         return events
 
     def _classified(self, cycle: PollCycle, page: Page) -> Batch:
-        batch = self._rules.classify_page(page, cycle.event, cycle.cameras)
-        self._on_page(batch)
+        batch = self._rules.classify_page(page, cycle.record.event, cycle.cameras)
+        self._on_page(cycle.record, batch)
         return batch
 
     async def _put_reached(
@@ -132,7 +133,7 @@ class Fetcher:
             count.settle(until)
         last = batch or Batch()
         last.checkpoints = cycle.planner.advance(fetch, until)
-        await self._sink.put(last)
+        await self._sink.put(cycle.record, last)
 
     async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
         """Read a joint query while one of its cameras is also read alone; returns how many events it had.

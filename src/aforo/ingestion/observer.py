@@ -12,9 +12,10 @@ _log = logging.getLogger(__name__)
 
 
 class IngestionObserver:
-    """Called by the ingestion as an event goes on; does nothing itself.
+    """Called by the ingestion as its events go on, each time with whose event it is; does nothing itself.
 
-    Methods must be quick, but for the two that may read from the database. ``GuardedObserver`` logs what they raise.
+    An event may be closed beside another one that is watched. Methods must be quick, but for the two that may read
+    from the database. ``GuardedObserver`` logs what they raise.
     """
 
     async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
@@ -26,19 +27,19 @@ class IngestionObserver:
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """The database counted the whole event anew: each zone's occupancy."""
 
-    def phase_changed(self, phase: EventPhase) -> None:
-        """The event under way entered a phase."""
+    def phase_changed(self, record: EventRecord, phase: EventPhase) -> None:
+        """The event entered a phase."""
 
-    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
-        """These are all feeds that are read now; others are not read any more."""
+    def feeds_followed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
+        """These are all feeds of the event that are read now; others are not read any more."""
 
-    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """These feeds stand otherwise than before."""
 
-    def page_read(self, batch: Batch) -> None:
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
         """A page was read and classified."""
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """A transaction was committed."""
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
@@ -64,31 +65,31 @@ class GuardedObserver(IngestionObserver):
         with _logged():
             await self._observer.recounted(record, occupancies)
 
-    def phase_changed(self, phase: EventPhase) -> None:
+    def phase_changed(self, record: EventRecord, phase: EventPhase) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.phase_changed(phase)
+            self._observer.phase_changed(record, phase)
 
-    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_followed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.feeds_followed(feeds)
+            self._observer.feeds_followed(record, feeds)
 
-    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Pass it on; not called for none."""
         if feeds:
             with _logged():
-                self._observer.feeds_changed(feeds)
+                self._observer.feeds_changed(record, feeds)
 
-    def page_read(self, batch: Batch) -> None:
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.page_read(batch)
+            self._observer.page_read(record, batch)
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.committed(batch, result)
+            self._observer.committed(record, batch, result)
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
         """Pass it on."""

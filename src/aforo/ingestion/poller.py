@@ -49,7 +49,7 @@ class Poller:
         self._fetches: set[asyncio.Task[None]] = set()
         self._reported_failing: set[Feed] = set()
         self._reported_logins: set[str] = set()
-        self._planner: FetchPlanner | None = None
+        self._cycle: PollCycle | None = None
         self._was_down = False
         self._probe_at = -math.inf
 
@@ -73,7 +73,7 @@ class Poller:
         A fetch that hangs goes on after the cycle. True when all was read.
         """
         self._batching.begin_cycle()
-        self._planner, planner, horizon = cycle.planner, cycle.planner, cycle.horizon
+        self._cycle, planner, horizon = cycle, cycle.planner, cycle.horizon
         cameras_per_query = self._batching.max_cameras if cycle.count is None else _one
         while not self._stopping.is_set():
             self._progress.clear()
@@ -147,8 +147,8 @@ class Poller:
 
     def _report_changed(self, planner: FetchPlanner) -> None:
         """Report which feeds changed; not those of a planner that an edit of the schedule has replaced."""
-        if planner is self._planner:
-            self._observer.feeds_changed(planner.take_changed())
+        if self._cycle is not None and planner is self._cycle.planner:
+            self._observer.feeds_changed(self._cycle.record, planner.take_changed())
 
     def _succeeded(self, planner: FetchPlanner, fetch: PlannedFetch, events: int) -> None:
         self._batching.record_success(fetch.query)

@@ -57,7 +57,7 @@ class Reconciler:
         context = self._context
         _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
         await context.site.refresh()
-        context.observer.phase_changed(EventPhase.CLOSING)
+        context.observer.phase_changed(self._record, EventPhase.CLOSING)
         result = Reconciliation(self._count, complete=await self._read_everything())
         result.given_up = not result.complete and not (self._server_answers() and context.database.down_since is None)
         result.unanswered = self._unanswered()
@@ -75,14 +75,14 @@ class Reconciler:
                 "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
                 context.settings.close_patience, left, self._event.day,
             )  # fmt: skip
-        context.observer.phase_changed(EventPhase.OVER)
+        context.observer.phase_changed(self._record, EventPhase.OVER)
         return result
 
     async def _compare(self, result: Reconciliation) -> None:
         context, record = self._context, self._record
-        await context.database.drain()
+        await context.database.drain(record)
         figures = await context.database.stored_figures(record)
-        context.log.recounted(figures.occupancies)
+        context.logs.of(record).recounted(figures.occupancies)
         await context.observer.recounted(record, figures.occupancies)
         result.stored, result.history_rows, result.compared = figures.events_by_camera, figures.history_rows, True
         if result.complete:
@@ -98,10 +98,11 @@ class Reconciler:
                 if not context.site.servers:
                     await context.site.refresh()
                 planner.follow(context.feeds(), {})
-                context.observer.feeds_followed(planner.statuses())
+                context.observer.feeds_followed(self._record, planner.statuses())
                 planner.end_rest(self._disappeared())
                 self._count.servers = frozenset(context.site.servers)
-                cycle = PollCycle(self._event, context.cameras.cameras, planner, self._event.window.until, self._count)
+                until = self._event.window.until
+                cycle = PollCycle(self._record, context.cameras.cameras, planner, until, self._count)
                 all_read = await poller.run_cycle(cycle, deadline) and bool(context.site.servers)
                 if all_read and not self._disappeared():
                     return True

@@ -64,7 +64,9 @@ class ScheduleRunner:
         complete = True
         for event in events:
             record = await self._context.open_record(event)
-            complete &= await self._close(EventRunner(self._context, record))
+            runner = EventRunner(self._context, record)
+            complete &= await self._close(runner)
+            runner.end()
         return complete or self._context.stopping.is_set()
 
     async def _run_event(self, event: ScheduledEvent) -> bool:
@@ -75,6 +77,13 @@ class ScheduleRunner:
             queue.mark_done(event)  # complete: yesterday's, past midnight, or one that must not hold up the next
             return True
         runner = EventRunner(context, record)
+        try:
+            return await self._watch_and_close(event, runner)
+        finally:
+            runner.end()
+
+    async def _watch_and_close(self, event: ScheduledEvent, runner: EventRunner) -> bool:
+        context, queue = self._context, self._queue
         _log.info("Evento «%s»: %d cámaras.", event.name, len(context.cameras.cameras))
         await runner.watch()
         if runner.cancelled:

@@ -10,7 +10,10 @@ from aforo.storage import Database, EventRecord
 
 
 class LiveObserver(IngestionObserver):
-    """Keeps ``live`` up to date; reads the event's own history when it is opened or recounted."""
+    """Keeps ``live`` up to date; reads the event's own history when it is opened or recounted.
+
+    Of an event that is not shown, because another one is watched, only the phase is kept, and the sums of all events.
+    """
 
     def __init__(self, live: LiveState, database: Database, clock: Clock) -> None:
         self._live = live
@@ -19,32 +22,47 @@ class LiveObserver(IngestionObserver):
 
     async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Open that event with its feeds, then read what the database has of it. Raises StoreError."""
+        if not self._live.would_display(record):
+            self._live.enter(record, EventPhase.WATCHING)
+            return
         self._live.open(record, self._clock.now(), feeds)
-        self._live.load(await self._database.stored_history(record))
+        history = await self._database.stored_history(record)
+        if self._live.displays(record):
+            self._live.load(history)
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """Take the zones and the history as they are after a recount. Raises StoreError."""
-        self._live.recount(occupancies, await self._database.stored_history(record))
+        if not self._live.displays(record):
+            return
+        history = await self._database.stored_history(record)
+        if self._live.displays(record):
+            self._live.recount(occupancies, history)
 
-    def phase_changed(self, phase: EventPhase) -> None:
+    def phase_changed(self, record: EventRecord, phase: EventPhase) -> None:
         """Set the phase."""
-        self._live.enter(phase)
+        self._live.enter(record, phase)
 
-    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_followed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Set these feeds and no others."""
-        self._live.follow(feeds)
+        if self._live.displays(record):
+            self._live.follow(feeds)
 
-    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Set how these feeds stand."""
-        self._live.update_feeds(feeds)
+        if self._live.displays(record):
+            self._live.update_feeds(feeds)
 
-    def page_read(self, batch: Batch) -> None:
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
         """Count what was excluded."""
+        del record
         self._live.page_read(batch)
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """Take what was committed."""
-        self._live.committed(result, self._clock.now(), batch)
+        if self._live.displays(record):
+            self._live.committed(result, self._clock.now(), batch)
+        else:
+            self._live.committed_beside(result, self._clock.now())
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
         """Add the cameras' names."""

@@ -76,6 +76,7 @@ class LiveState:
         self._probes = probes or HealthProbes()
         self._phase = EventPhase.WAITING
         self._record: EventRecord | None = None
+        self._beside: dict[int, tuple[ScheduledEvent, EventPhase]] = {}
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
         self._occupancies: dict[str, Occupancy] = {}
@@ -119,13 +120,18 @@ class LiveState:
 
     @property
     def record(self) -> EventRecord | None:
-        """The record of the event that was opened last; None before the first."""
+        """The record of the event that is shown; None before the first."""
         return self._record
 
     @property
     def event(self) -> ScheduledEvent | None:
-        """The event that was opened last; None before the first."""
+        """The event that is shown: of those that were opened the one that began last; None before the first."""
         return self._record.event if self._record is not None else None
+
+    @property
+    def beside(self) -> Sequence[tuple[ScheduledEvent, EventPhase]]:
+        """The events that are watched or closed beside the one that is shown, and the phase of each."""
+        return tuple(self._beside.values())
 
     @property
     def feeds(self) -> Mapping[Feed, FeedStatus]:
@@ -291,11 +297,25 @@ class LiveState:
         """Use these functions for the state of database, server and schedule from now on."""
         self._probes = probes
 
+    def displays(self, record: EventRecord) -> bool:
+        """Return whether that event is the one that is shown."""
+        return self._record is not None and self._record.id == record.id
+
+    def would_display(self, record: EventRecord) -> bool:
+        """Return whether an event that is opened is to be shown: not where the one that is shown began later."""
+        shown = self._record
+        if shown is None or shown.id == record.id or self._phase is EventPhase.WAITING:
+            return True
+        return record.event.window.since >= shown.event.window.since
+
     def open(self, record: EventRecord, now: datetime, feeds: Sequence[FeedStatus] = ()) -> None:
         """Begin with an event, or go on with one after a restart; ``load`` then brings what the database has of it.
 
         ``feeds``: all that are read. Without them the count is as old as the event's start.
         """
+        if self._record is not None and not self.displays(record):
+            self._put_beside(self._record, self._phase)
+        self._beside.pop(record.id, None)
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)
         self._opened_at = now
@@ -328,9 +348,13 @@ class LiveState:
         self._occupancies.update(occupancies)
         self.load(history)
 
-    def enter(self, phase: EventPhase) -> None:
-        """Set the event's phase."""
-        self._phase = phase
+    def enter(self, record: EventRecord, phase: EventPhase) -> None:
+        """Set an event's phase."""
+        if self.displays(record):
+            self._phase = phase
+        else:
+            self._put_beside(record, phase)
+            self.notify()
 
     def follow(self, feeds: Sequence[FeedStatus]) -> None:
         """Set all feeds that are read. What a new one was read until has been committed."""
@@ -367,6 +391,12 @@ class LiveState:
         self._count_doors(result.new)
         self._sample_lateness(result.new, now)
         self._recounted(result.occupancies, result.minutes)
+
+    def committed_beside(self, result: CommitResult, now: datetime) -> None:
+        """Count what a transaction stored of an event that is not shown."""
+        self._stored += len(result.new)
+        self._repeated += result.already
+        self._stored_at = now
 
     def correct(
         self,
@@ -405,6 +435,12 @@ class LiveState:
         self._changes += 1
         for listener in self._listeners:
             listener()
+
+    def _put_beside(self, record: EventRecord, phase: EventPhase) -> None:
+        if phase in {EventPhase.WATCHING, EventPhase.CLOSING}:
+            self._beside[record.id] = record.event, phase
+        else:
+            self._beside.pop(record.id, None)
 
     def _recounted(
         self, occupancies: Mapping[str, Occupancy], minutes: Mapping[str, Mapping[int, tuple[int, ...]]]

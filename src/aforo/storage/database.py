@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -33,14 +34,43 @@ _BACKOFF = Backoff(first=0.2, longest=15.0, least=0.5)
 _LOGGED_AFTER = 2  # failures in a row before an outage is logged: a deadlock or a moment's lock is none
 
 
+@dataclass(slots=True)
+class _EventQueue:
+    """The batches of one event that are read and not stored, oldest first; ``pending``: how many events they hold."""
+
+    batches: deque[tuple[EventRecord, Batch]] = field(default_factory=deque)
+    pending: int = 0
+
+    def joined(self, most_together: int) -> tuple[EventRecord, Batch, int]:
+        """The next batches as one, and how many they are; ``remove`` takes them out when they are stored."""
+        record, first = self.batches[0]
+        joined = Batch(list(first.events), checkpoints=dict(first.checkpoints))
+        taken = 1
+        for other, batch in islice(self.batches, 1, None):
+            if other is not record or len(joined.events) + len(batch.events) > most_together:
+                break
+            joined.events += batch.events
+            joined.checkpoints.update(batch.checkpoints)
+            taken += 1
+        return record, joined, taken
+
+    def remove(self, taken: int) -> None:
+        """Take out so many batches, from the oldest on."""
+        for _ in range(taken):
+            _, batch = self.batches.popleft()
+            self.pending -= len(batch.events)
+
+
 class Database:
-    """Stores batches in the order they came, and answers reads between them, retrying while the database is away.
+    """Stores the batches of each event in the order they came, and answers reads between them.
+
+    Events take turns, a transaction each, so that what is read of one does not wait for all that is read of another.
+    Whatever fails because the database is away is tried again until it is back.
 
     Use as an async context manager. ``on_stored`` is called on the loop after each transaction that stored a batch,
-    ``on_corrected`` with the zones' occupancies after each correction of the event that is open;
-    ``down_since`` is the begin (aware UTC) of the outage that lasts, if any. Leaving the context finishes the
-    transaction under way; batches still waiting are dropped (``drain`` first), and will be read from ACC again, because
-    their checkpoints were not stored either.
+    ``on_corrected`` with the zones' occupancies after each correction of an event; ``down_since`` is the begin (aware
+    UTC) of the outage that lasts, if any. Leaving the context finishes the transaction under way; batches still waiting
+    are dropped (``drain`` first), and will be read from ACC again, because their checkpoints were not stored either.
 
     Every method waits while the database is away, and raises what the method of that name of Store raises besides.
     """
@@ -53,21 +83,17 @@ class Database:
         most_waiting: int = 30_000,
         most_together: int = 8_000,
     ) -> None:
-        """``most_waiting``: events in the queue; ``most_together``: events in one transaction."""
-        self.on_stored: Callable[[Batch, CommitResult], None] | None = None
-        self.on_corrected: Callable[[Mapping[str, Occupancy]], None] | None = None
+        """``most_waiting``: camera events of one event that wait; ``most_together``: those of one transaction."""
+        self.on_stored: Callable[[EventRecord, Batch, CommitResult], None] | None = None
+        self.on_corrected: Callable[[EventRecord, Mapping[str, Occupancy]], None] | None = None
         self.down_since: datetime | None = None
         self._store = store
         self._clock = clock
         self._most_waiting = most_waiting
         self._most_together = most_together
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aforo-store")
-        self._queue: deque[tuple[EventRecord, Batch]] = deque()
-        self._pending = 0
-        self._work, self._space, self._idle, self._stopping = (asyncio.Event() for _ in range(4))
-        self._space.set()
-        self._idle.set()
-        self._record: EventRecord | None = None
+        self._queues: OrderedDict[int, _EventQueue] = OrderedDict()  # by record id, the next one in turn first
+        self._work, self._progress, self._stopping = (asyncio.Event() for _ in range(3))
         self._was_available = False
         self._retrying = 0  # calls that have failed and are tried again
         self._failures = 0
@@ -77,13 +103,13 @@ class Database:
 
     @property
     def pending(self) -> int:
-        """Events read and not yet stored."""
-        return self._pending
+        """Camera events read and not yet stored."""
+        return sum(queue.pending for queue in self._queues.values())
 
-    @property
-    def waiting(self) -> list[Batch]:
-        """The batches read and not yet stored, oldest first; the one that is being stored among them."""
-        return [batch for _, batch in self._queue]
+    def waiting(self, record: EventRecord) -> list[Batch]:
+        """The event's batches read and not yet stored, oldest first; the one that is being stored among them."""
+        queue = self._queues.get(record.id)
+        return [batch for _, batch in queue.batches] if queue is not None else []
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._store_all(), name="aforo-writer")
@@ -100,29 +126,29 @@ class Database:
         self._stopping.set()
         self._work.set()
         await asyncio.wait([task])
-        if self._pending:
-            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self._pending)
+        if self.pending:
+            _log.warning("Quedan %d eventos leídos sin guardar: se piden otra vez al volver a empezar.", self.pending)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._store.close)
         self._thread.shutdown(wait=False)
         task.result()
 
-    # The queue of batches.
+    # The queues of batches.
 
-    async def put(self, batch: Batch) -> None:
-        """Enqueue a batch of the event that is open; waits while too many events are waiting to be stored."""
-        if self._record is None:
-            raise RuntimeError("open_record() comes before put()")
-        while self._pending and self._pending + len(batch.events) > self._most_waiting:
-            self._space.clear()
-            await self._wait(self._space)
-        self._queue.append((self._record, batch))
-        self._pending += len(batch.events)
-        self._idle.clear()
+    async def put(self, record: EventRecord, batch: Batch) -> None:
+        """Enqueue a batch of that event; waits while too much of the event is waiting to be stored."""
+        while (queue := self._queues.get(record.id)) is not None and queue.pending:
+            if queue.pending + len(batch.events) <= self._most_waiting:
+                break
+            await self._wait_for_progress()
+        queue = self._queues.setdefault(record.id, _EventQueue())
+        queue.batches.append((record, batch))
+        queue.pending += len(batch.events)
         self._work.set()
 
-    async def drain(self) -> None:
-        """Wait until everything put so far, and meanwhile, is stored."""
-        await self._wait(self._idle)
+    async def drain(self, record: EventRecord | None = None) -> None:
+        """Wait until everything put so far, and meanwhile, is stored; of that event only, where one is given."""
+        while self._queues if record is None else record.id in self._queues:
+            await self._wait_for_progress()
 
     # The methods of Store.
 
@@ -135,11 +161,13 @@ class Database:
         return await self._call(self._store.last_open_event)
 
     async def open_record(self, event: ScheduledEvent, classify: Classify, rules: str) -> EventRecord:
-        """Open the record of that event, once all before it is stored; what is put from now on belongs to it."""
-        await self.drain()
-        record = await self._call(self._store.open_record, event, classify, rules, self._clock.now())
-        self._record = record
-        return record
+        """Open the record of that event, once all that was read of its time is stored: this may edit its record."""
+        since, until = event.window
+        for queue in list(self._queues.values()):
+            record, _ = queue.batches[0]
+            if record.event.window.since < until and since < record.event.window.until:
+                await self.drain(record)
+        return await self._call(self._store.open_record, event, classify, rules, self._clock.now())
 
     async def recount(self, record: EventRecord) -> dict[str, Occupancy]:
         """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
@@ -170,8 +198,8 @@ class Database:
     ) -> CorrectionResult:
         """Apply a correction, once for each id; with ``count``, by as much as the zone lacks of that count."""
         result = await self._call(self._store.correct, record, correction, count=count)
-        if self.on_corrected is not None and record is self._record:
-            self.on_corrected(result.occupancies)
+        if self.on_corrected is not None:
+            self.on_corrected(record, result.occupancies)
         return result
 
     async def records_on(self, day: date) -> list[EventRecord]:
@@ -215,34 +243,21 @@ class Database:
         while not self._stopping.is_set():
             await self._work.wait()
             self._work.clear()
-            while self._queue and not self._stopping.is_set():
-                record, batch, taken = self._joined()
+            while self._queues and not self._stopping.is_set():
+                record_id, queue = next(iter(self._queues.items()))
+                record, batch, taken = queue.joined(self._most_together)
                 try:
                     await self._add(record, batch)
                 except StoreError:
                     if not self._stopping.is_set():
                         raise
                     return
-                for _ in range(taken):
-                    self._queue.popleft()
-                self._pending -= len(batch.events)
-                self._space.set()
                 await self._store_outages(record)
-            if not self._queue:
-                self._idle.set()
-
-    def _joined(self) -> tuple[EventRecord, Batch, int]:
-        """The next batches of one event as one, and how many they are; they leave the queue when they are stored."""
-        record, first = self._queue[0]
-        joined = Batch(list(first.events), checkpoints=dict(first.checkpoints))
-        taken = 1
-        for other, batch in islice(self._queue, 1, None):
-            if other is not record or len(joined.events) + len(batch.events) > self._most_together:
-                break
-            joined.events += batch.events
-            joined.checkpoints.update(batch.checkpoints)
-            taken += 1
-        return record, joined, taken
+                queue.remove(taken)
+                self._queues.move_to_end(record_id)
+                if not queue.batches:
+                    del self._queues[record_id]
+                self._progress.set()
 
     async def _add(self, record: EventRecord, batch: Batch) -> None:
         """Store a batch. Where a row is rejected: with texts that any database can hold, else without history rows.
@@ -256,7 +271,7 @@ class Database:
             if stored is None:
                 await self._add_quarantined(record, cleaned, batch)
                 return
-        self._notify(batch, stored)
+        self._notify(record, batch, stored)
 
     async def _accepted(self, record: EventRecord, batch: Batch) -> CommitResult | None:
         """What was stored; None where a row is rejected, and so nothing was stored."""
@@ -269,18 +284,18 @@ class Database:
         """Store a batch (``read``: as it was read) without its history rows, then those that are not rejected."""
         now = self._clock.now()
         stored = await self._call(self._store.add, record, batch, now, history=False)
-        self._notify(read, stored)
+        self._notify(record, read, stored)
         for rejected in await self._call(self._store.write_history, record, stored.new):
             detail = self._quarantine_log.add(rejected, now)
             if detail is not None:
                 subject = rejected.first.name
                 await self.begin_entry(JournalKind.ROW_REFUSED, subject, now, detail=detail, record=record, ended=now)
 
-    def _notify(self, batch: Batch, stored: CommitResult) -> None:
+    def _notify(self, record: EventRecord, batch: Batch, stored: CommitResult) -> None:
         if self.on_stored is None:
             return
         try:
-            self.on_stored(batch, stored)
+            self.on_stored(record, batch, stored)
         except Exception:  # noqa: BLE001 -- a listener's fault must not stop the counting
             _log.exception("Error interno al contar lo guardado; lo guardado está bien.")
 
@@ -354,9 +369,10 @@ class Database:
             await self.begin_entry(JournalKind.DATABASE_AWAY, self._store.name, since, record=record, ended=until)
             del self._outages[0]
 
-    async def _wait(self, event: asyncio.Event) -> None:
-        """Wait for the event. Raises what ended the writing: else the wait would never end."""
-        waiting = asyncio.ensure_future(event.wait())
+    async def _wait_for_progress(self) -> None:
+        """Wait for the end of a transaction. Raises what ended the writing: else the wait would never end."""
+        self._progress.clear()
+        waiting = asyncio.ensure_future(self._progress.wait())
         try:
             await asyncio.wait({waiting, *([self._task] if self._task else ())}, return_when=asyncio.FIRST_COMPLETED)
         finally:

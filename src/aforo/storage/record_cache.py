@@ -22,6 +22,7 @@ from aforo.storage.column_text import fit_key
 from aforo.storage.schema import tables
 
 MOST_MOVEMENTS = 60_000  # movements cached, some 10 MB: those of the minutes that a catch-up goes through
+_MOST_RECORDS = 3  # cached at once: an event that is watched, and those before it that are closed beside it
 
 
 @dataclass(slots=True)
@@ -89,16 +90,16 @@ class CachedRecord:
 
 
 class RecordCache:
-    """Reads event records, caches the one in use, and writes what of them changes."""
+    """Reads event records, caches those in use, and writes what of them changes."""
 
     def __init__(self, database: DatabaseConnection, most_movements: int = MOST_MOVEMENTS) -> None:
         self._database = database
         self._most_movements = most_movements
-        self._current: CachedRecord | None = None
+        self._records: OrderedDict[int, CachedRecord] = OrderedDict()  # by id, the one unused for longest first
 
     def invalidate(self) -> None:
-        """Drop the cached record: it may be ahead of the database, or behind it."""
-        self._current = None
+        """Drop the cached records: they may be ahead of the database, or behind it."""
+        self._records.clear()
 
     def open(self, connection: Connection, record_id: int) -> CachedRecord:
         """The record as it is now. Raises StoreUnavailable where its row is gone (the database was restored)."""
@@ -107,8 +108,9 @@ class RecordCache:
         ).one_or_none()
         if row is None:
             raise StoreUnavailable(f"La base de datos {self._database.name} ya no tiene el evento {record_id}.")
-        cached = self._current
-        if cached is not None and cached.record_id == record_id and cached.revision == row.revision:
+        cached = self._records.get(record_id)
+        if cached is not None and cached.revision == row.revision:
+            self._records.move_to_end(record_id)
             return cached
         window = Window(from_ms(row.starts_ms), from_ms(row.ends_ms))
         cached = CachedRecord(
@@ -124,7 +126,10 @@ class RecordCache:
             most_movements=self._most_movements,
         )
         self.read_corrections(connection, cached)
-        self._current = cached
+        self._records[record_id] = cached
+        self._records.move_to_end(record_id)
+        while len(self._records) > _MOST_RECORDS:
+            self._records.popitem(last=False)
         return cached
 
     def bump_revision(self, connection: Connection, cached: CachedRecord, **changes: Any) -> None:
@@ -175,6 +180,8 @@ class RecordCache:
         if givers:
             connection.execute(table.update().where(*mine).values(show_id=cached.record_id))
             self.read_corrections(connection, cached)
+            for record_id in givers:
+                self._records.pop(record_id, None)  # it is read again, without them
         return givers
 
     def move_checkpoints(self, connection: Connection, cached: CachedRecord, until: Mapping[Feed, int]) -> bool:

@@ -70,7 +70,7 @@ class EventRecords:
                 self._edit(connection, cached, plan.edit, classify, rules)
         shortened = [self._give_time_to(connection, cached, given, classify) for given in plan.given]
         if shortened:
-            cached = self._cache.open(connection, cached.record_id)
+            cached.drop_movements()  # those of the time that it was given are missing
         givers = self._claim_events(connection, cached, classify)
         if givers is not None or shortened:
             self._quarantine.add_due(connection, cached, classify)  # they may have been stored by other rules

@@ -152,6 +152,25 @@ def test_a_correction_follows_the_event_that_has_its_time(database: DatabaseUnde
     assert store.recount(second) == second.occupancies
 
 
+def test_of_two_events_in_use_one_gives_time_and_corrections_to_the_other(
+    database: DatabaseUnderTest, store: Store
+) -> None:
+    """What is kept in memory of both follows: what is stored next is counted on top of it."""
+    first, second = opened(store, event("Uno", 0, 60)), opened(store, event("Dos", 60, 120))
+    add(store, first, door(10, "1", ENTRADA), door(50, "2", ENTRADA))
+    store.correct(first, Correction("c1", NORTE, 10, "conteo", "Ana", START + timedelta(minutes=55)))
+    add(store, second, door(70, "3", ENTRADA))
+    second = opened(store, event("Dos", 45, 120))
+    first = opened(store, event("Uno", 0, 45))
+    add(store, second, door(50.5, "4", ENTRADA), door(55.5, "5", ENTRADA))
+    add(store, first, door(40, "6", ENTRADA))
+    for made in (store, database.store()):
+        counts = [made.occupancies(record)[NORTE].count for record in (first, second)]
+        assert counts == [2, 14]
+        assert [len(made.corrections(record)) for record in (first, second)] == [0, 1]
+    assert store.recount(second)[NORTE].count == 14
+
+
 @pytest.mark.parametrize("cut_first", [False, True])
 def test_camera_events_taken_from_an_event_of_other_rules_are_classified_again(
     database: DatabaseUnderTest, store: Store, cut_first: bool

@@ -531,6 +531,19 @@ def test_a_commit_result_holds_the_minutes_that_changed(store: Store) -> None:
     }
 
 
+def test_two_events_at_once_are_read_from_the_database_once(store: Store) -> None:
+    first, second = opened(store), opened(store, event_at(name="Segundo", shift=7, hours=1))
+    start = 7 * 60 * MINUTE_MS
+    for number in range(2):
+        add(store, first, at(start - 10 + number, f"a{number}"))
+        add(store, second, at(start + number, f"b{number}"))
+    with statements() as executed:
+        add(store, first, at(start - 1, "a9"))
+        add(store, second, at(start + 9, "b9"))
+    assert [sql for sql in executed if sql.startswith("SELECT") and "aforo_minutes" in sql] == []
+    assert (store.occupancies(first)[NORTE].count, store.occupancies(second)[NORTE].count) == (3, 3)
+
+
 def test_the_last_open_event_is_known_until_it_is_closed(database: DatabaseUnderTest, store: Store) -> None:
     assert store.last_open_event() is None
     record = opened(store)

@@ -18,7 +18,7 @@ from aforo.avigilon.query_batching import BatchLimits
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
 from aforo.ingestion.context import RunContext
-from aforo.ingestion.cycle_log import CycleLog
+from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
@@ -120,7 +120,7 @@ class MemoryDatabase:
     """Keeps each camera event once. ``blocked``: nothing is stored and no call returns until it is set again."""
 
     clock: FakeClock
-    on_stored: Callable[[Batch, CommitResult], None] = lambda *_: None
+    on_stored: Callable[[EventRecord, Batch, CommitResult], None] = lambda *_: None
     ledger: dict[tuple[str, str], CameraEvent] = field(default_factory=dict)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
@@ -150,15 +150,16 @@ class MemoryDatabase:
             rules,
         )
 
-    async def put(self, batch: Batch) -> None:
+    async def put(self, record: EventRecord, batch: Batch) -> None:
         await self.answering.wait()
         new = [event for event in batch.events if (event.server_id, event.this_id) not in self.ledger]
         self.ledger.update({(event.server_id, event.this_id): event for event in new})
         for feed, until in batch.checkpoints.items():
             self.checkpoints[feed] = max(until, self.checkpoints.get(feed, until))
-        self.on_stored(batch, CommitResult(new, len(batch.events) - len(new), self._occupancies()))
+        self.on_stored(record, batch, CommitResult(new, len(batch.events) - len(new), self._occupancies()))
 
-    async def drain(self) -> None:
+    async def drain(self, record: EventRecord | None = None) -> None:
+        del record
         await self.answering.wait()
 
     async def stored_figures(self, record: EventRecord) -> StoredFigures:
@@ -198,22 +199,25 @@ class Recorder(IngestionObserver):
         del record, occupancies
         self.recounts += 1
 
-    def phase_changed(self, phase: EventPhase) -> None:
+    def phase_changed(self, record: EventRecord, phase: EventPhase) -> None:
+        del record
         self.phases.append(phase)
 
-    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_followed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
+        del record
         self.feeds = {status.feed: status for status in feeds}
 
-    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
+        del record
         self.changes += 1
         self.feeds.update((status.feed, status) for status in feeds)
 
-    def page_read(self, batch: Batch) -> None:
-        del batch
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
+        del record, batch
         self.pages += 1
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
-        del batch, result
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
+        del record, batch, result
         self.commits += 1
 
     def cameras_named(self, names: Any) -> None:
@@ -278,7 +282,7 @@ async def ingestion(
             rules=rules,
             observer=recorder,
             site=site,
-            log=CycleLog(site, rules, BOGOTA),
+            logs=CycleLogs(site, rules, BOGOTA),
         )
         database.on_stored = context.committed
         yield Ingestion(folder, clock, server, database, recorder, context)

@@ -17,12 +17,12 @@ STATUS = FeedStatus(Feed("srv", "A"), START)
 async def report(observer: IngestionObserver) -> None:
     await observer.event_opened(RECORD, [STATUS])
     await observer.recounted(RECORD, {})
-    observer.phase_changed(EventPhase.CLOSING)
-    observer.feeds_followed([STATUS])
-    observer.feeds_changed([STATUS])
-    observer.feeds_changed([])
-    observer.page_read(Batch())
-    observer.committed(Batch(), CommitResult([], 0, {}))
+    observer.phase_changed(RECORD, EventPhase.CLOSING)
+    observer.feeds_followed(RECORD, [STATUS])
+    observer.feeds_changed(RECORD, [STATUS])
+    observer.feeds_changed(RECORD, [])
+    observer.page_read(RECORD, Batch())
+    observer.committed(RECORD, Batch(), CommitResult([], 0, {}))
     observer.cameras_named({"A": "Puerta A"})
 
 
@@ -35,19 +35,19 @@ class Broken(IngestionObserver):
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         raise ZeroDivisionError
 
-    def phase_changed(self, phase: EventPhase) -> None:
+    def phase_changed(self, record: EventRecord, phase: EventPhase) -> None:
         raise ZeroDivisionError
 
-    def feeds_followed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_followed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         raise ZeroDivisionError
 
-    def feeds_changed(self, feeds: Sequence[FeedStatus]) -> None:
+    def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         raise ZeroDivisionError
 
-    def page_read(self, batch: Batch) -> None:
+    def page_read(self, record: EventRecord, batch: Batch) -> None:
         raise ZeroDivisionError
 
-    def committed(self, batch: Batch, result: CommitResult) -> None:
+    def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         raise ZeroDivisionError
 
     def cameras_named(self, names: Mapping[str, str]) -> None:

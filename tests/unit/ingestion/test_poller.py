@@ -14,8 +14,10 @@ from aforo.errors import AccDenied, AccIncomplete, AccRejectedLogin, AccUnreacha
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.models import Feed, Page, Window
+from aforo.storage import EventRecord
 
 A, B, C = (Feed("srv", camera) for camera in CAMERAS)
+RECORD = EventRecord(1, EVENT, {}, {}, False, lambda _: pytest.fail("nothing is classified"), "")
 
 
 def planner_of(parts: Ingestion) -> FetchPlanner:
@@ -26,7 +28,7 @@ def planner_of(parts: Ingestion) -> FetchPlanner:
 
 
 def cycle_of(parts: Ingestion, planner: FetchPlanner) -> PollCycle:
-    return PollCycle(EVENT, parts.context.cameras.cameras, planner, min(parts.clock.now(), END))
+    return PollCycle(RECORD, parts.context.cameras.cameras, planner, min(parts.clock.now(), END))
 
 
 def in_cycle(parts: Ingestion, seconds: float = 60.0) -> float:
@@ -302,7 +304,7 @@ async def test_a_fetch_for_the_times_before_an_edit_does_not_change_the_feeds(tm
         parts.server.fault = fault
         async with parts.context.poller() as poller:
             assert not await poller.run_cycle(cycle_of(parts, before), in_cycle(parts, 5))
-            parts.recorder.feeds_followed(after.statuses())
+            parts.recorder.feeds_followed(RECORD, after.statuses())
             parts.server.seconds = 0.01
             assert await poller.run_cycle(cycle_of(parts, after), in_cycle(parts))
         assert parts.recorder.feeds == {status.feed: status for status in after.statuses()}

@@ -12,6 +12,7 @@ from tests.unit.ingestion.memory import END, Ingestion, at, ingestion
 from aforo.errors import AccUnknownCamera, AccUnreachable
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
 from aforo.models import EventPhase, Feed, Page, Window
+from aforo.storage import EventRecord
 
 A, B = Feed("srv", "A"), Feed("srv", "B")
 AFTER = END + timedelta(minutes=2)
@@ -115,9 +116,9 @@ async def test_a_database_that_does_not_answer_is_reported_without_figures(
         await parts.clock.sleep(0.001)
         original = parts.database.drain
 
-        async def blocked() -> None:
+        async def blocked(record: EventRecord | None = None) -> None:
             parts.database.answering.clear()
-            await original()
+            await original(record)
 
         parts.database.drain = blocked  # type: ignore[method-assign]
         parts.database.pending = 3

@@ -13,7 +13,18 @@ from aforo.alerting.rules import conditions
 from aforo.counting.rules import Rules
 from aforo.live.observer import LiveObserver
 from aforo.live.state import LiveState
-from aforo.models import AlertKind, Feed, FeedStatus, ScheduledEvent, Window
+from aforo.models import (
+    AlertKind,
+    Batch,
+    CameraEvent,
+    CommitResult,
+    EventPhase,
+    Feed,
+    FeedStatus,
+    Occupancy,
+    ScheduledEvent,
+    Window,
+)
 from aforo.settings import AlertsSettings
 from aforo.storage import Database, EventRecord, Store, StoredHistory
 
@@ -58,3 +69,30 @@ async def test_an_event_that_goes_on_is_neither_old_nor_without_cameras(tmp_path
         await opening
     assert found[AlertKind.STALE].holds is False
     assert found[AlertKind.CAMERA_GONE] == Condition(AlertKind.CAMERA_GONE, "A", None, "No contesta: A.")
+
+
+async def test_what_is_read_of_an_event_beside_does_not_touch_the_one_that_is_displayed(tmp_path: Path) -> None:
+    rules = Rules([], [])
+    later = ScheduledEvent(EVENT.day, "Segundo", Window(EVENT.window.until, EVENT.window.until + timedelta(hours=2)))
+    statuses = [FeedStatus(FEED, NOW)]
+    async with FakeClock(NOW) as clock, SlowHistory(tmp_path, clock) as database:
+        database.given.set()
+        await database.open()
+        first = await database.open_record(EVENT, rules.classify, rules.fingerprint)
+        second = await database.open_record(later, rules.classify, rules.fingerprint)
+        live = LiveState()
+        observer = LiveObserver(live, database, clock)
+        await observer.event_opened(first, statuses)
+        await observer.event_opened(second, statuses)
+        other = FeedStatus(Feed("srv", "B"), NOW)
+        observer.feeds_followed(first, [other])
+        observer.feeds_changed(first, [other])
+        await observer.event_opened(first, [other])
+        await observer.recounted(first, {"Norte": Occupancy("Norte", 1, 0, 1, 0)})
+        event = CameraEvent("srv", "1", START, "A", "PUERTA", "", "")
+        observer.committed(first, Batch([event]), CommitResult([event], 2, {"Norte": Occupancy("Norte", 1, 0, 1, 0)}))
+        observer.phase_changed(first, EventPhase.CLOSING)
+    assert (live.event, live.phase, dict(live.feeds)) == (later, EventPhase.WATCHING, {FEED: statuses[0]})
+    assert (dict(live.occupancies), list(live.lateness), live.as_of()) == ({}, [], NOW)
+    assert (live.stored, live.repeated) == (1, 2), "the sums are of all events"
+    assert list(live.beside) == [(EVENT, EventPhase.CLOSING)]

@@ -10,7 +10,18 @@ from aforo.counting.doors import minute_of
 from aforo.counting.occupancy import OccupancyDelta, composed, timed_movement
 from aforo.counting.rules import Rules
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Matcher, Occupancy, ScheduledEvent, Window
+from aforo.models import (
+    Batch,
+    CameraEvent,
+    CommitResult,
+    EventPhase,
+    Feed,
+    FeedStatus,
+    Matcher,
+    Occupancy,
+    ScheduledEvent,
+    Window,
+)
 from aforo.settings import ZoneSettings, zones_from
 from aforo.storage import EventRecord
 
@@ -152,3 +163,23 @@ def approximate(fake: Fake, waiting: Sequence[CameraEvent]) -> int:
         for minute in minutes
     }
     return composed(deltas).occupancy("Norte", 2).count
+
+
+def test_the_event_that_began_last_is_displayed_and_the_others_are_beside_it() -> None:
+    fake = Fake()
+    later = ScheduledEvent(EVENT.day, "Segundo", Window(EVENT.window.until, EVENT.window.until + timedelta(hours=2)))
+    first = EventRecord(1, EVENT, {}, {"Norte": fake.truth()}, False, RULES.classify, "")
+    second = EventRecord(2, later, {}, {"Norte": fake.truth()}, False, RULES.classify, "")
+    live = fake.live
+    assert list(live.beside) == []
+    assert live.would_display(second)
+    live.open(second, later.window.since)
+    assert (live.event, live.phase) == (later, EventPhase.WATCHING)
+    assert list(live.beside) == [(EVENT, EventPhase.WATCHING)]
+    assert not live.would_display(first)
+    live.enter(first, EventPhase.CLOSING)
+    assert (live.phase, list(live.beside)) == (EventPhase.WATCHING, [(EVENT, EventPhase.CLOSING)])
+    live.enter(first, EventPhase.OVER)
+    assert (live.phase, list(live.beside)) == (EventPhase.WATCHING, [])
+    live.enter(second, EventPhase.WAITING)  # cancelled
+    assert live.would_display(first)

@@ -8,7 +8,7 @@ from tests.messages import Message, messages, normal
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "solucion-de-problemas.md"
 ENTRY = re.compile(r"^- `(.+)`$", re.MULTILINE)
 # Lines of the log about one camera, with nothing to cure.
-ACCOUNT = {"Cámara …."}
+ACCOUNT = {"…Cámara …."}
 # Messages that the code puts together from pieces.
 PIECED = {"…: se cruzan."}
 
