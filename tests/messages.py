@@ -90,6 +90,7 @@ def _error_names() -> set[str]:
         "NotTakenUp",
         "NoConnection",
         "TimedOut",
+        "UpgradeRejected",
         "kind",
         "fault",
         "ServiceUnavailable",

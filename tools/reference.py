@@ -184,6 +184,10 @@ OWN_TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "detail": "lo demás, como JSON o texto",
         },
     ),
+    "aforo_ended_sessions": (
+        "Las sesiones de la página que se cerraron antes de caducar.",
+        {"session_key": "de qué sesión", "expires_ms": "cuándo caduca por sí misma"},
+    ),
 }
 
 

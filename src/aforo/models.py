@@ -65,9 +65,9 @@ class EventSource(NamedTuple):
 class CameraEvent(NamedTuple):
     """One DEVICE_ANALYTICS_STOP event, checked and typed.
 
-    ``server_id`` and ``this_id`` identify it for ever. Where ACC gave no ``thisId``, ``this_id`` starts with ``~``
-    and is made of the content and of the ordinal among equals. ``occurred_at`` is ACC's ``timestamp``, aware UTC,
-    cut to the millisecond. ``area`` and ``activity`` are "" where ACC gave none.
+    ``server_id``, ``camera_id``, ``occurred_at`` and ``this_id`` identify it for ever. Where ACC gave no ``thisId``,
+    ``this_id`` starts with ``~`` and is made of the content and of the ordinal among equals. ``occurred_at`` is ACC's
+    ``timestamp``, aware UTC, cut to the millisecond. ``area`` and ``activity`` are "" where ACC gave none.
     """
 
     server_id: str

@@ -14,6 +14,7 @@ ZONES = [
 CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "whole": ([], {}),
     "since-0001": (["--since", "0001"], {}),
+    "back-0001": (["--back", "0001"], {}),
     "account": (["--account", "DOMINIO\\aforo"], {}),
     "zones": ([], {"AFORO_ZONES": json.dumps(ZONES)}),
 }

@@ -103,6 +103,10 @@ def schema(parser: Parser) -> None:
     parser.add_argument("--account", default="aforo", metavar="CUENTA", help=account_help)
     since_help = "solo los cambios desde esa versión de las tablas aforo_…, la que dice «aforo check»"
     parser.add_argument("--since", metavar="VERSIÓN", help=since_help)
+    back_help = "el camino de vuelta: de las tablas de este programa a las de esa versión"
+    parser.add_argument("--back", metavar="VERSIÓN", help=back_help)
+    apply_help = "con --back: no lo imprime, lo hace en la base de datos de los ajustes; no se pierde ningún evento"
+    parser.add_argument("--apply", action="store_true", help=apply_help)
     _settings(parser)
 
 

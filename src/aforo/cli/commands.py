@@ -125,9 +125,24 @@ def _service(arguments: Arguments) -> int:
 def _schema(arguments: Arguments) -> int:
     settings = _load_settings(arguments)
     from aforo.settings import zones_from  # noqa: PLC0415
-    from aforo.storage.schema.grants import schema_sql  # noqa: PLC0415
+    from aforo.storage import Store, schema_back, schema_sql  # noqa: PLC0415
 
-    print(schema_sql(zones_from(settings.zones), arguments.account, arguments.since))  # noqa: T201
+    zones = zones_from(settings.zones)
+    if arguments.apply and arguments.back is None:
+        raise BadCommand("--apply es de --back: sin él no hay nada que hacer.", remedy="Escriba «--back 0001 --apply».")
+    if arguments.back is None:
+        print(schema_sql(zones, arguments.account, arguments.since))  # noqa: T201
+    elif not arguments.apply:
+        print(schema_back(arguments.back))  # noqa: T201
+    else:
+        schema_back(arguments.back)  # raises BadCommand for a version that there never was
+        store = Store(settings.database.address(), zones, settings.monitor.timezone)
+        try:
+            found = store.revert(arguments.back)
+        finally:
+            store.close()
+        what = f"eran de la versión {found} y ahora son de la {arguments.back}" if found else "no están"
+        print(f"{store.name}: las tablas aforo_… {what}.")  # noqa: T201
     return 0
 
 

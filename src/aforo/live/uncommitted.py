@@ -12,7 +12,7 @@ from aforo.counting.doors import SourceMinute, minute_of, source_minute
 from aforo.counting.occupancy import OccupancyDelta, TimedMovement, timed_movement
 from aforo.models import Batch, CameraEvent, Classification, EventSource
 
-Identity = tuple[str, str, datetime]
+Identity = tuple[str, str, datetime, str]
 
 _MOST_RECENT = 30_000  # events kept as committed: more than any overlap reads again
 _NO_MOVEMENTS: Mapping[int, dict[Identity, TimedMovement]] = {}
@@ -126,4 +126,4 @@ class UncommittedEvents:
 
 
 def _identity(event: CameraEvent) -> Identity:
-    return event.server_id, event.this_id, event.occurred_at
+    return event.server_id, event.this_id, event.occurred_at, event.camera_id

@@ -6,7 +6,7 @@ from aforo.storage.journal import JournalEntry, JournalKind, incidents
 from aforo.storage.preflight import Preflight
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
-from aforo.storage.schema.grants import schema_sql
+from aforo.storage.schema.grants import schema_back, schema_sql
 from aforo.storage.store import Store
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "StoredFigures",
     "StoredHistory",
     "incidents",
+    "schema_back",
     "schema_sql",
 ]

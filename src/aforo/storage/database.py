@@ -239,6 +239,14 @@ class Database:
         """Store a sign of life of a running program; returns the entries of the other programs alive on that event."""
         return await self._call(self._store.beat, record, instance, began, now, every)
 
+    async def end_session(self, key: str, expires: datetime, now: datetime) -> None:
+        """Store that a session of the page was logged out; those that have expired by themselves are deleted."""
+        await self._call(self._store.end_session, key, expires, now)
+
+    async def ended_sessions(self, now: datetime) -> frozenset[str]:
+        """The keys of the sessions that were logged out and have not expired by themselves."""
+        return await self._call(self._store.ended_sessions, now)
+
     async def _store_all(self) -> None:
         while not self._stopping.is_set():
             await self._work.wait()

@@ -1,8 +1,8 @@
 """The ledger: every camera event once. Which events of a batch are new, and what its entries mean."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
@@ -18,7 +18,10 @@ from aforo.storage.site_tables.history import HistoryRows
 SLICE_MS = 5 * MINUTE_MS  # how much of an event is read at once: memory, and what the database sorts, stay small
 NOT_HISTORY, WRITTEN, QUARANTINED = 0, 1, 2  # values of the column ``history``
 
-Identity = tuple[int, int, str]  # (occurred_ms, number of the server, this_id): the ledger's key
+# (occurred_ms, number of the server, this_id, camera_id). The ledger's key has the source in the camera's place: the
+# same camera event read again, by whatever name, has the same identity.
+Identity = tuple[int, int, str, str]
+Key = tuple[int, int, str, int]
 Classify = Callable[[EventSource], Classification]
 
 
@@ -41,21 +44,24 @@ class Entry(NamedTuple):
 
 
 class EventLedger:
-    """Reads and writes aforo_events, and the history rows of new entries, inside a transaction of ``database``."""
+    """Reads and writes aforo_events, and the history rows of new entries, inside a transaction of ``database``.
+
+    ``key_has_camera`` is False with the tables of the first version: their key lets two cameras of a server have no
+    event of the same ``thisId`` and millisecond.
+    """
 
     def __init__(self, database: DatabaseConnection, lookup: LookupTables, history: HistoryRows) -> None:
+        self.key_has_camera = True
         self._database = database
         self._lookup = lookup
         self._history = history
 
     def new(self, connection: Connection, events: Sequence[CameraEvent]) -> dict[Identity, CameraEvent]:
         """The events that are not in the ledger yet, each once, in the ledger's order."""
-        by_key = self._keyed(connection, events)
-        instants = sorted({key[0] for key in by_key})
-        rows = self._database.backend.among(connection, tables.events, Entry._fields[:3], "occurred_ms", instants)
-        for row in rows:
-            by_key.pop((row[0], row[1], row[2]), None)
-        return {key: by_key[key] for key in sorted(by_key)}
+        by_identity = self._identified(connection, events)
+        for row in self._rows_at(connection, by_identity):
+            by_identity.pop(row, None)
+        return {identity: by_identity[identity] for identity in sorted(by_identity)}
 
     def add(  # noqa: PLR0913 -- all that one batch causes
         self,
@@ -85,15 +91,15 @@ class EventLedger:
         # By position and without a call per event: this runs for every camera event.
         meant = [meanings[source] for source in event_sources]
         self._database.insert(
-            connection, tables.events, [key + meaning[0] for key, meaning in zip(new, meant, strict=True)]
+            connection, tables.events, [one[:3] + meaning[0] for one, meaning in zip(new, meant, strict=True)]
         )
         if history:
             kept = [
-                (key[0], source) for key, source, meaning in zip(new, event_sources, meant, strict=True) if meaning[1]
+                (one[0], source) for one, source, meaning in zip(new, event_sources, meant, strict=True) if meaning[1]
             ]
             self._history.add(connection, cached, kept)
         return self._movements(
-            connection, [(*key, meaning[2]) for key, meaning in zip(new, meant, strict=True) if meaning[2]]
+            connection, [(*one[:3], meaning[2]) for one, meaning in zip(new, meant, strict=True) if meaning[2]]
         )
 
     def movements(
@@ -165,20 +171,20 @@ class EventLedger:
         rows = connection.execute(
             select(table.occurred_ms, table.server, table.this_id, table.source, table.history)
             .where(*_inside(cached, since_ms, until_ms))
-            .order_by(table.occurred_ms, table.server, table.this_id)
+            .order_by(table.occurred_ms, table.server, table.this_id, table.source)
         )
         return [Entry(*row) for row in rows.all()]
 
-    def entries_at(self, connection: Connection, cached: CachedRecord, keys: Set[Identity]) -> list[Entry]:
+    def entries_at(self, connection: Connection, cached: CachedRecord, keys: Set[Key]) -> list[Entry]:
         """An event's entries of those keys."""
-        columns = (*Entry._fields, "show_id")
-        instants = sorted({key[0] for key in keys})
-        rows = self._database.backend.among(connection, tables.events, columns, "occurred_ms", instants)
-        return [Entry(*row[:5]) for row in rows if row[5] == cached.record_id and tuple(row[:3]) in keys]
+        return [entry for entry in self._entries_at(connection, cached, keys) if entry[:4] in keys]
 
     def entries_of(self, connection: Connection, cached: CachedRecord, events: Sequence[CameraEvent]) -> list[Entry]:
         """An event's entries of those camera events."""
-        return self.entries_at(connection, cached, self._keyed(connection, events).keys()) if events else []
+        identities = self._identified(connection, events)
+        entries = self._entries_at(connection, cached, identities)
+        cameras = self._cameras(connection, {entry.source for entry in entries})
+        return [entry for entry in entries if (*entry[:3], cameras[entry.source]) in identities]
 
     def event(self, connection: Connection, entry: Entry) -> CameraEvent:
         """The camera event of an entry."""
@@ -199,21 +205,48 @@ class EventLedger:
         sources = self._lookup.sources(connection, {entry.source for entry in entries})
         self._history.add(connection, cached, [(entry.occurred_ms, sources[entry.source]) for entry in entries])
 
-    def _keyed(self, connection: Connection, events: Sequence[CameraEvent]) -> dict[Identity, CameraEvent]:
+    def _rows_at(self, connection: Connection, identities: Iterable[Identity]) -> Iterator[Identity]:
+        """The identities of all entries at the instants of those."""
+        rows = self._among(connection, Entry._fields[:4], identities)
+        cameras = self._cameras(connection, {row[3] for row in rows})
+        return ((row[0], row[1], row[2], cameras[row[3]]) for row in rows)
+
+    def _entries_at(self, connection: Connection, cached: CachedRecord, keys: Iterable[Identity | Key]) -> list[Entry]:
+        """An event's entries at the instants of those keys."""
+        rows = self._among(connection, (*Entry._fields, "show_id"), keys)
+        return [Entry(*row[:5]) for row in rows if row[5] == cached.record_id]
+
+    def _among(
+        self, connection: Connection, columns: Sequence[str], keys: Iterable[Identity | Key]
+    ) -> Sequence[Sequence[Any]]:
+        instants = sorted({key[0] for key in keys})
+        return list(self._database.backend.among(connection, tables.events, columns, "occurred_ms", instants))
+
+    def _cameras(self, connection: Connection, sources: Set[int]) -> dict[int, str]:
+        """The camera in the identity of those sources' events."""
+        if not self.key_has_camera:
+            return dict.fromkeys(sources, "")
+        known = self._lookup.sources(connection, sources)
+        return {source: known[source].camera_id for source in sources}
+
+    def _identified(self, connection: Connection, events: Sequence[CameraEvent]) -> dict[Identity, CameraEvent]:
         servers = self._lookup.server_numbers(connection, {event[0] for event in events})
         # By position and without a call per event: this runs for every camera event that is ever read.
         this_ids = [event[1] for event in events]
-        keys = [
+        with_camera = self.key_has_camera
+        cameras = {camera_id: fit_key(camera_id) if with_camera else "" for camera_id in {event[3] for event in events}}
+        identities = [
             (
                 (age := event[2] - EPOCH).days * DAY_MS + age.seconds * 1000 + age.microseconds // 1000,
                 servers[event[0]],
                 event[1],
+                cameras[event[3]],
             )
             for event in events
         ]
         if not are_keys(this_ids):
-            keys = [(occurred_ms, server, fit_key(this_id)) for occurred_ms, server, this_id in keys]
-        return dict(zip(keys, events, strict=True))
+            identities = [(*one[:2], fit_key(one[2]), one[3]) for one in identities]
+        return dict(zip(identities, events, strict=True))
 
     def _movements(
         self, connection: Connection, moving: Sequence[tuple[int, int, str, Sequence[tuple[str, int]]]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, inspect
 
-from aforo.errors import StoreRejectedRow
+from aforo.errors import StoreNotReady, StoreRejectedRow
 from aforo.models import Zone, from_ms
 from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.connection import DatabaseConnection
@@ -22,6 +22,7 @@ _AT_MS = 0
 class Preflight:
     """What was found. ``version``: of our tables, None where there are none yet; the site tables, there or missing.
 
+    ``kept``: why our tables stay at that version; None where they are of the newest or can be brought to it.
     ``rejected``: of the events' names, those whose rows a table rejects, each with the reason. ``keeps_names``: what
     the history's table answers to the renaming of a row; "" where it accepts it.
     """
@@ -32,6 +33,7 @@ class Preflight:
     missing: Sequence[str]
     rejected: Mapping[str, str] = field(default_factory=dict)
     keeps_names: str = ""
+    kept: StoreNotReady | None = None
 
 
 class _RolledBackError(Exception):
@@ -52,11 +54,12 @@ def dry_run(
     """
     rejected: dict[str, str] = {}
     keeps_names = ""
+    kept: StoreNotReady | None = None
     while True:
         found: list[Preflight] = []
         try:
             with database.write() as connection:
-                found.append(_prepared(connection, database, site_tables, zones))
+                found.append(_prepared(connection, database, site_tables, zones, upgrade=kept is None))
                 _write_rows(connection, site_tables, zones, _EVENT)
                 if not keeps_names:
                     site_tables.try_renaming(connection, _EVENT, NO_EVENT)
@@ -65,16 +68,23 @@ def dry_run(
                     if name not in rejected:
                         _try_name(connection, site_tables, zones, name)
                 raise _RolledBackError  # noqa: TRY301 -- the way to end the transaction
+        except migrate.UpgradeRejected as error:
+            kept = error
         except RenameRejected as error:
             keeps_names = str(error)
         except _NameRejectedError as error:
             rejected[str(error)] = str(error.__cause__)
         except _RolledBackError:
-            return replace(found[0], rejected=rejected, keeps_names=keeps_names)
+            return replace(found[0], rejected=rejected, keeps_names=keeps_names, kept=kept)
 
 
 def _prepared(
-    connection: Connection, database: DatabaseConnection, site_tables: SiteTables, zones: Sequence[Zone]
+    connection: Connection,
+    database: DatabaseConnection,
+    site_tables: SiteTables,
+    zones: Sequence[Zone],
+    *,
+    upgrade: bool,
 ) -> Preflight:
     inspector = inspect(connection)
     wanted = [HISTORY_TABLE, *(zone.table for zone in zones)]
@@ -82,9 +92,9 @@ def _prepared(
     there = [name for name in wanted if name.rpartition(".")[2].lower() in known]
     missing = [name for name in wanted if name not in there]
     found = Preflight(migrate.version(connection), migrate.HEAD, there, missing)
-    migrate.ensure(connection, database.backend)
+    newest = migrate.ensure(connection, database.backend, upgrade=upgrade)
     site_tables.prepare(connection)
-    check_rights(connection, database.backend, *site_tables.names)
+    check_rights(connection, database.backend, *site_tables.names, newest=newest)
     return found
 
 

@@ -121,7 +121,7 @@ class Quarantine:
         """Write, in a transaction of its own, what of these entries is still quarantined."""
 
         def work(connection: Connection, cached: CachedRecord) -> int:
-            entries = self._ledger.entries_at(connection, cached, {entry[:3] for entry in some})
+            entries = self._ledger.entries_at(connection, cached, {entry[:4] for entry in some})
             due = [entry for entry in entries if entry.history == QUARANTINED]
             return self._write_due(connection, cached, due, classify)
 
@@ -137,7 +137,7 @@ class Quarantine:
         return len(due)
 
     def _mark(self, connection: Connection, entries: Sequence[Entry], history: int) -> None:
-        rows = [(*entry[:3], history) for entry in entries]
+        rows = [(*entry[:4], history) for entry in entries]
         self._database.update(connection, tables.events, rows, columns=("history",))
 
     def _slices(self, connection: Connection, cached: CachedRecord, history: int) -> Iterator[int]:

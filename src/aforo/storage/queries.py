@@ -77,11 +77,12 @@ class ReportSnapshot:
 
 
 class Cursor(NamedTuple):
-    """A place in the ledger: the key of the last event of a page (``server`` is the server's number)."""
+    """A place in the ledger: the key of the last event of a page (``server`` and ``source`` are numbers)."""
 
     occurred_ms: int
     server: int
     this_id: str
+    source: int
 
 
 class Queries:
@@ -122,7 +123,7 @@ class Queries:
         if after is None:
             query = query.where(table.occurred_ms >= cached.since_ms)
         else:
-            instant, server, this_id = after
+            instant, server, this_id, source = after
             same = table.occurred_ms == instant
             query = query.where(
                 table.occurred_ms >= instant,
@@ -130,16 +131,18 @@ class Queries:
                     table.occurred_ms > instant,
                     and_(same, table.server > server),
                     and_(same, table.server == server, table.this_id > this_id),
+                    and_(same, table.server == server, table.this_id == this_id, table.source > source),
                 ),
             )
-        rows = connection.execute(query.order_by(table.occurred_ms, table.server, table.this_id).limit(limit)).all()
+        order = (table.occurred_ms, table.server, table.this_id, table.source)
+        rows = connection.execute(query.order_by(*order).limit(limit)).all()
         servers = self._lookup.servers(connection, {row.server for row in rows})
         sources = self._lookup.sources(connection, {row.source for row in rows})
         page = [
             CameraEvent(servers[row.server], row.this_id, from_ms(row.occurred_ms), *sources[row.source])
             for row in rows
         ]
-        return page, Cursor(*rows[-1][:3]) if len(rows) == limit else None
+        return page, Cursor(*rows[-1]) if len(rows) == limit else None
 
     def records_on(self, connection: Connection, day: date) -> list[EventRecord]:
         """The records of the events scheduled for that date, by their start; they can only be read."""

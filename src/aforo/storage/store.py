@@ -1,5 +1,6 @@
 """What the rest of the program may do with the database. Synchronous, one thread at a time; see Database."""
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -26,11 +27,13 @@ from aforo.storage.record_cache import MOST_MOVEMENTS, CachedRecord, RecordCache
 from aforo.storage.records import EventRecord, EventRecords
 from aforo.storage.schema import migrate
 from aforo.storage.schema.grants import check_rights
+from aforo.storage.sessions import EndedSessions
 from aforo.storage.site_tables.history import HistoryRows
 from aforo.storage.site_tables.row_sync import EventNames, ZoneRows
 from aforo.storage.site_tables.tables import RenameRejected, SiteTables, ZoneRowRejected
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -64,6 +67,8 @@ class Store:
         )
         self._journal = Journal(self._database)
         self._queries = Queries(self._lookup, self._records)
+        self._sessions = EndedSessions(self._database)
+        self._newest = True  # our tables are of the newest version
         # The last batch, and what its commit stored, while the answer to that commit is not known.
         self._unanswered: tuple[Batch, CommitResult] | None = None
 
@@ -73,11 +78,20 @@ class Store:
         return self._database.name
 
     def open(self) -> None:
-        """Connect, bring our tables to this version, find or create the site tables."""
+        """Connect, bring our tables to this version, find or create the site tables.
+
+        Where this account may not bring our tables to this version, the earlier ones are used, and that is logged.
+        """
+        try:
+            self._prepare()
+        except migrate.UpgradeRejected as error:
+            self._prepare(upgrade=False)
+            _log.warning("%s", error)
+
+    def revert(self, target: str) -> str | None:
+        """Bring our tables back to an earlier version; returns the version they had, None where there are none."""
         with self._database.write() as connection:
-            migrate.ensure(connection, self._database.backend)
-            self._site_tables.prepare(connection)
-            check_rights(connection, self._database.backend, *self._site_tables.names)
+            return migrate.revert(connection, self._database.backend, target)
 
     def close(self) -> None:
         """Close the connection. Raises nothing."""
@@ -295,6 +309,23 @@ class Store:
                 gaps=self._queries.gaps(connection, cached, entries, now),
             )
 
+    # The page's sessions.
+
+    def end_session(self, key: str, expires: datetime, now: datetime) -> None:
+        """Store that a session of the page was logged out; those that have expired by themselves are deleted.
+
+        The tables of an earlier version have no place for it: then nothing is stored.
+        """
+        if self._newest:
+            self._write(lambda connection: self._sessions.end(connection, key, expires, now))
+
+    def ended_sessions(self, now: datetime) -> frozenset[str]:
+        """The keys of the sessions that were logged out and have not expired by themselves."""
+        if not self._newest:
+            return frozenset()
+        with self._database.read() as connection:
+            return self._sessions.ended(connection, now)
+
     # The journal.
 
     def begin_entry(  # noqa: PLR0913 -- the columns of the journal
@@ -333,6 +364,13 @@ class Store:
         """
         with self._database.write() as connection:
             return self._journal.beat(connection, record.id, instance, began, now, every)
+
+    def _prepare(self, *, upgrade: bool = True) -> None:
+        with self._database.write() as connection:
+            self._newest = migrate.ensure(connection, self._database.backend, upgrade=upgrade)
+            self._ledger.key_has_camera = self._newest
+            self._site_tables.prepare(connection)
+            check_rights(connection, self._database.backend, *self._site_tables.names, newest=self._newest)
 
     def _history_count(self, connection: Connection, cached: CachedRecord) -> int:
         return self._site_tables.history_count(connection, cached.event.name, cached.since_ms, cached.until_ms)

@@ -104,14 +104,15 @@ def batch(*events: CameraEvent, until: Mapping[Feed, datetime] | None = None) ->
 def naive(events: Iterable[CameraEvent], zone: str, initial: int = 0, counted_by: Rules | None = None) -> Occupancy:
     """The aforo as the mission defines it: one event after the other, never below zero."""
     counted_by = counted_by or rules()
-    once = {(event.server_id, event.this_id, event.occurred_at): event for event in events}.values()
+    once = {(event.server_id, event.this_id, event.occurred_at, event.camera_id): event for event in events}.values()
 
-    def order(event: CameraEvent) -> tuple[datetime, int, str, str]:
+    def order(event: CameraEvent) -> tuple[datetime, int, str, str, int]:
         return (
             event.occurred_at,
             int(event.this_id) if event.this_id.isdigit() else 0,
             event.server_id,
             event.this_id,
+            sum(movement.delta for movement in counted_by.classify(event.source).movements if movement.zone == zone),
         )
 
     entries = exits = unmatched = 0

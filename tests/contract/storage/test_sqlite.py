@@ -143,6 +143,8 @@ def test_the_required_rights_are_those_that_are_used(database: DatabaseUnderTest
         opened(store, event_at(name="Cierre", shift=2, hours=3))
         store.end_entry(store.begin_entry(JournalKind.ACC_AWAY, "S1", START), moment)
         store.dry_run(["Otro"])
+        store.end_session("s1", moment, START)
+        assert store.ended_sessions(START) == {"s1"}
     for sql in executed:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))

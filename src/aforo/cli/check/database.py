@@ -148,7 +148,9 @@ def _table_lines(found: Preflight) -> list[Line]:
         )
         remedy = "Pida al administrador el permiso UPDATE en eventos_Analisis."
         lines.append(warning("database.rename", what, remedy, [found.keeps_names]))
-    if found.version == found.newest:
+    if found.kept is not None:
+        lines.append(warning("database.own", f"{found.kept.what} {found.kept.meaning}", found.kept.remedy))
+    elif found.version == found.newest:
         lines.append(ok("database.own", f"Las tablas aforo_… están al día (versión {found.version})."))
     else:
         now = "no están" if found.version is None else f"son de la versión {found.version}"

@@ -31,6 +31,7 @@ OWN = {  # on our tables; nothing that was counted can be deleted
     tables.checkpoints.name: _CLEARED,
     tables.corrections.name: _CHANGED,
     tables.journal.name: _CHANGED,
+    tables.ended_sessions.name: (*_ADDED, "DELETE"),
 }
 ZONE = ("SELECT", "INSERT", "UPDATE")  # on a zone's table; granted on the history's too
 HISTORY = ("SELECT", "INSERT")  # required on eventos_Analisis: UPDATE is for edited events only
@@ -38,11 +39,23 @@ _HEADER = """\
 -- Aforo: lo que el servicio necesita en SQL Server. Ejecútelo quien administra la base, en esa base (USE …).
 -- Las tablas del estadio que ya existan se quedan como están.
 """
+_HEADER_BACK = """\
+-- Aforo: las tablas aforo_… vuelven a una versión anterior. Detenga antes el servicio; no se pierde ningún evento.
+-- Ejecútelo quien administra la base, en esa base (USE …). Las tablas del estadio se quedan como están.
+"""
 
 
-def check_rights(connection: Connection, backend: Backend, history: str, zones: Sequence[str]) -> None:
-    """Raise StoreNotReady naming the rights that this account lacks on our tables, the history's and the zones'."""
-    wanted = [(name, right) for name, rights in OWN.items() for right in rights]
+NEW = frozenset({tables.ended_sessions.name})  # of our tables, those that the first version did not have
+
+
+def check_rights(
+    connection: Connection, backend: Backend, history: str, zones: Sequence[str], *, newest: bool = True
+) -> None:
+    """Raise StoreNotReady naming the rights that this account lacks on our tables, the history's and the zones'.
+
+    Without ``newest`` our tables are those of an earlier version.
+    """
+    wanted = [(name, right) for name, rights in OWN.items() if newest or name not in NEW for right in rights]
     wanted += [(history, right) for right in HISTORY]
     wanted += [(name, right) for name in zones for right in ZONE]
     missing = backend.missing_rights(connection, wanted)
@@ -61,13 +74,12 @@ def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None 
 
     Raises BadCommand for a version that there never was.
     """
-    if since is not None and since not in migrate.KNOWN:
-        known = ", ".join(sorted(migrate.KNOWN))
-        raise BadCommand(f"--since «{since}» no es una versión de las tablas aforo_….", remedy=f"Se admite: {known}.")
+    if since is not None:
+        _check_version("--since", since)
     parts = [_HEADER]
     for name, columns in _site_tables(zones):
         parts.append(_table_where_missing(name, columns))
-    parts += filter(None, [migrate.script("mssql", since).strip()])
+    parts += filter(None, [migrate.script(since)])
     parts.append(f"-- Los permisos de la cuenta del servicio: {account}.")
     grants = [*OWN.items(), (migrate.VERSION_TABLE, ("SELECT",))]
     grants += [(name, ZONE) for name, _ in _site_tables(zones)]
@@ -75,6 +87,23 @@ def schema_sql(zones: Sequence[Zone], account: str = "aforo", since: str | None 
         "\n".join(f"GRANT {', '.join(granted)} ON {quoted(name)} TO {quoted(account)};" for name, granted in grants)
     )
     return "\n\n".join(parts) + "\n"
+
+
+def schema_back(target: str) -> str:
+    """The script that brings our tables back to version ``target``; the site tables stay as they are.
+
+    Raises BadCommand for a version that there never was.
+    """
+    _check_version("--back", target)
+    return "\n\n".join([_HEADER_BACK, *filter(None, [migrate.script_back(target)])]) + "\n"
+
+
+def _check_version(option: str, version: str) -> None:
+    if version not in migrate.KNOWN:
+        known = ", ".join(sorted(migrate.KNOWN))
+        raise BadCommand(
+            f"{option} «{version}» no es una versión de las tablas aforo_….", remedy=f"Se admite: {known}."
+        )
 
 
 def _site_tables(zones: Sequence[Zone]) -> list[tuple[str, tuple[str, ...]]]:

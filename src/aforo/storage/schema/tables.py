@@ -53,13 +53,14 @@ sources = Table(
 )
 
 # The ledger: each camera event once, for ever. In time order: new events go to its end, an event is one range of it.
+# The source is in its key because two cameras of a server may have one thisId in the same millisecond.
 events = Table(
     "aforo_events",
     metadata,
     Column("occurred_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("server", Integer, primary_key=True, autoincrement=False),
     Column("this_id", key(KEY_LENGTH), primary_key=True),
-    Column("source", Integer, nullable=False),
+    Column("source", Integer, primary_key=True, autoincrement=False),
     Column("show_id", Integer, nullable=False),
     Column("history", SmallInteger, nullable=False),  # 0 not for the history, 1 written there, 2 quarantined
     Column("seen_ms", BigInteger, nullable=False),
@@ -117,4 +118,13 @@ journal = Table(
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Column("detail", long_text(), nullable=False),
+)
+
+# Sessions of the page that were logged out before they expired.
+ended_sessions = Table(
+    "aforo_ended_sessions",
+    metadata,
+    Column("session_key", key(KEY_LENGTH), primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

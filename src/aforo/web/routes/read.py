@@ -89,8 +89,8 @@ def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
     try:
-        occurred_ms, server_id, this_id = json.loads(urlsafe_b64decode(text))
-        return Cursor(int(occurred_ms), int(server_id), str(this_id))
+        occurred_ms, server, this_id, source = json.loads(urlsafe_b64decode(text))
+        return Cursor(int(occurred_ms), int(server), str(this_id), int(source))
     except (ValueError, TypeError, Base64Error) as exc:
         raise RequestRejected(422, "La petición no sirve: revise after.") from exc
 

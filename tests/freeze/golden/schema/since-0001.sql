@@ -38,6 +38,32 @@ CREATE TABLE [Aforo_parqueadero_SUR] (
 
 GO
 
+SET XACT_ABORT ON;
+
+BEGIN TRANSACTION;
+
+-- Running upgrade 0001 -> 0002
+
+ALTER TABLE aforo_events DROP CONSTRAINT pk_aforo_events;
+
+ALTER TABLE aforo_events ADD CONSTRAINT pk_aforo_events PRIMARY KEY (occurred_ms, server, this_id, source);
+
+UPDATE aforo_events
+SET this_id = LEFT(this_id, LEN(this_id) - LEN(CAST(source AS nvarchar(12))) - 2)
+WHERE this_id LIKE N'_%~#' + CAST(source AS nvarchar(12));
+
+CREATE TABLE aforo_ended_sessions (
+    session_key NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    expires_ms BIGINT NOT NULL, 
+    CONSTRAINT pk_aforo_ended_sessions PRIMARY KEY (session_key)
+);
+
+UPDATE aforo_version SET version_num='0002' WHERE aforo_version.version_num = '0001';
+
+COMMIT;
+
+GO
+
 -- Los permisos de la cuenta del servicio: aforo.
 
 GRANT SELECT, INSERT, UPDATE ON [aforo_shows] TO [aforo];
@@ -48,6 +74,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_minutes] TO [aforo];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [aforo];
+GRANT SELECT, INSERT, DELETE ON [aforo_ended_sessions] TO [aforo];
 GRANT SELECT ON [aforo_version] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [eventos_Analisis] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero] TO [aforo];

@@ -38,12 +38,14 @@ CREATE TABLE [Aforo_parqueadero_SUR] (
 
 GO
 
+SET XACT_ABORT ON;
+
+BEGIN TRANSACTION;
+
 CREATE TABLE aforo_version (
     version_num VARCHAR(32) NOT NULL, 
     CONSTRAINT aforo_version_pkc PRIMARY KEY (version_num)
 );
-
-GO
 
 -- Running upgrade  -> 0001
 
@@ -60,15 +62,11 @@ CREATE TABLE aforo_shows (
     CONSTRAINT pk_aforo_shows PRIMARY KEY (id)
 );
 
-GO
-
 CREATE TABLE aforo_servers (
     id INTEGER NOT NULL, 
     server_id NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     CONSTRAINT pk_aforo_servers PRIMARY KEY (id)
 );
-
-GO
 
 CREATE TABLE aforo_sources (
     id INTEGER NOT NULL, 
@@ -79,11 +77,7 @@ CREATE TABLE aforo_sources (
     CONSTRAINT pk_aforo_sources PRIMARY KEY (id)
 );
 
-GO
-
 CREATE INDEX ix_aforo_sources_camera_id ON aforo_sources (camera_id);
-
-GO
 
 CREATE TABLE aforo_events (
     occurred_ms BIGINT NOT NULL, 
@@ -95,8 +89,6 @@ CREATE TABLE aforo_events (
     seen_ms BIGINT NOT NULL, 
     CONSTRAINT pk_aforo_events PRIMARY KEY (occurred_ms, server, this_id)
 );
-
-GO
 
 CREATE TABLE aforo_minutes (
     show_id INTEGER NOT NULL, 
@@ -112,8 +104,6 @@ CREATE TABLE aforo_minutes (
     CONSTRAINT pk_aforo_minutes PRIMARY KEY (show_id, zone, minute_ms)
 );
 
-GO
-
 CREATE TABLE aforo_checkpoints (
     show_id INTEGER NOT NULL, 
     server_id NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
@@ -121,8 +111,6 @@ CREATE TABLE aforo_checkpoints (
     until_ms BIGINT NOT NULL, 
     CONSTRAINT pk_aforo_checkpoints PRIMARY KEY (show_id, server_id, camera_id)
 );
-
-GO
 
 CREATE TABLE aforo_corrections (
     id NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
@@ -135,8 +123,6 @@ CREATE TABLE aforo_corrections (
     CONSTRAINT pk_aforo_corrections PRIMARY KEY (id)
 );
 
-GO
-
 CREATE TABLE aforo_journal (
     id INTEGER NOT NULL, 
     show_id INTEGER NULL, 
@@ -148,9 +134,27 @@ CREATE TABLE aforo_journal (
     CONSTRAINT pk_aforo_journal PRIMARY KEY (id)
 );
 
-GO
-
 INSERT INTO aforo_version (version_num) OUTPUT inserted.version_num VALUES ('0001');
+
+-- Running upgrade 0001 -> 0002
+
+ALTER TABLE aforo_events DROP CONSTRAINT pk_aforo_events;
+
+ALTER TABLE aforo_events ADD CONSTRAINT pk_aforo_events PRIMARY KEY (occurred_ms, server, this_id, source);
+
+UPDATE aforo_events
+SET this_id = LEFT(this_id, LEN(this_id) - LEN(CAST(source AS nvarchar(12))) - 2)
+WHERE this_id LIKE N'_%~#' + CAST(source AS nvarchar(12));
+
+CREATE TABLE aforo_ended_sessions (
+    session_key NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    expires_ms BIGINT NOT NULL, 
+    CONSTRAINT pk_aforo_ended_sessions PRIMARY KEY (session_key)
+);
+
+UPDATE aforo_version SET version_num='0002' WHERE aforo_version.version_num = '0001';
+
+COMMIT;
 
 GO
 
@@ -164,6 +168,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_minutes] TO [aforo];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [aforo];
+GRANT SELECT, INSERT, DELETE ON [aforo_ended_sessions] TO [aforo];
 GRANT SELECT ON [aforo_version] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [eventos_Analisis] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [Aforo_parqueadero] TO [aforo];
