@@ -4,6 +4,7 @@ A match or a concert is a ``ScheduledEvent``; what ACC returns is a ``CameraEven
 zone is a ``Movement``; the aforo of a zone is an ``Occupancy``.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,9 +98,22 @@ class Page:
     read_until: datetime | None = None
 
 
+def comparable(name: str) -> str:
+    """Return a name as rules and doors compare it: upper-cased, without what the eye does not tell apart.
+
+    Accents are composed and compatibility forms replaced (NFKC), characters without width left out, blanks of any kind
+    and number are one blank, and none at the ends.
+    """
+    if not name.isascii():
+        composed = unicodedata.normalize("NFKC", name)
+        name = "".join(one for one in composed if unicodedata.category(one) != "Cf")
+        name = unicodedata.normalize("NFKC", name.upper())
+    return " ".join(name.upper().split())
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A rule on the upper-cased ``analyticEventName``: ``contains:TEXT`` or ``equals:TEXT``."""
+    """A rule on an ``analyticEventName`` as ``comparable`` returns it: ``contains:TEXT`` or ``equals:TEXT``."""
 
     whole: bool
     text: str
@@ -108,14 +122,14 @@ class Matcher:
     def parse(cls, rule: str) -> "Matcher":
         """Read ``contains:TEXT`` or ``equals:TEXT``; raises ValueError for anything else."""
         kind, separator, text = rule.partition(":")
-        text = text.strip().upper()
+        text = comparable(text)
         if not separator or kind.strip() not in {"contains", "equals"} or not text:
             raise ValueError(rule)
         return cls(whole=kind.strip() == "equals", text=text)
 
-    def matches(self, upper_name: str) -> bool:
-        """Return whether the upper-cased name matches."""
-        return upper_name == self.text if self.whole else self.text in upper_name
+    def matches(self, name: str) -> bool:
+        """Return whether a name matches that ``comparable`` returned."""
+        return name == self.text if self.whole else self.text in name
 
     def __str__(self) -> str:
         return f"{'equals' if self.whole else 'contains'}:{self.text}"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from aforo.models import MINUTE_MS, CameraEvent, Classification, EventSource, Movement, to_ms
+from aforo.models import MINUTE_MS, CameraEvent, Classification, EventSource, Movement, comparable, to_ms
 
 _MOST_DOORS = 400  # names come from outside: the rest of them share one line
 OTHER_DOORS = "OTRAS"
@@ -70,7 +70,7 @@ class Door:
 
 
 class Doors:
-    """Every name that is counted, by its upper-cased text."""
+    """Every name that is counted, by its text as ``comparable`` returns it."""
 
     def __init__(self) -> None:
         self._doors: dict[str, Door] = {}
@@ -81,7 +81,7 @@ class Doors:
     def add(self, reported: SourceMinute, classification: Classification, count: int = 1) -> str:
         """Count ``count`` camera events of a source and minute; returns the key of the door that they belong to."""
         source = reported.source
-        key = source.name.upper().strip()
+        key = comparable(source.name)
         if key not in self._doors and len(self._doors) >= _MOST_DOORS:
             key = OTHER_DOORS
         door = self._doors.get(key)
@@ -94,7 +94,7 @@ class Doors:
         return key
 
     def get(self, key: str) -> Door:
-        """The door of an upper-cased name; raises KeyError."""
+        """The door of that key; raises KeyError."""
         return self._doors[key]
 
 

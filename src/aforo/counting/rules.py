@@ -14,6 +14,7 @@ from aforo.models import (
     Page,
     ScheduledEvent,
     Zone,
+    comparable,
 )
 
 # Sources and names come from outside: however many a server sends, the memory for them is bounded.
@@ -44,12 +45,12 @@ class Rules:
         return "\n".join(lines)
 
     def classify(self, source: EventSource) -> Classification:
-        """What a camera event of that source means; the case of its name does not matter."""
+        """What a camera event of that source means; its name is matched as ``comparable`` returns it."""
         known = self._known.get(source)
         if known is None:
             if len(self._known) >= _MOST_SOURCES:
                 self._known = {}  # not cleared: the database's thread may be reading it
-            known = self._known[source] = self._classify(source.name.upper())
+            known = self._known[source] = self._classify(comparable(source.name))
             if source.name not in self._reported:
                 if len(self._reported) >= _MOST_NAMES:
                     self._reported = set()
@@ -87,13 +88,13 @@ class Rules:
             return ExclusionReason.OUTSIDE
         return self.classify(camera_event.source).exclusion
 
-    def _classify(self, upper_name: str) -> Classification:
-        history = any(matcher.matches(upper_name) for matcher in self._history)
+    def _classify(self, name: str) -> Classification:
+        history = any(matcher.matches(name) for matcher in self._history)
         movements = []
         ambiguous = False
         for zone in self._zones:
-            enters = any(matcher.matches(upper_name) for matcher in zone.entries)
-            leaves = any(matcher.matches(upper_name) for matcher in zone.exits)
+            enters = any(matcher.matches(name) for matcher in zone.entries)
+            leaves = any(matcher.matches(name) for matcher in zone.exits)
             ambiguous |= enters and leaves
             if enters != leaves:
                 movements.append(Movement(zone.name, 1 if enters else -1))

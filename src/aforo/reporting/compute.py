@@ -11,7 +11,7 @@ from aforo.counting.doors import Crossings, crossings
 from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
 from aforo.live.state import undone_by
-from aforo.models import EventSource, Matcher, Zone, from_ms
+from aforo.models import EventSource, Matcher, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     CorrectionFigures,
@@ -106,7 +106,7 @@ def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
     slots: defaultdict[str, defaultdict[int, Crossings]] = defaultdict(lambda: defaultdict(Crossings))
     names: dict[str, str] = {}
     for name, activity, minute_ms, events in minutes:
-        key = name.upper().strip()
+        key = comparable(name)
         names.setdefault(key, name.strip())
         slot = minute_ms - minute_ms % _SLOT_MS
         counted = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)

@@ -3,9 +3,21 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aforo.counting.rules import Rules
-from aforo.models import CameraEvent, EventSource, ExclusionReason, Matcher, Movement, Page, ScheduledEvent, Window
+from aforo.models import (
+    CameraEvent,
+    EventSource,
+    ExclusionReason,
+    Matcher,
+    Movement,
+    Page,
+    ScheduledEvent,
+    Window,
+    comparable,
+)
 from aforo.settings import Settings, zones_from
 
 START = datetime(2026, 3, 7, 21, tzinfo=UTC)
@@ -47,6 +59,50 @@ def camera_event(name: str, *, camera: str = "CAM123", at: datetime = START) -> 
 def test_what_a_name_means(rules: Rules, name: str, history: bool, movements: tuple[Movement, ...]) -> None:
     meaning = rules.classify(EventSource("", name, "", ""))
     assert (meaning.history, meaning.movements, meaning.exclusion) == (history, movements, None)
+
+
+ZERO_WIDTH, NO_BREAK, SOFT_HYPHEN = "\u200b", "\u00a0", "\u00ad"
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("equals:INGRESO PERSONAS", "INGRESO PERSONAS "),
+        ("equals:INGRESO PERSONAS", f" INGRESO{NO_BREAK}\t  personas\u2003"),
+        ("equals:INGRESO PERSONAS", f"{ZERO_WIDTH}IN{SOFT_HYPHEN}GRESO PERSONAS\ufeff"),
+        ("equals:INGRESO PERSONAS", "ＩＮＧＲＥＳＯ\u3000ｐｅｒｓｏｎａｓ"),
+        ("equals:MARATÓN", "marato\u0301n"),
+        ("equals:MARATO\u0301N", "maratón"),
+        ("equals:CAÑÓN", "can\u0303o\u0301n"),
+        (f"contains:AFORO{NO_BREAK} ENTRADA  SENCIA", "x AFORO ENTRADA SENCIA 3"),
+        ("equals:STRASSE", "straße"),
+        ("equals:straße", "STRASSE"),
+        ("equals:ﬁn 2", "FIN ２"),
+        ("equals:J\u030cA", "\u01f0a"),  # upper-cased it has a composed form no more
+    ],
+)
+def test_what_the_eye_does_not_tell_apart_is_one_name(rule: str, name: str) -> None:
+    rules = Rules([Matcher.parse(rule)], ())
+    assert rules.classify(EventSource("", name, "", "")).history
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("equals:MARATON", "MARATÓN"),  # another letter, not another composition
+        ("contains:PUERTA", "PUERTA\u0301"),
+        ("equals:PUERTA 12", "PUERTA 1 2"),
+        ("equals:PUERTA12", "PUERTA 12"),
+    ],
+)
+def test_what_the_eye_tells_apart_stays_two_names(rule: str, name: str) -> None:
+    rules = Rules([Matcher.parse(rule)], ())
+    assert rules.classify(EventSource("", name, "", "")).exclusion is ExclusionReason.NO_RULE
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=12))
+def test_a_comparable_name_is_its_own_comparable_form(name: str) -> None:
+    assert comparable(comparable(name)) == comparable(name)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aforo.cli.check.results import Line, ok, warning
 from aforo.counting.rules import Rules
-from aforo.models import Classification, EventSource, ExclusionReason, Matcher, Zone
+from aforo.models import Classification, EventSource, ExclusionReason, Matcher, Zone, comparable
 from aforo.wording import plural
 
 _REMEDY = "Corrija la regla en aforo.toml o el nombre en ACC."
@@ -73,11 +73,11 @@ def _unusual(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
 
 
 def _unused(cameras: Iterable[str], history: Sequence[Matcher], zones: Sequence[Zone]) -> Iterable[Line]:
-    uppers = [name.upper() for name in cameras]
+    names = [comparable(name) for name in cameras]
     rules = [("historial", matcher) for matcher in history]
     rules += [(f"entradas de {zone.name}", matcher) for zone in zones for matcher in zone.entries]
     rules += [(f"salidas de {zone.name}", matcher) for zone in zones for matcher in zone.exits]
-    idle = [f"{use}: {rule}" for use, rule in rules if not any(rule.matches(upper) for upper in uppers)]
+    idle = [f"{use}: {rule}" for use, rule in rules if not any(rule.matches(name) for name in names)]
     if idle:
         what = f"{plural(len(idle), 'regla')} sin ningún evento en estos días."
         yield warning("names.unused", what, "Compruebe que la regla está bien escrita y la cámara, permitida.", idle)
