@@ -102,7 +102,7 @@ class AvigilonClient:
         subjects = tuple(f"{server_id} {camera_id}" for camera_id in camera_ids)
 
         async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
-            request = Request(SEARCH, subjects, query, suspect, idempotent)
+            request = Request(SEARCH, subjects, query, suspect, idempotent, server_id)
             return await self._pipeline.send(request, lambda body: decode_events(body, server_id))
 
         return self._search.events(send, server_id, camera_ids, window)

@@ -31,6 +31,10 @@ class TimedOut(AccUnreachable):
     """No answer in time; not sent again at once, since it has already taken the whole timeout."""
 
 
+class Overdue(TimedOut):
+    """No answer though the server usually answers by then: the request was given up long before ``acc.timeout``."""
+
+
 class ApiError(Exception):
     """An error answer. ``enveloped``: it is in the Web Endpoint's own form, so no proxy sent it."""
 

@@ -2,7 +2,8 @@
 
 The window is queried; a page that may have been cut is followed by its token. Where there is no token, or it leads
 nowhere, the window is split and each part is queried by itself, down to one millisecond. So neither the order of the
-events, nor a tie at a page's edge, nor a lost token can lose an event.
+events, nor a tie at a page's edge, nor a lost token can lose an event. A chain of tokens that breaks is not begun anew
+where the server's pages have always come oldest first: it goes on by time, from the last event that it gave.
 
 Events without ``thisId`` are numbered among their equals within one whole answer. Equal events share their
 millisecond, and windows are split between milliseconds: however a window is split, equal events stay together and get
@@ -42,6 +43,8 @@ _LEAST_FULL_PAGE = 50  # events: no server is assumed to cut its pages below tha
 _MAX_PARTS = 16
 _FILL = 0.7  # how full the parts of a split window should be, so that few need another split
 MAX_REQUESTS = 20_000  # for one window: beyond it the server ignores the window, or its tokens never end
+_MAX_TRIES = 5  # of a part whose token is not answered
+_LEAST_IN_ORDER = 30  # different instants, oldest first: by chance no server gives so many in order
 _MAX_UNPRODUCTIVE = 3  # pages in a row that bring nothing new
 _LAST_OF_MILLISECOND = timedelta(microseconds=999)  # a server may keep time finer than it is queried
 _NOTHING = Page(())
@@ -58,12 +61,12 @@ class SendSearch(Protocol):
 class WindowPart(NamedTuple):
     """A window, or a part of one, in whole epoch milliseconds, the finest unit of the Web Endpoint.
 
-    ``retried``: it was queried before, and its token led nowhere.
+    ``tries``: how often it was queried before, and its token led nowhere.
     """
 
     since: int
     until: int
-    retried: bool = False
+    tries: int = 0
 
     @classmethod
     def of(cls, window: Window) -> "WindowPart":
@@ -171,6 +174,8 @@ class _TokenChain:
         self._fingerprints: set[int] = set()
         self._unproductive = 0
         self._has_events_in_window = False
+        self._instants_in_order: int | None = 0  # None: they are not in order
+        self._latest = EPOCH
         self._add(first, page_fingerprint(first))
 
     @property
@@ -182,6 +187,18 @@ class _TokenChain:
     def is_doubtful(self) -> bool:
         """Whether pages may be missing though the last one was not full."""
         return self._progress in _DOUBTFUL
+
+    @property
+    def in_order(self) -> bool:
+        """Whether no event so far came before an older one."""
+        return self._instants_in_order is not None
+
+    def rest(self) -> WindowPart | None:
+        """Return what remains of the part after the last event, None where the order does not show that."""
+        if self.is_doubtful or (self._instants_in_order or 0) < _LEAST_IN_ORDER:
+            return None
+        latest = (self._latest - EPOCH) // MILLISECOND  # events of that millisecond may be missing
+        return WindowPart(latest, self.part.until) if self.part.since < latest < self.part.until else None
 
     def send_token(self) -> str:
         """Return the token to send."""
@@ -213,6 +230,16 @@ class _TokenChain:
         self._has_events_in_window = self._has_events_in_window or _has_events_in(self.part, answer)
         self.event_count += len(answer.events)
         self.edges += _edges(answer)
+        self._check_order([event[2] for event in answer.events])
+
+    def _check_order(self, instants: list[datetime]) -> None:
+        if self._instants_in_order is None or not instants:
+            return
+        if instants != sorted(instants) or instants[0] < self._latest:
+            self._instants_in_order = None
+        else:
+            self._instants_in_order += len(set(instants))
+            self._latest = instants[-1]
 
 
 class _WindowFetch:
@@ -277,12 +304,13 @@ class _WindowFetch:
         full = self._is_full(answer)
         if answer.token and answer.received and (full or not self._quirks.ignores_short_page_tokens):
             self._chain = _TokenChain(part, answer, full=full)
+            self._quirks.record_order(in_order=self._chain.in_order)
             return self._page(part, answer, self._chain.ordinals)
         if not full:
             return self._page(part, answer, Counter())
         if part.width == 1:
             return await self._query_millisecond_exactly(part, answer)
-        self._split(part, len(answer.events), _edges(answer))
+        self._split(part, len(answer.events), _edges(answer), part)
         return None
 
     async def _follow(self, chain: _TokenChain) -> Page | None:
@@ -296,6 +324,7 @@ class _WindowFetch:
         page = None
         if chain.accept(answer, full=full):
             self._quirks.short_pages_go_on |= was_short
+            self._quirks.record_order(in_order=chain.in_order)
             page = self._page(chain.part, answer, chain.ordinals)
         if not chain.token:
             self._chain = None
@@ -307,10 +336,11 @@ class _WindowFetch:
         """Plan how to read what a token did not lead to. Raises ``error`` where the server cannot be reached twice."""
         self._chain = None
         part = chain.part
+        rest = chain.rest() if error is not None and not self._quirks.out_of_order else None
         if part.width > 1 and not chain.is_short:
-            self._split(part, chain.event_count + self._limit, chain.edges)
-        elif not part.retried:
-            self._parts.append(part._replace(retried=True))
+            self._split(part, chain.event_count + self._limit, chain.edges, rest or part)
+        elif part.tries < (_MAX_TRIES if isinstance(error, AccUnreachable) else 1):
+            self._parts.append(part._replace(tries=part.tries + 1))
         elif isinstance(error, AccUnreachable):
             raise error
         elif chain.is_short:  # rejected twice: the short page was the last one
@@ -347,15 +377,18 @@ class _WindowFetch:
             self._unproven.append(part)
         return page
 
-    def _split(self, part: WindowPart, count: int, edges: Sequence[datetime]) -> None:
-        """Query in parts: as many as the density of the page, over the time that it covers, makes expect."""
+    def _split(self, part: WindowPart, count: int, edges: Sequence[datetime], rest: WindowPart) -> None:
+        """Query the rest of a part in parts: as many as the density of its pages, over the time that they cover, asks.
+
+        ``count``: events on those pages; ``edges``: instants at which they begin and end.
+        """
         since, until = part.window
         inside = [min(max(edge, since), until) for edge in edges]
         covered = (max(inside) - min(inside)) / MILLISECOND + 1 if inside else part.width
-        expected = max(count, 1) * part.width / covered
+        expected = max(count, 1) * rest.width / covered
         size = self._quirks.full_page(self._limit, self._least_full_page)
-        number = min(_MAX_PARTS, max(2, math.ceil(expected / (_FILL * size))))
-        self._parts += part.split(number)
+        number = min(_MAX_PARTS, max(1 if rest != part else 2, math.ceil(expected / (_FILL * size))))
+        self._parts += rest.split(number)
 
     def _is_full(self, answer: SearchAnswer) -> bool:
         """Whether the page may have been cut."""

@@ -1,4 +1,4 @@
-"""Send a read until it is answered: lanes, session renewal, error mapping, repetitions, liveness."""
+"""Send a read until it is answered: lanes, hedging, session renewal, error mapping, repetitions, liveness."""
 
 import asyncio
 import logging
@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from aforo.avigilon.connectivity import ConnectionMonitor, LivenessProbe
-from aforo.avigilon.errors import ApiError, NotTakenUp, TimedOut, parse_error
+from aforo.avigilon.errors import ApiError, NotTakenUp, Overdue, TimedOut, parse_error
+from aforo.avigilon.hedging import Hedging, slots
 from aforo.avigilon.payloads import result_of
 from aforo.avigilon.session import RenewalPolicy, Session
 from aforo.avigilon.transport import Query, Response, Transport
@@ -20,6 +21,7 @@ from aforo.settings import AccSettings
 SEARCH = "/events/search"
 _SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may hang without delaying the others
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
+_LIST_SECONDS = 1.0  # a list or a login is expected to take, until one was answered
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Request:
     """A read about ``subjects``: cameras or a list.
 
     ``suspect``: these cameras failed lately. Without ``idempotent`` it is not sent again after a lost answer.
+    ``server_id``: of a search, the server of the site that answers it.
     """
 
     path: str
@@ -38,6 +41,12 @@ class Request:
     query: Query = ()
     suspect: bool = False
     idempotent: bool = True
+    server_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Requests of one kind take alike long."""
+        return self.server_id if self.is_search else self.path
 
     @property
     def subject(self) -> str:
@@ -57,6 +66,7 @@ class Request:
 
 
 _LOGIN = Request("/login", ("login",))
+_LISTS = ("/login", "/server/ids", "/cameras")
 
 
 class RequestPipeline:
@@ -72,7 +82,10 @@ class RequestPipeline:
         self._clock = clock
         self._transport = transport
         self._backoff = backoff or _BACKOFF
-        self._session = Session(settings, clock, transport)
+        self._hedging = Hedging(clock, settings.timeout, settings.concurrency)
+        for path in _LISTS:
+            self._hedging.expect(path, _LIST_SECONDS)
+        self._session = Session(settings, clock, transport, self._hedging)
         self._renewals = RenewalPolicy(clock)
         self._monitor = ConnectionMonitor(clock, transport.host)
         self._probe = LivenessProbe(self._monitor, clock, settings.timeout)
@@ -119,6 +132,8 @@ class RequestPipeline:
             return await self._backoff.retry(
                 attempt, sleep=self._clock.sleep, repeatable=request.may_repeat_after, on_repeat=record_retry
             )
+        except Overdue:
+            raise  # it shows nothing of the server: it was not waited for
         except AccUnreachable as error:
             in_doubt = self._monitor.failed(request.subject, mark, error, events=request.is_search)
             if in_doubt and not await self._probe.another_is_answered(request.subject):
@@ -148,8 +163,16 @@ class RequestPipeline:
     async def _get(self, request: Request) -> tuple[int, Response]:
         """Return the answer, and the generation of the session that the request carried."""
         async with self._suspect_lane if request.suspect else self._lane:
-            generation = self._session.generation  # read now: it may have been renewed while this waited for the lane
-            return generation, await self._transport.get(request.path, request.query, self._session.id)
+            generation, session = self._session.generation, self._session.id  # a new one since it waited for the lane?
+
+            def send(seconds: float = 0.0) -> Awaitable[Response]:
+                return self._transport.get(request.path, request.query, session, seconds)
+
+            if not request.idempotent:
+                return generation, await self._hedging.follow(request.kind, send)
+            if self._monitor.down_since is not None:
+                return generation, await send()
+            return generation, await self._hedging.answer(request.kind, send, suspect=request.suspect)
 
     def _decode(self, request: Request, response: Response, decode: Callable[[bytes], _T]) -> _T:
         """Decode an answer, and record that there was one. Raises ApiError, AccUnreachable."""
@@ -167,4 +190,4 @@ class RequestPipeline:
 
 def connections(settings: AccSettings) -> int:
     """Return how many connections a pipeline uses at most."""
-    return settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS
+    return settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS + slots(settings.concurrency)

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from aforo.avigilon.errors import ApiError, parse_error, quoted, to_acc_error
+from aforo.avigilon.hedging import Hedging
 from aforo.avigilon.payloads import decode_session
 from aforo.avigilon.transport import Transport
 from aforo.clock import Clock
@@ -55,10 +56,11 @@ class Session:
     ``generation`` grows with each login: a request that was rejected with an older session uses the present one.
     """
 
-    def __init__(self, settings: AccSettings, clock: Clock, transport: Transport) -> None:
+    def __init__(self, settings: AccSettings, clock: Clock, transport: Transport, hedging: Hedging) -> None:
         self._settings = settings
         self._clock = clock
         self._transport = transport
+        self._hedging = hedging
         self._generation = 0
         self._id = ""
         self._known_ids: deque[str] = deque(maxlen=_KNOWN_SESSIONS)
@@ -104,7 +106,9 @@ class Session:
         missing = [f"acc.{name}" for name in _REQUIRED if not _plain(getattr(self._settings, name))]
         if missing:
             raise BadSetting(f"Falta {', '.join(missing)}.", remedy="Escríbalo en aforo.toml, .env o el entorno.")
-        response = await self._transport.exchange("POST", "/login", body=self._credentials())
+        response = await self._hedging.answer(
+            "/login", lambda: self._transport.exchange("POST", "/login", body=self._credentials())
+        )
         try:
             if response.status >= 400:
                 raise parse_error(response.status, response.body)

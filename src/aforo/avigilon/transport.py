@@ -76,9 +76,9 @@ class Transport:
             await self._http.close()
             self._http = None
 
-    async def get(self, path: str, query: Query, session: str) -> Response:
+    async def get(self, path: str, query: Query, session: str, seconds: float = 0.0) -> Response:
         """Send a GET with the query's parameters; see ``exchange``."""
-        return await self.exchange("GET", _with_query(path, query), session=session)
+        return await self.exchange("GET", _with_query(path, query), session=session, seconds=seconds)
 
     async def exchange(
         self, method: str, path: str, *, body: Any = None, session: str = "", seconds: float = 0.0

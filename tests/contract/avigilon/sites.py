@@ -66,6 +66,7 @@ class Got:
 class Reply:
     """An answer; ``cut``: announce more than is sent; ``hang``: never answer; ``close``: close the connection at once.
 
+    ``trickle``: the headers come at once, the rest of the body never.
     ``raw``: bytes on the connection instead of HTTP. ``seconds``: after how long, by the site's clock.
     """
 
@@ -74,6 +75,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
     hang: bool = False
+    trickle: bool = False
     close: bool = False
     raw: bytes = b""
     seconds: float = 0.0
@@ -204,12 +206,14 @@ class Recorded:
             request.transport.close()
         if (reply.close or reply.hang) and request.transport is not None:
             request.transport.abort()
-        if not reply.cut:
+        if not (reply.cut or reply.trickle):
             return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
         response = web.StreamResponse(headers=reply.headers)
         response.content_length = len(reply.body) + 100
         await response.prepare(request)
         await response.write(reply.body)
+        if reply.trickle:
+            await self.closing.wait()
         assert request.transport is not None
         request.transport.close()
         return response

@@ -162,6 +162,16 @@ async def test_a_body_without_end_is_cut(recorded: Recorded) -> None:
             await pages(acc, recorded)
 
 
+@pytest.mark.parametrize("reply", [Reply(hang=True), Reply(trickle=True, body=b'{"status": "success", ')])
+async def test_an_answer_that_never_comes_whole_is_asked_for_again(recorded: Recorded, reply: Reply) -> None:
+    recorded.script[SEARCH] = [reply]
+    async with client(recorded) as acc:
+        assert sum(len(page.events) for page in await pages(acc, recorded)) == len(recorded.instants)
+        assert acc.retries == 0
+    first, again, *_ = (one for one in recorded.got if one.path == SEARCH)
+    assert first.raw == again.raw
+
+
 async def test_an_answer_without_events_is_an_empty_one(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(body=b'{"status": "success", "result": {}}')]
     async with client(recorded) as acc:
@@ -214,7 +224,7 @@ async def test_hanging_suspects_do_not_hold_up_others(recorded: Recorded) -> Non
 async def test_timeouts_and_pauses_follow_the_clock(recorded: Recorded, fake_clock: FakeClock) -> None:
     async with AvigilonClient(recorded.settings(timeout=300), fake_clock) as acc:
         await acc.login()
-        recorded.script[SEARCH] = [Reply(hang=True)]
+        recorded.script[SEARCH] = [Reply(hang=True)] * 2
         with pytest.raises(AccUnreachable, match="no contestó en 300 s"):
             await pages(acc, recorded)
         assert fake_clock.monotonic() == 300
@@ -266,7 +276,8 @@ async def test_a_slow_server_is_not_lost_while_one_camera_fails(
 ) -> None:
     recorded.clock = fake_clock
     slow = Reply(body=b'{"status": "success", "result": {}}', seconds=25)
-    recorded.script[SEARCH] = [slow, error(500), error(500), error(500), slow if living else Reply(hang=True)]
+    beside = slow
+    recorded.script[SEARCH] = [slow, beside, error(500), error(500), error(500), slow if living else Reply(hang=True)]
     async with AvigilonClient(recorded.settings(), fake_clock, NO_RETRY) as acc:
         assert await pages(acc, recorded, ["otra"]) == [Page([], [], recorded.window.until)]
         for _ in range(3):

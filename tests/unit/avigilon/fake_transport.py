@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from aforo.avigilon.errors import TimedOut
 from aforo.avigilon.transport import Response, Transport
 from aforo.clock import Clock
 from aforo.settings import AccSettings
@@ -30,8 +31,13 @@ def failure(status: int, message: str = "no.") -> Response:
     return Response(status, json.dumps(body).encode())
 
 
+HANG = TimedOut("no contestó.")
+
+
 class FakeTransport(Transport):
     """``answers[path]`` come first, one for each request; then the default. ``sent``: path and session of each.
+
+    An answer may be an error, or ``HANG``: none within the request's seconds.
 
     Logins succeed with the sessions ``s1``, ``s2``, …
     """
@@ -50,6 +56,8 @@ class FakeTransport(Transport):
         self.sent.append((path, session))
         queued = self.answers.get(path)
         answer = queued.pop(0) if queued else self._usual(path)
+        if answer is HANG:
+            await self._clock.sleep(seconds or self._settings.timeout)
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -102,6 +102,8 @@ class Server:
         return self._page(pages[0] if pages else [], f"{token}:1" if not self.scroll else token, bool(pages[1:]))
 
     def _ordered(self, found: list[Wire]) -> list[Wire]:
+        if self.order == "as recorded":
+            return found
         if self.order == "random":
             return random.Random(self.requests).sample(found, len(found))
         return sorted(found, key=lambda one: str(one["timestamp"]), reverse=self.order == "descending")
@@ -397,6 +399,46 @@ def test_a_lost_continuation_loses_nothing_where_the_token_moves_on() -> None:
     server = Server(dense(100, 1), scroll=True, faults=["lost"])
     got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
     assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
+
+
+def test_a_chain_that_breaks_goes_on_by_time_from_its_last_event() -> None:
+    server = Server(dense(300, 1), faults=["lost", "fine", "fine", "fine"])
+    froms: list[str] = []
+
+    async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
+        froms.extend(value[-7:] for key, value in query if key == "from")
+        return await server.send(query, idempotent=idempotent)
+
+    async def read() -> list[CameraEvent]:
+        pages = EventSearch(LIMIT, LEAST).events(send, "server", (A,), Window(at(0), at(1_000)))
+        return [one async for page in pages for one in page.events]
+
+    got = asyncio.run(read())
+    assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(300)}
+    assert froms[:2] == ["00.000Z", "00.079Z"], "four pages were given before it broke"
+    assert len(got) < 300 + LIMIT
+
+
+@pytest.mark.parametrize("order", ["descending", "random"])
+def test_a_chain_that_breaks_is_begun_anew_where_the_order_shows_nothing(order: str) -> None:
+    server = Server(dense(100, 1), order=order, faults=["lost", "fine"])
+    got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
+    assert {one.this_id for one in got} == {f"{ms}-0" for ms in range(100)}
+
+
+def test_one_event_out_of_order_is_remembered_of_a_server() -> None:
+    late = Server([*dense(60, 1)[5:], wire(5_000, "end")], order="as recorded")
+    late.events.insert(30, wire(1, "late"))
+    search = EventSearch(LIMIT, LEAST)
+    assert len(found(search, late, Window(at(0), at(6_000)))) == 57
+    in_order = Server([*dense(60, 1), wire(3, "hidden")], order="as recorded", faults=["lost", "fine"])
+    got = found(search, in_order, Window(at(0), at(6_000)))
+    assert "hidden" in {one.this_id for one in got}
+
+
+def test_a_token_that_is_not_answered_is_asked_for_anew_several_times() -> None:
+    server = Server(dense(3, 1), tokens="each", faults=["lost"] * 5)
+    assert len({one.this_id for one in found(EventSearch(), server, Window(at(0), at(100)))}) == 3
 
 
 def test_a_camera_that_stays_unreachable_is_raised() -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import random
 from typing import Any
 
 import pytest
 from tests.fake_clock import FakeClock
-from tests.unit.avigilon.fake_transport import FakeTransport, acc_settings, failure, success
+from tests.unit.avigilon.fake_transport import HANG, FakeTransport, acc_settings, failure, success
 
-from aforo.avigilon.errors import NoConnection, NotTakenUp, TimedOut
+from aforo.avigilon.errors import NoConnection, NotTakenUp, Overdue, TimedOut
 from aforo.avigilon.payloads import Server, decode_servers, result_of
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline
 from aforo.avigilon.transport import Response
@@ -127,6 +128,71 @@ class TestRepetition:
         site.script("/login", failure(503), AccUnreachable("roto."))
         await site.pipeline.login()
         assert (site.pipeline.logins, site.pipeline.retries) == (1, 2)
+
+
+class TestHanging:
+    @pytest.mark.parametrize("request_", [LIST, Request("/cameras", ("cámaras",)), search("camera", server_id="s")])
+    async def test_a_read_that_hangs_is_sent_again_beside_the_first(
+        self, fake_clock: FakeClock, request_: Request
+    ) -> None:
+        site = Site(fake_clock)
+        site.script(request_.path, HANG)
+        assert await site.read(request_)
+        assert site.paths() == ["/login"] + [request_.path] * 2
+        assert fake_clock.monotonic() < 5
+        assert site.pipeline.down_since is None
+
+    async def test_a_login_that_hangs_is_sent_again_beside_the_first(self, fake_clock: FakeClock) -> None:
+        site = Site(fake_clock)
+        site.script("/login", HANG, HANG)
+        await site.pipeline.login()
+        assert (site.pipeline.logins, fake_clock.monotonic()) == (1, 6)
+
+    async def test_a_token_that_hangs_is_given_up_and_shows_nothing_of_the_server(self, fake_clock: FakeClock) -> None:
+        site = Site(fake_clock)
+        for _ in range(5):
+            await site.read(search("well", server_id="s"))
+        began = fake_clock.monotonic()
+        site.transport.default = HANG
+        for camera in "abc":
+            with pytest.raises(Overdue):
+                await site.read(search(camera, server_id="s", idempotent=False))
+        assert fake_clock.monotonic() - began == 2 + 4 + 8
+        assert site.pipeline.down_since is None
+        assert len(site.paths()) == 1 + 5 + 3, "none is sent twice, and there is no probe"
+
+    async def test_a_server_that_hangs_altogether_is_lost_once_and_then_asked_once(
+        self, fake_clock: FakeClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        site = Site(fake_clock)
+        await site.read(search("well", server_id="s"))
+        site.transport.default = HANG
+        answers = await asyncio.gather(
+            *(site.read(search(camera, server_id="s")) for camera in "abcdef"), return_exceptions=True
+        )
+        assert {type(answer) for answer in answers} == {TimedOut}
+        assert site.pipeline.down_since is not None
+        sent = len(site.paths())
+        with pytest.raises(TimedOut):
+            await site.read(search("a", server_id="s"))
+        assert len(site.paths()) <= sent + 2, "the request and the probe"
+        assert sum(line.startswith("Sin servidor de cámaras") for line in caplog.messages) == 1
+        site.transport.default = success()
+        await site.read(search("a", server_id="s"))
+        assert site.pipeline.down_since is None
+
+    @pytest.mark.parametrize("share", [0.1, 0.3])
+    async def test_a_server_that_answers_most_requests_is_never_lost(
+        self, fake_clock: FakeClock, share: float, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        chance = random.Random(7)
+        site = Site(fake_clock)
+        site.script(SEARCH, *(HANG if chance.random() < share else success() for _ in range(1500)))
+        for _ in range(60):
+            await asyncio.gather(*(site.read(search(f"camera {number}", server_id="s")) for number in range(17)))
+            await fake_clock.sleep(60)
+        assert caplog.messages == []
+        assert site.pipeline.down_since is None
 
 
 class TestRenewal:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.unit.avigilon.fake_transport import FakeTransport, acc_settings, failure, success
 
+from aforo.avigilon.hedging import Hedging
 from aforo.avigilon.session import RenewalPolicy, Session, authorization_token
 from aforo.errors import AccBadRequest, AccRejectedLogin, AccUnreachable, BadSetting
 
@@ -35,7 +36,7 @@ class TestSession:
     def parts(self, **given: object) -> tuple[FakeClock, FakeTransport, Session]:
         clock, settings = FakeClock(), acc_settings(**given)
         transport = FakeTransport(clock, settings)
-        return clock, transport, Session(settings, clock, transport)
+        return clock, transport, Session(settings, clock, transport, Hedging(clock, 30.0, 8))
 
     async def test_each_login_is_a_new_generation(self) -> None:
         _, transport, session = self.parts()

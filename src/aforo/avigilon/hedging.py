@@ -1,0 +1,205 @@
+"""Hedged requests: one that is not answered in a few times the usual time is sent again beside the first.
+
+Servers that answer almost everything at once may leave single requests without any answer, for ever. Only a second
+request tells the two cases apart: a server that is merely slow answers the first one sooner, and then fewer are sent.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from aforo.avigilon.errors import Overdue, TimedOut
+from aforo.avigilon.transport import Response
+from aforo.background import cancel_and_wait
+from aforo.clock import Clock
+from aforo.errors import AccError
+
+Send = Callable[[], Awaitable[Response]]
+
+_SAMPLES = 200  # the latest requests that were answered
+_PERCENTILE = 0.95
+_TIMES = 3.0  # the usual time
+_LEAST = 1.0  # seconds: no request is sent again sooner
+_UNKNOWN = 3.0  # seconds, before anything was answered
+_TOKEN_TIMES = 2.0  # a token's page is waited for twice as long: it cannot be asked for beside
+_GROWTH = 1.5  # each request beside the first is waited for that much longer than the one before
+_SHARE = 4  # one in so many of ``acc.concurrency`` may be sent beside another one
+_MOST_ROUNDS = 10  # of requests beside one: more than fit into any timeout
+_SUSPECT_ROUNDS = 2  # beside one about a camera that failed lately: perhaps it never answers
+_RECHECK = 1.0  # seconds: meanwhile it may have become known what the server usually takes
+_RECOVERY = 0.97  # of a caution, for each request that is answered in time
+_MOST_CAUTION = 32.0
+
+
+class _Caution:
+    """How much longer to wait, since impatience was in vain: a factor of 1 or more."""
+
+    def __init__(self) -> None:
+        self.factor = 1.0
+
+    def judge(self, *, helped: bool) -> None:
+        """Take whether impatience helped."""
+        self.factor = max(1.0, self.factor / 2) if helped else min(_MOST_CAUTION, self.factor * 2)
+
+    def ease(self) -> None:
+        """Take that a request was answered in time."""
+        self.factor = max(1.0, self.factor * _RECOVERY)
+
+
+class AnswerTimes:
+    """How long requests of one kind take, by the latest that were answered, and how long to wait for one therefore.
+
+    ``expected``: seconds to reckon with before any was answered, None where nothing is known.
+    """
+
+    def __init__(self, expected: float | None = None) -> None:
+        self.hedges = _Caution()
+        self.tokens = _Caution()
+        self._seconds: deque[float] = deque([] if expected is None else [expected], maxlen=_SAMPLES)
+
+    def record(self, seconds: float) -> None:
+        """Record a request that was answered whole."""
+        self._seconds.append(seconds)
+
+    def patience(self, timeout: float) -> float:
+        """Return after how many seconds without an answer to send a request again.
+
+        Caution delays that to half of the timeout at most, so that it goes on being tried.
+        """
+        usual = self._a_few_times()
+        return max(usual, min(usual * self.hedges.factor, timeout / 2))
+
+    def patience_beside(self, timeout: float, number: int) -> float:
+        """Return for how many seconds to wait for the ``number``-th request beside the first, before the next."""
+        return self.patience(timeout) * _GROWTH ** (number - 1) if self._seconds else timeout
+
+    def token_patience(self, timeout: float) -> float:
+        """Return after how many seconds without an answer to give a page token up."""
+        return min(timeout, self._a_few_times() * _TOKEN_TIMES * self.tokens.factor)
+
+    def _a_few_times(self) -> float:
+        if not self._seconds:
+            return _UNKNOWN
+        ordered = sorted(self._seconds)
+        return max(_LEAST, _TIMES * ordered[int(_PERCENTILE * (len(ordered) - 1))])
+
+
+class Hedging:
+    """Sends requests, and those that hang once more.
+
+    ``slots`` bounds how many are sent beside another one at once, so that those that hang do not take what is there for
+    the others.
+    """
+
+    def __init__(self, clock: Clock, timeout: float, concurrency: int) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(slots(concurrency))
+        self._times: dict[str, AnswerTimes] = {}
+
+    def expect(self, kind: str, seconds: float) -> None:
+        """Reckon with so many seconds for requests of that kind until one is answered."""
+        self._times[kind] = AnswerTimes(seconds)
+
+    async def answer(self, kind: str, send: Send, *, suspect: bool = False) -> Response:
+        """Send a request that may be repeated, and again while it is not answered; return the first answer.
+
+        The first request is kept until its timeout, since a server that has become slow answers it first; those beside
+        it replace each other. ``kind``: requests that take alike long; ``suspect``: perhaps it is never answered.
+        Raises what the first request raises.
+        """
+        times = self._times.setdefault(kind, AnswerTimes())
+        began = self._clock.monotonic()
+        first = asyncio.create_task(self._timed(times, send))
+        again: asyncio.Task[tuple[Response, float] | None] | None = None
+        sent_again = asyncio.Event()
+        try:
+            if await self._is_done_within(first, lambda: times.patience(self._timeout)):
+                times.hedges.ease()
+                return first.result()
+            rounds = _SUSPECT_ROUNDS if suspect else _MOST_ROUNDS
+            again = asyncio.create_task(self._send_again(times, send, rounds, sent_again))
+            await asyncio.wait({first, again}, return_when=asyncio.FIRST_COMPLETED)
+            if not first.done() and (answered := again.result()) is not None:
+                response, seconds = answered
+                times.hedges.judge(helped=2 * seconds < self._clock.monotonic() - began)
+                return response
+            response = await first
+            if sent_again.is_set():
+                times.hedges.judge(helped=False)
+            return response
+        finally:
+            for task in (first, again):
+                if task is not None and not task.done():
+                    await cancel_and_wait(task)
+
+    async def follow(self, kind: str, send: Callable[[float], Awaitable[Response]]) -> Response:
+        """Send a request that must not be repeated, with the seconds to wait for it.
+
+        Raises Overdue where it is not answered though others would be by then, and what the request raises.
+        """
+        times = self._times.setdefault(kind, AnswerTimes())
+        seconds = times.token_patience(self._timeout)
+        try:
+            response = await self._timed(times, lambda: send(seconds))
+        except TimedOut as error:
+            times.tokens.judge(helped=False)
+            if seconds < self._timeout:
+                raise Overdue(error.what) from error
+            raise
+        times.tokens.judge(helped=True)
+        return response
+
+    async def _timed(self, times: AnswerTimes, send: Send) -> Response:
+        began = self._clock.monotonic()
+        response = await send()
+        if response.status < 400:
+            times.record(self._clock.monotonic() - began)
+        return response
+
+    async def _is_done_within(self, task: "asyncio.Task[Response]", seconds: Callable[[], float]) -> bool:
+        """Wait for the task that long at most. What ``seconds`` returns may change meanwhile."""
+        waited = 0.0
+        while not task.done() and (left := seconds() - waited) > 0:
+            step = min(left, _RECHECK)
+            try:
+                async with self._clock.timeout(step):
+                    await asyncio.wait({task})
+            except TimeoutError:
+                waited += step
+        return task.done()
+
+    async def _send_again(
+        self, times: AnswerTimes, send: Send, rounds: int, sent: asyncio.Event
+    ) -> tuple[Response, float] | None:
+        """Send it again, each time instead of the one before; return the answer and its seconds, None without any.
+
+        ``sent`` is set once a slot was free for it.
+        """
+        for number in range(1, rounds + 1):
+            async with self._slots:
+                sent.set()
+                began = self._clock.monotonic()
+                attempt = asyncio.create_task(self._timed(times, send))
+                try:
+                    await self._is_done_within(attempt, lambda: times.patience_beside(self._timeout, number))  # noqa: B023
+                finally:
+                    await cancel_and_wait(attempt)
+            if attempt.cancelled():
+                continue
+            if attempt.exception() is None and _is_answer(attempt.result()):
+                return attempt.result(), self._clock.monotonic() - began
+            if not isinstance(attempt.exception(), AccError | None):
+                attempt.result()
+            await self._clock.sleep(times.patience_beside(self._timeout, number))
+        return None
+
+
+def slots(concurrency: int) -> int:
+    """Return how many requests may be sent beside another one at once."""
+    return max(1, concurrency // _SHARE)
+
+
+def _is_answer(response: Response) -> bool:
+    """Return whether it is more than an error of the server's own, which says nothing of the request."""
+    return response.status < 500 and response.status != 429
