@@ -1,13 +1,13 @@
 # The service in a container: nothing but Python, the pinned packages and the wheel; no compiler, no shell at run time.
-FROM python:3.13-slim AS build
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE requirements.txt ./
+COPY pyproject.toml README.md LICENSE dev.py requirements.txt requirements-build.txt ./
 COPY src ./src
-RUN python -m venv /opt/aforo \
-    && /opt/aforo/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.txt \
-    && /opt/aforo/bin/pip install --no-cache-dir --no-deps .
+RUN python dev.py wheel \
+    && python -m venv /opt/aforo \
+    && /opt/aforo/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.txt -r dist/aforo.txt
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 # What Microsoft's driver inside mssql-python asks of the system.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libltdl7 libkrb5-3 libgssapi-krb5-2 tini \

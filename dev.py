@@ -1,6 +1,9 @@
 """What a newcomer and CI run, with nothing but Python: ``python3 dev.py demo``, ``python3 dev.py test``.
 
     demo [flags]    the demo (``aforo demo``); needs only the program's own packages
+    install         the program into .venv, so that .venv/bin/aforo is there; --extras: with what the Windows service,
+                    the system's store of secrets and alerts by e-mail and others need
+    wheel           build the wheel, and write dist/aforo.txt: what pip checks it against
     test [args]     every check and every test, with coverage; arguments go to pytest, without coverage
     test --fast     unit tests, and contract tests on SQLite: under a minute
     docs            write the generated pages, and build the documentation site into site/
@@ -28,8 +31,18 @@ HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 SETTINGS_PAGE = HERE / "docs" / "ajustes.md"
-BILL = HERE / "dist" / "aforo.cdx.json"
-RUN, DEV = "requirements.txt", "requirements-dev.txt"
+RUN, EXTRAS = "requirements.txt", "requirements-extras.txt"  # what runs at the stadium; EXTRAS has all of RUN
+BUILD, DEV = "requirements-build.txt", "requirements-dev.txt"
+# What each file is compiled from. The others take their versions from DEV, which comes first.
+SOURCES = {
+    DEV: ["--group", "dev", "--all-extras", "pyproject.toml"],
+    RUN: ["pyproject.toml"],
+    EXTRAS: ["--all-extras", "pyproject.toml"],
+    BUILD: ["--group", "build"],
+}
+DIST = HERE / "dist"
+BILL = DIST / "aforo.cdx.json"
+WHEEL = "dist/aforo.txt"  # the wheel and its hash, as a file of requirements
 
 # One worker more than processors: tests that kill and restart programs wait as long as they compute.
 WORKERS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
@@ -60,6 +73,35 @@ def demo(arguments: Sequence[str]) -> int:
     return prepare(RUN) or inside(["-m", "aforo", "demo", *arguments])
 
 
+def wheel(_arguments: Sequence[str] = ()) -> int:
+    """Build the wheel with the pinned build back end, and write its hash beside it."""
+    if code := prepare(BUILD):
+        return code
+    for old in DIST.glob("aforo-*.whl"):
+        old.unlink()
+    if code := inside(["-m", "hatchling", "build", "--target", "wheel", "--directory", str(DIST)]):
+        return code
+    (built,) = DIST.glob("aforo-*.whl")
+    line = f"./dist/{built.name} --hash=sha256:{hashlib.sha256(built.read_bytes()).hexdigest()}\n"
+    (HERE / WHEEL).write_text(line, encoding="utf-8")
+    return say(f"dist/{built.name}: escrito, y su huella en {WHEEL}.")
+
+
+def program(arguments: Sequence[str]) -> int:
+    """Install the program and its packages into ``.venv``, each checked against its hash, the wheel's included."""
+    unknown = set(arguments) - {"--extras"}
+    if unknown:
+        return fail(f"«install» solo admite --extras; sobra {' '.join(sorted(unknown))}.")
+    if code := wheel():
+        return code
+    packages = EXTRAS if "--extras" in arguments else RUN
+    flags = ["--quiet", "--require-hashes", "--only-binary", ":all:", "--force-reinstall"]
+    # The packages first: nothing of them is installed again where they are there.
+    if code := prepare(packages) or pip(["install", *flags, "--no-deps", "-r", WHEEL]):
+        return fail("No se pudo instalar el programa: mire arriba qué falta.", code)
+    return say(f"Instalado: {PYTHON.with_name('aforo').relative_to(HERE)}")
+
+
 def test(arguments: Sequence[str]) -> int:
     """Run every check and every test, also those after one that fails; 0 when all passed."""
     if code := prepare(RUN, DEV):
@@ -87,13 +129,14 @@ def docs(_arguments: Sequence[str]) -> int:
 
 
 def pin(_arguments: Sequence[str]) -> int:
-    """Write both requirements files from pyproject.toml: universal, with hashes, without addresses."""
+    """Write the requirements files from pyproject.toml: universal, with hashes, without addresses."""
     if code := prepare() or pip(["install", "--quiet", "uv"]):
         return code
-    for target, group in ((RUN, []), (DEV, ["--group", "dev"])):
+    for target, sources in SOURCES.items():
         flags = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
-        quiet = ["--no-annotate", "--no-config", "--quiet", "--upgrade", "--output-file", target]
-        if code := inside(["-m", "uv", "pip", "compile", *flags, *quiet, *group, "pyproject.toml"]):
+        flags += ["--no-annotate", "--no-config", "--quiet", "--output-file", target]
+        flags += ["--upgrade"] if target == DEV else ["--constraint", DEV]
+        if code := inside(["-m", "uv", "pip", "compile", *flags, *sources]):
             return code
         if "://" in (HERE / target).read_text(encoding="utf-8"):
             return fail(f"{target} contiene una dirección: revise la configuración de uv en este equipo.")
@@ -101,12 +144,13 @@ def pin(_arguments: Sequence[str]) -> int:
 
 
 def sbom(_arguments: Sequence[str]) -> int:
-    """Write the software bill of materials, CycloneDX 1.6, from the pinned packages and their hashes."""
-    if code := prepare(RUN, DEV):
+    """Write the software bill of materials, CycloneDX 1.6: the pinned packages, their hashes and their licences."""
+    if code := prepare(EXTRAS, DEV):
         return code
-    BILL.parent.mkdir(exist_ok=True)
+    DIST.mkdir(exist_ok=True)
     flags = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", str(BILL)]
-    code = inside(["-m", "cyclonedx_py", "requirements", *flags, RUN])
+    code = inside(["-m", "cyclonedx_py", "requirements", *flags, EXTRAS])
+    code = code or inside(["-m", "tools.licences", str(BILL)])
     return code or say(f"{BILL.relative_to(HERE)}: escrito.")
 
 
@@ -118,9 +162,9 @@ def release(_arguments: Sequence[str]) -> int:
     version = re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE)[0]
     if f"\n## {version}\n" not in (HERE / "CHANGELOG.md").read_text(encoding="utf-8"):
         return fail(f"CHANGELOG.md no tiene la sección «## {version}».")
-    if code := inside(["-m", "build", "--no-isolation", "--outdir", "dist"]) or sbom([]):
+    if code := wheel() or inside(["-m", "build", "--sdist", "--no-isolation", "--outdir", "dist"]) or sbom([]):
         return code
-    for path in (*sorted(BILL.parent.glob(f"aforo-{version}*")), BILL):
+    for path in (*sorted(DIST.glob(f"aforo-{version}*")), BILL):
         print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
     return 0
 
@@ -130,9 +174,9 @@ def audit(_arguments: Sequence[str]) -> int:
 
     Where the advisory service does not answer, nothing is known: a message says so, and the code is 0.
     """
-    if code := prepare(RUN, DEV):
+    if code := prepare(EXTRAS, DEV):
         return code
-    return max(audited(name) for name in (RUN, DEV))
+    return max(audited(name) for name in (EXTRAS, DEV))
 
 
 def audited(requirements: str) -> int:
@@ -177,8 +221,8 @@ def install(requirements: str) -> int:
         return 0
     print(f"Instalando los paquetes de {requirements} en .venv (solo esta vez)…", file=sys.stderr, flush=True)
     # What runs at the stadium is never built here; one of the tests' packages exists only as a source.
-    built = [] if requirements == DEV else ["--only-binary", ":all:"]
-    if code := pip(["install", "--quiet", "--require-hashes", *built, "-r", requirements]):
+    sources = [] if requirements == DEV else ["--only-binary", ":all:"]
+    if code := pip(["install", "--quiet", "--require-hashes", *sources, "-r", requirements]):
         return fail("No se pudieron instalar los paquetes: mire arriba qué falta.", code)
     stamp.write_text(wanted)
     return 0
@@ -241,6 +285,8 @@ def fail(message: str, code: int = 2) -> int:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": demo,
+    "install": program,
+    "wheel": wheel,
     "test": test,
     "docs": docs,
     "pin": pin,

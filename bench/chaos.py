@@ -162,9 +162,9 @@ class Outcome:
 
     def __str__(self) -> str:
         lost, doubled, off = self.difference[1:]
-        verdict = "exact" if self.difference.exact else f"LOST {lost} DOUBLED {doubled} AFORO OFF {off}"
+        found = "exact" if self.difference.exact else f"LOST {lost} DOUBLED {doubled} AFORO OFF {off}"
         green = " FALSELY GREEN" if self.falsely_green else ""
-        return f"{verdict}{green}; exit {self.exit_code}; {self.seconds:.0f} s after the end"
+        return f"{found}{green}; exit {self.exit_code}; {self.seconds:.0f} s after the end"
 
 
 class Run:

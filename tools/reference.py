@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Dialect, create_mock_engine
+from tools import licences
 
 from aforo.cli.argparse_es import Parser
 from aforo.cli.commands import COMMANDS, Command
@@ -35,7 +36,7 @@ def main() -> int:
 def pages() -> dict[str, str]:
     """The text of each generated page, by its file's name."""
     makers: dict[str, Callable[[], str]] = {"comandos.md": commands, "tablas.md": tables, "api-http.md": http_api}
-    return {name: make() for name, make in makers.items()}
+    return {name: make() for name, make in makers.items()} | {"licencias.md": licences.page(GENERATED)}
 
 
 # Commands

@@ -27,7 +27,7 @@ class AppriseChannel:
         except ImportError as exc:
             raise BadSetting(
                 "El ajuste alerts.notify_urls necesita Apprise, que no está instalado.",
-                remedy="Instálelo con «pip install aforo[notifications]», o deje vacío alerts.notify_urls.",
+                remedy="Instálelo con «python3 dev.py install --extras», o deje vacío alerts.notify_urls.",
             ) from exc
         _silence_libraries()
         self._timeout = timeout

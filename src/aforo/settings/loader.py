@@ -302,7 +302,7 @@ def _with_keyring(layer: Layer) -> Layer:
     """Return the layer with each ``keyring:`` replaced by the secret that the system's credential store has.
 
     ``acc.password = "keyring:"`` means the service «aforo» and the user «acc.password»; ``keyring:NAME`` means another
-    service. The library is an extra (``aforo[keyring]``). Raises BadSetting for a secret that is not there.
+    service. The library is an extra of the package. Raises BadSetting for a secret that is not there.
     """
     return {name: _from_keyring(name, given) if _is_in_keyring(name, given) else given for name, given in layer.items()}
 
@@ -321,7 +321,7 @@ def _from_keyring(name: str, given: Given) -> Given:
     except ImportError as exc:
         raise BadSetting(
             f"El ajuste {name} ({given.origin}) está en el almacén del sistema, y falta con qué leerlo.",
-            remedy="Instale el extra: pip install 'aforo[keyring]'.",
+            remedy="Instale esa biblioteca (keyring) con «python3 dev.py install --extras».",
         ) from exc
     try:
         secret = keyring.get_password(service, name)

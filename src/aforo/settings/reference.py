@@ -29,7 +29,7 @@ Cada ajuste se puede escribir en varios sitios. Gana el último de esta lista:
 
 Los ajustes marcados con 🔑 admiten también `…_file` (en el entorno, `…_FILE`): la ruta de un archivo que guarda el
 valor. O el valor `keyring:`: se lee del almacén de credenciales del sistema (en Windows, el Administrador de
-credenciales), donde lo deja `keyring set aforo acc.password`; hace falta el extra `aforo[keyring]`.
+credenciales), donde lo deja `keyring set aforo acc.password`; hace falta lo que añade `dev.py install --extras`.
 Las rutas cuentan desde la carpeta de trabajo. Las listas se escriben en el entorno como JSON.
 Un ajuste desconocido o fuera de lo admitido no deja arrancar, y la frase dice cuál es y dónde está.
 Los textos van entre comillas simples: entre dobles, `"C:\\temp"` lleva un tabulador, y no se admite. En `.env`, un

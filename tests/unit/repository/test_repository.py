@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from aforo import errors
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "src" / "aforo"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+RUNTIME: list[str] = PYPROJECT["project"]["dependencies"]
+GROUPS = PYPROJECT["dependency-groups"]
 
 # What gives away the machine on which a file was made; written so that this file does not hold it.
 BANNED = tuple(
@@ -85,8 +88,10 @@ def names(requirements: list[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "wanted"),
     [
-        ("requirements.txt", PYPROJECT["project"]["dependencies"]),
-        ("requirements-dev.txt", PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"]),
+        ("requirements.txt", RUNTIME),
+        ("requirements-extras.txt", [*RUNTIME, *chain(*PYPROJECT["project"]["optional-dependencies"].values())]),
+        ("requirements-build.txt", GROUPS["build"]),
+        ("requirements-dev.txt", [*RUNTIME, *GROUPS["build"], *(one for one in GROUPS["dev"] if isinstance(one, str))]),
     ],
 )
 def test_packages_are_pinned_with_hashes_and_without_addresses(file: str, wanted: list[str]) -> None:

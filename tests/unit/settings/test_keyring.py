@@ -66,5 +66,5 @@ def test_a_missing_secret_a_locked_store_and_a_missing_library(drawer: Drawer, m
     with pytest.raises(BadSetting, match=r"no da acc\.password"):
         load({"AFORO_ACC__PASSWORD": "keyring:"})
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(BadSetting, match=r"pip install 'aforo\[keyring\]'"):
+    with pytest.raises(BadSetting, match=r"keyring\) con «python3 dev\.py install --extras»"):
         load({"AFORO_ACC__PASSWORD": "keyring:"})

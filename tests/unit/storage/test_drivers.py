@@ -88,6 +88,16 @@ def test_freetds_is_named_as_what_is_not_supported(driver: str) -> None:
     assert "secreto" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("module", "there"), [("mssql_python", []), ("pyodbc", [_18])])
+def test_a_driver_that_is_not_installed_is_named(
+    module: str, there: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # an import of it fails, as where it is not installed
+    chosen = _chosen(PLAIN, *there)
+    with pytest.raises(StoreNotReady, match=module.replace("_", "-")):
+        chosen.connect()
+
+
 def test_freetds_behind_a_dsn_is_rejected_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def connection_of(driver: str) -> Mock:
         connection = Mock(spec_set=["getinfo", "close", "timeout"])

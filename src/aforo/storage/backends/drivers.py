@@ -61,11 +61,14 @@ class DriverChoice:
     batches: bool = False  # the driver sends many rows of parameters at once (fast_executemany)
 
     def connect(self) -> Any:
-        """A DB-API connection. Raises what the driver raises, and BadSetting for a DSN that leads to FreeTDS."""
+        """A DB-API connection. Raises what the driver raises, and BadSetting for a DSN that leads to FreeTDS.
+
+        Raises StoreNotReady where the driver's package is not installed.
+        """
         if self.dialect == "mssql+mssqlpython":
-            connection = import_module("mssql_python").connect(self.string, timeout=_LOGIN_TIMEOUT)
+            connection = _imported("mssql_python").connect(self.string, timeout=_LOGIN_TIMEOUT)
         else:
-            driver: Any = import_module("pyodbc")
+            driver = _imported("pyodbc")
             driver.pooling = False  # a pool of the driver manager's would give out a broken connection again
             connection = driver.connect(self.string, timeout=_LOGIN_TIMEOUT)
             if _is_freetds(str(connection.getinfo(driver.SQL_DRIVER_NAME))):  # a DSN's driver is known only now
@@ -137,6 +140,18 @@ def _string(url: URL, explicit: bool) -> str:
     kind: Any = mssqlpython.dialect if explicit else pyodbc.dialect
     (string,), _ = kind().create_connect_args(url)
     return str(string)
+
+
+def _imported(module: str) -> Any:
+    """The module of a driver. Raises StoreNotReady where it cannot be imported."""
+    try:
+        return import_module(module)
+    except ImportError as exc:
+        raise StoreNotReady(
+            f"Falta el controlador de SQL Server: el paquete {module.replace('_', '-')} no está instalado o no carga.",
+            "Sin él no se abre la base de datos.",
+            "Instale el ODBC Driver 17 o 18 de Microsoft, o vuelva a instalar Aforo con «python3 dev.py install».",
+        ) from exc
 
 
 def _installed() -> list[str]:
