@@ -5,7 +5,7 @@ from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_na
 from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
-from aforo.avigilon.tls import fingerprint
+from aforo.avigilon.tls import ServerCertificate, fingerprint, server_certificate
 
 __all__ = [
     "AvigilonClient",
@@ -14,8 +14,10 @@ __all__ = [
     "EventQuery",
     "QueryBatching",
     "Server",
+    "ServerCertificate",
     "cameras_that_count",
     "fingerprint",
     "home_servers",
     "recent_names",
+    "server_certificate",
 ]

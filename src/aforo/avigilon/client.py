@@ -1,10 +1,20 @@
 """``AvigilonClient``: the public interface to Avigilon's Web Endpoint; typed answers or AccErrors."""
 
-from collections.abc import AsyncGenerator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from aforo.avigilon.errors import CutAnswer
 from aforo.avigilon.pagination import EventSearch
-from aforo.avigilon.payloads import Camera, SearchAnswer, Server, decode_cameras, decode_servers
+from aforo.avigilon.payloads import (
+    Camera,
+    Damage,
+    SearchAnswer,
+    Server,
+    SharedTexts,
+    decode_cameras,
+    decode_servers,
+)
 from aforo.avigilon.query_batching import BatchLimits
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline, connections
 from aforo.avigilon.tolerant_decoding import decode_events
@@ -12,19 +22,30 @@ from aforo.avigilon.transport import Query, Transport
 from aforo.background import Backoff
 from aforo.clock import Clock
 from aforo.models import Page, Window
+from aforo.outside_text import LONGEST_TEXT
+from aforo.redaction import Mask
 from aforo.settings import AccSettings
+
+_log = logging.getLogger(__name__)
 
 
 class AvigilonClient:
     """The cameras' server. An async context manager: it owns the connections, and logs out at the end.
 
-    With ``backoff=Backoff(…, attempts=1)`` no failed request is sent again.
+    With ``backoff=Backoff(…, attempts=1)`` no failed request is sent again. ``mask`` knows the secrets, and learns the
+    sessions and tokens: whoever shows what the server sends passes it through the same one.
     """
 
-    def __init__(self, settings: AccSettings, clock: Clock, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, settings: AccSettings, clock: Clock, backoff: Backoff | None = None, mask: Mask | None = None
+    ) -> None:
         self._settings = settings
-        self._transport = Transport(settings, clock, connections(settings))
+        self._mask = Mask(settings.secrets()) if mask is None else mask
+        self._transport = Transport(settings, clock, connections(settings), self._mask)
         self._pipeline = RequestPipeline(settings, clock, self._transport, backoff)
+        self._texts = SharedTexts()
+        self._unusable: dict[str, int] = {}
+        self._reported: set[tuple[str, str]] = set()
         self._search = EventSearch()
         self._batch_limits = BatchLimits(self._transport.host)
 
@@ -62,6 +83,11 @@ class AvigilonClient:
         return self._pipeline.down_since
 
     @property
+    def unusable(self) -> Mapping[str, int]:
+        """How many entries of the last list of «servidores» and of «cámaras» could not be used."""
+        return self._unusable
+
+    @property
     def batch_limits(self) -> BatchLimits:
         """How many cameras one query to each server may name."""
         return self._batch_limits
@@ -83,12 +109,16 @@ class AvigilonClient:
         """Return every server of the site, or only the one that ``acc.server_id`` names. Raises AccError."""
         if self._settings.server_id:
             return [Server(self._settings.server_id, self._settings.server_id)]
-        return await self._pipeline.send(Request("/server/ids", ("servidores",)), decode_servers)
+        listing = await self._pipeline.send(Request("/server/ids", ("servidores",)), decode_servers)
+        self._report_unusable("servidores", listing.unusable)
+        return [server._replace(name=self._mask(server.name)) for server in listing.entries]
 
     async def cameras(self) -> list[Camera]:
         """Return the cameras that this user may see. Raises AccError."""
         request = Request("/cameras", ("cámaras",), [("verbosity", "HIGH")])
-        return await self._pipeline.send(request, decode_cameras)
+        listing = await self._pipeline.send(request, decode_cameras)
+        self._report_unusable("cámaras", listing.unusable)
+        return [camera._replace(name=self._mask(camera.name)) for camera in listing.entries]
 
     def events(
         self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
@@ -103,6 +133,49 @@ class AvigilonClient:
 
         async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
             request = Request(SEARCH, subjects, query, suspect, idempotent, server_id)
-            return await self._pipeline.send(request, lambda body: decode_events(body, server_id))
+            answer = await self._send_search(request, server_id)
+            if answer.damage is Damage.EVENTS and idempotent:  # it may come whole
+                answer = await self._send_search(request, server_id)
+            self._report_odd(server_id, answer)
+            return answer
 
         return self._search.events(send, server_id, camera_ids, window)
+
+    async def _send_search(self, request: Request, server_id: str) -> SearchAnswer:
+        """Return the answer; its beginning where it came cut at each attempt. A token is not used twice: then raise."""
+        try:
+            return await self._pipeline.send(request, lambda body: decode_events(body, server_id, self._texts))
+        except CutAnswer as error:
+            if request.idempotent:
+                return error.answer
+            raise
+
+    def _report_unusable(self, what: str, number: int) -> None:
+        if number != self._unusable.get(what, 0):
+            self._unusable[what] = number
+            _log.warning(
+                "De la lista de %s del servidor %s, %d entradas no se pueden usar (ilegibles o sin id); las demás, sí.",
+                what, self._transport.host, number,
+            )  # fmt: skip
+
+    def _report_odd(self, server_id: str, answer: SearchAnswer) -> None:
+        """Log, once for each server, that answers come damaged or texts too long."""
+        if answer.damage is not Damage.NONE and self._is_new("damaged", server_id):
+            _log.warning(
+                "El servidor de cámaras %s da respuestas dañadas: en esta se leen %d eventos y %d no. Los ilegibles se"
+                " cuentan como rechazados; si falta el final, se vuelve a pedir.",
+                server_id, len(answer.events), len(answer.malformed),
+            )  # fmt: skip
+        if self._texts.shortened:
+            self._texts.shortened = 0
+            if self._is_new("long", server_id):
+                _log.warning(
+                    "El servidor de cámaras %s da textos de más de %d caracteres: se guardan acortados, con una marca"
+                    " que los distingue.",
+                    server_id, LONGEST_TEXT,
+                )  # fmt: skip
+
+    def _is_new(self, what: str, server_id: str) -> bool:
+        known = (what, server_id) in self._reported
+        self._reported.add((what, server_id))
+        return not known

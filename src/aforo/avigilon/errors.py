@@ -4,18 +4,26 @@ Within this package an error answer is an ``ApiError``; ``to_acc_error`` turns i
 that the server's own message may repeat.
 """
 
-import re
-from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aforo.avigilon.lenient_json import loads
 from aforo.errors import AccBadRequest, AccError, AccUnknownCamera, AccUnreachable
+from aforo.outside_text import visible
+from aforo.redaction import Mask
+
+if TYPE_CHECKING:
+    from aforo.avigilon.payloads import SearchAnswer
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding JSON may raise
 _SESSION_STATUSES = frozenset({401, 403})
 _BAD_ARGUMENT = frozenset({400, 409, 413, 415})
 _NOT_TAKEN_UP = frozenset({429, 503, 507})
 _MAX_QUOTE = 160  # characters of the server's own message
+_MAX_ERROR = 1024 * 1024  # bytes of an error answer that is read
+_MAX_READ = 4_096  # characters of it that are looked at
 _CHECK_ADDRESS = "Revise acc.url, la red y el servicio Web Endpoint."
 
 
@@ -35,6 +43,14 @@ class Overdue(TimedOut):
     """No answer though the server usually answers by then: the request was given up long before ``acc.timeout``."""
 
 
+class CutAnswer(AccUnreachable):
+    """Only the beginning of an answer can be read: ``answer`` is what of it can be used, and is not all."""
+
+    def __init__(self, answer: "SearchAnswer") -> None:
+        self.answer = answer
+        super().__init__(garbled().what)
+
+
 class ApiError(Exception):
     """An error answer. ``enveloped``: it is in the Web Endpoint's own form, so no proxy sent it."""
 
@@ -50,34 +66,25 @@ class ApiError(Exception):
         return self.status in _SESSION_STATUSES
 
 
-class _Meta(msgspec.Struct):
-    name: str = ""
-
-
-class _ErrorEnvelope(msgspec.Struct):
-    status: str
-    statusCode: int = 0  # noqa: N815 -- the wire's name
-    message: str = ""
-    meta: _Meta | None = None
-
-
-_error_envelope = msgspec.json.Decoder(_ErrorEnvelope)
-
-
 def parse_error(status: int, body: bytes) -> ApiError:
     """Read an error answer; ``status`` is HTTP's, 200 where only the body is an error."""
-    try:
-        error = _error_envelope.decode(body)
-    except UNREADABLE:
+    document: Any = None
+    if len(body) <= _MAX_ERROR:
+        with suppress(ValueError):
+            document = loads(body)
+    if not isinstance(document, dict) or not isinstance(document.get("status"), str):
         return ApiError(status, "", enveloped=False)
-    name = error.meta.name if error.meta else ""
-    real = status if status >= 400 else error.statusCode or 500
-    return ApiError(real, error.message or name, enveloped=True)
+    code, message, meta = document.get("statusCode"), document.get("message"), document.get("meta")
+    name = meta.get("name") if isinstance(meta, dict) else None
+    text = next((one for one in (message, name) if isinstance(one, str) and one), "")
+    if status < 400:
+        status = code if isinstance(code, int) and 100 <= code <= 999 else 500
+    return ApiError(status, text, enveloped=True)
 
 
-def to_acc_error(error: ApiError, secrets: Iterable[str]) -> AccError:
+def to_acc_error(error: ApiError, mask: Mask) -> AccError:
     """Return the AccError for an error answer that has nothing to do with the session."""
-    status, words = error.status, quoted(error.message, secrets)
+    status, words = error.status, quoted(error.message, mask)
     if status in _BAD_ARGUMENT or (error.enveloped and 400 <= status < 500 and status not in {404, 408, 429}):
         return AccBadRequest(
             f"El servidor de cámaras rechaza la consulta ({status}{words}).", remedy="Revise los ajustes de [acc]."
@@ -116,7 +123,7 @@ def timed_out(host: str, seconds: float) -> TimedOut:
     return TimedOut(f"El servidor de cámaras {host} no contestó en {seconds:g} s.")
 
 
-def redirected(status: int, target: str | None) -> AccBadRequest:
+def redirected(status: int, target: str) -> AccBadRequest:
     """Return the error for a redirect, which is not followed: the session must not go elsewhere."""
     return AccBadRequest(
         f"El servidor de cámaras remite a otra dirección ({status}, hacia {target or 'un lugar desconocido'}).",
@@ -124,10 +131,10 @@ def redirected(status: int, target: str | None) -> AccBadRequest:
     )
 
 
-def quoted(message: str, secrets: Iterable[str]) -> str:
-    """Return ``: «…»`` with the server's message on one line, cut and without the secrets; "" without a message."""
-    for secret in secrets:
-        if secret:
-            message = message.replace(secret, "***")
-    words = re.sub(r"[^\S ]+|[\x00-\x1f\x7f]", " ", message).strip()[:_MAX_QUOTE]
-    return f": «{words}»" if words else ""
+def quoted(message: str, mask: Mask) -> str:
+    """Return ``: «…»`` with the server's message on one line, cut and without secrets; "" without a message."""
+    begin = message[:_MAX_READ]
+    if len(begin) < len(message):
+        begin = begin.rpartition(" ")[0]  # its last word may be a half secret
+    words = " ".join(mask(begin).split())[:_MAX_QUOTE]
+    return f": «{visible(words)}»" if words else ""

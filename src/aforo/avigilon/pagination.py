@@ -22,7 +22,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from aforo.avigilon.payloads import STOP, SearchAnswer, assign_ids, instant_text, page_fingerprint
+from aforo.avigilon.errors import garbled
+from aforo.avigilon.payloads import STOP, Damage, SearchAnswer, assign_ids, instant_text, page_fingerprint
 from aforo.avigilon.server_quirks import ServerQuirks
 from aforo.avigilon.transport import Query
 from aforo.errors import (
@@ -261,6 +262,7 @@ class _WindowFetch:
         self._end = part.until
         self._chain: _TokenChain | None = None
         self._unproven: list[WindowPart] = []
+        self._cut = False
         self._requests = 0
 
     @property
@@ -289,7 +291,12 @@ class _WindowFetch:
         return await self._query(self._parts.pop())
 
     def raise_if_unproven(self) -> None:
-        """Raise AccIncomplete where the server could not show that it sent everything."""
+        """Raise AccIncomplete where the server could not show that it sent everything.
+
+        Raises AccUnreachable where an answer came cut each time: the window must be read again.
+        """
+        if self._cut:
+            raise garbled()
         if self._unproven:
             first = instant_text(self._unproven[0].window.since)
             raise AccIncomplete(
@@ -301,6 +308,8 @@ class _WindowFetch:
 
     async def _query(self, part: WindowPart) -> Page | None:
         answer = await self._send_range(part.since, from_ms(part.until))
+        if answer.damage is Damage.CUT:
+            return self._take_beginning(part, answer)
         full = self._is_full(answer)
         if answer.token and answer.received and (full or not self._quirks.ignores_short_page_tokens):
             self._chain = _TokenChain(part, answer, full=full)
@@ -312,6 +321,14 @@ class _WindowFetch:
             return await self._query_millisecond_exactly(part, answer)
         self._split(part, len(answer.events), _edges(answer), part)
         return None
+
+    def _take_beginning(self, part: WindowPart, answer: SearchAnswer) -> Page:
+        """Take what could be read of a cut answer, and query its time in parts, whose answers are shorter."""
+        if part.width > 1:
+            self._split(part, len(answer.events), _edges(answer), part)
+        else:
+            self._cut = True
+        return Page(self._page(part, answer, Counter()).events)  # what is malformed comes again
 
     async def _follow(self, chain: _TokenChain) -> Page | None:
         try:
@@ -368,6 +385,8 @@ class _WindowFetch:
                 if not offset:
                     raise
                 continue  # some servers answer what they cannot parse with a fault of their own
+            if exact.damage is Damage.CUT:
+                continue
             exact_page = self._page(part, exact, Counter())
             if exact.received < self._limit and set(page.events) <= set(exact_page.events):
                 return exact_page
@@ -391,8 +410,9 @@ class _WindowFetch:
         self._parts += rest.split(number)
 
     def _is_full(self, answer: SearchAnswer) -> bool:
-        """Whether the page may have been cut."""
-        return answer.received >= self._quirks.full_page(self._limit, self._least_full_page)
+        """Whether the page may have been cut. In a damaged page the number of events is an estimate."""
+        full_page = self._quirks.full_page(self._limit, self._least_full_page)
+        return answer.received >= (full_page if answer.damage is Damage.NONE else full_page / 2)
 
     async def _send_range(self, since: int, until: datetime) -> SearchAnswer:
         query = [("queryType", "TIME_RANGE"), ("from", instant_text(from_ms(since))), ("to", instant_text(until))]

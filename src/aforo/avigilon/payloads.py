@@ -1,17 +1,25 @@
-"""The Web Endpoint's JSON as typed values, decoded strictly. No dict leaves this module or ``tolerant_decoding``."""
+"""The Web Endpoint's JSON as typed values. No dict leaves this module or ``tolerant_decoding``.
+
+Events are decoded strictly; ``tolerant_decoding`` reads what that rejects.
+"""
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from enum import Enum, auto
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from aforo.avigilon.errors import UNREADABLE, garbled, parse_error
+from aforo.avigilon.errors import garbled, parse_error
+from aforo.avigilon.lenient_json import loads, salvage
 from aforo.models import CameraEvent
+from aforo.outside_text import LONGEST_TEXT, bounded, well_formed
 
 STOP = "DEVICE_ANALYTICS_STOP"
+_MARKS = frozenset({"id"})  # of an entry of a list
+_LONGEST_ID = 400  # characters of an event's id
 
 NO_TIMESTAMP = "sin timestamp"
 BAD_TIMESTAMP = "timestamp ilegible"
@@ -19,6 +27,9 @@ NO_CAMERA = "sin cameraId"
 NO_NAME = "sin analyticEventName"
 OTHER_TYPE = "otro tipo"
 ILLEGIBLE = "ilegible"
+
+
+_Entry = TypeVar("_Entry")
 
 
 class Server(NamedTuple):
@@ -38,6 +49,14 @@ class Camera(NamedTuple):
     server_id: str
 
 
+class Damage(Enum):
+    """What of an answer cannot be read: some events, whose number is an estimate, or its end, token included."""
+
+    NONE = auto()
+    EVENTS = auto()
+    CUT = auto()
+
+
 class SearchAnswer(NamedTuple):
     """One answer of ``/events/search``: ``received`` events, malformed ones included; ``token`` "" without one.
 
@@ -50,6 +69,14 @@ class SearchAnswer(NamedTuple):
     received: int
     token: str
     unnamed: bool
+    damage: Damage = Damage.NONE
+
+
+class Listing(NamedTuple, Generic[_Entry]):
+    """The servers or the cameras that a server lists, and how many entries of the list cannot be used."""
+
+    entries: list[_Entry]
+    unusable: int
 
 
 class WireEvent(msgspec.Struct, gc=False):
@@ -75,49 +102,38 @@ class _EventsEnvelope(msgspec.Struct, gc=False):
     result: _Events
 
 
-class _Envelope(msgspec.Struct, gc=False):
-    status: str
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Session(msgspec.Struct, gc=False):
-    session: str
-
-
-class _Listed(msgspec.Struct, gc=False):
-    """A server or a camera in a list."""
-
-    id: Any = None
-    name: Any = None
-    connectionState: Any = None  # noqa: N815
-    connected: Any = None
-    serverId: Any = None  # noqa: N815
-
-
-class _Servers(msgspec.Struct, gc=False):
-    servers: list[_Listed]
-
-
-class _Cameras(msgspec.Struct, gc=False):
-    cameras: list[_Listed]
-
-
 _events_envelope = msgspec.json.Decoder(_EventsEnvelope)
-_envelope = msgspec.json.Decoder(_Envelope)
-_session = msgspec.json.Decoder(_Session)
-_servers = msgspec.json.Decoder(_Servers)
-_cameras = msgspec.json.Decoder(_Cameras)
 
-_T = TypeVar("_T")
 _SHORTEST_INSTANT = len("2026-01-17T21:35")
 _read_instant = datetime.fromisoformat
 _Texts = tuple[str, str, str, str, str]
-_shared_texts: dict[_Texts, _Texts] = {}
 _MAX_SHARED_TEXTS = 20_000  # texts come from outside: memory is bounded, however many there are
 _make = tuple.__new__  # a NamedTuple's own constructor takes 150 ns more for each event
 
 
-def decode_page(body: bytes, queried_server: str) -> SearchAnswer:
+class SharedTexts:
+    """Lets equal events share their texts: it halves their memory, and each text is hashed once.
+
+    ``shortened``: how many events had a text that was too long.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[_Texts, _Texts] = {}
+        self.shortened = 0
+
+    def add(self, texts: _Texts) -> _Texts:
+        """Return these texts, shortened where one is too long; the camera's id, which was asked for, stays whole."""
+        server_id, camera_id, name, area, activity = texts
+        kept = (bounded(server_id), camera_id, bounded(name), bounded(area), bounded(activity))
+        self.shortened += kept != texts
+        if kept != texts or len(camera_id) > LONGEST_TEXT:
+            return kept
+        if len(self.known) >= _MAX_SHARED_TEXTS:
+            self.known.clear()
+        return self.known.setdefault(texts, texts)
+
+
+def decode_page(body: bytes, queried_server: str, texts: SharedTexts) -> SearchAnswer:
     """Read a well-formed answer of ``/events/search``.
 
     Raises one of ``UNREADABLE`` where any part has another shape, ApiError where the answer is an error.
@@ -126,18 +142,20 @@ def decode_page(body: bytes, queried_server: str) -> SearchAnswer:
     if envelope.status != "success":
         raise parse_error(200, body)
     result = envelope.result
-    return make_answer([to_camera_event(wire, queried_server) for wire in result.events], result.token)
+    return make_answer([to_camera_event(wire, queried_server, texts) for wire in result.events], result.token)
 
 
-def make_answer(decoded: list[CameraEvent | str], token: str | int | None) -> SearchAnswer:
+def make_answer(
+    decoded: list[CameraEvent | str], token: str | int | None, damage: Damage = Damage.NONE
+) -> SearchAnswer:
     """Build an answer from its events, or the reasons why they cannot be used, and its token."""
     events = [event for event in decoded if event.__class__ is CameraEvent]
     malformed = [event for event in decoded if event.__class__ is str] if len(events) < len(decoded) else []
     unnamed = not all([event[1] for event in events])  # noqa: C419 -- a third of the time of a generator
-    return SearchAnswer(events, malformed, len(decoded), "" if token is None else str(token), unnamed)
+    return SearchAnswer(events, malformed, len(decoded), "" if token is None else str(token), unnamed, damage)
 
 
-def to_camera_event(wire: WireEvent, queried_server: str) -> CameraEvent | str:
+def to_camera_event(wire: WireEvent, queried_server: str, shared: SharedTexts) -> CameraEvent | str:
     """Return the checked event, or the short Spanish reason why it cannot be used."""
     if wire.type != STOP and wire.type is not None:
         return OTHER_TYPE
@@ -153,18 +171,13 @@ def to_camera_event(wire: WireEvent, queried_server: str) -> CameraEvent | str:
         return BAD_TIMESTAMP if wire.timestamp else NO_TIMESTAMP
     server_id = wire.originatingServerId or queried_server
     texts = (server_id, wire.cameraId, wire.analyticEventName, wire.area or "", wire.activity or "")
-    server_id, camera_id, name, area, activity = _shared_texts.get(texts) or _share(texts)
+    server_id, camera_id, name, area, activity = shared.known.get(texts) or shared.add(texts)
     this_id = wire.thisId
     if this_id.__class__ is not str:
         this_id = "" if this_id is None else str(this_id)
+    elif len(this_id) > _LONGEST_ID:
+        this_id = bounded(this_id, _LONGEST_ID)
     return _make(CameraEvent, (server_id, this_id, instant, camera_id, name, area, activity))
-
-
-def _share(texts: _Texts) -> _Texts:
-    """Let equal events share these texts: it halves their memory, and each text is hashed once."""
-    if len(_shared_texts) >= _MAX_SHARED_TEXTS:
-        _shared_texts.clear()
-    return _shared_texts.setdefault(texts, texts)
 
 
 def _to_utc_milliseconds(instant: datetime, text: str) -> datetime:
@@ -213,48 +226,80 @@ def page_fingerprint(answer: SearchAnswer) -> int:
     return hash(frozenset([event[1] for event in answer.events]))
 
 
-def result_of(body: bytes) -> bytes:
-    """Return the ``result`` of a successful answer, still JSON. Raises AccUnreachable or ApiError."""
-    envelope = decode(_envelope, body)
-    if envelope.status != "success":
+def result_of(body: bytes) -> dict[str, Any]:
+    """Return the ``result`` of a successful answer. Raises AccUnreachable or ApiError."""
+    try:
+        document = loads(body)
+    except ValueError as exc:
+        raise garbled() from exc
+    return checked_result(document, body)
+
+
+def checked_result(document: object, body: bytes) -> dict[str, Any]:
+    """Return the ``result`` of an answer that is decoded already. Raises AccUnreachable or ApiError."""
+    if not isinstance(document, dict) or not isinstance(document.get("status"), str):
+        raise garbled()
+    if document["status"] != "success":
         raise parse_error(200, body)
-    return bytes(envelope.result)
+    result = document.get("result", {})
+    if not isinstance(result, dict):
+        raise garbled()
+    return result
 
 
 def decode_session(body: bytes) -> str:
     """Return the session of a login. Raises AccUnreachable or ApiError."""
-    session = decode(_session, result_of(body)).session
-    if not session or not session.isprintable() or not session.isascii():
+    session = text_or_empty(result_of(body).get("session"))
+    if not 0 < len(session) <= LONGEST_TEXT or not session.isprintable() or not session.isascii():
         raise garbled()
     return session
 
 
-def decode_servers(body: bytes) -> list[Server]:
-    """Return the servers of the site, each once, without those that have no id. Raises AccUnreachable or ApiError."""
-    listed = decode(_servers, result_of(body)).servers
-    return list({one.id: Server(one.id, text_or_empty(one.name)) for one in listed if text_or_empty(one.id)}.values())
+def decode_servers(body: bytes) -> Listing[Server]:
+    """Return the servers of the site, each once. Raises AccUnreachable or ApiError."""
+    entries, unusable = _listed(body, "servers")
+    servers = [Server(entry["id"], _name(entry)) for entry in entries]
+    return Listing(list({server.id: server for server in servers}.values()), unusable)
 
 
-def decode_cameras(body: bytes) -> list[Camera]:
-    """Return the cameras, each once per server, without those that have no id. Raises AccUnreachable or ApiError."""
-    cameras = [_camera(one) for one in decode(_cameras, result_of(body)).cameras if text_or_empty(one.id)]
-    return list({(camera.server_id, camera.id): camera for camera in cameras}.values())
+def decode_cameras(body: bytes) -> Listing[Camera]:
+    """Return the cameras, each once per server. Raises AccUnreachable or ApiError."""
+    entries, unusable = _listed(body, "cameras")
+    cameras = [_camera(entry) for entry in entries]
+    return Listing(list({(camera.server_id, camera.id): camera for camera in cameras}.values()), unusable)
 
 
-def _camera(listed: _Listed) -> Camera:
-    state = text_or_empty(listed.connectionState)
-    connected = listed.connected if isinstance(listed.connected, bool) else state == "CONNECTED"
-    return Camera(listed.id, text_or_empty(listed.name), state, connected, text_or_empty(listed.serverId))
+def _listed(body: bytes, key: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the entries of a list that have an id, and how many others there are.
+
+    Raises AccUnreachable where its end is missing: what is missing could not be counted.
+    """
+    found = salvage(body, key, _MARKS)
+    if found is None:
+        result_of(body)
+        raise garbled()
+    checked_result(found.rest, body)
+    usable = [entry for entry in found.entries if isinstance(entry, dict) and _is_id(entry.get("id"))]
+    return usable, len(found.entries) - len(usable) + found.lost
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and well_formed(value) == value
+
+
+def _camera(entry: dict[str, Any]) -> Camera:
+    state = bounded(well_formed(text_or_empty(entry.get("connectionState"))))
+    connected = entry.get("connected")
+    if not isinstance(connected, bool):
+        connected = state == "CONNECTED"
+    server_id = entry["serverId"] if _is_id(entry.get("serverId")) else ""
+    return Camera(entry["id"], _name(entry), state, connected, server_id)
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return bounded(well_formed(text_or_empty(entry.get("name"))))
 
 
 def text_or_empty(value: object) -> str:
     """Return a field that ought to be a text, "" where it is anything else."""
     return value if isinstance(value, str) else ""
-
-
-def decode(decoder: "msgspec.json.Decoder[_T]", body: bytes) -> _T:
-    """Decode a part of an answer. Raises AccUnreachable where it has another shape."""
-    try:
-        return decoder.decode(body)
-    except UNREADABLE as exc:
-        raise garbled() from exc

@@ -10,7 +10,6 @@ from typing import TypeVar
 from aforo.avigilon.connectivity import ConnectionMonitor, LivenessProbe
 from aforo.avigilon.errors import ApiError, NotTakenUp, Overdue, TimedOut, parse_error
 from aforo.avigilon.hedging import Hedging, slots
-from aforo.avigilon.payloads import result_of
 from aforo.avigilon.session import RenewalPolicy, Session
 from aforo.avigilon.transport import Query, Response, Transport
 from aforo.background import Backoff
@@ -117,7 +116,7 @@ class RequestPipeline:
         answer = await self._repeat(request, lambda: self._send_authorized(request, decode))
         if request.is_search and request.idempotent:
             seconds = self._clock.monotonic() - started
-            self._probe.remember(request.subject, lambda: self._send_authorized(request, result_of), seconds)
+            self._probe.remember(request.subject, lambda: self._send_authorized(request, decode), seconds)
         return answer
 
     async def _repeat(self, request: Request, attempt: Callable[[], Awaitable[_T]]) -> _T:

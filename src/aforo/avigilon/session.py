@@ -7,7 +7,6 @@ helps against the first only, and servers lock accounts that log in too often.
 import asyncio
 import hashlib
 import math
-from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
@@ -28,7 +27,6 @@ TokenHash = Literal["timestamp+key", "nonce+timestamp+key"]
 _REQUIRED = ("url", "username", "password", "user_nonce", "user_key")
 _LOGIN_PAUSE = 30.0  # seconds without another login after a rejected one: servers lock accounts that insist
 _NOTEWORTHY_SKEW = timedelta(seconds=30)  # the server accepts up to about five minutes
-_KNOWN_SESSIONS = 16  # whose id is still removed from the server's messages
 _LOGOUT_SECONDS = 5.0  # the end of the program waits no longer for a logout
 _FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may lose sessions…
 _LONGEST_PAUSE = 300.0  # …and then twice as long each time: a right that was given may count for new sessions only
@@ -50,8 +48,13 @@ def authorization_token(
     return ":".join(parts)
 
 
+def _hashes(token: str) -> list[str]:
+    """Return the part of a token that is no setting and no time."""
+    return [part for part in token.split(":") if len(part) == 2 * hashlib.sha256().digest_size]
+
+
 class Session:
-    """Logs in and out.
+    """Logs in and out. Sessions and tokens are added to the transport's mask, which knows the other secrets.
 
     ``generation`` grows with each login: a request that was rejected with an older session uses the present one.
     """
@@ -63,7 +66,7 @@ class Session:
         self._hedging = hedging
         self._generation = 0
         self._id = ""
-        self._known_ids: deque[str] = deque(maxlen=_KNOWN_SESSIONS)
+        self._mask = transport.mask
         self._renewal: asyncio.Task[None] | None = None
         self._rejected: tuple[float, AccRejectedLogin] | None = None
 
@@ -79,12 +82,6 @@ class Session:
     def id(self) -> str:
         """What requests carry; "" without a session. It is a secret."""
         return self._id
-
-    @property
-    def secrets(self) -> list[str]:
-        """The texts that no message may contain."""
-        settings = (self._settings.password, self._settings.user_nonce, self._settings.user_key)
-        return [*self._known_ids, *(secret.get_secret_value() for secret in settings)]
 
     async def renew(self, stale: int) -> None:
         """Have a younger session than generation ``stale``: all who call at once share one login.
@@ -115,7 +112,7 @@ class Session:
             self._id = decode_session(response.body)
         except ApiError as error:
             raise self._login_error(error) from None
-        self._known_ids.append(self._id)
+        self._mask.add(self._id)
         self._generation += 1
         self._rejected = None
 
@@ -136,10 +133,10 @@ class Session:
     def to_acc_error(self, error: ApiError) -> AccError:
         """Return the AccError for a read that was answered with an error, if need be after a renewal."""
         if not error.of_session:
-            return to_acc_error(error, self.secrets)
+            return to_acc_error(error, self._mask)
         return AccDenied(
             f"El servidor de cámaras rechaza la consulta aun con una sesión recién iniciada"
-            f" ({error.status}{quoted(error.message, self.secrets)}).",
+            f" ({error.status}{quoted(error.message, self._mask)}).",
             remedy="Revise en ACC los derechos del usuario (Web Endpoint y esas cámaras).",
         )
 
@@ -152,6 +149,8 @@ class Session:
             token_hash=settings.token_hash,
             now=self._clock.now(),
         )
+        for secret in (token, *_hashes(token)):
+            self._mask.add(secret)
         return {
             "username": settings.username,
             "password": settings.password.get_secret_value(),
@@ -161,8 +160,8 @@ class Session:
 
     def _login_error(self, error: ApiError) -> AccError:
         if not error.of_session:
-            return to_acc_error(error, self.secrets)
-        message = quoted(error.message, self.secrets)
+            return to_acc_error(error, self._mask)
+        message = quoted(error.message, self._mask)
         rejected = self._wrong_password(message) if error.status == 401 else self._wrong_token(message)
         self._rejected = (self._clock.monotonic(), rejected)
         return rejected

@@ -4,9 +4,12 @@ import asyncio
 import hashlib
 import logging
 import ssl
+from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import Fingerprint
+from cryptography.x509 import load_der_x509_certificate
 
 from aforo.avigilon.errors import no_connection, timed_out
 from aforo.clock import Clock, SystemClock
@@ -18,14 +21,44 @@ _HANDSHAKE_SECONDS = 10.0  # enough for a handshake, and for a person who waits 
 _NOT_COUNTED = "No se le envió ninguna contraseña y no se puede contar."
 
 
-def certificate_check(settings: AccSettings) -> ssl.SSLContext | Fingerprint:
+class ServerCertificate(NamedTuple):
+    """A server's certificate: its SHA-256, ``AA:BB:…``, and its end, aware UTC, None where it cannot be read."""
+
+    fingerprint: str
+    valid_until: datetime | None
+
+
+class _PinnedCertificate(Fingerprint):
+    """Accepts the pinned certificate, and warns once where it has expired: the pin counts all the same."""
+
+    def __init__(self, digest: bytes, clock: Clock) -> None:
+        super().__init__(digest)
+        self._clock = clock
+        self._examined = False
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Raise ServerFingerprintMismatch for another certificate; aiohttp calls it for each new connection."""
+        super().check(transport)
+        if self._examined:
+            return
+        self._examined = True
+        until = _valid_until(transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        if until is not None and until < self._clock.now():
+            _log.warning(
+                "El certificado fijado en acc.fingerprint caducó el %s; se acepta porque su huella coincide. Pida que"
+                " lo renueven en ACC y cambie entonces acc.fingerprint.",
+                f"{until:%Y-%m-%d}",
+            )
+
+
+def certificate_check(settings: AccSettings, clock: Clock) -> ssl.SSLContext | Fingerprint:
     """Return what aiohttp checks the server's certificate against. It reads files: call it in a thread.
 
     Raises AccUntrusted for a bad ca_file. A pinned fingerprint is the strictest and goes first. aiohttp compares it
     after the handshake, before it sends anything, and only for https, the only scheme that the settings allow.
     """
     if settings.fingerprint:
-        return Fingerprint(bytes.fromhex(settings.fingerprint.replace(":", "")))
+        return _PinnedCertificate(bytes.fromhex(settings.fingerprint.replace(":", "")), clock)
     if not settings.verify:
         _log.warning(
             "acc.verify está apagado: el certificado del servidor de cámaras no se comprueba y cualquiera podría"
@@ -50,6 +83,11 @@ def _unchecked() -> ssl.SSLContext:
 
 async def fingerprint(url: str, clock: Clock | None = None) -> str:
     """Return the SHA-256 of the server's certificate, ``AA:BB:…``. Sends nothing. Raises AccUnreachable."""
+    return (await server_certificate(url, clock)).fingerprint
+
+
+async def server_certificate(url: str, clock: Clock | None = None) -> ServerCertificate:
+    """Return the server's certificate. Sends nothing. Raises AccUnreachable."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
@@ -61,7 +99,14 @@ async def fingerprint(url: str, clock: Clock | None = None) -> str:
         raise no_connection(parts.netloc, type(exc).__name__) from exc
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
-    return _colons(hashlib.sha256(certificate).hexdigest())
+    return ServerCertificate(_colons(hashlib.sha256(certificate).hexdigest()), _valid_until(certificate))
+
+
+def _valid_until(certificate: bytes) -> datetime | None:
+    try:
+        return load_der_x509_certificate(certificate).not_valid_after_utc
+    except ValueError:
+        return None
 
 
 def _colons(digits: str) -> str:

@@ -3,110 +3,95 @@
 One malformed event must not make a page, and so a camera, unreadable: it is counted, and the good ones are kept.
 """
 
-import json
-from typing import Any
+import re
 
-import msgspec
-
-from aforo.avigilon.errors import UNREADABLE, garbled
+from aforo.avigilon.errors import UNREADABLE, CutAnswer, garbled
+from aforo.avigilon.lenient_json import salvage
 from aforo.avigilon.payloads import (
     BAD_TIMESTAMP,
     ILLEGIBLE,
+    Damage,
     SearchAnswer,
+    SharedTexts,
     WireEvent,
-    decode,
+    checked_result,
     decode_page,
     make_answer,
     result_of,
     text_or_empty,
     to_camera_event,
 )
-from aforo.errors import AccUnreachable
 from aforo.models import CameraEvent
 
-
-class _LooseEvent(msgspec.Struct, gc=False):
-    """``WireEvent`` with fields of any type."""
-
-    timestamp: Any = None
-    analyticEventName: Any = None  # noqa: N815 -- the wire's name
-    cameraId: Any = None  # noqa: N815
-    type: Any = None
-    thisId: Any = None  # noqa: N815
-    originatingServerId: Any = None  # noqa: N815
-    area: Any = None
-    activity: Any = None
+_MARKS = frozenset({"timestamp", "cameraId", "analyticEventName"})
+_NO_CHARACTER = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8
 
 
-class _RawEvents(msgspec.Struct, gc=False):
-    events: list[msgspec.Raw] | None = None
-    token: str | int | None = None
-
-
-_raw_events = msgspec.json.Decoder(_RawEvents)
-_loose_event = msgspec.json.Decoder(_LooseEvent)
-
-
-def decode_events(body: bytes, queried_server: str) -> SearchAnswer:
+def decode_events(body: bytes, queried_server: str, texts: SharedTexts | None = None) -> SearchAnswer:
     """Read one answer of ``/events/search``.
 
-    Raises AccUnreachable where it is not an answer of the Web Endpoint, ApiError where it is an error.
+    Raises AccUnreachable where it is not an answer of the Web Endpoint, CutAnswer where only its beginning can be read,
+    ApiError where it is an error.
     """
+    texts = SharedTexts() if texts is None else texts
     try:
-        return decode_page(body, queried_server)
+        return decode_page(body, queried_server, texts)
     except UNREADABLE:
-        return _decode_one_by_one(body, queried_server)
+        return _decode_one_by_one(body, queried_server, texts)
 
 
-def _decode_one_by_one(body: bytes, queried_server: str) -> SearchAnswer:
-    try:
-        result = decode(_raw_events, result_of(body))
-    except AccUnreachable:
-        result = decode(_raw_events, result_of(_mended(body)))
-    return make_answer([_to_camera_event(raw, queried_server) for raw in result.events or ()], result.token)
+def _decode_one_by_one(body: bytes, queried_server: str, texts: SharedTexts) -> SearchAnswer:
+    found = salvage(body, "events", _MARKS)
+    if found is None:
+        if result_of(body).get("events") is None:
+            return make_answer([], None)
+        raise garbled()
+    decoded = [_to_camera_event(entry, queried_server, texts) for entry in found.entries]
+    decoded += [ILLEGIBLE] * found.lost
+    result = None if found.rest is None else checked_result(found.rest, body)
+    token = None if result is None else result.get("token")
+    if result is None or not _may_be_token(token):
+        answer = make_answer(decoded, None, Damage.CUT)
+        raise CutAnswer(answer) if answer.events else garbled()
+    return make_answer(decoded, token, Damage.EVENTS if found.lost else Damage.NONE)
 
 
-def _to_camera_event(raw: msgspec.Raw, queried_server: str) -> CameraEvent | str:
+def _may_be_token(token: object) -> bool:
+    """Whether a token can be sent; one that cannot may have led to another page."""
+    if isinstance(token, str):
+        return _to_text(token) == token
+    return token is None or (isinstance(token, int) and not isinstance(token, bool))
+
+
+def _to_camera_event(entry: object, queried_server: str, texts: SharedTexts) -> CameraEvent | str:
     """Return the checked event, or the short Spanish reason why it cannot be used."""
-    try:
-        loose = _decode_loosely(raw)
-    except AccUnreachable:
+    if not isinstance(entry, dict):
         return ILLEGIBLE
-    if loose.timestamp is not None and not isinstance(loose.timestamp, str):
+    timestamp, this_id, kind = entry.get("timestamp"), entry.get("thisId"), entry.get("type")
+    if timestamp is not None and not isinstance(timestamp, str):
         return BAD_TIMESTAMP
-    this_id = loose.thisId
     usable = isinstance(this_id, str | int) and not isinstance(this_id, bool)
     wire = WireEvent(
-        timestamp=loose.timestamp or "",
-        analyticEventName=text_or_empty(loose.analyticEventName),
-        cameraId=text_or_empty(loose.cameraId),
-        type=None if loose.type is None else text_or_empty(loose.type),
-        thisId=this_id if usable else None,
-        originatingServerId=text_or_empty(loose.originatingServerId),
-        area=text_or_empty(loose.area),
-        activity=text_or_empty(loose.activity),
+        timestamp=_to_text(timestamp or ""),
+        analyticEventName=_to_text(entry.get("analyticEventName")),
+        cameraId=_to_id(entry.get("cameraId")),
+        type=None if kind is None else _to_text(kind),
+        thisId=_to_id(str(this_id)) if usable else None,
+        originatingServerId=_to_id(entry.get("originatingServerId")),
+        area=_to_text(entry.get("area")),
+        activity=_to_text(entry.get("activity")),
     )
-    return to_camera_event(wire, queried_server)
+    return to_camera_event(wire, queried_server, texts)
 
 
-def _decode_loosely(raw: msgspec.Raw) -> _LooseEvent:
-    try:
-        return _loose_event.decode(raw)
-    except UNREADABLE:
-        return decode(_loose_event, _mended(bytes(raw)))
+def _to_text(value: object) -> str:
+    """Return a text without what UTF-8 does not have."""
+    text = text_or_empty(value)
+    if text.isascii():
+        return text
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text).encode("utf-8", "replace").decode()
 
 
-def _mended(body: bytes) -> bytes:
-    """Return the same JSON with what strict JSON forbids replaced: broken UTF-8, half a surrogate pair, NaN.
-
-    Raises AccUnreachable where it is no JSON at all.
-    """
-    try:
-        loose = json.loads(body.decode("utf-8", "replace"), parse_constant=_to_null, parse_float=_to_null)
-    except (ValueError, RecursionError) as exc:
-        raise garbled() from exc
-    return json.dumps(loose, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _to_null(_: str) -> None:
-    """Replace a number that no field in use holds: fractions, NaN and infinities."""
+def _to_id(value: object) -> str:
+    """Return the same of an id: two that differ stay two."""
+    return text_or_empty(value).encode("utf-8", "backslashreplace").decode()

@@ -16,6 +16,8 @@ from aforo.avigilon.errors import no_connection, redirected, timed_out, unreacha
 from aforo.avigilon.tls import another_certificate, certificate_check, untrusted_certificate
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable
+from aforo.outside_text import visible
+from aforo.redaction import Mask
 from aforo.settings import AccSettings
 
 API = "/mt/api/rest/v1"
@@ -25,6 +27,8 @@ _READ_BUFFER = 256 * 1024  # bytes: a page in few wake-ups
 _KEEP_ALIVE = 75.0  # seconds: longer than a poll cycle, so that the next one finds its connections open
 _SKEW_EVERY = 60.0  # seconds between two measurements
 _DATE_RESOLUTION = timedelta(seconds=1)  # HTTP's Date has no fractions: less than that is no skew
+
+_LONGEST_HOST = 253  # characters of a DNS name
 
 Query = Sequence[tuple[str, str]]
 
@@ -40,12 +44,14 @@ class Response:
 class Transport:
     """The connections to one server. ``open`` before the first exchange, ``close`` at the end.
 
-    ``skew``: the server's clock minus ours, None until it is known; ``requests``: exchanges begun.
+    ``skew``: the server's clock minus ours, None until it is known; ``requests``: exchanges begun; ``mask``:
+    what hides secrets in texts of the server.
     """
 
-    def __init__(self, settings: AccSettings, clock: Clock, connections: int) -> None:
+    def __init__(self, settings: AccSettings, clock: Clock, connections: int, mask: Mask) -> None:
         self.skew: timedelta | None = None
         self.requests = 0
+        self.mask = mask
         self.host = urlsplit(settings.url).netloc
         self._settings = settings
         self._clock = clock
@@ -55,7 +61,7 @@ class Transport:
 
     async def open(self) -> None:
         """Prepare the connections; nothing is sent yet. Raises AccUntrusted where acc.ca_file cannot be used."""
-        trusted = await asyncio.to_thread(certificate_check, self._settings)
+        trusted = await asyncio.to_thread(certificate_check, self._settings, self._clock)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=trusted, limit=self._connections, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=60
@@ -87,29 +93,28 @@ class Transport:
 
         Raises AccUnreachable, AccUntrusted, or AccBadRequest for a redirect. Any other status is for the caller.
         """
-        seconds = seconds or self._settings.timeout
-        self.requests += 1
-        try:
-            async with self._clock.timeout(seconds):
-                return await self._send(method, path, body, session)
-        except TimeoutError as exc:
-            raise timed_out(self.host, seconds) from exc
-        except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise await self._to_acc_error(exc) from exc
-
-    async def _send(self, method: str, path: str, body: Any, session: str) -> Response:
         if self._http is None:
             raise RuntimeError("the transport is not open")
-        url = f"{self._settings.url.rstrip('/')}{API}{path}"
+        seconds = seconds or self._settings.timeout
+        url = URL(f"{self._settings.url.rstrip('/')}{API}{path}", encoded=True)
         headers = {_SESSION_HEADER: session} if session else None
-        async with self._http.request(
-            method, URL(url, encoded=True), json=body, headers=headers, allow_redirects=False
-        ) as response:
-            if 300 <= response.status < 400:
-                raise redirected(response.status, urlsplit(response.headers.get("Location", "")).hostname)
-            content = await self._read_body(response)
-            self._measure_skew(response.headers.get("Date"))
-            return Response(response.status, content)
+        self.requests += 1
+        try:
+            async with (
+                self._clock.timeout(seconds),
+                self._http.request(method, url, json=body, headers=headers, allow_redirects=False) as response,
+            ):
+                content = await self._read_body(response)
+        except TimeoutError as exc:
+            raise timed_out(self.host, seconds) from exc
+        except AccError:
+            raise
+        except Exception as exc:
+            raise await self._to_acc_error(exc) from exc
+        if 300 <= response.status < 400:
+            raise redirected(response.status, self.mask(_host_of(response.headers.get("Location", ""))))
+        self._measure_skew(response.headers.get("Date"))
+        return Response(response.status, content)
 
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []
@@ -138,15 +143,25 @@ class Transport:
             return
         try:
             theirs = parsedate_to_datetime(date)
-        except ValueError:
+            theirs = (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) + _DATE_RESOLUTION / 2
+        except (ValueError, OverflowError):
             return
         self._skew_at = monotonic
-        skew = (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) + _DATE_RESOLUTION / 2 - self._clock.now()
+        skew = theirs - self._clock.now()
         self.skew = timedelta(0) if abs(skew) < _DATE_RESOLUTION else skew
 
 
 def _with_query(path: str, query: Query) -> str:
     return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+
+
+def _host_of(location: str) -> str:
+    """Return the host of a redirect's target, "" where it cannot be read."""
+    try:
+        host = urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+    return visible(host[:_LONGEST_HOST])
 
 
 def _remove_headers(exc: aiohttp.ClientResponseError) -> None:

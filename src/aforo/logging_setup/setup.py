@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aforo.logging_setup.formatters import JsonFormatter, TextFormatter
 from aforo.logging_setup.handlers import ConsoleHandler, DeferredHandler, FileHandler, LogSettings
-from aforo.logging_setup.redaction import Mask
+from aforo.redaction import Mask
 
 
 @contextmanager

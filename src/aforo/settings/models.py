@@ -79,6 +79,11 @@ class AccSettings(Section):
     )
     concurrency: Whole = setting(8, "Consultas a la vez.", "un entero entre 1 y 64", ge=1, le=64)
 
+    def secrets(self) -> list[str]:
+        """Return the secret values, empty ones included."""
+        fields = (self.password, self.user_nonce, self.user_key, self.integration_id)
+        return [field.get_secret_value() for field in fields]
+
 
 class DatabaseSettings(Section):
     """The database."""
@@ -391,11 +396,10 @@ class Settings(Section):
 
     def secrets(self) -> list[str]:
         """Return every secret value that is set, for the log's redaction."""
-        fields = [self.acc.password, self.acc.user_nonce, self.acc.user_key, self.acc.integration_id]
-        fields += [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
+        fields = [self.web.read_token, self.alerts.webhook_url, self.monitor.heartbeat_url]
         fields += self.alerts.notify_urls
         fields += [operator.password_hash for operator in self.web.operators]
-        found = [field.get_secret_value() for field in fields]
+        found = self.acc.secrets() + [field.get_secret_value() for field in fields]
         found += passwords_in(self.database.odbc.get_secret_value())
         found += passwords_in(self.database.url.get_secret_value())
         return [secret for secret in found if secret]

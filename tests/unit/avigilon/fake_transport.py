@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from aforo.avigilon.errors import TimedOut
 from aforo.avigilon.transport import Response, Transport
 from aforo.clock import Clock
+from aforo.redaction import Mask
 from aforo.settings import AccSettings
 
 
@@ -43,7 +44,8 @@ class FakeTransport(Transport):
     """
 
     def __init__(self, clock: Clock, settings: AccSettings | None = None) -> None:
-        super().__init__(settings or acc_settings(), clock, 1)
+        settings = settings or acc_settings()
+        super().__init__(settings, clock, 1, Mask(settings.secrets()))
         self.answers: dict[str, list[Response | Exception]] = {}
         self.default: Response | Exception = success(servers=[])
         self.sent: list[tuple[str, str]] = []

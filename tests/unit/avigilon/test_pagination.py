@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from aforo.avigilon.errors import CutAnswer
 from aforo.avigilon.pagination import EventSearch, WindowPart
 from aforo.avigilon.payloads import SearchAnswer
 from aforo.avigilon.tolerant_decoding import decode_events
@@ -529,3 +530,55 @@ def test_parts_cover_their_window_without_gap_or_overlap(start: datetime, width:
         assert all(a.until == b.since for a, b in pairwise(parts))
         assert all(part.width > 0 for part in parts)
         assert len(parts) == min(number, whole.width)
+
+
+@dataclass
+class DamagingServer(Server):
+    """Damages its answers, as the client of a window gets them: cut after so many bytes, or with unreadable events."""
+
+    most_bytes: int = 1_000_000
+    unreadable: frozenset[str] = frozenset()
+
+    async def send(self, query: Query, *, idempotent: bool) -> SearchAnswer:
+        await super().send(query, idempotent=idempotent)
+        body = json.dumps(self.last).encode()
+        for this_id in self.unreadable:
+            body = body.replace(f'"{this_id}"'.encode(), b'"x"x"')
+        try:
+            return decode_events(body[: self.most_bytes], "server")
+        except CutAnswer as error:
+            if not idempotent:
+                raise
+            return error.answer
+
+    def _page(self, events: list[Wire], token: str, more: bool, was_full: bool = False) -> Wire:
+        page = super()._page(events, token, more, was_full)
+        self.last = {"status": "success", "result": page}
+        return page
+
+
+@pytest.mark.parametrize("tokens", ["each", "full", "never"])
+@pytest.mark.parametrize("this_id", [True, False])
+def test_answers_that_come_cut_lose_nothing_while_shorter_ones_do_not(tokens: str, this_id: bool) -> None:
+    events = [wire(ms, f"{ms}-0" if this_id else None) for ms in range(0, 400, 3)]
+    server = DamagingServer(events, tokens=tokens, most_bytes=900)
+    whole = found(EventSearch(LIMIT, LEAST), Server(events), Window(at(0), at(400)))
+    assert set(found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(400)))) == set(whole)
+
+
+def test_an_answer_that_comes_cut_down_to_a_millisecond_leaves_the_window_open() -> None:
+    events = [wire(5, str(number)) for number in range(12)] + [wire(9, "other")]
+    server = DamagingServer(events, tokens="never", most_bytes=900)
+    with pytest.raises(AccUnreachable):
+        found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
+    assert server.requests < 200
+
+
+@pytest.mark.parametrize("tokens", ["each", "full", "never"])
+@pytest.mark.parametrize("hidden", [1, 7])
+def test_unreadable_events_cost_nothing_else(tokens: str, hidden: int) -> None:
+    events = [wire(ms, f"{ms}-0") for ms in range(200)]
+    unreadable = frozenset(f"{ms}-0" for ms in range(100, 100 + hidden))
+    server = DamagingServer(events, tokens=tokens, unreadable=unreadable)
+    got = found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(200)))
+    assert {one.this_id for one in got} == {str(one["thisId"]) for one in events} - unreadable

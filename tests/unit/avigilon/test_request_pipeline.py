@@ -10,7 +10,7 @@ from tests.fake_clock import FakeClock
 from tests.unit.avigilon.fake_transport import HANG, FakeTransport, acc_settings, failure, success
 
 from aforo.avigilon.errors import NoConnection, NotTakenUp, Overdue, TimedOut
-from aforo.avigilon.payloads import Server, decode_servers, result_of
+from aforo.avigilon.payloads import Listing, Server, decode_servers, result_of
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline
 from aforo.avigilon.transport import Response
 from aforo.background import Backoff
@@ -32,7 +32,7 @@ class Site:
         self.transport = FakeTransport(clock, settings)
         self.pipeline = RequestPipeline(settings, clock, self.transport, backoff)
 
-    async def read(self, request: Request = LIST) -> bytes:
+    async def read(self, request: Request = LIST) -> dict[str, Any]:
         return await self.pipeline.send(request, result_of)
 
     def script(self, path: str, *answers: Response | Exception) -> None:
@@ -45,7 +45,7 @@ class Site:
 async def test_a_read_logs_in_first_and_carries_the_session(fake_clock: FakeClock) -> None:
     site = Site(fake_clock)
     site.transport.default = success(servers=[{"id": "1", "name": "ACC-1"}])
-    assert await site.pipeline.send(LIST, decode_servers) == [Server("1", "ACC-1")]
+    assert await site.pipeline.send(LIST, decode_servers) == Listing([Server("1", "ACC-1")], 0)
     await site.read(Request("/cameras", ("cámaras",), [("verbosity", "HIGH"), ("x", "ñ&")]))
     assert site.transport.sent == [("/login", ""), ("/server/ids", "s1"), ("/cameras?verbosity=HIGH&x=%C3%B1%26", "s1")]
     assert site.pipeline.logins == 1
@@ -207,7 +207,8 @@ class TestRenewal:
     @pytest.mark.parametrize("status", [401, 403])
     async def test_a_second_refusal_with_a_new_session_is_final(self, fake_clock: FakeClock, status: int) -> None:
         site = Site(fake_clock)
-        site.script("/server/ids", *[failure(status, "s1 s2")] * 2)
+        site.script("/login", success(session="sesion-1"), success(session="sesion-2"))
+        site.script("/server/ids", *[failure(status, "sesion-1 sesion-2")] * 2)
         with pytest.raises(AccDenied, match=rf"recién iniciada \({status}: «\*\*\* \*\*\*»\)") as raised:
             await site.read()
         assert site.paths() == ["/login", "/server/ids"] * 2

@@ -1,17 +1,19 @@
 """Malformed events are counted, and never cost the good ones around them."""
 
 import json
-from contextlib import nullcontext
+import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.avigilon.wire_events import EVENT, GOOD, MISSING, changed, decoded, only
 
-from aforo.avigilon.errors import ApiError
-from aforo.avigilon.payloads import SearchAnswer
+from aforo.avigilon.errors import ApiError, CutAnswer
+from aforo.avigilon.payloads import Damage, SearchAnswer, SharedTexts
 from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.errors import AccUnreachable
+from aforo.outside_text import LONGEST_TEXT
 
 
 @pytest.mark.parametrize(
@@ -110,18 +112,143 @@ def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
     assert again == SearchAnswer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
 
 
-@pytest.mark.parametrize("monster", ["[" * 5000 + "]" * 5000, '{"thisId":' + "9" * 5000 + "}"])
-def test_a_monster_among_events(monster: str) -> None:
-    body = f'{{"status":"success","result":{{"events":[{json.dumps(GOOD)},{monster}]}}}}'.encode()
-    with pytest.raises(AccUnreachable) if monster.startswith("[") else nullcontext():
-        assert decode_events(body, "queried") == SearchAnswer([EVENT], ["ilegible"], 2, "", False)
+def page(*events: str, token: str = ', "token": "t"') -> bytes:
+    text = f'{{"status": "success", "result": {{"events": [{", ".join(events)}]{token}}}}}'
+    return text.encode(errors="surrogatepass")
 
 
-@given(st.integers(0, 400))
-def test_an_answer_cut_anywhere_is_no_answer(length: int) -> None:
-    body = json.dumps({"status": "success", "result": {"events": [GOOD], "token": "t"}}).encode()
-    with pytest.raises(AccUnreachable):
+DEEP = 100_000
+OTHER = json.dumps(changed(thisId="2"))
+
+
+@pytest.mark.parametrize(
+    ("written", "fields"),
+    [
+        ('"area": "A\x00\x1b[2J\x07\nB"', {"area": "A\x00\x1b[2J\x07\nB"}),
+        (r'"area": "C:\q\x41\u12"', {"area": r"C:\q\x41\u12"}),
+        (r'"area": "\ud800\ud83d\ude00\udcff"', {"area": "?😀\ufffd"}),
+        ('"area": "\udcff"', {"area": "\ufffd\ufffd\ufffd"}),
+        (r'"thisId": "\ud800"', {"this_id": r"\ud800"}),
+        ('"thisId": 1e999', {"this_id": ""}),
+        ('"thisId": -Infinity', {"this_id": ""}),
+        (f'"thisId": {"9" * 5000}', {"this_id": ""}),
+        ('"thisId": "3", "thisId": "4", "odd": NaN', {"this_id": "4"}),
+        ('"odd": 1e999, "more": -0.5E+3', {}),
+        (f'"odd": {"[" * 50}{"]" * 50}, "more": NaN', {}),
+    ],
+)
+def test_what_is_odd_in_an_event_costs_nothing_but_itself(written: str, fields: dict[str, Any]) -> None:
+    odd = json.dumps(changed(thisId="3"))[:-1] + f", {written}}}"
+    answer = decode_events(page(OTHER, odd, OTHER), "queried")
+    other, expected = EVENT._replace(this_id="2"), EVENT._replace(**{"this_id": "3"} | fields)
+    assert answer.events == [other, expected, other]
+    assert (answer.malformed, answer.received, answer.token, answer.damage) == ([], 3, "t", Damage.NONE)
+
+
+GOOD_TEXT = json.dumps(GOOD)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        GOOD_TEXT.replace('"', "", 1),
+        GOOD_TEXT.replace('"area"', '"area'),
+        GOOD_TEXT.replace(":", ";", 1),
+        GOOD_TEXT.replace(", ", " ", 1),
+        GOOD_TEXT.replace("ZONA", 'ZO"NA'),
+        GOOD_TEXT[:-1],
+        GOOD_TEXT[1:],
+        GOOD_TEXT.replace('"ZONA"', "[[1, {"),
+        GOOD_TEXT.replace('"ZONA"', '[{"subclass": "A", "objectId": 1}, {"subclass": B}, {"subclass": "C"}]'),
+        GOOD_TEXT.replace('"ZONA"', "[" * DEEP + "]" * DEEP),
+        GOOD_TEXT.replace('"ZONA"', '{"a":' * DEEP + "1" + "}" * DEEP),
+        "[" * DEEP + "]" * DEEP,
+        "[" * DEEP,
+        "nul",
+        "\x00\udcff",
+        "",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("token", [', "token": "t"', ""])
+def test_a_damaged_event_costs_that_event(damaged: str, place: int, token: str) -> None:
+    events = [OTHER, OTHER]
+    events.insert(place, damaged)
+    answer = decode_events(page(*events, token=token), "queried")
+    assert answer.events == [EVENT._replace(this_id="2")] * 2
+    assert set(answer.malformed) == {"ilegible"}
+    assert answer.received >= 3
+    assert (answer.token, answer.damage) == ("t" if token else "", Damage.EVENTS)
+
+
+def test_a_missing_comma_costs_nothing() -> None:
+    answer = decode_events(page(f"{OTHER} {OTHER}", OTHER), "queried")
+    assert (len(answer.events), answer.malformed, answer.token) == (3, [], "t")
+
+
+def test_what_follows_the_answer_costs_nothing() -> None:
+    answer = decode_events(b"\xef\xbb\xbf" + page(OTHER) + b"\n<!-- proxy -->", "queried")
+    assert (len(answer.events), answer.token, answer.damage) == (1, "t", Damage.NONE)
+
+
+@given(st.integers(0, 900), st.sampled_from([', "token": "t"', ""]))
+def test_a_cut_answer_is_never_taken_for_a_whole_one(length: int, token: str) -> None:
+    nested = json.dumps(changed(thisId="2", classifiedObjects=[{"a": {"b": [1]}}], cameraIds=[]))
+    body = page(nested, nested, nested, token=token)
+    whole = len(nested.encode()) + body.index(nested.encode())
+    with pytest.raises(AccUnreachable) as raised:
         decode_events(body[: min(length, len(body) - 1)], "queried")
+    if min(length, len(body) - 1) >= whole:
+        assert isinstance(raised.value, CutAnswer)
+        assert raised.value.answer.events
+        assert set(raised.value.answer.events) == {EVENT._replace(this_id="2")}
+        assert raised.value.answer.damage is Damage.CUT
+
+
+@pytest.mark.parametrize("token", ["1.5", "true", "[1]", "{}", r'"\ud800"', '"\udcff"', "NaN1", '"a'])
+def test_a_token_that_cannot_be_sent_leaves_the_page_without_an_end(token: str) -> None:
+    with pytest.raises(CutAnswer) as raised:
+        decode_events(page(OTHER, token=f', "token": {token}'), "queried")
+    assert raised.value.answer == SearchAnswer([EVENT._replace(this_id="2")], [], 1, "", False, Damage.CUT)
+
+
+@given(st.data())
+def test_flipped_bytes_cost_the_events_that_they_hit(data: st.DataObject) -> None:
+    events = [json.dumps(changed(thisId=str(number), classifiedObjects=[{"a": [1]}, {"b": 2}])) for number in range(9)]
+    body = bytearray(page(*events))
+    starts = [body.index(event.encode()) for event in events]
+    hit = data.draw(st.integers(0, 8))
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[starts[hit] + data.draw(st.integers(0, len(events[hit]) - 1))] = data.draw(st.integers(0, 255))
+    answer = decode_events(bytes(body), "queried")
+    intact = {EVENT._replace(this_id=str(number)) for number in range(9) if number != hit}
+    assert intact <= set(answer.events)
+    assert answer.token == "t"
+
+
+def test_an_answer_made_to_be_slow_is_given_up() -> None:
+    started = time.perf_counter()
+    for piece in ('{"timestamp":[', '{"timestamp":"', '{"a":[1,', '{"', "[", '{"timestamp":{"timestamp":'):
+        with pytest.raises(AccUnreachable):
+            decode_events(b'{"status":"success","result":{"events":[' + piece.encode() * 200_000, "queried")
+    assert time.perf_counter() - started < 20
+
+
+def test_a_text_of_megabytes_is_shortened_and_stays_distinct() -> None:
+    texts = SharedTexts()
+    long = ["PUERTA " + "x" * 3_000_000 + ending for ending in ("1", "2")]
+    events = [json.dumps(changed(analyticEventName=name, area=name, activity=name)) for name in long]
+    events.append(json.dumps(changed(analyticEventName=long[0], thisId="i" * 2_000_000)))
+    first, second, third = decode_events(page(*events), "queried", texts).events
+    assert first.name != second.name
+    assert first.name == third.name
+    for event in (first, second):
+        assert event.name == event.area == event.activity
+        assert event.name.startswith("PUERTA xxx")
+        assert len(event.name) == LONGEST_TEXT
+    assert len(third.this_id) < LONGEST_TEXT
+    assert texts.shortened == 3
+    assert all(len(text) <= LONGEST_TEXT for known in texts.known for text in known)
 
 
 def test_an_answer_without_events_is_empty() -> None:
