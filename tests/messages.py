@@ -64,6 +64,11 @@ def _plain(node: ast.expr, path: Path) -> Iterator[str]:
     elif isinstance(node, ast.BinOp):
         lefts, rights = (list(_plain(side, path)) or ["…"] for side in (node.left, node.right))
         yield from (left + right for left in lefts for right in rights)
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _plain(value, path)
+    elif isinstance(node, ast.Subscript):
+        yield from _plain(node.value, path)
     elif isinstance(node, ast.Name):
         yield from _assigned(node.id, path)
 

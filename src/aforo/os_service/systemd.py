@@ -228,6 +228,10 @@ WatchdogSec=90
 TimeoutStartSec=infinity
 TimeoutStopSec=60
 
+# Sobran para cámaras, base de datos, registro y página; y sin volcado de memoria, que llevaría contraseñas.
+LimitNOFILE=65536
+LimitCORE=0
+
 UMask=0027
 NoNewPrivileges=yes
 CapabilityBoundingSet=

@@ -23,6 +23,7 @@ from aforo.settings.value_types import (
     DatabaseUrl,
     Fingerprint,
     Https,
+    IpAddress,
     LogLevel,
     Number,
     OptionalFile,
@@ -181,6 +182,11 @@ class WebSettings(Section):
         "Clave que deja ver la página y los datos desde otra máquina, sin poder corregir.",
         "un texto de 16 caracteres o más",
         from_file=True,
+    )
+    proxies: list[IpAddress] = setting(
+        [],
+        "Proxies inversos que hay delante de la página: con alguno nadie es local, y quién visita lo dice el proxy.",
+        'una lista de direcciones IP, como ["127.0.0.1"]',
     )
     certificate_file: OptionalFile = setting(
         None, "Certificado (PEM) para servir la página por HTTPS.", "la ruta de un archivo PEM"

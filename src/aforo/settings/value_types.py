@@ -3,6 +3,7 @@
 Each check raises ValueError; the ``allowed`` text of the setting says in Spanish what is valid.
 """
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +17,10 @@ from pydantic_core import PydanticCustomError
 from aforo.settings.credentials import has_host_and_port, has_stray_at
 
 RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
-SCRYPT = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[\w-]{16,}\$[\w-]{32,}")  # as web.auth writes it
+SCRYPT = re.compile(  # as web.auth writes it: a salt of 16 bytes, a hash of 32
+    r"scrypt\$(\d{5,6})\$(\d{1,2})\$(\d)\$[A-Za-z0-9_-]{21}[AQgw]\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+)
+_MAX_SCRYPT_BYTES = 2**26  # memory of one check: twice that of what «aforo password» writes
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
 SECONDS = "un número de segundos, 0 o mayor"
 TEXT = "un texto"
@@ -111,9 +115,17 @@ def _rule(value: Any) -> Any:
 
 def _password_hash(value: Any) -> Any:
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-    if isinstance(plain, str) and not SCRYPT.fullmatch(plain.strip()):
+    if not isinstance(plain, str):
+        return value
+    found = SCRYPT.fullmatch(plain.strip())
+    n, r, p = map(int, found.groups()) if found else (0, 0, 0)
+    if n & (n - 1) or not (n and r and 1 <= p <= 4) or 128 * n * r > _MAX_SCRYPT_BYTES:  # what scrypt cannot compute
         raise ValueError("hash")
-    return plain.strip() if isinstance(plain, str) else value
+    return plain.strip()
+
+
+def _address(value: Any) -> Any:
+    return str(ipaddress.ip_address(value.strip())) if isinstance(value, str) else value
 
 
 def _table(value: Any) -> Any:
@@ -133,4 +145,5 @@ YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
 PasswordHash = Annotated[SecretStr, BeforeValidator(_password_hash)]
+IpAddress = Annotated[str, BeforeValidator(_address)]
 TableName = Annotated[str, BeforeValidator(_table)]

@@ -1,6 +1,7 @@
 """The FastAPI application: routes, error responses, and the security middleware around them."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,13 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from aforo import __version__
+from aforo.web.admission import Admission
 from aforo.web.auth import Sessions
 from aforo.web.context import WebContext
 from aforo.web.dependencies import AppParts
-from aforo.web.metrics import Metrics
-from aforo.web.rate_limits import RateLimits
+from aforo.web.login_queue import LoginQueue
+from aforo.web.metrics import LiveCollector, Metrics, PageLoad
 from aforo.web.routes import corrections, ops, read, session
-from aforo.web.security import AsgiApp, RequestRejected, SecurityMiddleware
+from aforo.web.security import INTERNAL_ERROR, AsgiApp, RequestRejected, SecurityMiddleware
 from aforo.web.sse import Broadcaster
 from aforo.web.static_files import PageFiles, page_router
 
@@ -48,24 +50,26 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def create_app(context: WebContext, broadcaster: Broadcaster, limits: RateLimits) -> AsgiApp:
+def create_app(context: WebContext, broadcaster: Broadcaster, admission: Admission) -> AsgiApp:
     """Return the application behind its security middleware. It reads files and hashes: not on the event loop."""
     app = _Api(
         title="Aforo", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None
     )
     sessions = Sessions(context.settings)
-    metrics = Metrics(context.live, context.clock, context.stale_after)
-    app.state.parts = AppParts(context, broadcaster, sessions, limits, metrics)
+    load = PageLoad(broadcaster, admission)
+    metrics = Metrics(LiveCollector(context.live, context.clock, context.stale_after), load)
+    app.state.parts = AppParts(context, broadcaster, sessions, admission, metrics, LoginQueue())
     for router in (read.router, corrections.router, session.router, ops.router, page_router(PageFiles())):
         app.include_router(router)
     handlers: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] = {
         RequestRejected: _rejected,
         RequestValidationError: _invalid,
         HTTPException: _http_error,
+        Exception: _internal_error,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    return SecurityMiddleware(app, context.settings, sessions, limits)
+    return SecurityMiddleware(app, context.settings, sessions, admission)
 
 
 async def _rejected(_: Request, error: RequestRejected) -> Response:
@@ -74,10 +78,20 @@ async def _rejected(_: Request, error: RequestRejected) -> Response:
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    fields = sorted({".".join(str(part) for part in fault["loc"][1:]) or "cuerpo" for fault in error.errors()})
+    fields = sorted({".".join(map(_shown, fault["loc"][1:])) or "cuerpo" for fault in error.errors()})
     return JSONResponse({"error": f"La petición no sirve: revise {', '.join(fields)}."}, 422)
+
+
+def _shown(part: int | str) -> str:
+    """Return the name of a field as it may be answered: a field that is too many has any name."""
+    return str(part) if re.fullmatch(r"\w{1,60}", str(part)) else "…"
 
 
 async def _http_error(_: Request, error: HTTPException) -> Response:
     reason = "No existe." if error.status_code == 404 else "No se admite."
-    return JSONResponse({"error": reason}, error.status_code)
+    return JSONResponse({"error": reason}, error.status_code, error.headers)
+
+
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Answer after a fault of ours; the middleware logs it."""
+    return JSONResponse({"error": INTERNAL_ERROR}, 500)

@@ -1,16 +1,17 @@
 """Accounts and sessions: scrypt password hashes, the read token, signed session cookies and CSRF tokens.
 
 A hash is written as ``scrypt$n$r$p$salt$hash``. A session is signed with a key derived from the accounts: it outlives
-a restart, and a changed password ends it. The only state is the ids of the sessions that were logged out.
+a restart, and a changed password ends it. The only state is the ids of the sessions that were logged out, each until
+its session would have ended by itself.
 """
 
 import hashlib
 import hmac
 import json
+import math
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -25,13 +26,12 @@ _MAX_SCRYPT_MEMORY = 2**27  # bytes: twice the work of these parameters fits
 _MAX_PASSWORD_LENGTH = 1024  # characters: bounds the cost of hashing
 _OPERATOR_SECONDS = 12 * 3600  # an event and its set-up
 _READER_SECONDS = 30 * 24 * 3600  # a wall display is not logged in again before each match
-_MAX_LOGOUTS = 1_000
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, n: int = _N, r: int = _R, p: int = _P) -> str:
     """Return the text for ``password_hash``; the salt differs each time."""
     salt = os.urandom(16)
-    return f"scrypt${_N}${_R}${_P}${_encode(salt)}${_encode(_scrypt(password, salt, _N, _R, _P))}"
+    return f"scrypt${n}${r}${p}${_encode(salt)}${_encode(_scrypt(password, salt, n, r, p))}"
 
 
 def verify_password(password: str, stored: str) -> bool:
@@ -42,21 +42,34 @@ def verify_password(password: str, stored: str) -> bool:
     return hmac.compare_digest(_scrypt(password, _decode(salt), int(n), int(r), int(p)), _decode(digest))
 
 
+def decoy_hashes(hashes: Iterable[str]) -> list[str]:
+    """Return what logins with unknown names are compared with: a hash for each cost that the accounts' hashes have.
+
+    So they take as long as those with known names.
+    """
+    costs = {tuple(map(int, stored.split("$")[1:4])) for stored in hashes} or {(_N, _R, _P)}
+    return [_decoy(*cost) for cost in sorted(costs)]
+
+
 @cache
-def decoy_hash() -> str:
-    """Return the hash that a login with an unknown name is compared with, so that it takes as long as any other."""
-    return hash_password(os.urandom(8).hex())
+def _decoy(n: int, r: int, p: int) -> str:
+    return hash_password(os.urandom(8).hex(), n, r, p)
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who sends a request and what it may do. ``name`` is "" for a visitor that only reads."""
+    """Who sends a request and what it may do. ``name`` is "" for a visitor that only reads.
+
+    ``identified``: it has shown a session or the read token. ``until``: when its session ends by itself, Unix time.
+    """
 
     name: str = ""
     may_read: bool = False
     may_correct: bool = False
     session: str = ""
     csrf: str = ""
+    identified: bool = False
+    until: float = math.inf
 
 
 class Credential(NamedTuple):
@@ -79,8 +92,8 @@ class Sessions:
         self._read_token = settings.read_token.get_secret_value()
         accounts = sorted(f"{operator.name}:{operator.password_hash}" for operator in self._operators.values())
         self._key = hashlib.sha256("\n".join(["aforo session", *accounts, self._read_token]).encode()).digest()
-        self._decoy = Credential(None, decoy_hash())
-        self._logged_out: OrderedDict[str, None] = OrderedDict()
+        self._decoys = decoy_hashes(operator.password_hash for operator in self._operators.values())
+        self._logged_out: dict[str, float] = {}  # until when the session would have been valid
 
     @property
     def has_accounts(self) -> bool:
@@ -92,8 +105,10 @@ class Sessions:
         return bool(self._read_token) and hmac.compare_digest(text.encode(), self._read_token.encode())
 
     def credential(self, name: str) -> Credential:
-        """Return what the password of that account must match; for an unknown name, the decoy hash."""
-        return self._operators.get(name.strip().casefold(), self._decoy)
+        """Return what the password of that account must match; for an unknown name, a decoy hash, always the same."""
+        account = name.strip().casefold()
+        decoy = self._decoys[int(self._sign(f"decoy {account}"), 16) % len(self._decoys)]
+        return self._operators.get(account, Credential(None, decoy))
 
     def begin(self, name: str, seconds: float) -> tuple[str, int]:
         """Return a new session's cookie and its life in seconds; with ``name`` "" the session only reads."""
@@ -115,13 +130,16 @@ class Sessions:
         if claim["name"] and operator is None:
             return Visitor()
         csrf = self._sign(f"csrf {claim['id']}")
-        return Visitor(claim["name"], True, operator is not None, claim["id"], csrf)
+        return Visitor(claim["name"], True, operator is not None, claim["id"], csrf, True, claim["until"])
 
-    def end(self, session: str) -> None:
+    def end(self, visitor: Visitor, seconds: float) -> None:
         """Log out: the cookie is no longer accepted, copies of it included."""
-        self._logged_out[session] = None
-        while len(self._logged_out) > _MAX_LOGOUTS:
-            self._logged_out.popitem(last=False)
+        self._logged_out = {session: until for session, until in self._logged_out.items() if until > seconds}
+        self._logged_out[visitor.session] = visitor.until
+
+    def restore(self, logged_out: Mapping[str, float]) -> None:
+        """Take over the sessions that were logged out before a restart, each with its end in Unix time."""
+        self._logged_out.update(logged_out)
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()

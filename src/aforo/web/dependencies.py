@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from aforo.web import schemas
+from aforo.web.admission import Admission
 from aforo.web.auth import Sessions, Visitor
 from aforo.web.context import WebContext
+from aforo.web.login_queue import LoginQueue
 from aforo.web.metrics import Metrics
-from aforo.web.rate_limits import RateLimits
 from aforo.web.security import RequestRejected
 from aforo.web.sse import Broadcaster
 
@@ -32,8 +33,9 @@ class AppParts:
     context: WebContext
     broadcaster: Broadcaster
     sessions: Sessions
-    limits: RateLimits
+    admission: Admission
     metrics: Metrics
+    logins: LoginQueue
 
 
 async def app_parts(request: Request) -> AppParts:
@@ -72,5 +74,5 @@ Operator = Annotated[Visitor, Depends(operator)]
 
 
 def client_address(request: Request) -> str:
-    """Return the address that the request comes from."""
-    return request.client.host if request.client else "local"
+    """Return the address that the request comes from; "" where it has none."""
+    return request.client.host if request.client else ""

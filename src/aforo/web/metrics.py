@@ -14,6 +14,8 @@ from aforo.clock import Clock
 from aforo.live.state import LiveState
 from aforo.models import EventPhase
 from aforo.web import serializers
+from aforo.web.admission import Admission
+from aforo.web.sse import Broadcaster
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -124,14 +126,38 @@ def _is_running(phase: EventPhase) -> float:
     return float(phase in {EventPhase.WATCHING, EventPhase.CLOSING})
 
 
+class PageLoad(Collector):
+    """Makes metrics from what the page serves and refuses."""
+
+    def __init__(self, broadcaster: Broadcaster, admission: Admission) -> None:
+        self._broadcaster = broadcaster
+        self._places = admission.places
+        self._log = admission.log
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics, as of now."""
+        connections, streams = len(self._places), self._broadcaster.clients
+        yield GaugeMetricFamily("aforo_web_connections", "Connections to the page", value=connections)
+        yield GaugeMetricFamily("aforo_web_streams", "Screens that follow the event stream", value=streams)
+        logins = CounterMetricFamily("aforo_web_logins", "Logins on the page, good and wrong", labels=["result"])
+        for result, count in self._log.logins.items():
+            logins.add_metric([result], count)
+        yield logins
+        refusals = CounterMetricFamily("aforo_web_refusals", "Requests and connections refused", labels=["kind"])
+        for kind, count in {**self._log.refusals, "handshake": self._log.handshakes_failed}.items():
+            refusals.add_metric([kind], count)
+        yield refusals
+
+
 class Metrics:
     """The response for Prometheus, the process's own metrics included."""
 
-    def __init__(self, live: LiveState, clock: Clock, stale_after: float) -> None:
+    def __init__(self, *collectors: Collector) -> None:
         self._registry = CollectorRegistry()
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._registry.register(LiveCollector(live, clock, stale_after))
+        for collector in collectors:
+            self._registry.register(collector)
 
     async def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

@@ -1,11 +1,11 @@
-"""Rate limits: token buckets per address, and the number of open connections. Pure; memory is bounded."""
+"""Rate limits: token buckets by address, by session and in all. Pure; memory is bounded."""
 
-from collections import Counter, OrderedDict
+import math
+from collections import OrderedDict
 from typing import NamedTuple
 
-MAX_ADDRESSES = 4_096  # buckets kept
-MAX_CONNECTIONS = 256
-MAX_CONNECTIONS_PER_ADDRESS = 96
+MAX_ADDRESSES = 4_096  # kept
+_KNOWN_FOR = 12 * 3600.0  # seconds: an event and its set-up
 
 
 class Budget(NamedTuple):
@@ -16,52 +16,86 @@ class Budget(NamedTuple):
 
 
 class TokenBuckets:
-    """A token bucket for each address. Those that were not used for longest are dropped first."""
+    """A token bucket for each key. Those that were not used for longest are dropped first."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, address: str, seconds: float) -> float:
+    def take(self, key: str, seconds: float) -> float:
         """Take one token at ``seconds`` (monotonic); return 0, or the seconds to wait where none is left."""
-        level, at = self._levels.pop(address, (self._budget.burst, seconds))
-        level = min(self._budget.burst, level + (seconds - at) * self._budget.rate)
+        level = self._budget.burst - self.used(key, seconds)
         wait = 0.0 if level >= 1 else (1 - level) / self._budget.rate
-        self._levels[address] = (level if wait else level - 1, seconds)
+        self._levels[key] = (level if wait else level - 1, seconds)
+        self._levels.move_to_end(key)
         while len(self._levels) > MAX_ADDRESSES:
             self._levels.popitem(last=False)
         return wait
 
+    def give_back(self, key: str, seconds: float) -> None:
+        """Undo a ``take`` that gave a token."""
+        self._levels[key] = (self._budget.burst - max(0.0, self.used(key, seconds) - 1), seconds)
 
-class RateLimits:
-    """All limits of the page. A flood uses up its sender's budget; other addresses are still served."""
+    def used(self, key: str, seconds: float) -> float:
+        """Return how many tokens the key lacks of a full bucket at ``seconds``."""
+        level, at = self._levels.get(key, (self._budget.burst, seconds))
+        return max(0.0, self._budget.burst - level - (seconds - at) * self._budget.rate)
+
+
+class KnownAddresses:
+    """The addresses from which somebody has shown a session or the read token of late."""
 
     def __init__(self) -> None:
-        self._requests = TokenBuckets(Budget(200, 60))
-        self._all_requests = TokenBuckets(Budget(400, 200))
-        self._connections = TokenBuckets(Budget(150, 40))
-        self._logins = TokenBuckets(Budget(6, 1 / 15))
-        self._all_logins = TokenBuckets(Budget(30, 1))
-        self._open: Counter[str] = Counter()
+        self._seen: OrderedDict[str, float] = OrderedDict()
 
-    def take_request(self, address: str, seconds: float) -> float:
-        """Count a request; return 0, or the seconds after which the address may try again."""
-        return self._requests.take(address, seconds) or self._all_requests.take("", seconds)
+    def add(self, address: str, seconds: float) -> None:
+        """Note that somebody is in from that address, at ``seconds`` (monotonic)."""
+        self._seen[address] = seconds
+        self._seen.move_to_end(address)
+        while len(self._seen) > MAX_ADDRESSES:
+            self._seen.popitem(last=False)
 
-    def take_login(self, address: str, seconds: float) -> float:
-        """Count an attempt to log in; return 0, or the seconds after which the address may try again."""
-        return self._logins.take(address, seconds) or self._all_logins.take("", seconds)
+    def holds(self, address: str, seconds: float) -> bool:
+        """Return whether somebody was in from that address within the last hours."""
+        return seconds - self._seen.get(address, -math.inf) < _KNOWN_FOR
 
-    def open_connection(self, address: str, seconds: float) -> bool:
-        """Return whether one more connection of an address is accepted; ``close_connection`` frees its place."""
-        full = self._open.total() >= MAX_CONNECTIONS or self._open[address] >= MAX_CONNECTIONS_PER_ADDRESS
-        if full or self._connections.take(address, seconds):
-            return False
-        self._open[address] += 1
-        return True
 
-    def close_connection(self, address: str) -> None:
-        """Free the place of an accepted connection."""
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
+class AddressLimit:
+    """A budget for ``each`` address, and one for ``together`` all.
+
+    Outside the budget for all is what an address takes within the small budget ``quiet``, and all that a ``known`` one
+    takes: a flood from many addresses keeps out neither one that asks for little nor one from which somebody is in.
+    """
+
+    def __init__(self, known: KnownAddresses, *, each: Budget, quiet: Budget, together: Budget) -> None:
+        self._known = known
+        self._each = TokenBuckets(each)
+        self._quiet = TokenBuckets(quiet)
+        self._together = TokenBuckets(together)
+
+    def take(self, address: str, seconds: float) -> float:
+        """Count one; return 0, or the seconds after which the address may try again."""
+        if wait := self._each.take(address, seconds):
+            return wait
+        if self._known.holds(address, seconds) or not self._quiet.take(address, seconds):
+            return 0.0
+        return self._together.take("", seconds)
+
+    def give_back(self, address: str, seconds: float) -> None:
+        """Undo a ``take`` that was not refused, in the address's own budget."""
+        self._each.give_back(address, seconds)
+
+    def used(self, address: str, seconds: float) -> float:
+        """Return how much of its budget the address has used."""
+        return self._each.used(address, seconds)
+
+
+class RateLimits:
+    """All rates of the page. A flood uses up its sender's budget; who has a session has a budget of its own."""
+
+    def __init__(self) -> None:
+        self.known = known = KnownAddresses()
+        self.connections = AddressLimit(known, each=Budget(150, 40), quiet=Budget(20, 1), together=Budget(200, 60))
+        self.requests = AddressLimit(known, each=Budget(200, 60), quiet=Budget(40, 2), together=Budget(300, 100))
+        self.logins = AddressLimit(known, each=Budget(6, 1 / 15), quiet=Budget(4, 1 / 20), together=Budget(30, 2))
+        self.identified_requests = TokenBuckets(Budget(200, 60))  # by session, or by address with the read token

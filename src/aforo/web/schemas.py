@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from aforo.models import AlertKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+# An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
 CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
 
 
 class ApiModel(BaseModel):
@@ -200,7 +202,7 @@ class CorrectionOrder(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: CorrectionId = Field(description="Un UUID del cliente: el mismo se aplica una sola vez")
+    id: ClientId = Field(description="Un UUID del cliente: el mismo se aplica una sola vez")
     zone: Text
     delta: int | None = Field(default=None, ge=-1_000_000, le=1_000_000)
     count: int | None = Field(default=None, ge=0, le=1_000_000, description="El aforo que debe quedar")

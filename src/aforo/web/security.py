@@ -1,14 +1,16 @@
 """ASGI middleware around the application: rate limits, size limits, visitors, CSRF checks and response headers."""
 
-import ipaddress
+import hmac
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from aforo.clock import SystemClock
 from aforo.settings import WebSettings
+from aforo.web.addresses import is_loopback, network_of
+from aforo.web.admission import Admission
 from aforo.web.auth import Sessions, Visitor, session_cookie
-from aforo.web.rate_limits import RateLimits
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,7 +20,12 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MAX_BODY = 16_384  # bytes of a request
 _UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_PROXY_HEADERS = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+# What proxies, load balancers and content networks add to a request; a browser sends none of these by itself.
+_FORWARDING_MARK = re.compile(
+    rb"via$|.*-via$|.*forward|.*real-?ip|.*client-?ip|.*connecting-?ip|.*cluster|.*proxy|.*remote-?(addr|ip|host)|x-original"
+    rb"|x-(arr|envoy|varnish|azure|appgw|amzn?|cloud|edge|akamai|b3|haproxy|traefik)-|x-(host|scheme|url-scheme|server|backend)"
+    rb"|cf-|fastly-|akamai-|cdn-loop|front-end-https|max-forwards|traceparent|ssl-client|x-ssl|x-client"
+)
 # Scripts and style sheets come from this server alone. plotly sets style attributes on what it draws: these may be
 # inline.
 _CONTENT_SECURITY_POLICY = (
@@ -26,6 +33,7 @@ _CONTENT_SECURITY_POLICY = (
     " img-src 'self' data: blob:; font-src 'self';"
     " connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+INTERNAL_ERROR = "Error interno: está en el registro."
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -61,64 +69,85 @@ class ServiceUnavailable(RequestRejected):
         super().__init__(503, reason, retry_after=5.0)
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on, or a name in a Host header, belongs to this machine alone."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 class SecurityMiddleware:
     """The outermost layer of the application. It stores the request's ``Visitor`` in ``scope["visitor"]``."""
 
-    def __init__(self, app: AsgiApp, settings: WebSettings, sessions: Sessions, limits: RateLimits) -> None:
+    def __init__(self, app: AsgiApp, settings: WebSettings, sessions: Sessions, admission: Admission) -> None:
         self._app = app
         self._sessions = sessions
-        self._limits = limits
+        self._limits = admission.limits
+        self._log = admission.log
         self._clock = SystemClock()
-        self._listens_on_loopback = is_loopback(settings.host)
+        self._serves_this_machine = is_loopback(settings.host) and not settings.proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        send = _with_security_headers(scope, send)
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        answer = _with_security_headers(scope, send_noting)
         try:
-            self._check_rate(scope)
-            scope["visitor"] = visitor = self._visitor(headers)
+            self._check(scope)
+            await self._app(scope, _limited(receive), answer)
+        except RequestRejected as rejected:
+            await _send_rejection(answer, rejected)
+        except Exception:  # noqa: BLE001 -- a fault of ours: the server would log each, at the rate of the requests
+            self._log.bounded_log.exception("Error interno al contestar una petición de la página; el conteo sigue.")
+            if not begun:
+                await _send_rejection(answer, RequestRejected(500, INTERNAL_ERROR))
+
+    def _check(self, scope: Scope) -> None:
+        """Find out who sends the request, and raise RequestRejected where it is not to be answered."""
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        host = scope["client"][0] if scope["client"] else ""
+        scope["visitor"] = visitor = self._visitor(scope, host)
+        self._check_rate(visitor, host)
+        if visitor.identified:
+            scope["state"]["keep_place"]()
+            self._limits.known.add(network_of(host), self._clock.monotonic())
+        try:
             _check_size(headers)
             if scope["method"] in _UNSAFE_METHODS:
                 _check_csrf(scope, headers, visitor)
-        except RequestRejected as rejected:
-            await _send_rejection(send, rejected)
-            return
-        await self._app(scope, _limited(receive), send)
+        except RequestRejected:
+            self._log.refused("forbidden", host)
+            raise
 
-    def _check_rate(self, scope: Scope) -> None:
-        address = scope["client"][0] if scope["client"] else "local"
-        wait = self._limits.take_request(address, self._clock.monotonic())
+    def _check_rate(self, visitor: Visitor, host: str) -> None:
+        now = self._clock.monotonic()
+        if visitor.identified:
+            wait = self._limits.identified_requests.take(visitor.session or network_of(host), now)
+        else:
+            wait = self._limits.requests.take(network_of(host), now)
         if wait:
+            self._log.refused("request_rate", host)
             raise RequestRejected(429, "Demasiadas peticiones: espere un momento.", wait)
 
-    def _visitor(self, headers: list[tuple[bytes, bytes]]) -> Visitor:
+    def _visitor(self, scope: Scope, host: str) -> Visitor:
         """Return who sends the request.
 
         A page that listens on loopback only may be read without a login, but not through a proxy nor by another host
-        name.
+        name. Browsers speak HTTP/1.1: an older version is a proxy's.
         """
-        by_name = dict(headers)
+        headers = scope["headers"]
+        by_name: dict[bytes, bytes] = dict(headers)
         scheme, _, credential = by_name.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() == "bearer" and self._sessions.is_read_token(credential.strip()):
-            return Visitor(may_read=True)
+        if scheme.lower() == "bearer":
+            if self._sessions.is_read_token(credential.strip()):
+                return Visitor(may_read=True, identified=True)
+            self._log.login_failed("", host)
         visitor = self._sessions.visitor(session_cookie(headers), self._clock.now().timestamp())
         if visitor.may_read:
             return visitor
-        direct = not _PROXY_HEADERS & by_name.keys()
-        return Visitor(may_read=self._listens_on_loopback and direct and _names_loopback(by_name.get(b"host", b"")))
+        direct = scope["http_version"] != "1.0" and not any(_FORWARDING_MARK.match(name) for name in by_name)
+        named = _names_loopback(by_name.get(b"host", b""))
+        return Visitor(may_read=self._serves_this_machine and direct and named)
 
 
 def _with_security_headers(scope: Scope, send: Send) -> Send:
@@ -158,7 +187,8 @@ def _check_csrf(scope: Scope, headers: list[tuple[bytes, bytes]], visitor: Visit
     content_type = by_name.get(b"content-type", "").split(";")[0].strip()
     if scope["method"] != "DELETE" and content_type != "application/json":
         raise RequestRejected(415, "Se admite application/json.")
-    if visitor.session and by_name.get(b"x-csrf-token", "") != visitor.csrf:
+    csrf = by_name.get(b"x-csrf-token", "")
+    if visitor.session and not hmac.compare_digest(csrf.encode(), visitor.csrf.encode()):
         raise RequestRejected(403, "Falta la cabecera X-CSRF-Token de la sesión, o no es la suya.")
 
 

@@ -21,13 +21,16 @@ from aforo.background import background_task
 from aforo.clock import SystemClock, wait_until_set
 from aforo.errors import BadSetting, os_reason
 from aforo.settings import WebSettings
+from aforo.web.addresses import is_loopback, network_of
+from aforo.web.admission import Admission
 from aforo.web.context import WebContext
-from aforo.web.rate_limits import RateLimits
-from aforo.web.security import is_loopback
+from aforo.web.places import Place, Places
 from aforo.web.sse import Broadcaster
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from aforo.web.acceptor import Acceptor
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,6 @@ _RETRY_INTERVAL = 15.0  # seconds after which a page that could not be served is
 _STOP_TIMEOUT = 3.0  # seconds that the server may take to end
 _RESPONSE_TIMEOUT = 2  # seconds that responses under way may take at the end
 _KEEP_ALIVE = 15  # seconds
-_BACKLOG = 128
 _MAX_HEAD = 16_384  # bytes of a request's line and headers
 
 
@@ -83,7 +85,14 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
 
 def check(settings: WebSettings) -> None:
     """Raise BadSetting for a page that everybody on the network could read."""
-    if is_loopback(settings.host) or settings.operators or settings.read_token.get_secret_value():
+    if settings.operators or settings.read_token.get_secret_value():
+        return
+    if settings.proxies:
+        raise BadSetting(
+            "El ajuste web.proxies abre la página a quienes lleguen por un proxy, y nadie tiene contraseña.",
+            remedy="Añada un operador ([[web.operators]], con «aforo password») o web.read_token, o quite web.proxies.",
+        )
+    if is_loopback(settings.host):
         return
     raise BadSetting(
         f"El ajuste web.host = «{settings.host}» abre la página a la red sin contraseña.",
@@ -156,9 +165,9 @@ async def _serve_until(
         listener = listener or _bind(context.settings, port, logging.DEBUG)
         if listener is not None:
             try:
-                server, broadcaster = await asyncio.to_thread(_build_server, context, tls)
+                server, acceptor, broadcaster = await asyncio.to_thread(_build_server, context, listener, tls)
                 _log.info("La página está en %s", page.url)
-                await _serve(server, broadcaster, listener, page.ready, stopping)
+                await _serve(server, acceptor, broadcaster, page.ready, stopping)
             except Exception:  # noqa: BLE001 -- the counting goes on, whatever fails in the page
                 _log.exception("La página falló; el conteo sigue, y la página se vuelve a abrir.")
             finally:
@@ -168,12 +177,15 @@ async def _serve_until(
         await wait_until_set(stopping, clock, _RETRY_INTERVAL)
 
 
-def _build_server(context: WebContext, tls: ssl.SSLContext | None) -> tuple[uvicorn.Server, Broadcaster]:
+def _build_server(
+    context: WebContext, listener: socket.socket, tls: ssl.SSLContext | None
+) -> tuple[uvicorn.Server, Acceptor, Broadcaster]:
     """Build the application and its server. It runs in a thread: the first request to ACC does not wait for imports."""
     import uvicorn  # noqa: PLC0415 -- FastAPI and uvicorn take a while
 
+    from aforo.web.acceptor import Acceptor  # noqa: PLC0415
     from aforo.web.app import create_app  # noqa: PLC0415
-    from aforo.web.connection_guard import guarded_protocol  # noqa: PLC0415
+    from aforo.web.connection_guard import GuardedConnection  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         """uvicorn's server without its signal handlers: the program has its own."""
@@ -182,45 +194,52 @@ def _build_server(context: WebContext, tls: ssl.SSLContext | None) -> tuple[uvic
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    limits = RateLimits()
+    proxies = context.settings.proxies
+    admission = Admission(Places(without_limit=frozenset(map(network_of, proxies))))
     broadcaster = Broadcaster(context.live, context.clock, context.timezone, context.stale_after)
-    # uvicorn logs its start in English, and a line for each malformed request of a flood.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    # uvicorn logs its start in English, and a line for each malformed request and each cut response of a flood.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
-        create_app(context, broadcaster, limits),
-        http=guarded_protocol(limits),
+        create_app(context, broadcaster, admission),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=[*proxies, *(f"::ffff:{address}" for address in proxies if ":" not in address)],
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_RESPONSE_TIMEOUT,
-        backlog=_BACKLOG,
         h11_max_incomplete_event_size=_MAX_HEAD,
     )
     config.load()
-    config.ssl = tls
-    return Server(config), broadcaster
+    server = Server(config)
+
+    def make_protocol(place: Place) -> GuardedConnection:
+        return GuardedConnection(config, server.server_state, admission.places, place)
+
+    return server, Acceptor(listener, tls, make_protocol, admission), broadcaster
 
 
 async def _serve(
     server: uvicorn.Server,
+    acceptor: Acceptor,
     broadcaster: Broadcaster,
-    listener: socket.socket,
     ready: asyncio.Event,
     stopping: asyncio.Event,
 ) -> None:
-    """Serve on a bound socket until ``stopping`` is set; ``ready`` is set meanwhile."""
+    """Serve until ``stopping`` is set; ``ready`` is set meanwhile."""
     async with asyncio.TaskGroup() as tasks:
         broadcasting = tasks.create_task(broadcaster.run(), name="aforo-web-hub")
-        running = tasks.create_task(server.serve([listener]), name="aforo-web-server")
+        running = tasks.create_task(server.serve([]), name="aforo-web-server")
+        accepting = tasks.create_task(acceptor.run(), name="aforo-web-acceptor")
         ready.set()
         stop = tasks.create_task(stopping.wait())
-        await asyncio.wait([stop, running, broadcasting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stop, running, broadcasting, accepting], return_when=asyncio.FIRST_COMPLETED)
+        accepting.cancel()
         broadcaster.close()
         server.should_exit = True
         await asyncio.wait([running])
+        await acceptor.close()
         stop.cancel()
         broadcasting.cancel()

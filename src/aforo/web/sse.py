@@ -13,6 +13,7 @@ from typing import Any
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.live.state import LiveState
 from aforo.web import schemas, serializers
+from aforo.web.auth import Visitor
 
 MAX_QUEUED_FRAMES = 16  # for a client that is slow to read
 
@@ -27,10 +28,14 @@ class TooManyClients(Exception):
     """The stream has as many clients as it takes, of all addresses or of that one."""
 
 
+_ANYBODY = Visitor(may_read=True)
+
+
 class Client:
     """The frames that wait to be sent to one client. ``needs_state``: a full state is due before the next frame."""
 
-    def __init__(self, address: str = "") -> None:
+    def __init__(self, visitor: Visitor = _ANYBODY, address: str = "") -> None:
+        self.visitor = visitor
         self.address = address
         self.needs_state = True
         self.closed = False
@@ -74,7 +79,7 @@ class Broadcaster:
         self._stale_after = stale_after
         self._real_time = SystemClock()
         self._changed = asyncio.Event()
-        self._clients: set[Client] = set()
+        self._clients: dict[Client, None] = {}  # oldest first
         self._sent: dict[str, str] = {}  # each field of the state, as it was last sent
         self._sent_changes = 0
         self._sent_generation = 0
@@ -91,6 +96,7 @@ class Broadcaster:
                 await wait_until_set(self._changed, self._real_time, _HEARTBEAT)
                 self._changed.clear()
                 self._live.refresh()
+                self._end_expired()
                 if self._clients:
                     self._send_changes()
                 await self._real_time.sleep(_MIN_INTERVAL)
@@ -100,15 +106,23 @@ class Broadcaster:
         for client in self._clients:
             client.close()
 
-    async def follow(self, address: str = "") -> AsyncIterator[bytes]:
-        """Yield one client's frames. Raises TooManyClients."""
-        of_address = sum(client.address == address for client in self._clients)
-        if len(self._clients) >= _MAX_CLIENTS or of_address >= _MAX_CLIENTS_PER_ADDRESS:
+    def end_session(self, session: str) -> None:
+        """End the streams of a session that was logged out."""
+        for client in self._clients:
+            if client.visitor.session == session:
+                client.close()
+
+    async def follow(self, visitor: Visitor = _ANYBODY, address: str = "") -> AsyncIterator[bytes]:
+        """Yield one client's frames. Raises TooManyClients.
+
+        A client that has shown neither session nor read token gives way to one that has.
+        """
+        if not self._has_place(address) and not (visitor.identified and self._make_way(address)):
             raise TooManyClients
-        client = Client(address)
+        client = Client(visitor, address)
         if not self._clients:
             self._sent_changes, self._sent_generation = self._live.changes, self._live.generation
-        self._clients.add(client)
+        self._clients[client] = None
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
             while not client.closed:
@@ -120,7 +134,7 @@ class Broadcaster:
                 if frame is not None:
                     yield frame
         finally:
-            self._clients.discard(client)
+            self._clients.pop(client, None)
 
     def state(self) -> bytes:
         """Return the full state as JSON; it is made anew at most four times a second."""
@@ -137,6 +151,33 @@ class Broadcaster:
             self._series_version = version
             self._series_until = self._real_time.monotonic() + 2 * _MIN_INTERVAL
         return self._series
+
+    @property
+    def clients(self) -> int:
+        """How many clients follow the stream."""
+        return len(self._clients)
+
+    def _has_place(self, address: str) -> bool:
+        return len(self._clients) < _MAX_CLIENTS and self._followed_by(address) < _MAX_CLIENTS_PER_ADDRESS
+
+    def _followed_by(self, address: str) -> int:
+        return sum(client.address == address for client in self._clients)
+
+    def _make_way(self, address: str) -> bool:
+        """End the oldest stream of a client that is not identified; return whether that made a place."""
+        whose = address if self._followed_by(address) >= _MAX_CLIENTS_PER_ADDRESS else None
+        yielding = (client for client in self._clients if not client.visitor.identified)
+        client = next((client for client in yielding if whose in (None, client.address)), None)
+        if client is not None:
+            client.close()
+            del self._clients[client]
+        return client is not None
+
+    def _end_expired(self) -> None:
+        now = self._real_time.now().timestamp()
+        for client in self._clients:
+            if client.visitor.until <= now:
+                client.close()
 
     def _current_state(self) -> schemas.State:
         return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after)

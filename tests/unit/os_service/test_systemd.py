@@ -39,6 +39,7 @@ def test_the_unit_contains_no_secret_and_names_each_credential(plan: systemd.Pla
     assert "LEAME" not in text
     assert "WorkingDirectory=" in text
     assert "100%%" in text, "systemd expands a single %"
+    assert {"LimitNOFILE=65536", "LimitCORE=0"} <= set(text.splitlines()), "a core file would hold passwords"
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="no systemd-analyze here")

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from aforo.settings import OperatorSettings, WebSettings
-from aforo.web.auth import Sessions, decoy_hash, hash_password, session_cookie, set_cookie, verify_password
+from aforo.web.auth import Sessions, decoy_hashes, hash_password, session_cookie, set_cookie, verify_password
 
 HASH = hash_password("correcta")
 SETTINGS = WebSettings(
@@ -27,8 +27,19 @@ def test_a_session_belongs_to_its_operator_until_it_ends() -> None:
     assert (visitor.name, visitor.may_read, visitor.may_correct) == ("Ana", True, True)
     assert not sessions.visitor(cookie, NOW + max_age).may_read
     assert Sessions(SETTINGS).visitor(cookie, NOW).name == "Ana", "it outlives a restart"
-    sessions.end(visitor.session)
+    sessions.end(visitor, NOW)
     assert not sessions.visitor(cookie, NOW).may_read
+    again = Sessions(SETTINGS)
+    again.restore({visitor.session: visitor.until})
+    assert not again.visitor(cookie, NOW).may_read, "a logout outlives a restart"
+
+
+def test_a_logout_is_kept_until_its_session_would_have_ended() -> None:
+    sessions = Sessions(SETTINGS)
+    cookies = [sessions.begin("Ana", NOW)[0] for _ in range(1_500)]
+    for cookie in cookies:
+        sessions.end(sessions.visitor(cookie, NOW), NOW)
+    assert not any(sessions.visitor(cookie, NOW).may_read for cookie in cookies)
 
 
 def test_a_forged_or_foreign_cookie_gives_no_rights() -> None:
@@ -61,8 +72,26 @@ def test_without_accounts_there_are_no_sessions() -> None:
 
 def test_an_unknown_name_takes_as_long_as_a_known_one() -> None:
     sessions = Sessions(SETTINGS)
-    assert sessions.credential("nadie") == (None, decoy_hash())
+    assert sessions.credential("nadie") == (None, *decoy_hashes([HASH]))
     assert sessions.credential(" ana ") == ("Ana", HASH)
+
+
+def test_unknown_names_cost_what_the_accounts_cost_that_there_are() -> None:
+    cheaper = hash_password("otra", n=2**14)
+    settings = WebSettings(
+        operators=[
+            OperatorSettings(name="Ana", password_hash=SecretStr(HASH)),
+            OperatorSettings(name="Luis", password_hash=SecretStr(cheaper)),
+        ]
+    )
+    sessions = Sessions(settings)
+    unknown = [sessions.credential(f"nadie {number}").password_hash for number in range(100)]
+    assert {cost(stored) for stored in unknown} == {cost(HASH), cost(cheaper)}
+    assert sessions.credential("nadie 1") == sessions.credential("Nadie 1"), "a name has always the same cost"
+
+
+def cost(stored: str) -> str:
+    return "$".join(stored.split("$")[1:4])
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites() -> None:

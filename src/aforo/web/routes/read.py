@@ -2,21 +2,30 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from aforo.models import CameraEvent
 from aforo.storage import Cursor
 from aforo.web import schemas, serializers
+from aforo.web.addresses import network_of
 from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, Parts, Reader, client_address
 from aforo.web.security import RequestRejected
 from aforo.web.sse import TooManyClients
 
 router = APIRouter()
+
+# What the ledger's columns hold.
+_CursorFields = tuple[
+    Annotated[int, msgspec.Meta(ge=0, lt=2**53)],
+    Annotated[int, msgspec.Meta(ge=0, lt=2**31)],
+    Annotated[str, msgspec.Meta(max_length=400)],
+    Annotated[int, msgspec.Meta(ge=0, lt=2**31)],
+]
 
 
 @router.get("/api/v1/state", response_model=schemas.State, responses=READ_ERRORS, tags=["ahora"])
@@ -68,9 +77,9 @@ async def events(
     responses={**READ_ERRORS, 200: {"content": {"text/event-stream": {}}}},
     tags=["ahora"],
 )
-async def stream(request: Request, _: Reader, parts: Parts) -> Response:
+async def stream(request: Request, who: Reader, parts: Parts) -> Response:
     """En vivo (SSE): `state` al conectar, luego `change` con las partes que cambian y `now` cada segundo."""
-    frames = parts.broadcaster.follow(client_address(request))
+    frames = parts.broadcaster.follow(who, network_of(client_address(request)))
     try:
         first = await anext(frames)
     except TooManyClients as exc:
@@ -89,9 +98,8 @@ def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
     try:
-        occurred_ms, server, this_id, source = json.loads(urlsafe_b64decode(text))
-        return Cursor(int(occurred_ms), int(server), str(this_id), int(source))
-    except (ValueError, TypeError, Base64Error) as exc:
+        return Cursor(*msgspec.json.decode(urlsafe_b64decode(text), type=_CursorFields))
+    except (ValueError, msgspec.MsgspecError) as exc:
         raise RequestRejected(422, "La petición no sirve: revise after.") from exc
 
 

@@ -1,0 +1,146 @@
+"""Accepts the page's connections: each is counted before its TLS handshake, which may take ten seconds.
+
+asyncio's own server hands a connection over after its handshake, so that silent ones are not counted, and logs a
+traceback for each connection that it cannot accept while the process has no descriptor left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aforo.clock import SystemClock
+from aforo.errors import os_reason
+from aforo.web.addresses import network_of
+from aforo.web.admission import Admission
+from aforo.web.places import Place
+
+if TYPE_CHECKING:
+    from aforo.web.connection_guard import GuardedConnection
+
+_BACKLOG = 1_024  # a full one makes a client wait for a second until it tries again
+_HANDSHAKE_TIMEOUT = 10.0  # seconds
+_CLOSE_TIMEOUT = 5.0  # seconds that a TLS connection may take to end
+_PAUSE = 1.0  # seconds after which accepting is tried again
+_TOGETHER = 16  # connections accepted before anything else runs
+_RESERVED = 96  # descriptors that the page leaves to the log, the database and the cameras' server
+
+_clock = SystemClock()
+
+
+def descriptor_ceiling() -> int:
+    """Return the descriptor from which on the page takes no more connections.
+
+    The system hands out the lowest free number: where it is near the limit, the process has few left.
+    """
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource  # noqa: PLC0415 -- not on Windows
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_RESERVED, limit // 2)
+
+
+class Acceptor:
+    """Accepts connections on ``listener``. ``make_protocol`` makes the protocol that serves a place."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        make_protocol: Callable[[Place], GuardedConnection],
+        admission: Admission,
+    ) -> None:
+        self._listener = listener
+        self._tls = tls
+        self._make_protocol = make_protocol
+        self._places = admission.places
+        self._limits = admission.limits
+        self._log = admission.log
+        self._ceiling = descriptor_ceiling()
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Accept until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._listener.listen(_BACKLOG)
+        accepted = 0
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(self._listener)
+            except OSError as exc:
+                await self._recover(exc)
+                continue
+            self._admit(connection, str(peer[0]) if peer else "")
+            accepted += 1
+            if accepted % _TOGETHER == 0:  # sock_accept gives no turn to others while connections wait
+                await _clock.sleep(0)
+
+    async def close(self) -> None:
+        """End all connections and wait until they have ended."""
+        self._places.close_all()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=_PAUSE)
+
+    async def _recover(self, error: OSError) -> None:
+        """Log why no connection can be accepted, and wait; raises the error where the listener is closed."""
+        if self._listener.fileno() < 0:
+            raise error
+        if isinstance(error, ConnectionError):  # it was gone before it could be accepted
+            return
+        self._places.make_way()
+        self._log.bounded_log.warning(
+            "La página no puede admitir conexiones (%s). El conteo sigue; se vuelve a intentar.", os_reason(error)
+        )
+        await _clock.sleep(_PAUSE)
+
+    def _admit(self, connection: socket.socket, host: str) -> None:
+        """Begin to serve a connection, or close it."""
+        address = network_of(host)
+        if self._limits.connections.take(address, _clock.monotonic()):
+            self._log.refused("connection_rate", host)
+            connection.close()
+            return
+        if connection.fileno() >= self._ceiling:
+            self._log.refused("descriptors", host)
+            if not self._places.make_way():
+                connection.close()
+                return
+        gave_way = self._places.gave_way
+        place = self._places.admit(address, partial(_shut, connection))
+        if place is None or self._places.gave_way > gave_way:
+            self._log.refused("places", host)
+        if place is None:
+            connection.close()
+            return
+        task = asyncio.create_task(self._serve(connection, place), name="aforo-web-connection")
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, connection: socket.socket, place: Place) -> None:
+        """Serve a connection from its handshake to its end; frees its place."""
+        loop = asyncio.get_running_loop()
+        times = {"ssl_handshake_timeout": _HANDSHAKE_TIMEOUT, "ssl_shutdown_timeout": _CLOSE_TIMEOUT}
+        try:
+            _, protocol = await loop.connect_accepted_socket(
+                partial(self._make_protocol, place), connection, ssl=self._tls, **times if self._tls else {}
+            )
+            await protocol.ended.wait()
+        except OSError:  # the other side broke the handshake off, or was too slow
+            _shut(connection)
+            if place in self._places:
+                self._log.handshakes_failed += 1
+        finally:
+            self._places.free(place)
+
+
+def _shut(connection: socket.socket) -> None:
+    """End a connection whose handshake goes on: its transport reads the end, and closes it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
