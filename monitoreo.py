@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
 from aforo.cli import main
+from aforo.cli.working_folder import enter_folder
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]]))
+    sys.exit(main(["run", *enter_folder(Path(__file__), sys.argv[1:])]))

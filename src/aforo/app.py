@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 
 from aforo import web
 from aforo.alerting import notifying_alerts, recording_incidents, sending_heartbeats
@@ -30,6 +31,7 @@ from aforo.live.state import HealthProbes, LiveState
 from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
+from aforo.preconditions import exposed_secrets, require
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
 from aforo.storage import Database, Store
@@ -56,8 +58,13 @@ def main(
 
     Stopped by a signal, or by ``stopper``. ``continuous``: event after event, day after day.
     """
+    _log.info("Carpeta de trabajo: %s", Path.cwd())
+    clock = SystemClock()
+    require(settings, clock.now())
+    for file in exposed_secrets(settings):
+        _log.warning("%s contiene secretos y otros usuarios de esta máquina pueden leerlo: chmod 600 '%s'", file, file)
     stopping = asyncio.Event()
-    monitor = Monitor(settings, SystemClock(), stopping)
+    monitor = Monitor(settings, clock, stopping)
 
     async def job() -> int:
         if stopper is None:

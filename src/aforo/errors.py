@@ -130,16 +130,45 @@ class StoreRejectedRow(StoreError):
     """The database rejects a row because of its content, and would reject it again."""
 
 
+OS_REASONS = {
+    errno.ENOENT: "no existe",
+    errno.EACCES: "sin permiso",
+    errno.EPERM: "sin permiso",
+    errno.EEXIST: "ya existe",
+    errno.EISDIR: "es una carpeta",
+    errno.ENOTDIR: "la ruta pasa por algo que no es una carpeta",
+    errno.ENAMETOOLONG: "el nombre es demasiado largo",
+    errno.ELOOP: "los enlaces de la ruta no acaban",
+    errno.ENOSPC: "no queda espacio en el disco",
+    errno.EDQUOT: "no queda cuota de disco",
+    errno.EFBIG: "el archivo es demasiado grande",
+    errno.EROFS: "el disco es de solo lectura",
+    errno.EIO: "el disco o el dispositivo falla",
+    errno.ENXIO: "el disco o el dispositivo no está",
+    errno.EBUSY: "lo tiene otro programa",
+    errno.EMFILE: "el programa tiene demasiados archivos abiertos",
+    errno.ENFILE: "la máquina tiene demasiados archivos abiertos",
+    errno.ENOMEM: "no queda memoria",
+    errno.EINVAL: "el nombre o el valor no se admite",
+    errno.EADDRINUSE: "el puerto ya está ocupado",
+    errno.EADDRNOTAVAIL: "esa dirección no es de esta máquina",
+    errno.ECONNREFUSED: "nada escucha en esa dirección",
+    errno.ECONNRESET: "el otro lado cortó la conexión",
+    errno.ECONNABORTED: "la conexión se cortó",
+    errno.EPIPE: "el otro lado cerró la conexión",
+    errno.ETIMEDOUT: "no contestó a tiempo",
+    errno.EHOSTUNREACH: "no hay camino a esa máquina",
+    errno.ENETUNREACH: "no hay red",
+    errno.ENETDOWN: "no hay red",
+    -2: "ese nombre no se encuentra en la red",  # getaddrinfo's numbers, Linux's and Windows's
+    -3: "ese nombre no se encuentra en la red",
+    -5: "ese nombre no se encuentra en la red",
+    11001: "ese nombre no se encuentra en la red",
+    11002: "ese nombre no se encuentra en la red",
+}
+
+
 def os_reason(error: OSError) -> str:
-    """Why the operating system rejected an operation, in Spanish where it is one of the usual reasons."""
-    reasons = {
-        errno.ENOENT: "no existe",
-        errno.EACCES: "sin permiso",
-        errno.EPERM: "sin permiso",
-        errno.EISDIR: "es una carpeta",
-        errno.ENOTDIR: "la ruta pasa por algo que no es una carpeta",
-        errno.ENOSPC: "no queda espacio en el disco",
-        errno.EROFS: "el disco es de solo lectura",
-        errno.EADDRINUSE: "el puerto ya está ocupado",
-    }
-    return reasons.get(error.errno or 0, error.strerror or str(error))
+    """Return in Spanish why the operating system rejected an operation; its own words are English, or the machine's."""
+    unknown = f"error {error.errno} del sistema" if error.errno else "el sistema no lo admite"
+    return OS_REASONS.get(error.errno or 0, unknown)

@@ -1,12 +1,14 @@
 """The whole program, killed with SIGKILL ten times in mid-event, every fault on: 0 lost, 0 doubled, the right aforo."""
 
+import os
 import random
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.e2e.harness import Stadium, stadium
+from tests.e2e.harness import ROOT, Stadium, stadium
 
 pytestmark = pytest.mark.e2e
 
@@ -96,3 +98,34 @@ def wait_for_rows(place: Stadium, process: subprocess.Popen[str]) -> None:
         if "Vuelta hasta" in line:
             return
     raise AssertionError("it ended before its first turn")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends every program of a closed console")
+def test_the_terminal_is_closed_in_mid_event_of_a_program_that_was_started_elsewhere(tmp_path: Path) -> None:
+    import pty  # noqa: PLC0415 -- not on Windows
+
+    stadium_folder, elsewhere = tmp_path / "estadio", tmp_path / "otra"
+    stadium_folder.mkdir()
+    elsewhere.mkdir()
+    (stadium_folder / "monitoreo.py").symlink_to(ROOT / "monitoreo.py")
+    options = ("--cameras", "8", "--events", "2000", "--seed", "5")
+    after = timedelta(seconds=8)
+    with stadium(stadium_folder, before=timedelta(minutes=2), after=after, options=options, **FAST) as place:
+        environment = place.environment | {"AFORO_REPORT__FOLDER": "informes"}
+        child, terminal = pty.fork()
+        if child == 0:  # the program's process
+            os.chdir(elsewhere)
+            os.execve(sys.executable, [sys.executable, str(stadium_folder / "monitoreo.py")], environment)
+        seen = b""
+        while b"guardados" not in seen:
+            seen += os.read(terminal, 4096)
+        os.close(terminal)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        place.check_against_truth()
+    assert f"se usa la carpeta {stadium_folder}".encode() in seen.replace(b"\r\n", b"")
+    log = (stadium_folder / "Monitoreo nemesio camacho.log").read_text(encoding="utf-8")
+    assert "La consola se cerró. El trabajo sigue sin ella" in log
+    assert "diferencia 0" in log
+    assert len(list((stadium_folder / "informes").glob("*.html"))) == 1
+    assert list(elsewhere.iterdir()) == []

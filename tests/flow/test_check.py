@@ -12,18 +12,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
 from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.harness import DOORS, SimulatedEvent, hours
+from tests.private_ca import issue
 
+from aforo.alerting.webhook import Webhook
 from aforo.cli.cameras import as_lines, camera_rows
 from aforo.cli.check import Line, State, checkup
 from aforo.cli.check.local import space_line
 from aforo.cli.check.results import count, to_json
-from aforo.errors import BadSetting
-from aforo.settings import DatabaseSettings, LogSettings, Settings, WebSettings, zones_from
+from aforo.errors import AforoError, BadSetting
+from aforo.preconditions import PRECONDITIONS, require
+from aforo.settings import (
+    AlertsSettings,
+    DatabaseSettings,
+    LogSettings,
+    ReportSettings,
+    Settings,
+    WebSettings,
+    zones_from,
+)
 from aforo.simulator import Scenario, ScenarioPlan, Simulator
 from aforo.storage import Store
+
+
+def self_signed(folder: Path, name: str = "") -> Path:
+    """Write a certificate and its key, and return the certificate's path; the key is ``k.pem``, after ``name``."""
+    pem = issue("127.0.0.1")
+    (folder / f"{name}c.pem").write_bytes(pem.certificate)
+    (folder / f"{name}k.pem").write_bytes(pem.key)
+    (folder / f"{name}k.pem").chmod(0o600)
+    return folder / f"{name}c.pem"
 
 
 @dataclass
@@ -250,6 +272,129 @@ async def test_secrets_that_others_can_read(place: Place) -> None:
     for mode, expected in ((0o644, 1), (0o600, 0)):
         secret.chmod(mode)
         assert len((await place.check(settings)).get("settings.secrets", [])) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")
+async def test_a_key_of_the_page_that_others_can_read(place: Place) -> None:
+    folder = place.simulated.folder
+    page = WebSettings(port=0, certificate_file=await asyncio.to_thread(self_signed, folder), key_file=folder / "k.pem")
+    (folder / "k.pem").chmod(0o644)
+    (line,) = (await place.check(place.settings(web=page)))["settings.secrets"]
+    assert line.state is State.WARNING
+    assert line.remedy == f"chmod 600 '{folder / 'k.pem'}'"
+
+
+# What the start refuses, the checkup refuses
+
+
+def refused(place: Place) -> dict[str, Settings]:
+    """Settings that the start refuses, by the topic of the checkup's line."""
+    folder = place.simulated.folder
+    certificate = self_signed(folder)
+    self_signed(folder, "other")
+    no_folder = folder / "archivo"
+    no_folder.write_text("")
+    monitor = place.settings().monitor
+    return {
+        "settings.acc": place.acc(user_key=SecretStr("")),
+        "log": place.settings(log=LogSettings(file=no_folder / "a.log")),
+        "schedule": place.settings(monitor=monitor.model_copy(update={"schedule_file": folder / "no.json"})),
+        "cameras": place.settings(monitor=monitor.model_copy(update={"cameras_file": no_folder})),
+        "web": place.settings(web=WebSettings(host="0.0.0.0")),
+        "web certificate": place.settings(
+            web=WebSettings(certificate_file=certificate, key_file=folder / "otherk.pem")
+        ),
+        "alerts": place.settings(alerts=AlertsSettings(notify_urls=[SecretStr("nada-de-apprise")])),
+        "report": place.settings(report=ReportSettings(folder=no_folder / "informes")),
+    }
+
+
+async def test_the_checkup_and_the_start_refuse_the_same(place: Place) -> None:
+    cases = await asyncio.to_thread(refused, place)
+    assert {topic.partition(" ")[0] for topic in cases} == {one.topic for one in PRECONDITIONS}
+    before = place.simulated.clock.now() - hours(24)
+    for name, settings in cases.items():
+        (line,) = (await place.check(settings))[name.partition(" ")[0]]
+        assert line.state is State.FAILURE, name
+        with pytest.raises(AforoError) as caught:
+            await asyncio.to_thread(require, settings, before)
+        assert line.what == f"{caught.value.what} {caught.value.meaning}".strip()
+    await asyncio.to_thread(require, place.settings(), before)
+
+
+async def test_an_event_that_is_on_begins_without_its_report(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    cases = await asyncio.to_thread(refused, place)
+    now = place.simulated.clock.now()
+    await asyncio.to_thread(require, cases["report"], now)
+    assert "Hay un evento en curso: se cuenta igual." in caplog.text
+    with pytest.raises(BadSetting):
+        await asyncio.to_thread(require, cases["web"], now)
+
+
+async def test_a_certificate_that_does_not_fit_its_key_and_one_that_is_encrypted(place: Place) -> None:
+    folder = place.simulated.folder
+    await asyncio.to_thread(refused, place)
+    (folder / "texto.pem").write_text("hola")
+    key = await asyncio.to_thread((folder / "k.pem").read_bytes)
+    secret = serialization.BestAvailableEncryption(b"hush")
+    loaded: Any = serialization.load_pem_private_key(key, None)
+    encrypted = loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    (folder / "cifrada.pem").write_bytes(encrypted)
+    for name, reason in {
+        "otherk.pem": "la clave no es la de ese certificado",
+        "cifrada.pem": "la clave está cifrada con contraseña",
+        "texto.pem": "no son un certificado y una clave en formato PEM",
+        "nada.pem": "no existe",
+    }.items():
+        page = WebSettings(certificate_file=folder / "c.pem", key_file=folder / name)
+        (line,) = (await place.check(place.settings(web=page)))["web"]
+        assert line.state is State.FAILURE
+        assert f"no sirve: {reason}." in line.what
+
+
+# Addresses of alerts and heartbeat
+
+
+async def test_webhook_and_heartbeat_are_tried(place: Place) -> None:
+    received: list[tuple[str, Any]] = []
+    answered = [200]
+
+    async def answer(request: web.Request) -> web.Response:
+        received.append((request.method, json.loads(await request.text() or "null")))
+        return web.Response(status=answered[-1])
+
+    app = web.Application()
+    app.router.add_route("*", "/{rest:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    monitor = place.settings().monitor.model_copy(update={"heartbeat_url": SecretStr(f"{address}/hush2")})
+    for shape in ("json", "teams", "slack"):
+        alerts = AlertsSettings.model_validate({"webhook_url": f"{address}/hush1", "webhook_format": shape})
+        for status, state in ((200, State.OK), (404, State.FAILURE)):
+            answered.append(status)
+            received.clear()
+            lines = await place.check(place.settings(alerts=alerts, monitor=monitor))
+            assert [method for method, _ in received] == ["POST", "GET"]
+            assert "Prueba de «aforo check»" in json.dumps(received[0][1], ensure_ascii=False)
+            for topic in ("alerts.webhook_url", "alerts.heartbeat_url"):
+                (line,) = lines[topic]
+                assert line.state is state
+                assert "hush" not in f"{line.what} {line.remedy}"
+                assert state is State.OK or "(respuesta 404)" in line.what
+    await runner.cleanup()
+    lines = await place.check(place.settings(alerts=alerts, monitor=monitor))
+    for topic in ("alerts.webhook_url", "alerts.heartbeat_url"):
+        assert "(nada escucha en esa dirección)" in lines[topic][0].what
+        assert states(lines, topic) == {State.FAILURE}
+
+
+async def test_a_test_message_says_that_it_is_one(place: Place) -> None:
+    assert "alerts.webhook_url" not in await place.check()
+    async with Webhook.of(AlertsSettings(webhook_url=SecretStr("https://nadie.invalid/hush"))) as webhook:
+        assert webhook is not None
+        assert await webhook.try_out() == "ese nombre no se encuentra en la red (DNS)"
 
 
 async def test_the_list_of_cameras(place: Place) -> None:

@@ -116,6 +116,26 @@ async def test_existing_files_are_kept_unless_the_person_agrees(
     assert "[acc]" in (tmp_path / "aforo.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+async def test_force_follows_no_link(site: Simulator, tmp_path: Path, monkeypatch: Any) -> None:
+    folder, elsewhere = tmp_path / "aforo", tmp_path / "otro"
+    folder.mkdir()
+    elsewhere.write_text("queda")
+    elsewhere.chmod(0o644)
+    for name in (".env", "aforo.toml"):
+        (folder / name).symlink_to(elsewhere)
+    (folder / "eventos_programados.json").symlink_to(tmp_path / "nada")
+    monkeypatch.chdir(folder)
+    printed: list[str] = []
+    await run(Wizard(InitOptions(force=True), person(site), folder, printed.append).run)
+    assert elsewhere.read_text() == "queda"
+    assert elsewhere.stat().st_mode & 0o777 == 0o644
+    assert not (tmp_path / "nada").exists()
+    assert not any(file.is_symlink() for file in folder.iterdir())
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert sum("era un enlace" in line for line in printed) == 3
+
+
 class Hesitating(Person):
     """Mistypes the end of the event at first."""
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from aforo.alerting.engine import AlertTransition
-from aforo.alerting.webhook import text_of
+from aforo.alerting.webhook import TEST_TEXT, text_of
 from aforo.errors import BadSetting
+from aforo.settings import AlertsSettings
 
 _log = logging.getLogger(__name__)
 
@@ -50,20 +51,33 @@ class AppriseChannel:
     async def send(self, transition: AlertTransition, event_name: str) -> bool:
         """Send one transition to all addresses, once; False, logged, where one of them did not take it."""
         kind = self._apprise.NotifyType.WARNING if transition.begins else self._apprise.NotifyType.SUCCESS
-        try:
-            async with asyncio.timeout(self._timeout):
-                sent = await asyncio.to_thread(
-                    self._addresses.notify, body=text_of(transition), title=event_name or _TITLE, notify_type=kind
-                )
-            reason = "" if sent else "alguna no lo admitió"
-        except TimeoutError:
-            reason = f"no acabó en {self._timeout:g} s"
-        except Exception as exc:  # noqa: BLE001 -- a plugin of a service may raise anything; its text may hold the secret
-            reason = type(exc).__name__
+        reason = await self._notify(text_of(transition), event_name, kind)
         if reason:
             text = transition.alert.text
             _log.error("El aviso «%s» no se pudo enviar a alerts.notify_urls (%s). Está en la página.", text, reason)
         return not reason
+
+    async def try_out(self) -> str:
+        """Send one test message to all addresses; return in Spanish why it was not accepted, "" where it was."""
+        return await self._notify(TEST_TEXT, "", self._apprise.NotifyType.INFO)
+
+    async def _notify(self, text: str, title: str, kind: Any) -> str:
+        try:
+            async with asyncio.timeout(self._timeout):
+                sent = await asyncio.to_thread(
+                    self._addresses.notify, body=text, title=title or _TITLE, notify_type=kind
+                )
+        except TimeoutError:
+            return f"no acabó en {self._timeout:g} s"
+        except Exception:  # noqa: BLE001 -- a plugin of a service may raise anything; its text may hold the secret
+            return "su complemento falló"
+        return "" if sent else "alguna no lo admitió"
+
+
+def verify_addresses(settings: AlertsSettings) -> None:
+    """Raise BadSetting where the settings have addresses for Apprise and it is not installed, or one is wrong."""
+    if settings.notify_urls:
+        AppriseChannel([url.get_secret_value() for url in settings.notify_urls])
 
 
 def _silence_libraries() -> None:

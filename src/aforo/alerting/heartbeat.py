@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from aforo.alerting.http_client import client_session
 from aforo.alerting.rules import RUNNING, stale_seconds
 from aforo.background import background_task
 from aforo.clock import Clock
+from aforo.connections import connection_reason
 from aforo.live.state import LiveState
 
 _log = logging.getLogger(__name__)
@@ -34,8 +36,7 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Call until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with client_session(_TIMEOUT) as session:
             while True:
                 await self._clock.sleep(self._interval)
                 if self.is_well():
@@ -52,11 +53,7 @@ class Heartbeat:
         return age is not None and age <= 2 * self._interval + _SLACK
 
     async def _call(self, session: aiohttp.ClientSession) -> None:
-        try:
-            async with session.get(self._url, allow_redirects=False) as answer:
-                failure = "" if answer.status < 400 else f"respuesta {answer.status}"
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as exc:
-            failure = type(exc).__name__
+        failure = await send_heartbeat(session, self._url)
         if failure and not self._failing:
             _log.warning(
                 "La dirección de monitor.heartbeat_url no acepta la señal de vida (%s). El conteo sigue; puede sonar la"
@@ -66,6 +63,17 @@ class Heartbeat:
         elif self._failing and not failure:
             _log.info("La dirección de monitor.heartbeat_url vuelve a aceptar la señal de vida.")
         self._failing = bool(failure)
+
+
+async def send_heartbeat(session: aiohttp.ClientSession, url: str) -> str:
+    """Call the address once; return in Spanish why it did not take the call, "" where it did."""
+    try:
+        async with session.get(url, allow_redirects=False) as answer:
+            return "" if answer.status < 400 else f"respuesta {answer.status}"
+    except aiohttp.InvalidURL:
+        return "no es una dirección http o https"
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as exc:
+        return connection_reason(exc)
 
 
 @asynccontextmanager

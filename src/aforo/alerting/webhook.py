@@ -8,18 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
 from aforo.alerting.engine import AlertTransition
+from aforo.alerting.http_client import client_session
 from aforo.background import Backoff
 from aforo.clock import SystemClock
+from aforo.connections import connection_reason
+from aforo.models import Alert, AlertKind
 from aforo.settings import AlertsSettings
 
 _log = logging.getLogger(__name__)
 
 _BACKOFF = Backoff(first=1.0, longest=8.0, least=0.5, attempts=5)  # real seconds
 _TIMEOUT = 10.0
+TEST_TEXT = "Prueba de «aforo check»: los avisos llegan aquí."
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -51,8 +56,7 @@ class Webhook:
         if not url:
             yield None
             return
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with client_session(_TIMEOUT) as session:
             yield cls(url, settings.webhook_format, session)
 
     async def send(self, transition: AlertTransition, event_name: str) -> bool:
@@ -70,14 +74,28 @@ class Webhook:
             return False
         return True
 
+    async def try_out(self) -> str:
+        """Send one test message; return in Spanish why it was not accepted, "" where it was."""
+        now = self._clock.now()
+        test = Alert(str(uuid4()), AlertKind.STALE, "", TEST_TEXT, now)  # only JSON shows a kind, and it says «test»
+        body = _BODIES[self._shape](AlertTransition(test), "")
+        if self._shape == "json":
+            body |= {"type": "test", "kind": "test", "ended": now.isoformat()}
+        try:
+            await self._post(body, {"Idempotency-Key": f"{test.id}-test"})
+        except _NotAccepted as error:
+            return str(error)
+        return ""
+
     async def _post(self, body: dict[str, Any], headers: dict[str, str]) -> None:
         """Send one request. Raises _NotAccepted."""
         try:
             async with self._session.post(self._url, json=body, headers=headers, allow_redirects=False) as response:
                 status = response.status
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
-            repeatable = not isinstance(error, aiohttp.InvalidURL | ValueError)
-            raise _NotAccepted(type(error).__name__, repeatable=repeatable) from error
+            if isinstance(error, aiohttp.InvalidURL | ValueError):
+                raise _NotAccepted("no es una dirección http o https", repeatable=False) from error
+            raise _NotAccepted(connection_reason(error), repeatable=True) from error
         if status >= 300:
             raise _NotAccepted(f"respuesta {status}", repeatable=status in _RETRIED)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aforo import __version__
 from aforo.cli import arguments
 from aforo.cli.argparse_es import Parser, did_you_mean
+from aforo.cli.hangup import survive_hangup
 from aforo.errors import BadCommand
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _backfill(arguments: Arguments) -> int:
 
 
 def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None = None, continuous: bool = False) -> int:
+    survive_hangup()
     settings = _load_settings(arguments, acc=True, print_doubts=False)
     from aforo.app import main  # noqa: PLC0415
     from aforo.cli.run_logged import run_logged  # noqa: PLC0415

@@ -3,7 +3,6 @@
 import asyncio
 import getpass
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -23,7 +22,6 @@ from aforo.settings import Given, MonitorSettings, Settings, validated, zones_fr
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint
 _DAYS = 3  # days in which a camera must have sent an event that counts
-_PRIVATE, _PUBLIC = 0o600, 0o644
 SECRETS = {
     "acc.password": "Contraseña de ese usuario",
     "acc.user_nonce": "User nonce de la integración (lo da Avigilon)",
@@ -119,9 +117,9 @@ class Wizard:
         database = options.database or self._database()
         settings = _settings(url, username, pinned, secrets, database)
         schedule = self._schedule()
-        self._write("aforo.toml", _toml(url, username, pinned, database), _PUBLIC)
-        self._write(".env", _dotenv(secrets, database), _PRIVATE)
-        self._write("eventos_programados.json", _json(schedule), _PUBLIC)
+        self._write("aforo.toml", _toml(url, username, pinned, database))
+        self._write(".env", _dotenv(secrets, database), private=True)
+        self._write("eventos_programados.json", _json(schedule))
         self._write_cameras(settings)
         self._print("Listo. Ahora: «aforo check», que lo comprueba todo, y después «aforo run».")
         return 0
@@ -179,25 +177,23 @@ class Wizard:
         if not cameras:
             self._print(f"Ninguna cámara envió en {_DAYS} días algo que cuente: {remedy}")
             return
-        self._write(str(path), json.dumps(cameras, indent=2) + "\n", _PUBLIC)
+        self._write(str(path), json.dumps(cameras, indent=2) + "\n")
         self._print(f"{len(cameras)} cámaras permitidas: las que en {_DAYS} días enviaron algo que una regla cuenta.")
 
-    def _write(self, name: str, text: str, mode: int) -> None:
+    def _write(self, name: str, text: str, *, private: bool = False) -> None:
         path = self._folder / name
-        if path.exists() and not self._options.force:
-            if path.read_text(encoding="utf-8", errors="replace") == text:
+        is_link = path.is_symlink()
+        if (path.exists() or is_link) and not self._options.force:
+            if not is_link and path.read_text(encoding="utf-8", errors="replace") == text:
                 return
             if not self._prompt.yes_no(f"{name} ya existe. ¿Sobrescribirlo?", default=False):
                 self._print(f"{name}: queda como estaba.")
                 return
         try:
-            if mode == _PRIVATE and os.name != "nt":
-                path.touch(mode=mode)  # private before it has any content
-                path.chmod(mode)
-            write_whole(path, text)
+            write_whole(path, text, private=private)
         except OSError as exc:
             raise BadCommand(f"{path} no se puede escribir ({os_reason(exc)}).") from exc
-        self._print(f"{name}: escrito.")
+        self._print(f"{name}: escrito{'; era un enlace, y aquello a lo que llevaba queda igual' if is_link else ''}.")
 
     def _print(self, text: str) -> None:
         self._write_out(f"{text}\n")

@@ -4,6 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from aforo.errors import BadCameras, os_reason
@@ -14,8 +15,8 @@ _log = logging.getLogger(__name__)
 _SHAPE = 'Se admite una lista de identificadores: ["CAM123", "CAM998"]. «aforo cameras --write» la hace.'
 
 
-def load_cameras(path: Path) -> frozenset[str]:
-    """Read the allow list. Raises BadCameras; a repeated camera is logged and kept once."""
+def load_cameras(path: Path, *, log_repeated: bool = False) -> frozenset[str]:
+    """Read the allow list; a repeated camera is kept once. Raises BadCameras."""
     document, _ = read_json(path, BadCameras, _SHAPE)
     if not isinstance(document, list):
         raise BadCameras(f"{path} no es una lista.", remedy=_SHAPE)
@@ -27,7 +28,7 @@ def load_cameras(path: Path) -> frozenset[str]:
         raise BadCameras(f"{path}: la lista está vacía.", "No se contaría nada.", _SHAPE)
     cameras = Counter(camera.strip() for camera in document)
     repeated = [camera for camera, times in cameras.items() if times > 1]
-    if repeated:
+    if repeated and log_repeated:
         _log.warning("%s: repetidas, se cuentan una vez: %s.", path, ", ".join(repeated))
     return frozenset(cameras)
 
@@ -46,7 +47,7 @@ class CamerasFile(WatchedFile[frozenset[str]]):
     """The watched allow list; the constructor raises BadCameras."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, load_cameras)
+        super().__init__(path, partial(load_cameras, log_repeated=True))
 
     @property
     def cameras(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -62,19 +62,21 @@ def line_of(text: str, key: str, *, last: bool = False) -> str:
     return f", línea {found[-1 if last else 0]}" if found else ""
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace the file in one step: a reader gets the old or the new text, never a part. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    unfinished = Path(name)
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
+    """Replace the file in one step: a reader gets the old or the new text, never a part. Raises OSError.
+
+    A new file has the rights that the umask leaves, a replaced one keeps its own; ``private``: only its owner may read
+    it. A link is replaced, not followed.
+    """
+    unfinished = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
+        if not private and path.is_file() and not path.is_symlink():
             unfinished.chmod(path.stat().st_mode & 0o777)
-        else:
-            unfinished.chmod(0o644)
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aforo.errors import BadCommand, os_reason
 from aforo.os_service.os_account import Account
-from aforo.settings import rows
+from aforo.settings import environment_for_child, rows
 
 _SYSTEMCTL = "systemctl"
 _STATES = {
@@ -196,7 +196,8 @@ def _word(path: Path) -> str:
 
 
 def _run(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})  # noqa: S603
+    environment = environment_for_child(LC_ALL="C")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     if done.returncode:
         raise BadCommand(
             f"«{' '.join(command)}» terminó con el código {done.returncode}: {done.stderr.strip()}",

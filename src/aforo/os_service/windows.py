@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aforo.errors import BadCommand
+from aforo.settings import environment_for_child
 
 _DISPLAY = "Aforo en vivo del estadio"
 _DESCRIPTION = "Lleva el aforo del estadio a partir de las cámaras Avigilon, de evento en evento."
@@ -68,7 +69,7 @@ def install(plan: Plan) -> str:
 def uninstall(name: str) -> str:
     """Stop and remove the service; returns what was done. Raises BadCommand."""
     stop, delete = delete_commands(name)
-    subprocess.run(stop, capture_output=True, check=False)  # noqa: S603 -- it may not run
+    subprocess.run(stop, capture_output=True, check=False, env=environment_for_child())  # noqa: S603 -- it may not run
     _run(delete)
     return f"Servicio {name}: quitado. La base de datos, el registro y las actas quedan como están."
 
@@ -90,7 +91,9 @@ _STATES = {"1": "parado", "2": "arrancando", "3": "terminando", _RUNNING: "en ma
 
 def _run(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace")  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, errors="replace", env=environment_for_child()
+        )
     except OSError as exc:
         raise BadCommand("En esta máquina no hay sc.exe: no es Windows.") from exc
     if done.returncode:

@@ -13,6 +13,7 @@ import msgspec
 from aforo.errors import AforoError, BadSetting
 from aforo.reporting.data import EventReport
 from aforo.reporting.writers import write
+from aforo.settings import environment_for_child
 
 _TIMEOUT = 180.0  # seconds: a slow machine that has just been through a match
 _LESS_PRIORITY = 10  # as ``nice`` counts: the counting goes first
@@ -37,7 +38,8 @@ async def render(report: EventReport, folder: Path, suffix: str = "") -> Path:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # as found by this process
+            env=environment_for_child(PYTHONPATH=os.pathsep.join(filter(None, sys.path))),  # as found by this process
+            start_new_session=True,  # a closed terminal does not end it
         )
     except OSError as exc:
         raise _not_made(report, type(exc).__name__) from exc

@@ -1,6 +1,6 @@
 """Settings: defined in ``models``, read from aforo.toml, .env, the environment and flags by ``load``."""
 
-from aforo.settings.loader import Given, load, validated
+from aforo.settings.loader import Given, environment_for_child, load, validated
 from aforo.settings.models import (
     HISTORY_TABLE,
     STADIUM_ZONES,
@@ -35,6 +35,7 @@ __all__ = [
     "Settings",
     "WebSettings",
     "ZoneSettings",
+    "environment_for_child",
     "load",
     "rows",
     "validated",

@@ -6,6 +6,7 @@ is a layer: a value by setting name, with the place it was read from. Paths are 
 
 import io
 import json
+import os
 import re
 import tomllib
 import unicodedata
@@ -88,6 +89,12 @@ def _layers(environ: Mapping[str, str], config: Path | None, flags: Sequence[str
     if folder := environ.get("CREDENTIALS_DIRECTORY"):
         layers.append(_from_credentials(Path(folder)))
     return [*layers, _from_environment(environ), _from_flags(flags)]
+
+
+def environment_for_child(**added: str) -> dict[str, str]:
+    """Return the environment for a process that this one starts: without the settings, which hold secrets."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith((PREFIX, "CREDENTIALS_"))}
+    return kept | added
 
 
 # Sources

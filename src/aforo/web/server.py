@@ -60,8 +60,7 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
     if not settings.port and not free_port:
         yield None
         return
-    check(settings)
-    tls = _tls_context(settings)
+    tls = verify(settings)
     if tls is None and not is_loopback(settings.host):
         _log.warning(
             "La página está abierta a la red sin cifrar: quien escuche esa red lee el aforo y las contraseñas."
@@ -81,6 +80,15 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
     finally:
         if context.events is not None:
             await context.events.close()
+
+
+def verify(settings: WebSettings) -> ssl.SSLContext | None:
+    """Return the page's TLS context, None for a page without TLS.
+
+    Raises BadSetting for a page that everybody on the network could read, and for certificate files that do not serve.
+    """
+    check(settings)
+    return _tls_context(settings)
 
 
 def check(settings: WebSettings) -> None:
@@ -113,15 +121,30 @@ def _tls_context(settings: WebSettings) -> ssl.SSLContext | None:
     if settings.certificate_file is None or settings.key_file is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    asked: list[bool] = []
+
+    def no_password() -> str:  # without one OpenSSL would ask for it on the terminal, and wait
+        asked.append(True)
+        return ""
+
     try:
-        context.load_cert_chain(settings.certificate_file, settings.key_file)
-    except (OSError, ssl.SSLError) as exc:
+        context.load_cert_chain(settings.certificate_file, settings.key_file, password=no_password)
+    except OSError as exc:
         raise BadSetting(
             f"El certificado de la página ({settings.certificate_file}, {settings.key_file}) no sirve: "
-            f"{os_reason(exc)}.",
+            f"{_certificate_fault(exc, encrypted=bool(asked))}.",
             remedy="Corrija web.certificate_file y web.key_file: dos archivos PEM que van juntos.",
         ) from exc
     return context
+
+
+def _certificate_fault(error: OSError, *, encrypted: bool) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return os_reason(error)
+    if encrypted:
+        return "la clave está cifrada con contraseña"
+    mismatch = error.reason == "KEY_VALUES_MISMATCH"
+    return "la clave no es la de ese certificado" if mismatch else "no son un certificado y una clave en formato PEM"
 
 
 def _bind(settings: WebSettings, port: int, level: int = logging.ERROR) -> socket.socket | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aforo.errors import BadCameras
 from aforo.inputs.camera_list import CamerasFile, load_cameras, write_cameras
+from aforo.inputs.watched_file import write_whole
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def test_the_document_s_example(path: Path) -> None:
 def test_spaces_go_and_repetitions_are_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_text('﻿["CAM1 ", " CAM1", "CAM2", "CAM2"]', encoding="utf-8")
     assert load_cameras(path) == {"CAM1", "CAM2"}
+    assert CamerasFile(path).cameras == {"CAM1", "CAM2"}
     assert [record.getMessage() for record in caplog.records] == [
         "camaras.json: repetidas, se cuentan una vez: CAM1, CAM2."
     ]
@@ -99,3 +102,33 @@ def test_a_change_is_seen_and_an_empty_list_changes_nothing(path: Path) -> None:
     path.write_text("[]")
     assert not file.refresh()
     assert file.cameras == {"CAM1", "CAM2"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="mode bits say nothing on Windows")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644)])
+def test_a_new_file_follows_the_umask_and_a_replaced_one_keeps_its_rights(path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_whole(path, "uno")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        path.chmod(0o604)
+        write_whole(path, "dos")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o604
+        write_whole(path, "tres", private=True)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+    assert path.read_text() == "tres"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_is_replaced_and_not_followed(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "otro"
+    target.write_text("queda")
+    target.chmod(0o604)
+    path.symlink_to(target)
+    write_whole(path, "nuevo", private=True)
+    assert not path.is_symlink()
+    assert target.read_text() == "queda"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o604
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted({path.name, "otro"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aforo.cli.argument_types import database_without_password
 from aforo.errors import BadSetting
-from aforo.settings import AccSettings, DatabaseSettings, Given, Settings, load
+from aforo.settings import AccSettings, DatabaseSettings, Given, Settings, environment_for_child, load
 from aforo.settings.reference import known_names, rows
 
 
@@ -346,6 +346,16 @@ def test_faults_of_secrets_do_not_contain_them(folder: Path, toml: str, fault: s
     assert fault in sentence
     assert "hush" not in sentence
     assert "123454321" not in sentence
+
+
+def test_a_child_process_gets_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AFORO_ACC__PASSWORD", "aforo_database__odbc", "Aforo_Web__Read_Token_FILE", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.setenv(name, "hush")
+    monkeypatch.setenv("PATH_OF_AFORO", "/opt")
+    environment = environment_for_child(LC_ALL="C")
+    assert "hush" not in environment.values()
+    assert environment["PATH_OF_AFORO"] == "/opt"
+    assert environment["LC_ALL"] == "C"
 
 
 # The database

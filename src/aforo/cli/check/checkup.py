@@ -8,16 +8,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from aforo.cli.check.alerts import alert_lines
 from aforo.cli.check.avigilon import AvigilonCheck
 from aforo.cli.check.database import database_lines
-from aforo.cli.check.local import (
-    broken_settings,
-    camera_file_lines,
-    log_lines,
-    schedule_lines,
-    settings_lines,
-    web_lines,
-)
+from aforo.cli.check.local import allowed_cameras, broken_settings, precondition_lines, settings_lines
 from aforo.cli.check.results import Line, Printer, State, count, to_json
 from aforo.cli.check.rule_coverage import rule_lines
 from aforo.clock import Clock, SystemClock
@@ -67,8 +61,12 @@ class _Checkup:
 
     async def all(self) -> list[Line]:
         database = asyncio.create_task(asyncio.to_thread(database_lines, self.settings))
-        lines, cameras = await asyncio.to_thread(self._local_lines)
+        lines = await asyncio.to_thread(self._local_lines)
         self.write(lines)
+        async for line in alert_lines(self.settings):
+            lines.append(line)
+            self.write([line])
+        cameras = await asyncio.to_thread(allowed_cameras, self.settings)
         avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock)
         async with aclosing(avigilon.lines()) as server_lines:
             async for line in server_lines:
@@ -79,16 +77,8 @@ class _Checkup:
             self.write(more)
         return lines
 
-    def _local_lines(self) -> tuple[list[Line], frozenset[str]]:
-        cameras, allowed = camera_file_lines(self.settings)
-        lines = [
-            *settings_lines(self.settings),
-            *log_lines(self.settings),
-            *web_lines(self.settings.web),
-            *schedule_lines(self.settings, self.clock.now()),
-            *cameras,
-        ]
-        return lines, allowed
+    def _local_lines(self) -> list[Line]:
+        return [*settings_lines(self.settings), *precondition_lines(self.settings, self.clock.now())]
 
     def _rule_lines(self, avigilon: AvigilonCheck) -> list[Line]:
         if not avigilon.names:

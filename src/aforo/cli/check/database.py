@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from aforo.cli.check.local import space_line, try_to_write
+from aforo.cli.check.local import space_line
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.errors import (
     AforoError,
@@ -20,6 +20,7 @@ from aforo.errors import (
 )
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
+from aforo.preconditions import try_to_write
 from aforo.settings import Settings, zones_from
 from aforo.storage import Preflight, Store
 
@@ -87,7 +88,7 @@ def _new_file(file: Path) -> list[Line]:
         error = BadSetting(f"No existe la carpeta {file.parent}.", remedy="Créela o cambie el ajuste database.url.")
         return [failed("database", error)]
     try:
-        try_to_write(file, file.parent)
+        try_to_write(file)
     except OSError as exc:
         what = f"SQLite {file}: no existe, y ahí no se puede crear ({os_reason(exc)})."
         return [failure("database", what, f"Dé permiso de escritura en {file.parent} o cambie el ajuste database.url.")]

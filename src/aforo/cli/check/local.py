@@ -1,10 +1,9 @@
-"""Checks on this machine: settings, the two files, the log's folder, the page's port."""
+"""Checks on this machine: the settings, and all that ``aforo run`` requires of the machine before it starts."""
 
 import os
 import shutil
 import socket
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +12,11 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from aforo.cli.check.results import Line, failed, failure, ok, warning
-from aforo.errors import AforoError, BadCameras, BadSchedule, BadSetting, os_reason
+from aforo.errors import AforoError, BadCameras, os_reason
 from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.models import ScheduledEvent
+from aforo.preconditions import PRECONDITIONS, exposed_secrets
 from aforo.settings import Row, Settings, WebSettings, rows
 from aforo.wording import plural
 
@@ -24,18 +24,13 @@ _DEFAULT_ORIGIN = "valor de fábrica"
 _MOST_EVENTS = 3  # of the next events, on their line
 _SPARE_SPACE = 200 * 1024 * 1024  # bytes beyond what the log itself may take
 _NO_SPACE = 50 * 1024 * 1024  # bytes: what the database of one event may take
-_OTHERS = 0o077  # what group and others may do with a file
 
 
 def settings_lines(settings: Settings) -> list[Line]:
-    """Return the lines about the settings: which ones were set and where, what is missing or dangerous."""
+    """Return the lines about the settings: which ones were set and where, what is doubtful or dangerous."""
     given = [row for row in rows().values() if settings.origin(row.name) != _DEFAULT_ORIGIN]
     values = [f"{row.name} = {_value(settings, row)}   ({settings.origin(row.name)})" for row in given]
     lines = [ok("settings", f"Ajustes propios: {len(given)}. Los demás, de fábrica (docs/ajustes.md).", values)]
-    try:
-        settings.require_acc()
-    except BadSetting as exc:
-        lines.append(failure("settings.acc", str(exc), "O use «aforo init», que pregunta y lo escribe."))
     if not settings.acc.verify:
         lines.append(
             warning(
@@ -45,7 +40,14 @@ def settings_lines(settings: Settings) -> list[Line]:
             )
         )
     lines += [warning("settings.doubt", doubt, "Corríjalo, o déjelo si es lo que quiere.") for doubt in settings.doubts]
-    lines += _readable_secrets(settings, given)
+    lines += [
+        warning(
+            "settings.secrets",
+            f"{path} contiene secretos y otros usuarios de esta máquina pueden leerlo.",
+            f"chmod 600 '{path}'",
+        )
+        for path in exposed_secrets(settings)
+    ]
     return lines
 
 
@@ -61,50 +63,49 @@ def _value(settings: Settings, row: Row) -> str:
     return str(value)
 
 
-def _readable_secrets(settings: Settings, given: Iterable[Row]) -> list[Line]:
-    """Return warnings about files with secrets that other users of this machine may read."""
-    if os.name == "nt":  # a file's rights come from its folder there, and mode bits mean nothing
-        return []
-    files = {
-        _file_of(settings.origin(row.name)) for row in given if row.secret and not _is_file_database(settings, row)
-    }
-    return [
-        warning(
-            "settings.secrets",
-            f"{path} contiene secretos y otros usuarios de esta máquina pueden leerlo.",
-            f"chmod 600 '{path}'",
-        )
-        for path in sorted(file for file in files if file is not None)
-        if path.stat().st_mode & _OTHERS
-    ]
-
-
 def _is_file_database(settings: Settings, row: Row) -> bool:
     """Return whether the setting is the address of a database in a file, which contains no password."""
     return row.name == "database.url" and settings.database.url.get_secret_value().startswith("sqlite:///")
 
 
-def _file_of(origin: str) -> Path | None:
-    """Return the file of an origin such as ``aforo.toml:7`` or ``archivo secretos/clave (…)``, None if it has none."""
-    text = origin.removeprefix("archivo ").partition(" (")[0]
-    path = Path(text.rpartition(":")[0] or text)
-    return path if path.is_file() else None
+def precondition_lines(settings: Settings, now: datetime) -> list[Line]:
+    """Return the lines about everything that ``aforo run`` requires of this machine; ``now`` is aware."""
+    where_it_holds: Mapping[str, Callable[[], Line | None]] = {
+        "log": lambda: _log_line(settings),
+        "schedule": lambda: _schedule_line(settings, now),
+        "cameras": lambda: _cameras_line(settings),
+        "web": lambda: _web_line(settings.web),
+        "report": lambda: _report_line(settings),
+    }
+    lines: list[Line | None] = []
+    for precondition in PRECONDITIONS:
+        error = precondition.fault(settings)
+        if error is not None:
+            lines.append(failed(precondition.topic, error))
+        elif precondition.topic in where_it_holds:
+            lines.append(where_it_holds[precondition.topic]())
+    return [line for line in lines if line is not None]
 
 
-def schedule_lines(settings: Settings, now: datetime) -> list[Line]:
+def allowed_cameras(settings: Settings) -> frozenset[str]:
+    """Return the allowed cameras; none where their file cannot be used, which has a line of its own."""
+    try:
+        return load_cameras(settings.monitor.cameras_file)
+    except BadCameras:
+        return frozenset()
+
+
+def _schedule_line(settings: Settings, now: datetime) -> Line:
     """Return the line about the schedule, with the next events."""
     timezone = settings.monitor.timezone
-    try:
-        schedule = Schedule.load(settings.monitor.schedule_file, timezone)
-    except BadSchedule as exc:
-        return [failed("schedule", exc)]
+    schedule = Schedule.load(settings.monitor.schedule_file, timezone)
     upcoming = [event for event in schedule.events if event.window.until > now]
     path = settings.monitor.schedule_file
     if not upcoming:
         what = f"{path}: {plural(len(schedule.events), 'evento')}, ninguno por venir."
-        return [warning("schedule", what, f"Escriba el próximo evento en {path}.")]
+        return warning("schedule", what, f"Escriba el próximo evento en {path}.")
     described = [_described(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
-    return [ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", described)]
+    return ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", described)
 
 
 def _described(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
@@ -114,47 +115,34 @@ def _described(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:
     return f"{since:%Y-%m-%d}, de {since:%H:%M} a {last}: «{event.name}»{running}"
 
 
-def camera_file_lines(settings: Settings) -> tuple[list[Line], frozenset[str]]:
-    """Return the line about the allow list, and its cameras."""
-    try:
-        cameras = load_cameras(settings.monitor.cameras_file)
-    except BadCameras as exc:
-        return [failed("cameras", exc)], frozenset()
-    return [ok("cameras", f"{settings.monitor.cameras_file}: {plural(len(cameras), 'cámara')}.")], cameras
+def _cameras_line(settings: Settings) -> Line:
+    cameras = load_cameras(settings.monitor.cameras_file)
+    return ok("cameras", f"{settings.monitor.cameras_file}: {plural(len(cameras), 'cámara')}.")
 
 
-def log_lines(settings: Settings) -> list[Line]:
-    """Return the lines about the log: whether it can be written, and whether its disk has enough space."""
+def _log_line(settings: Settings) -> Line:
+    """Return the line about the log's disk: whether it has enough space."""
     log = settings.log
     if log.file is None:
-        return [ok("log", "Sin archivo de registro (log.file vacío): solo la consola.")]
+        return ok("log", "Sin archivo de registro (log.file vacío): solo la consola.")
     folder = log.file.absolute().parent
-    try:
-        try_to_write(log.file, folder)
-        free = shutil.disk_usage(folder).free
-    except OSError as exc:
-        remedy = "Dé permiso de escritura en esa carpeta o cambie el ajuste log.file."
-        return [failure("log", f"{log.file} no se puede escribir ({os_reason(exc)}).", remedy)]
+    free = shutil.disk_usage(folder).free
     needed = log.max_bytes * (log.backups + 1) + _SPARE_SPACE
     if free < needed:
         what = f"Al disco de {folder} le quedan {_size(free)}; con el registro puede necesitar {_size(needed)}."
-        return [warning("log.space", what, "Libere espacio, o baje log.max_bytes o log.backups.")]
-    return [ok("log", f"{log.file}: se puede escribir; quedan {_size(free)} en el disco.")]
+        return warning("log.space", what, "Libere espacio, o baje log.max_bytes o log.backups.")
+    return ok("log", f"{log.file}: se puede escribir; quedan {_size(free)} en el disco.")
 
 
-def try_to_write(path: Path, folder: Path) -> None:
-    """Raise OSError if the file cannot be written in that folder; leaves no file."""
-    if path.exists():
-        with path.open("ab"):
-            return
-    with tempfile.NamedTemporaryFile(dir=folder):
-        return
+def _report_line(settings: Settings) -> Line | None:
+    folder = settings.report.folder
+    return ok("report", f"{folder}: se puede escribir.") if folder is not None else None
 
 
-def web_lines(web: WebSettings) -> list[Line]:
+def _web_line(web: WebSettings) -> Line:
     """Return the line about the page's port."""
     if web.port == 0:
-        return [ok("web", "Sin página (web.port = 0).")]
+        return ok("web", "Sin página (web.port = 0).")
     where = f"{web.host}:{web.port}"
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -165,8 +153,8 @@ def web_lines(web: WebSettings) -> list[Line]:
         except OSError as exc:
             what = f"La página no puede escuchar en {where} ({os_reason(exc)})."
             remedy = "Si no es el propio programa, que ya está en marcha, cambie web.port o web.host."
-            return [warning("web", what, f"{remedy} El conteo no depende de la página.")]
-    return [ok("web", f"La página puede escuchar en {where}.")]
+            return warning("web", what, f"{remedy} El conteo no depende de la página.")
+    return ok("web", f"La página puede escuchar en {where}.")
 
 
 def space_line(topic: str, folder: Path, least: int) -> Line:

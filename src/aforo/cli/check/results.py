@@ -34,6 +34,8 @@ _TITLES = {
     "cameras": "Cámaras permitidas",
     "log": "Registro",
     "web": "Página",
+    "alerts": "Avisos",
+    "report": "Acta",
     "acc": "Servidor de cámaras",
     "names": "Nombres analíticos",
     "database": "Base de datos",
