@@ -65,6 +65,27 @@ def test_no_service_answers() -> None:
         main(Settings(web=WebSettings(port=9)), once=True)
 
 
+async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode())
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    page, proxy = [await asyncio.start_server(answer, "127.0.0.1", 0) for _ in range(2)]
+    page_port, proxy_port = (server.sockets[0].getsockname()[1] for server in (page, proxy))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    service = Service(Settings(web=WebSettings(port=page_port)))
+    async with page, proxy:
+        with pytest.raises(ServiceSilent, match="no deja mirar"):
+            await asyncio.to_thread(service.state, None)
+    assert asked == ["GET /api/v1/state HTTP/1.1\r\n"]
+
+
 def test_a_service_without_a_page() -> None:
     with pytest.raises(BadCommand, match=r"web\.port = 0"):
         Service(Settings(web=WebSettings(port=0)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aforo.avigilon.lenient_json import loads
+from aforo.connections import connection_reason
 from aforo.errors import AccBadRequest, AccError, AccUnknownCamera, AccUnreachable
 from aforo.outside_text import visible
 from aforo.redaction import Mask
@@ -110,7 +111,7 @@ def garbled() -> AccUnreachable:
 
 def unreachable(host: str, exc: BaseException) -> AccUnreachable:
     """Return the error for a connection that broke before the whole answer was here."""
-    return AccUnreachable(f"Se cortó la conexión con el servidor de cámaras {host} ({type(exc).__name__}).")
+    return AccUnreachable(f"Se cortó la conexión con el servidor de cámaras {host} ({connection_reason(exc)}).")
 
 
 def no_connection(host: str, why: str) -> NoConnection:

@@ -13,6 +13,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from aforo.avigilon.errors import no_connection, timed_out
 from aforo.clock import Clock, SystemClock
+from aforo.connections import certificate_reason, connection_reason, trusted_context
 from aforo.errors import AccUnreachable, AccUntrusted
 from aforo.settings import AccSettings
 
@@ -66,10 +67,12 @@ def certificate_check(settings: AccSettings, clock: Clock) -> ssl.SSLContext | F
         )
         return _unchecked()
     try:
-        return ssl.create_default_context(cafile=settings.ca_file)
+        return trusted_context(settings.ca_file)
     except (OSError, ValueError) as exc:
+        plain = isinstance(exc, OSError) and not isinstance(exc, ssl.SSLError)
+        why = connection_reason(exc) if plain else "no es un certificado"
         raise AccUntrusted(
-            f"No se puede usar el archivo de acc.ca_file, {settings.ca_file} ({type(exc).__name__}).",
+            f"No se puede usar el archivo de acc.ca_file, {settings.ca_file} ({why}).",
             remedy="Debe ser un certificado en formato PEM que este usuario pueda leer.",
         ) from exc
 
@@ -96,7 +99,7 @@ async def server_certificate(url: str, clock: Clock | None = None) -> ServerCert
     except TimeoutError as exc:
         raise timed_out(parts.netloc, _HANDSHAKE_SECONDS) from exc
     except OSError as exc:
-        raise no_connection(parts.netloc, type(exc).__name__) from exc
+        raise no_connection(parts.netloc, connection_reason(exc)) from exc
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
     return ServerCertificate(_colons(hashlib.sha256(certificate).hexdigest()), _valid_until(certificate))
@@ -119,7 +122,7 @@ async def untrusted_certificate(url: str, exc: Exception, clock: Clock) -> AccUn
         shown = await fingerprint(url, clock)
     except AccUnreachable:
         shown = ""
-    why = getattr(exc, "verify_message", "")
+    why = certificate_reason(exc) if isinstance(exc, ssl.SSLCertVerificationError) else ""
     pin = f"si es {shown}, póngala en acc.fingerprint; si no, no siga" if shown else "póngala en acc.fingerprint"
     return AccUntrusted(
         f"El certificado del servidor de cámaras {urlsplit(url).netloc} no es de confianza{why and f': {why}'}.",

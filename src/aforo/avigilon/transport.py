@@ -1,6 +1,7 @@
 """HTTPS requests by aiohttp, whose failures become AccErrors here."""
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -15,6 +16,7 @@ from yarl import URL
 from aforo.avigilon.errors import no_connection, redirected, timed_out, unreachable
 from aforo.avigilon.tls import another_certificate, certificate_check, untrusted_certificate
 from aforo.clock import Clock
+from aforo.connections import connection_reason
 from aforo.errors import AccError, AccUnreachable
 from aforo.outside_text import visible
 from aforo.redaction import Mask
@@ -114,7 +116,7 @@ class Transport:
         if 300 <= response.status < 400:
             raise redirected(response.status, self.mask(_host_of(response.headers.get("Location", ""))))
         self._measure_skew(response.headers.get("Date"))
-        return Response(response.status, content)
+        return Response(response.status, content.removeprefix(BOM_UTF8))  # some proxies put a mark before JSON
 
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []
@@ -132,7 +134,7 @@ class Transport:
         if isinstance(exc, aiohttp.ClientConnectorCertificateError):
             return await untrusted_certificate(self._settings.url, exc.certificate_error, self._clock)
         if isinstance(exc, aiohttp.ClientConnectorError):
-            return no_connection(self.host, exc.strerror or type(exc.os_error).__name__)
+            return no_connection(self.host, connection_reason(exc))
         if isinstance(exc, aiohttp.ClientResponseError):
             _remove_headers(exc)
         return unreachable(self.host, exc)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.live import Live
 
 from aforo.cli.tui import LastRecords, View
+from aforo.connections import trusted_context
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
 from aforo.settings import Settings
@@ -67,7 +68,10 @@ class Service:
         self.url = f"{'https' if web.certificate_file else 'http'}://{host}:{web.port}"
         token = web.read_token.get_secret_value()
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._tls = _tls_context(web.certificate_file) if web.certificate_file else None
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]  # it is on this machine
+        if web.certificate_file:
+            handlers.append(urllib.request.HTTPSHandler(context=_tls_context(web.certificate_file)))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def state(self, known: ServiceState | None) -> ServiceState:
         """Return the current state; curves are requested again only if they have changed. Raises ServiceSilent."""
@@ -80,7 +84,7 @@ class Service:
     def _get(self, path: str) -> dict[str, Any]:
         request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers=self._headers)  # noqa: S310 -- http(s)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT, context=self._tls) as response:  # noqa: S310
+            with self._opener.open(request, timeout=_TIMEOUT) as response:
                 answer: dict[str, Any] = json.load(response)
                 return answer
         except urllib.error.HTTPError as exc:
@@ -179,6 +183,6 @@ def _curve(curve: Mapping[str, Sequence[int]]) -> list[tuple[datetime, int]]:
 
 def _tls_context(certificate: Path) -> ssl.SSLContext:
     """Return a context that accepts exactly the page's certificate; its host name may be that of another machine."""
-    context = ssl.create_default_context(cafile=certificate)
+    context = trusted_context(certificate)
     context.check_hostname = False
     return context

@@ -136,11 +136,11 @@ class Poller:
             except AccError as error:
                 self._failed(cycle.planner, fetch, error)
                 return
-            except Exception as error:  # noqa: BLE001 -- a fault of ours must cost one answer, not the event
+            except Exception:  # noqa: BLE001 -- a fault of ours must cost one answer, not the event
                 _log.exception(
                     "Error interno al leer %s; la ventana queda abierta y se vuelve a pedir.", cameras_of(fetch)
                 )
-                self._failed(cycle.planner, fetch, AccUnreachable(f"Error interno ({type(error).__name__})."))
+                self._failed(cycle.planner, fetch, AccUnreachable("Error interno al leer: es un fallo del programa."))
                 return
             self._succeeded(cycle.planner, fetch, events)
             fetch = cycle.planner.next_fetch(fetch, cycle.horizon)

@@ -4,16 +4,19 @@ matplotlib holds the interpreter for seconds; in a process of its own it holds u
 """
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
 
 import msgspec
 
-from aforo.errors import AforoError, BadSetting
+from aforo.errors import AforoError, BadSetting, os_reason
 from aforo.reporting.data import EventReport
 from aforo.reporting.writers import write
 from aforo.settings import environment_for_child
+
+_log = logging.getLogger(__name__)
 
 _TIMEOUT = 180.0  # seconds: a slow machine that has just been through a match
 _LESS_PRIORITY = 10  # as ``nice`` counts: the counting goes first
@@ -42,7 +45,7 @@ async def render(report: EventReport, folder: Path, suffix: str = "") -> Path:
             start_new_session=True,  # a closed terminal does not end it
         )
     except OSError as exc:
-        raise _not_made(report, type(exc).__name__) from exc
+        raise _not_made(report, os_reason(exc)) from exc
     try:
         async with asyncio.timeout(_TIMEOUT):
             out, err = await process.communicate(request)
@@ -54,7 +57,8 @@ async def render(report: EventReport, folder: Path, suffix: str = "") -> Path:
     if process.returncode == BadSetting.exit_code:
         raise BadSetting(err.decode("utf-8", "replace").strip())
     if process.returncode:
-        raise _not_made(report, err.decode("utf-8", "replace").strip().rpartition("\n")[2])
+        _log.error("Error interno del proceso del acta: %s", err.decode("utf-8", "replace").strip())
+        raise _not_made(report, "error interno; su traza está en el registro")
     return Path(out.decode("utf-8").strip())
 
 

@@ -172,6 +172,19 @@ async def test_an_answer_that_never_comes_whole_is_asked_for_again(recorded: Rec
     assert first.raw == again.raw
 
 
+async def test_a_mark_before_every_answer_is_skipped(recorded: Recorded) -> None:
+    mark = b"\xef\xbb\xbf"
+    recorded.answers = {path: mark + body for path, body in recorded.answers.items()}
+    plain = recorded.first, recorded.next, recorded.last
+    recorded.first, recorded.next, recorded.last = (mark + page for page in plain)
+    async with client(recorded) as acc:
+        marked = await pages(acc, recorded)
+        assert await acc.cameras()
+        recorded.first, recorded.next, recorded.last = plain
+        assert marked == await pages(acc, recorded)
+    assert sum(len(page.events) for page in marked) > 0
+
+
 async def test_an_answer_without_events_is_an_empty_one(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(body=b'{"status": "success", "result": {}}')]
     async with client(recorded) as acc:

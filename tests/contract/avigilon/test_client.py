@@ -133,7 +133,7 @@ async def test_a_certificate_for_another_host(tmp_path: Path) -> None:
         ca_file = tmp_path / "ca.pem"
         ca_file.write_text(site.ca_pem)
         async with AvigilonClient(site.settings(fingerprint="", ca_file=ca_file), SystemClock()) as acc:
-            with pytest.raises(AccUntrusted, match="IP address mismatch"):
+            with pytest.raises(AccUntrusted, match="es de otra dirección IP"):
                 await acc.login()
         assert site.logins == 0
 
