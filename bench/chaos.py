@@ -199,7 +199,7 @@ class Run:
     def _difference(self) -> Difference:
         if not self._url:
             return self._testbed.difference()
-        with _engine(self._url).connect() as connection:
+        with engine(self._url).connect() as connection:
             return self._testbed.compared(lambda sql: connection.exec_driver_sql(sql).fetchall())
 
     def _elapsed(self) -> float:
@@ -292,7 +292,8 @@ def play(schedule: Schedule, url: str = "", keep: Path | None = None) -> Outcome
     return outcome
 
 
-def _engine(url: str) -> "Engine":
+def engine(url: str) -> "Engine":
+    """An engine of a database server, by the driver that the program takes."""
     from sqlalchemy import create_engine, make_url  # noqa: PLC0415 -- SQLite needs none of it
     from sqlalchemy.pool import NullPool  # noqa: PLC0415
 
@@ -306,7 +307,7 @@ def drop_tables(url: str) -> None:
     """Drop all views and tables of a server's database."""
     from sqlalchemy import inspect, text  # noqa: PLC0415
 
-    with _engine(url).begin() as connection:
+    with engine(url).begin() as connection:
         for view in inspect(connection).get_view_names():
             connection.execute(text(f'DROP VIEW "{view}"'))
         for name in inspect(connection).get_table_names():

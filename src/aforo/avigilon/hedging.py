@@ -5,6 +5,7 @@ request tells the two cases apart: a server that is merely slow answers the firs
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +15,7 @@ from aforo.background import cancel_and_wait
 from aforo.clock import Clock
 from aforo.errors import AccError
 
+_log = logging.getLogger(__name__)
 Send = Callable[[], Awaitable[Response]]
 
 _SAMPLES = 200  # the latest requests that were answered
@@ -179,6 +181,7 @@ class Hedging:
         for number in range(1, rounds + 1):
             async with self._slots:
                 sent.set()
+                _log.debug("Una consulta sin respuesta se pide otra vez a la par.")
                 began = self._clock.monotonic()
                 attempt = asyncio.create_task(self._timed(times, send))
                 try:

@@ -72,7 +72,12 @@ class EventRunner:
     async def close(self) -> Reconciliation:
         """Read the whole event once more, store what was missing, compare."""
         since = self.event.window.since
-        read = {feed for feed, state in self._planner.feeds.items() if state.read_until > since}
+        now = self._context.clock.monotonic()  # for what an earlier process read
+        read = {
+            feed: now if state.answered_at is None else state.answered_at
+            for feed, state in self._planner.feeds.items()
+            if state.read_until > since
+        }
         reconciler = Reconciler(self._context, self._record, read)
         reconciliation = await reconciler.run()
         if not self._context.stopping.is_set():

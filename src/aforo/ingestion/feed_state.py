@@ -25,7 +25,7 @@ class FeedState:
     ``reading``: a fetch of it is under way. ``alone``: it is read by itself, not with other cameras. ``failing_since``
     is None while it is well; ``failing_alone_since``: since when it fails while its server answers for the other
     cameras. A failure that it shares with most of them is the server's, and is not charged to the camera.
-    ``failed_at``: the last failure; ``answered``: it has answered.
+    ``failed_at``: the last failure; ``answered``: it has answered, last at ``answered_at`` (monotonic seconds).
     """
 
     read_until: datetime
@@ -38,6 +38,7 @@ class FeedState:
     failing_alone_since: datetime | None = None
     failed_at: datetime | None = None
     answered: bool = False
+    answered_at: float | None = None
     resting_until: datetime | None = None
     error: AccError | None = None
 

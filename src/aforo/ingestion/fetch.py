@@ -132,7 +132,7 @@ class Fetcher:
         if count is not None:
             count.settle(until)
         last = batch or Batch()
-        last.checkpoints = cycle.planner.advance(fetch, until)
+        last.checkpoints = cycle.planner.advance(fetch, until, self._clock.monotonic())
         await self._sink.put(cycle.record, last)
 
     async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:

@@ -112,8 +112,8 @@ class FetchPlanner:
             state.mark_read(fetch.query.window.until, events, self.window.until - self.window.since)
         return recovered
 
-    def advance(self, fetch: PlannedFetch, until: datetime) -> dict[Feed, datetime]:
-        """All of the fetch before ``until`` was read; return the checkpoints that hold once that is stored.
+    def advance(self, fetch: PlannedFetch, until: datetime, now: float) -> dict[Feed, datetime]:
+        """All of the fetch before ``until`` was read ``now`` (monotonic); return the checkpoints, to store with it.
 
         None for feeds that were read further before, and none at all when the fetch is from before a reopening.
         """
@@ -124,6 +124,7 @@ class FetchPlanner:
             state = self._feeds.get(feed)
             if state is not None:
                 state.advance(until)
+                state.answered_at = now
                 self._changed.add(feed)
                 if until >= state.read_until:
                     checkpoints[feed] = until

@@ -1,11 +1,12 @@
 """The close of an event: everything is read once more, what was missing is stored, and both sides are compared."""
 
 import logging
-from collections.abc import Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
+from aforo.ingestion.close_patience import ClosePatience
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
@@ -17,8 +18,6 @@ from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
 
-# While the server answers for other cameras: how long a camera that does not is still read, in seconds.
-_CAMERA_PATIENCE = 30.0
 _CHECK_INTERVAL = 15.0  # seconds between two checks whether answers still come
 
 
@@ -42,15 +41,16 @@ class Reconciliation:
 
 
 class Reconciler:
-    """Closes one event; ``read``: the feeds that were read while it was watched."""
+    """Closes one event; ``read``: the feeds that were read while it was watched, and when (monotonic) they answered."""
 
-    def __init__(self, context: RunContext, record: EventRecord, read: Set[Feed]) -> None:
+    def __init__(self, context: RunContext, record: EventRecord, read: Mapping[Feed, float]) -> None:
         self._context = context
         self._record = record
         self._read = read
         self._event = record.event
         self._planner = FetchPlanner(record.event.window, timedelta(0))
         self._count = SourceCount()
+        self._patience = ClosePatience(context.settings.close_patience, context.clock.monotonic(), read)
 
     async def run(self) -> Reconciliation:
         """Read everything and compare. A stop ends it early, and not complete. Raises StoreError."""
@@ -89,9 +89,8 @@ class Reconciler:
             await context.database.close_record(record, context.clock.now())
 
     async def _read_everything(self) -> bool:
-        """Read until all is read, or until no answer has come for ``_patience`` seconds."""
+        """Read until all is read, or what is not is given up."""
         context, planner = self._context, self._planner
-        fetches_read, since = -1, context.clock.monotonic()
         async with context.poller() as poller:
             while not context.stopping.is_set():
                 deadline = context.clock.monotonic() + min(context.settings.interval, _CHECK_INTERVAL)
@@ -106,21 +105,19 @@ class Reconciler:
                 all_read = await poller.run_cycle(cycle, deadline) and bool(context.site.servers)
                 if all_read and not self._disappeared():
                     return True
-                if planner.fetches_read > fetches_read:
-                    fetches_read, since = planner.fetches_read, context.clock.monotonic()
-                if context.clock.monotonic() - since >= self._patience():
+                if self._is_given_up():
                     return False
                 await wait_until_set(context.stopping, context.clock, deadline - context.clock.monotonic())
         return False
 
-    def _patience(self) -> float:
-        """Seconds without an answer after which the reading ends: few where others answered, else many."""
-        return _CAMERA_PATIENCE if self._only_cameras_fail() else self._context.settings.close_patience
+    def _is_given_up(self) -> bool:
+        server_down = self._context.client.link_down_since is not None
+        now = self._context.clock.monotonic()
+        return self._patience.is_over(self._waiting(), self._planner.feeds, now, server_down=server_down)
 
-    def _only_cameras_fail(self) -> bool:
-        """The server answers, and each camera that is left has failed in this close."""
-        behind = self._planner.behind(self._event.window.until)
-        return self._server_answers() and all(state.failures for state in behind.values())
+    def _waiting(self) -> dict[Feed, FeedState]:
+        """The feeds that are not read to the event's end."""
+        return self._planner.behind(self._event.window.until) | self._disappeared()
 
     def _server_answers(self) -> bool:
         """It answered for some camera in this close, and is not down now."""
@@ -131,8 +128,10 @@ class Reconciler:
         return {feed: state for feed, state in self._planner.feeds.items() if state.unknown and feed in self._read}
 
     def _unanswered(self) -> dict[Feed, tuple[datetime, str]]:
-        behind = self._planner.behind(self._event.window.until) | self._disappeared()
-        return {feed: (state.read_until, str(state.error or "no dio tiempo")) for feed, state in behind.items()}
+        now = self._context.clock.monotonic()
+        return {
+            feed: (state.read_until, self._patience.reason(feed, state, now)) for feed, state in self._waiting().items()
+        }
 
     def write_log(self, result: Reconciliation) -> None:
         """Log the comparison: a line a camera, and the closing line. No figure of a database that was not compared."""

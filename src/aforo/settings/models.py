@@ -132,7 +132,7 @@ class MonitorSettings(Section):
     )
     close_patience: Number = setting(
         900.0,
-        "Segundos tras hora_fin en que se repiten las consultas que aún no tienen respuesta.",
+        "Segundos sin nada nuevo de una cámara tras los que el cierre la da por perdida.",
         SECONDS,
         ge=0,
         allow_inf_nan=False,

@@ -157,7 +157,7 @@ def test_an_answer_from_before_a_reopening_moves_nothing() -> None:
     fetch_a, fetch_b = planner.due_fetches(at(30), at(30), one)
     planner.mark_read(fetch_a, 1)
     planner.reopen("srv")
-    assert planner.advance(fetch_b, at(20)) == {}
+    assert planner.advance(fetch_b, at(20), 0.0) == {}
     assert planner.mark_read(fetch_b, 1) == []
     assert {state.read_until for state in planner.feeds.values()} == {START}
     planner.begin_cycle()
@@ -169,12 +169,12 @@ def test_a_fetch_that_fails_is_read_on_from_what_it_had_read() -> None:
     planner.begin_cycle()
     (fetch,) = planner.due_fetches(at(60), at(60), many)
     assert fetch.query.window.since == at(28)
-    assert planner.advance(fetch, at(29)) == {}, "no checkpoint goes back"
-    assert planner.advance(fetch, at(40)) == dict.fromkeys((A, B), at(40))
+    assert planner.advance(fetch, at(29), 0.0) == {}, "no checkpoint goes back"
+    assert planner.advance(fetch, at(40), 0.0) == dict.fromkeys((A, B), at(40))
     planner.mark_failed(fetch, AccUnreachable("cortado"), at(60))
     alone = planner.due_fetches(at(60), at(60), many)
     assert [again.query.window for again in alone] == [Window(at(40), at(55))] * 2
-    planner.advance(alone[0], at(50))
+    planner.advance(alone[0], at(50), 0.0)
     planner.mark_failed(alone[0], AccUnreachable("cortado"), at(60))
     planner.begin_cycle()
     (fetch,) = planner.due_fetches(at(61), at(61), one)

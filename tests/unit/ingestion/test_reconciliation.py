@@ -19,7 +19,8 @@ AFTER = END + timedelta(minutes=2)
 
 
 async def reconciled(parts: Ingestion, *read: Feed) -> Reconciliation:
-    reconciler = Reconciler(parts.context, await parts.record(), frozenset(read))
+    answered = dict.fromkeys(read, parts.clock.monotonic())
+    reconciler = Reconciler(parts.context, await parts.record(), answered)
     result = await reconciler.run()
     reconciler.write_log(result)
     return result
@@ -86,12 +87,50 @@ async def test_a_camera_that_fails_alone_is_given_up_soon_and_named(
         parts.server.add("A", 1)
         result = await reconciled(parts)
         assert (result.complete, result.given_up, result.compared) == (False, False, True)
-        assert result.unanswered == {B: (at(0), "Respuesta cortada.")}
+        assert result.unanswered == {B: (at(0), "ni una vez en todo el evento: Respuesta cortada.")}
         assert timedelta(seconds=30) <= parts.clock.now() - AFTER < timedelta(seconds=120)
         assert not parts.database.closed
         assert any(
-            "Cierre, cámara «Puerta B» (B): no contestó (Respuesta cortada.)" in line for line in caplog.messages
+            "Cierre, cámara «Puerta B» (B): no contestó (ni una vez en todo el evento: Respuesta cortada.)" in line
+            for line in caplog.messages
         )
+
+
+async def test_a_camera_that_answered_before_is_waited_for_since_its_last_answer(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER, close_patience=900.0) as parts:
+
+        def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
+            if "B" in cameras:
+                raise AccUnreachable("Respuesta cortada.")
+
+        parts.server.fault = fault
+        parts.clock.advance(300)
+        reconciler = Reconciler(parts.context, await parts.record(), {B: 0.0})
+        result = await reconciler.run()
+        assert timedelta(seconds=900) <= parts.clock.now() - AFTER < timedelta(seconds=960)
+        assert result.unanswered[B][1].startswith("nada desde hace 15 min")
+        assert result.unanswered[B][1].endswith(": Respuesta cortada.")
+
+
+async def test_a_camera_that_answers_now_and_then_is_not_given_up(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER, close_patience=120.0) as parts:
+        for minute in range(20):
+            parts.server.add("B", minute)
+
+        def fault(_server: str, cameras: Sequence[str], window: Window) -> None:
+            if "B" in cameras and parts.clock.now() < AFTER + min(window.since - at(0), timedelta(minutes=18)) * 0.3:
+                raise AccUnreachable("Respuesta cortada.")
+
+        def one_page(page: Page, _cameras: Sequence[str], number: int) -> Page:
+            if number == 1:
+                raise AccUnreachable("Respuesta cortada.")
+            return page
+
+        parts.server.fault, parts.server.edit = fault, one_page
+        result = await reconciled(parts)
+        assert result.complete
+        assert parts.clock.now() - AFTER > timedelta(minutes=5), "all together took longer than the patience"
+        assert result.stored == {"B": 20}
 
 
 async def test_a_server_that_is_down_is_given_up_after_the_close_patience(tmp_path: Path) -> None:
