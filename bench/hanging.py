@@ -22,7 +22,7 @@ from bench.testbed import BOGOTA, EVENT, Difference, Testbed, prepared
 
 _SECONDS = 180  # the event's
 _BURST, _BURST_AT, _BURST_LASTS = 2_300, 70, 2.0  # events; seconds
-_GRACE, _INTERVAL = 60, 60  # seconds, as the program has them unless told otherwise
+_GRACE, _INTERVAL = 60, 60  # seconds, the factory settings
 _LATENCY_MS = 150
 _OPTIONS = ("--events", "2000")
 _SAMPLE_EVERY = 5.0  # seconds
