@@ -26,6 +26,7 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.live.observer import LiveObserver
 from aforo.live.state import LiveState
 from aforo.models import Matcher
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, load, zones_from
 from aforo.storage import Database, Store
 
@@ -47,7 +48,7 @@ def _context(settings: Settings, client: AvigilonClient, database: Database, liv
     site = SiteDirectory(client, clock, observer)
     return RunContext(
         settings=settings.monitor,
-        clock=clock,
+        clock=ReferenceClock(clock),
         stopping=asyncio.Event(),
         schedule=ScheduleFile(settings.monitor.schedule_file, timezone),
         cameras=CamerasFile(settings.monitor.cameras_file),

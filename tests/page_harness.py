@@ -126,7 +126,7 @@ class Stage:
 
     def change_feed(self, feed: Feed, **changes: Any) -> None:
         """Change the status of a feed; ``changes`` are fields of FeedStatus."""
-        self.live.update_feeds([replace(self.live.feeds[feed], **changes)])
+        self.live.update_feeds([replace(self.live.feeds[feed], **changes)], self.clock.now())
 
     def at(self, minutes: float) -> datetime:
         """Return the instant that many minutes after the event's start."""

@@ -5,15 +5,15 @@ import gc
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
 from aforo import web
 from aforo.alerting import notifying_alerts, recording_incidents, sending_heartbeats
-from aforo.avigilon import AvigilonClient
-from aforo.background import Backoff
+from aforo.avigilon import AvigilonClient, watch_time
+from aforo.background import Backoff, background_task
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccUnreachable
@@ -32,6 +32,7 @@ from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.preconditions import exposed_secrets, require
+from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
 from aforo.storage import Database, Store
@@ -87,7 +88,7 @@ class Monitor:
 
     def __init__(self, settings: Settings, clock: Clock, stopping: asyncio.Event) -> None:
         self._settings = settings
-        self._clock = clock
+        self._clock = ReferenceClock.of(clock)
         self._stopping = stopping
         self._timezone = settings.monitor.timezone
         self._schedule = ScheduleFile(settings.monitor.schedule_file, self._timezone)
@@ -104,7 +105,7 @@ class Monitor:
 
         ``continuous``: go on with the next one, day after day, until stopped.
         """
-        if no_wait and ScheduleQueue(self._schedule, self._timezone).next_event(self._clock.now()) is None:
+        if no_wait and await self._nothing_is_due():
             log_nothing_now()
             return 0
         async with self._opened(observed=True, patient=continuous) as (context, database, interrupted):
@@ -116,6 +117,8 @@ class Monitor:
 
     async def backfill(self, day: date) -> int:
         """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
+        if any(event.window.until > self._clock.now() for event in self._schedule.schedule.on(day)):
+            await self._ask_time()
         events = past_events(self._schedule.schedule, day, self._clock.now())
         async with self._opened(observed=False, patient=False) as (context, database, _):
             queue = ScheduleQueue(self._schedule, self._timezone)
@@ -141,6 +144,25 @@ class Monitor:
             server_up=probes.link_down_since() is None,
             silent_cameras=[f"{status.feed.camera_id[:16]}…" for status in late if status.failing_since],
         )
+
+    async def _nothing_is_due(self) -> bool:
+        """Return whether no event is due, by this machine's clock and by the server's."""
+        queue = ScheduleQueue(self._schedule, self._timezone)
+        if queue.next_event(self._clock.now()) is None:
+            await self._ask_time()
+        return queue.next_event(self._clock.now()) is None
+
+    async def _ask_time(self) -> None:
+        """Have the clock learn the server's time before anything else is done; without an answer it is this machine's.
+
+        No login is needed for that.
+        """
+        if not self._settings.acc.url:
+            return
+        with suppress(AccError):
+            async with AvigilonClient(self._settings.acc, self._clock) as client:
+                await client.ask_time()
+                await client.learn_time()
 
     @asynccontextmanager
     async def _opened(
@@ -169,8 +191,15 @@ class Monitor:
             await database.open()
             interrupted = await database.last_open_event()
             observers = observing(self._settings, self.live, self._clock, database, self.ready)
-            async with observers if observed else nullcontext():
+            watching = background_task(
+                watch_time(client, self._clock, self.live.notify),
+                name="aforo-time",
+                log=_log,
+                failure="Error interno al comparar los relojes; el conteo sigue, con la última hora que se supo.",
+            )
+            async with watching, observers if observed else nullcontext():
                 await self._first_login(client, mid_event=interrupted is not None, service=patient)
+                await client.learn_time()
                 yield context, database, interrupted
                 await self._drain(database)
             await client.logout()

@@ -37,7 +37,8 @@ class InstanceBeacon:
         self._clock = clock
         self._every = every
         self._instance = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
-        self._began: datetime = clock.now()
+        self._started = clock.monotonic()
+        self._began: datetime | None = None
         self._others: set[str] = set()
 
     def reset(self) -> None:
@@ -47,6 +48,8 @@ class InstanceBeacon:
     async def beat(self, record: EventRecord) -> None:
         """Renew the entry; log each other process that begins or ends to work on the event. Raises StoreError."""
         now = self._clock.now()
+        if self._began is None:  # before the first login the clock may have been wrong
+            self._began = now - timedelta(seconds=self._clock.monotonic() - self._started)
         entries = await self._database.beat(record, self._instance, self._began, now, self._every)
         alive = {entry.subject for entry in entries if not has_died(entry.subject)}
         for other in sorted(alive - self._others):

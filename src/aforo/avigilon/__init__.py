@@ -5,6 +5,7 @@ from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_na
 from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
+from aforo.avigilon.time_watch import watch_time
 from aforo.avigilon.tls import ServerCertificate, fingerprint, server_certificate
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "home_servers",
     "recent_names",
     "server_certificate",
+    "watch_time",
 ]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aforo.avigilon.errors import CutAnswer
@@ -21,17 +22,23 @@ from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.avigilon.transport import Query, Transport
 from aforo.background import Backoff
 from aforo.clock import Clock
+from aforo.errors import AccError
 from aforo.models import Page, Window
 from aforo.outside_text import LONGEST_TEXT
 from aforo.redaction import Mask
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import AccSettings
 
 _log = logging.getLogger(__name__)
+
+_TIME_SECONDS = 5.0  # that an answer may take which is asked for its Date only
+_TIME_ATTEMPTS, _TIME_PAUSE = 4, 1.5  # at the start, seconds between two
 
 
 class AvigilonClient:
     """The cameras' server. An async context manager: it owns the connections, and logs out at the end.
 
+    ``clock`` follows the server's time where it is a ReferenceClock; else one is made around it, for the logins.
     With ``backoff=Backoff(…, attempts=1)`` no failed request is sent again. ``mask`` knows the secrets, and learns the
     sessions and tokens: whoever shows what the server sends passes it through the same one.
     """
@@ -40,9 +47,10 @@ class AvigilonClient:
         self, settings: AccSettings, clock: Clock, backoff: Backoff | None = None, mask: Mask | None = None
     ) -> None:
         self._settings = settings
+        self._clock = ReferenceClock.of(clock)
         self._mask = Mask(settings.secrets()) if mask is None else mask
-        self._transport = Transport(settings, clock, connections(settings), self._mask)
-        self._pipeline = RequestPipeline(settings, clock, self._transport, backoff)
+        self._transport = Transport(settings, self._clock, connections(settings), self._mask)
+        self._pipeline = RequestPipeline(settings, self._clock, self._transport, backoff)
         self._texts = SharedTexts()
         self._unusable: dict[str, int] = {}
         self._reported: set[tuple[str, str]] = set()
@@ -95,7 +103,20 @@ class AvigilonClient:
     @property
     def clock_skew(self) -> timedelta | None:
         """The server's clock minus ours, None while it is not known; zero where it is less than can be measured."""
-        return self._transport.skew
+        return self._clock.skew
+
+    async def ask_time(self) -> None:
+        """Ask the server, without a session, for what the clock reads in every answer. Raises no AccError."""
+        with suppress(AccError):
+            await self._transport.exchange("GET", "/health", seconds=_TIME_SECONDS)
+
+    async def learn_time(self) -> None:
+        """Ask again where the first answer gave a time far from the machine's, until it is seen to go on."""
+        for _ in range(_TIME_ATTEMPTS):
+            if not self._clock.undecided:
+                return
+            await self._clock.sleep(_TIME_PAUSE)
+            await self.ask_time()
 
     async def login(self) -> None:
         """Log in. Raises AccRejectedLogin, AccUntrusted, AccBadRequest, AccUnreachable (retries failed), BadSetting."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aforo.avigilon.payloads import SearchAnswer
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding JSON may raise
-_SESSION_STATUSES = frozenset({401, 403})
+SESSION_STATUSES = frozenset({401, 403})
 _BAD_ARGUMENT = frozenset({400, 409, 413, 415})
 _NOT_TAKEN_UP = frozenset({429, 503, 507})
 _MAX_QUOTE = 160  # characters of the server's own message
@@ -64,7 +64,7 @@ class ApiError(Exception):
     @property
     def of_session(self) -> bool:
         """Whether the session, or at a login the user or the token, is not accepted."""
-        return self.status in _SESSION_STATUSES
+        return self.status in SESSION_STATUSES
 
 
 def parse_error(status: int, body: bytes) -> ApiError:

@@ -13,8 +13,8 @@ from aforo.avigilon.hedging import Hedging, slots
 from aforo.avigilon.session import RenewalPolicy, Session
 from aforo.avigilon.transport import Query, Response, Transport
 from aforo.background import Backoff
-from aforo.clock import Clock
 from aforo.errors import AccUnreachable
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import AccSettings
 
 SEARCH = "/events/search"
@@ -75,7 +75,7 @@ class RequestPipeline:
     """
 
     def __init__(
-        self, settings: AccSettings, clock: Clock, transport: Transport, backoff: Backoff | None = None
+        self, settings: AccSettings, clock: ReferenceClock, transport: Transport, backoff: Backoff | None = None
     ) -> None:
         self.retries = 0
         self._clock = clock

@@ -13,12 +13,13 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from aforo.avigilon.errors import ApiError, parse_error, quoted, to_acc_error
+from aforo.avigilon.errors import SESSION_STATUSES, ApiError, parse_error, quoted, to_acc_error
 from aforo.avigilon.hedging import Hedging
 from aforo.avigilon.payloads import decode_session
-from aforo.avigilon.transport import Transport
+from aforo.avigilon.transport import Response, Transport
 from aforo.clock import Clock
 from aforo.errors import AccDenied, AccError, AccRejectedLogin, BadSetting
+from aforo.reference_clock import NOTEWORTHY, ReferenceClock
 from aforo.settings import AccSettings
 from aforo.wording import duration
 
@@ -26,7 +27,6 @@ TokenHash = Literal["timestamp+key", "nonce+timestamp+key"]
 
 _REQUIRED = ("url", "username", "password", "user_nonce", "user_key")
 _LOGIN_PAUSE = 30.0  # seconds without another login after a rejected one: servers lock accounts that insist
-_NOTEWORTHY_SKEW = timedelta(seconds=30)  # the server accepts up to about five minutes
 _LOGOUT_SECONDS = 5.0  # the end of the program waits no longer for a logout
 _FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may lose sessions…
 _LONGEST_PAUSE = 300.0  # …and then twice as long each time: a right that was given may count for new sessions only
@@ -59,7 +59,7 @@ class Session:
     ``generation`` grows with each login: a request that was rejected with an older session uses the present one.
     """
 
-    def __init__(self, settings: AccSettings, clock: Clock, transport: Transport, hedging: Hedging) -> None:
+    def __init__(self, settings: AccSettings, clock: ReferenceClock, transport: Transport, hedging: Hedging) -> None:
         self._settings = settings
         self._clock = clock
         self._transport = transport
@@ -99,13 +99,18 @@ class Session:
         await asyncio.shield(self._renewal)
 
     async def login(self) -> None:
-        """Log in, whatever session there is. Raises AccError (AccRejectedLogin, AccUnreachable, …) or BadSetting."""
+        """Log in, whatever session there is. Raises AccError (AccRejectedLogin, AccUnreachable, …) or BadSetting.
+
+        The token holds a timestamp. Where the login is rejected, and the answer's Date shows that the server has
+        another time, it is sent once more with that: once only, for servers lock accounts.
+        """
         missing = [f"acc.{name}" for name in _REQUIRED if not _plain(getattr(self._settings, name))]
         if missing:
             raise BadSetting(f"Falta {', '.join(missing)}.", remedy="Escríbalo en aforo.toml, .env o el entorno.")
-        response = await self._hedging.answer(
-            "/login", lambda: self._transport.exchange("POST", "/login", body=self._credentials())
-        )
+        response = await self._send_login(self._clock.now())
+        theirs = self._clock.server_time
+        if response.status in SESSION_STATUSES and theirs is not None and abs(theirs - self._clock.now()) > NOTEWORTHY:
+            response = await self._send_login(theirs)
         try:
             if response.status >= 400:
                 raise parse_error(response.status, response.body)
@@ -140,14 +145,19 @@ class Session:
             remedy="Revise en ACC los derechos del usuario (Web Endpoint y esas cámaras).",
         )
 
-    def _credentials(self) -> dict[str, str]:
+    async def _send_login(self, stamp: datetime) -> Response:
+        """Send a login whose token is of that instant."""
+        body = self._credentials(stamp)
+        return await self._hedging.answer("/login", lambda: self._transport.exchange("POST", "/login", body=body))
+
+    def _credentials(self, stamp: datetime) -> dict[str, str]:
         settings = self._settings
         token = authorization_token(
             user_nonce=settings.user_nonce.get_secret_value(),
             user_key=settings.user_key.get_secret_value(),
             integration_id=settings.integration_id.get_secret_value(),
             token_hash=settings.token_hash,
-            now=self._clock.now(),
+            now=stamp,
         )
         for secret in (token, *_hashes(token)):
             self._mask.add(secret)
@@ -182,13 +192,14 @@ class Session:
         )
 
     def _clock_comparison(self) -> str:
-        skew = self._transport.skew
+        skew = self._clock.skew
         if skew is None:
             return "No se sabe qué hora tiene el servidor."
-        if abs(skew) < _NOTEWORTHY_SKEW:
+        if abs(skew) <= NOTEWORTHY:
             return "Los relojes van bien: el servidor tiene la misma hora."
         direction = "adelantado" if skew > timedelta(0) else "atrasado"
-        return f"El reloj del servidor va {direction} {duration(abs(skew).total_seconds())} respecto a este."
+        apart = f"El reloj del servidor va {direction} {duration(abs(skew).total_seconds())} respecto a este"
+        return f"{apart}; con la hora del servidor tampoco lo acepta."
 
 
 class RenewalPolicy:

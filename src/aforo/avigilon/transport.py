@@ -4,7 +4,7 @@ import asyncio
 from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,11 +15,11 @@ from yarl import URL
 
 from aforo.avigilon.errors import no_connection, redirected, timed_out, unreachable
 from aforo.avigilon.tls import another_certificate, certificate_check, untrusted_certificate
-from aforo.clock import Clock
 from aforo.connections import connection_reason
 from aforo.errors import AccError, AccUnreachable
 from aforo.outside_text import visible
 from aforo.redaction import Mask
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import AccSettings
 
 API = "/mt/api/rest/v1"
@@ -27,8 +27,6 @@ _SESSION_HEADER = "x-avg-session"
 _MAX_BODY = 64 * 1024 * 1024  # bytes; a page of 1000 events is about 0.6 MB
 _READ_BUFFER = 256 * 1024  # bytes: a page in few wake-ups
 _KEEP_ALIVE = 75.0  # seconds: longer than a poll cycle, so that the next one finds its connections open
-_SKEW_EVERY = 60.0  # seconds between two measurements
-_DATE_RESOLUTION = timedelta(seconds=1)  # HTTP's Date has no fractions: less than that is no skew
 
 _LONGEST_HOST = 253  # characters of a DNS name
 
@@ -46,12 +44,11 @@ class Response:
 class Transport:
     """The connections to one server. ``open`` before the first exchange, ``close`` at the end.
 
-    ``skew``: the server's clock minus ours, None until it is known; ``requests``: exchanges begun; ``mask``:
-    what hides secrets in texts of the server.
+    ``clock`` reads the ``Date`` of the answers; ``requests``: exchanges begun; ``mask``: what hides secrets in texts of
+    the server.
     """
 
-    def __init__(self, settings: AccSettings, clock: Clock, connections: int, mask: Mask) -> None:
-        self.skew: timedelta | None = None
+    def __init__(self, settings: AccSettings, clock: ReferenceClock, connections: int, mask: Mask) -> None:
         self.requests = 0
         self.mask = mask
         self.host = urlsplit(settings.url).netloc
@@ -59,7 +56,6 @@ class Transport:
         self._clock = clock
         self._connections = connections
         self._http: aiohttp.ClientSession | None = None
-        self._skew_at: float | None = None
 
     async def open(self) -> None:
         """Prepare the connections; nothing is sent yet. Raises AccUntrusted where acc.ca_file cannot be used."""
@@ -101,11 +97,13 @@ class Transport:
         url = URL(f"{self._settings.url.rstrip('/')}{API}{path}", encoded=True)
         headers = {_SESSION_HEADER: session} if session else None
         self.requests += 1
+        sent = self._clock.monotonic()
         try:
             async with (
                 self._clock.timeout(seconds),
                 self._http.request(method, url, json=body, headers=headers, allow_redirects=False) as response,
             ):
+                received = self._clock.monotonic()
                 content = await self._read_body(response)
         except TimeoutError as exc:
             raise timed_out(self.host, seconds) from exc
@@ -115,7 +113,7 @@ class Transport:
             raise await self._to_acc_error(exc) from exc
         if 300 <= response.status < 400:
             raise redirected(response.status, self.mask(_host_of(response.headers.get("Location", ""))))
-        self._measure_skew(response.headers.get("Date"))
+        self._read_date(response, sent, received)
         return Response(response.status, content.removeprefix(BOM_UTF8))  # some proxies put a mark before JSON
 
     async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
@@ -139,18 +137,16 @@ class Transport:
             _remove_headers(exc)
         return unreachable(self.host, exc)
 
-    def _measure_skew(self, date: str | None) -> None:
-        monotonic = self._clock.monotonic()
-        if date is None or (self._skew_at is not None and monotonic - self._skew_at < _SKEW_EVERY):
+    def _read_date(self, response: aiohttp.ClientResponse, sent: float, received: float) -> None:
+        """Give the answer's Date to the clock; not that of a gateway's error or of an answer out of a cache."""
+        if response.status >= 500 or response.headers.get("Age", "0") != "0":
             return
         try:
-            theirs = parsedate_to_datetime(date)
-            theirs = (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)) + _DATE_RESOLUTION / 2
+            date = parsedate_to_datetime(response.headers.get("Date", ""))
         except (ValueError, OverflowError):
             return
-        self._skew_at = monotonic
-        skew = theirs - self._clock.now()
-        self.skew = timedelta(0) if abs(skew) < _DATE_RESOLUTION else skew
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        self._clock.read_server(date, sent, received)
 
 
 def _with_query(path: str, query: Query) -> str:

@@ -12,6 +12,7 @@ from aforo.counting.rules import Rules
 from aforo.errors import BadCameras
 from aforo.inputs.camera_list import load_cameras, write_cameras
 from aforo.models import Matcher
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, zones_from
 
 _DAYS = 3  # days of a camera's events that are read
@@ -31,7 +32,7 @@ def main(settings: Settings, *, write: bool = False, counting: bool = False, as_
 
     ``counting``: only those that in the last days sent an event that a rule counts.
     """
-    rows = asyncio.run(camera_rows(settings, SystemClock(), counting=counting))
+    rows = asyncio.run(camera_rows(settings, ReferenceClock(SystemClock()), counting=counting))
     out = sys.stdout.write
     if as_json:
         out(f"{json.dumps([_as_object(row) for row in rows], ensure_ascii=False, indent=2)}\n")

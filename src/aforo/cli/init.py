@@ -18,6 +18,7 @@ from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetti
 from aforo.inputs.schedule import check_event
 from aforo.inputs.watched_file import write_whole
 from aforo.models import Matcher
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import Given, MonitorSettings, Settings, validated, zones_from
 
 _PORT = 8443  # Avigilon's own for the Web Endpoint
@@ -208,7 +209,7 @@ def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:
 
 async def _cameras_that_count(settings: Settings) -> list[str]:
     rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
-    clock = SystemClock()
+    clock = ReferenceClock(SystemClock())
     async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
         servers, cameras = await acc.servers(), await acc.cameras()

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from aforo.avigilon import BatchingClient, QueryBatching
-from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
@@ -18,17 +17,13 @@ from aforo.ingestion.site import SiteDirectory, SiteLister
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, Occupancy, ScheduledEvent
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import MonitorSettings
 from aforo.storage import EventRecord, StoredFigures
 
 
 class CameraServer(EventClient, BatchingClient, SiteLister, Protocol):
     """What the ingestion needs of the Avigilon client."""
-
-    @property
-    def clock_skew(self) -> timedelta | None:
-        """The server's clock less ours; None while it is not known."""
-        ...
 
 
 class EventDatabase(Sink, Protocol):
@@ -68,7 +63,7 @@ class RunContext:
     """The parts that an event runner needs. ``stopping`` is set when a stop is requested."""
 
     settings: MonitorSettings
-    clock: Clock
+    clock: ReferenceClock
     stopping: asyncio.Event
     schedule: ScheduleFile
     cameras: CamerasFile

@@ -16,7 +16,7 @@ from aforo.storage import EventRecord
 _log = logging.getLogger(__name__)
 
 _REFRESH_SITE = 300.0  # seconds between two lists of the site's servers
-_MAX_SKEW = timedelta(minutes=10)  # a server further away than that has no clock to follow
+_CHECK_END = 5.0  # seconds between two checks of whether an event is over whose end is in doubt
 
 
 class EventRunner:
@@ -56,17 +56,18 @@ class EventRunner:
             failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
         )
         async with context.poller() as poller, refreshing:
-            while not context.stopping.is_set() and (left := self._seconds_left()) > 0:
+            while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
                 await self._reread_files()
                 if self._cancelled:
                     return
-                self._planner.begin_cycle()
+                self._planner.begin_cycle(context.clock.earliest)
                 deadline = started + context.settings.interval
                 cycle = PollCycle(self._record, context.cameras.cameras, self._planner, self._horizon())
                 await poller.run_cycle(cycle, deadline)
                 self._write_log()
-                wait = min(deadline - context.clock.monotonic(), left)
+                left = (self._ends - context.clock.now()).total_seconds()
+                wait = min(deadline - context.clock.monotonic(), left if left > 0 else _CHECK_END)
                 await wait_until_set(context.stopping, context.clock, wait)
 
     async def close(self) -> Reconciliation:
@@ -161,19 +162,14 @@ class EventRunner:
         if report:
             self._context.observer.feeds_followed(self._record, self._planner.statuses())
 
-    def _server_lag(self) -> timedelta:
-        """How far the server's clock is behind ours: its events of now can only be seen then."""
-        skew = self._context.client.clock_skew
-        return max(timedelta(0), -skew) if skew is not None and skew > -_MAX_SKEW else timedelta(0)
+    @property
+    def _ends(self) -> datetime:
+        """When the event and its grace are over."""
+        return self.event.window.until + timedelta(seconds=self._context.settings.grace)
 
     def _horizon(self) -> datetime:
         """Until when to read now."""
-        return min(self._context.clock.now() - self._server_lag(), self.event.window.until)
-
-    def _seconds_left(self) -> float:
-        """Until the event and its grace are over."""
-        ends = self.event.window.until + timedelta(seconds=self._context.settings.grace) + self._server_lag()
-        return (ends - self._context.clock.now()).total_seconds()
+        return min(self._context.clock.now(), self.event.window.until)
 
     def _write_log(self) -> None:
         name = self.event.name if self._context.logs.several else ""

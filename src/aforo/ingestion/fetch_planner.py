@@ -64,10 +64,16 @@ class FetchPlanner:
             read_until = max(self.window.since, checkpoints.get(feed, self.window.since))
             self._feeds[feed] = FeedState(read_until, max(self.window.since, read_until - self._overlap))
 
-    def begin_cycle(self) -> None:
-        """Begin a poll cycle: every feed without a fetch under way looks back for late events."""
-        for state in self._feeds.values():
+    def begin_cycle(self, now: datetime | None = None) -> None:
+        """Begin a poll cycle: every feed without a fetch under way looks back for late events.
+
+        What was read beyond ``now``, by a clock that has been set back since, is read again.
+        """
+        for feed, state in self._feeds.items():
             if not state.reading:
+                if now is not None and state.read_until > now:
+                    state.read_until = max(self.window.since, now)
+                    self._changed.add(feed)
                 state.next_since = max(self.window.since, state.read_until - self._overlap)
 
     def due_fetches(

@@ -50,7 +50,7 @@ class LiveObserver(IngestionObserver):
     def feeds_changed(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         """Set how these feeds stand."""
         if self._live.displays(record):
-            self._live.update_feeds(feeds)
+            self._live.update_feeds(feeds, self._clock.now())
 
     def page_read(self, record: EventRecord, batch: Batch) -> None:
         """Count what was excluded."""

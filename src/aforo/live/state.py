@@ -365,9 +365,12 @@ class LiveState:
                 camera_id = status.feed.camera_id
                 self._floors[camera_id] = min(status.read_until, self._floors.get(camera_id, status.read_until))
 
-    def update_feeds(self, feeds: Sequence[FeedStatus]) -> None:
-        """Set how some of the feeds stand."""
+    def update_feeds(self, feeds: Sequence[FeedStatus], now: datetime) -> None:
+        """Set how some of the feeds stand. What was committed until later than ``now``, by another clock, is not."""
         self._feeds.update((status.feed, status) for status in feeds if status.feed in self._feeds)
+        for status in feeds:
+            if self._committed_until.get(status.feed, now) > now:
+                self._committed_until[status.feed] = min(status.read_until, now)
 
     def name_cameras(self, names: Mapping[str, str]) -> None:
         """Add names of cameras, by id."""

@@ -235,13 +235,22 @@ async def test_a_wrong_password_is_not_sent_again_at_once(simulated: Simulated) 
     assert simulated.logins == 1
 
 
+async def test_a_login_that_is_rejected_for_its_timestamp_is_sent_with_the_servers_time(simulated: Simulated) -> None:
+    clock = SystemClock(starts_at=SystemClock().now() + timedelta(days=1))
+    async with AvigilonClient(simulated.settings(), clock) as acc:
+        await acc.login()
+        assert simulated.site.request_counts["login"] == 2
+        assert acc.clock_skew is not None
+        assert abs(acc.clock_skew + timedelta(days=1)) < timedelta(seconds=2)
+
+
 async def test_clocks_that_are_apart_are_named(simulated: Simulated) -> None:
     clock = SystemClock(starts_at=SystemClock().now() + timedelta(minutes=20))
-    async with AvigilonClient(simulated.settings(), clock) as acc:
+    settings = simulated.settings(user_key=SecretStr("otra"))
+    async with AvigilonClient(settings, clock) as acc:
         with pytest.raises(AccRejectedLogin, match="atrasado 20 min") as raised:
             await acc.login()
-        assert acc.clock_skew is not None
-        assert abs(acc.clock_skew + timedelta(minutes=20)) < timedelta(seconds=2)
+    assert simulated.site.request_counts["login"] == 2, "servers lock accounts"
     assert "acc.user_nonce" in str(raised.value)
     assert "derecho del Web Endpoint" in str(raised.value)
 

@@ -26,10 +26,10 @@ def test_a_camera_is_unknown_before_it_was_read_and_while_the_server_is_away() -
         return next(one.holds for one in found if one.kind is AlertKind.CAMERA_GONE)
 
     assert gone(1) is None, "after a restart an alert that is on must not end before the camera was read"
-    live.update_feeds([FeedStatus(feed, after(1), answered=True)])
+    live.update_feeds([FeedStatus(feed, after(1), answered=True)], after(1))
     assert gone(2) is False
     failing = FeedStatus(feed, after(1), after(2), after(2), answered=True, error="cortado")
-    live.update_feeds([failing])
+    live.update_feeds([failing], after(2))
     assert (gone(4), gone(6)) == (None, True)
     away = after(6)
     assert gone(7) is None

@@ -15,6 +15,7 @@ from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline
 from aforo.avigilon.transport import Response
 from aforo.background import Backoff
 from aforo.errors import AccBadRequest, AccDenied, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
+from aforo.reference_clock import ReferenceClock
 
 LIST = Request("/server/ids", ("servidores",))
 ONE_ATTEMPT = Backoff(first=0.5, longest=8.0, attempts=1)
@@ -29,8 +30,9 @@ class Site:
 
     def __init__(self, clock: FakeClock, backoff: Backoff | None = None, **given: Any) -> None:
         settings = acc_settings(**given)
-        self.transport = FakeTransport(clock, settings)
-        self.pipeline = RequestPipeline(settings, clock, self.transport, backoff)
+        reference = ReferenceClock(clock)
+        self.transport = FakeTransport(reference, settings)
+        self.pipeline = RequestPipeline(settings, reference, self.transport, backoff)
 
     async def read(self, request: Request = LIST) -> dict[str, Any]:
         return await self.pipeline.send(request, result_of)
@@ -299,7 +301,7 @@ async def test_lanes_bound_the_requests_at_once(fake_clock: FakeClock) -> None:
 
     settings = acc_settings(concurrency=3)
     transport = Slow(fake_clock, settings)
-    pipeline = RequestPipeline(settings, fake_clock, transport)
+    pipeline = RequestPipeline(settings, ReferenceClock(fake_clock), transport)
     await pipeline.login()
     transport.most = 0
     await asyncio.gather(*(pipeline.send(search(f"suspect {n}", suspect=True), result_of) for n in range(6)))

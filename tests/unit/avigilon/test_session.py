@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from tests.unit.avigilon.fake_transport import FakeTransport, acc_settings, fail
 from aforo.avigilon.hedging import Hedging
 from aforo.avigilon.session import RenewalPolicy, Session, authorization_token
 from aforo.errors import AccBadRequest, AccRejectedLogin, AccUnreachable, BadSetting
+from aforo.reference_clock import ReferenceClock
 
 NOW = datetime(2026, 1, 27, 19, 0, 0, 999_999, tzinfo=UTC)
 
@@ -35,8 +37,9 @@ def test_the_token_as_the_document_writes_it_and_with_an_integration() -> None:
 class TestSession:
     def parts(self, **given: object) -> tuple[FakeClock, FakeTransport, Session]:
         clock, settings = FakeClock(), acc_settings(**given)
-        transport = FakeTransport(clock, settings)
-        return clock, transport, Session(settings, clock, transport, Hedging(clock, 30.0, 8))
+        reference = ReferenceClock(clock)
+        transport = FakeTransport(reference, settings)
+        return clock, transport, Session(settings, reference, transport, Hedging(clock, 30.0, 8))
 
     async def test_each_login_is_a_new_generation(self) -> None:
         _, transport, session = self.parts()
@@ -91,11 +94,39 @@ class TestSession:
     async def test_a_token_that_is_not_accepted_compares_the_clocks(
         self, skew: timedelta | None, sentence: str
     ) -> None:
-        _, transport, session = self.parts()
-        transport.skew = skew
-        transport.answers["/login"] = [failure(403)]
+        clock, transport, session = self.parts()
+        transport.answers["/login"] = [failure(403), failure(403)]
+        if skew is not None:
+            transport.dates = [clock.now() + skew]
         with pytest.raises(AccRejectedLogin, match=sentence):
             await session.login()
+
+    @pytest.mark.parametrize("status", [401, 403])
+    async def test_a_login_that_is_rejected_for_its_timestamp_is_sent_with_the_servers_time_once(
+        self, status: int
+    ) -> None:
+        clock, transport, session = self.parts()
+        theirs = clock.now() + timedelta(hours=7)
+        transport.answers["/login"] = [failure(status), failure(status)]
+        transport.dates = [theirs, theirs]
+        with pytest.raises(AccRejectedLogin):
+            await session.login()
+        assert [_timestamp(body) for body in transport.bodies] == [
+            int(clock.now().timestamp()),
+            pytest.approx(theirs.timestamp(), abs=1),
+        ]
+        transport.answers["/login"] = [failure(status)]
+        transport.dates = [theirs]
+        await session.login()
+        assert session.generation == 1
+
+    async def test_a_login_that_is_rejected_at_the_servers_time_is_not_sent_again(self) -> None:
+        clock, transport, session = self.parts()
+        transport.answers["/login"] = [failure(401)]
+        transport.dates = [clock.now() + timedelta(seconds=20)]
+        with pytest.raises(AccRejectedLogin):
+            await session.login()
+        assert transport.requests == 1
 
     async def test_no_message_repeats_a_secret(self) -> None:
         _, transport, session = self.parts()
@@ -117,6 +148,10 @@ class TestSession:
         await session.logout()
         assert transport.sent[1:] == [("/logout", "s1")]
         assert session.id == ""
+
+
+def _timestamp(body: Any) -> int:
+    return int(body["authorizationToken"].split(":")[1])
 
 
 class TestRenewalPolicy:

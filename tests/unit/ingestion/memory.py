@@ -39,6 +39,7 @@ from aforo.models import (
     Window,
     Zone,
 )
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import MonitorSettings
 from aforo.storage import EventRecord, StoredFigures
 
@@ -73,7 +74,6 @@ class MemoryServer:
     seconds: float = 0.01
     list_error: AccError | None = None
     link_down_since: datetime | None = None
-    clock_skew: timedelta | None = timedelta(0)
     batch_limits: BatchLimits = field(default_factory=lambda: BatchLimits("srv"))
     queries: list[tuple[str, tuple[str, ...], Window]] = field(default_factory=list)
 
@@ -273,7 +273,7 @@ async def ingestion(
         site = SiteDirectory(server, clock, recorder)
         context = RunContext(
             settings=monitor,
-            clock=clock,
+            clock=ReferenceClock(clock),
             stopping=asyncio.Event(),
             schedule=await asyncio.to_thread(ScheduleFile, folder / "schedule.json", BOGOTA),
             cameras=await asyncio.to_thread(CamerasFile, folder / "cameras.json"),

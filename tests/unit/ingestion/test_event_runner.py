@@ -140,13 +140,51 @@ async def test_a_server_of_earlier_events_that_left_the_site_is_let_go(
 
 async def test_a_server_whose_clock_is_behind_is_read_by_its_clock(tmp_path: Path) -> None:
     async with ingestion(tmp_path, grace=60.0) as parts:
-        parts.server.clock_skew = timedelta(seconds=-120)
+        tell_time(parts, -120)
+        await parts.clock.sleep(4)
+        tell_time(parts, -120)
         runner = await runner_of(parts)
         await runner.watch()
         assert parts.clock.now() >= END + timedelta(seconds=120)
         horizons = [window.until for _, _, window in parts.server.queries]
         assert all(horizon <= END for horizon in horizons)
         assert max(horizons) == END
+
+
+async def test_an_event_goes_on_while_a_jump_of_the_servers_clock_is_in_doubt(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, grace=60.0) as parts:
+        tell_time(parts, 0)
+        watching = asyncio.create_task((await runner_of(parts)).watch())
+        await parts.clock.sleep(600)
+        for _ in range(40):
+            tell_time(parts, 5 * 3600)
+            await parts.clock.sleep(5)
+        assert parts.context.clock.now() > END + timedelta(hours=3), "it stayed"
+        assert not watching.done(), "the machine's clock disputes it"
+        parts.server.queries.clear()
+        await parts.clock.sleep(120)
+        windows = [window for _, _, window in parts.server.queries]
+        assert all(window.since <= at(16) for window in windows), "what both clocks have not passed is read again"
+        assert {window.until for window in windows} == {END}
+        await watching
+        assert parts.clock.now() >= END + timedelta(seconds=60)
+
+
+async def test_what_was_read_by_a_clock_that_was_ahead_is_read_again(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(10), grace=60.0) as parts:
+        parts.database.checkpoints = {Feed("srv", camera): at(40) for camera in CAMERAS}
+        watching = asyncio.create_task((await runner_of(parts)).watch())
+        event = parts.server.add("A", minutes=11)
+        await parts.clock.sleep(180)
+        assert event in parts.database.ledger.values()
+        parts.context.stopping.set()
+        await watching
+
+
+def tell_time(parts: Ingestion, ahead: float) -> None:
+    """An answer of a server whose clock is so many seconds ahead."""
+    now = parts.clock.monotonic()
+    parts.context.clock.read_server(parts.clock.now() + timedelta(seconds=ahead), now, now)
 
 
 async def test_a_restart_goes_on_from_the_checkpoints(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AforoError
 from aforo.models import Matcher
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, zones_from
 
 
@@ -49,7 +50,7 @@ async def checkup(
         lines = broken_settings(exc)
         write(lines)
         return lines
-    return await _Checkup(settings, clock, days, write).all()
+    return await _Checkup(settings, ReferenceClock.of(clock), days, write).all()
 
 
 @dataclass(slots=True)
