@@ -18,6 +18,7 @@
     │   └── AccIncomplete      all that could be had was given, but the server cannot show that it is all
     └── StoreError             the database
         ├── StoreUnavailable   wait: the whole transaction is retried on a fresh connection
+        ├── StoreReplaced      open the event's record again, and read from ACC what it lacks
         ├── StoreRejectedLogin mend the database user or its password
         ├── StoreNotReady      ask the DBA: tables or rights are missing
         └── StoreRejectedRow   one row that the database rejects: quarantined, never fatal
@@ -116,6 +117,10 @@ class StoreError(AforoError):
 
 class StoreUnavailable(StoreError):
     """No connection, a lock, a deadlock, a failover: a fresh connection and the same transaction again may do."""
+
+
+class StoreReplaced(StoreError):
+    """The database is another one than before, or an older state of it: it was removed, replaced or restored."""
 
 
 class StoreRejectedLogin(StoreError):

@@ -39,6 +39,11 @@ class EventDatabase(Sink, Protocol):
         """Events read and not yet stored."""
         ...
 
+    @property
+    def generation(self) -> int:
+        """Grows whenever the database turns out to be another one: records have to be opened again."""
+        ...
+
     async def open_record(
         self, event: ScheduledEvent, classify: Callable[[EventSource], Classification], rules: str
     ) -> EventRecord:

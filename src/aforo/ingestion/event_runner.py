@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from aforo.background import background_task
 from aforo.clock import wait_until_set
-from aforo.errors import StoreRejectedRow
+from aforo.errors import StoreRejectedRow, StoreReplaced
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
@@ -58,6 +58,7 @@ class EventRunner:
         async with context.poller() as poller, refreshing:
             while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
+                await self._follow_database()
                 await self._reread_files()
                 if self._cancelled:
                     return
@@ -71,7 +72,7 @@ class EventRunner:
                 await wait_until_set(context.stopping, context.clock, wait)
 
     async def close(self) -> Reconciliation:
-        """Read the whole event once more, store what was missing, compare."""
+        """Read the whole event once more, store what was missing, compare. A replaced database: from the beginning."""
         since = self.event.window.since
         now = self._context.clock.monotonic()  # for what an earlier process read
         read = {
@@ -79,8 +80,14 @@ class EventRunner:
             for feed, state in self._planner.feeds.items()
             if state.read_until > since
         }
-        reconciler = Reconciler(self._context, self._record, read)
-        reconciliation = await reconciler.run()
+        while True:
+            await self._follow_database()
+            reconciler = Reconciler(self._context, self._record, read)
+            try:
+                reconciliation = await reconciler.run()
+            except StoreReplaced:
+                continue
+            break
         if not self._context.stopping.is_set():
             self._write_log()
             reconciler.write_log(reconciliation)
@@ -101,6 +108,14 @@ class EventRunner:
 
     async def _report_opened(self) -> None:
         await self._context.observer.event_opened(self._record, self._planner.statuses())
+
+    async def _follow_database(self) -> None:
+        """Open the record again where the database was replaced: what it lacks is read from ACC again."""
+        while self._record.generation != self._context.database.generation:
+            try:
+                await self._reopen(self.event)
+            except StoreReplaced:
+                continue  # once more, meanwhile
 
     async def _reread_files(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""

@@ -159,6 +159,10 @@ def _database_away(entry: JournalEntry) -> tuple[str, str]:
     return "La base de datos no respondía", entry.detail
 
 
+def _database_replaced(entry: JournalEntry) -> tuple[str, str]:
+    return "La base de datos fue borrada, cambiada o restaurada", entry.detail
+
+
 def _camera_away(entry: JournalEntry) -> tuple[str, str]:
     detail: dict[str, str] = json.loads(entry.detail)
     return f"No contestaba {detail['name'] or entry.subject}", detail["why"]
@@ -171,6 +175,7 @@ def _row_quarantined(entry: JournalEntry) -> tuple[str, str]:
 _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
     JournalKind.ACC_AWAY: _server_away,
     JournalKind.DATABASE_AWAY: _database_away,
+    JournalKind.DATABASE_REPLACED: _database_replaced,
     JournalKind.CAMERA_AWAY: _camera_away,
     JournalKind.ROW_REFUSED: _row_quarantined,
 }

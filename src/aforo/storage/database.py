@@ -13,7 +13,7 @@ from typing import ParamSpec, Self, TypeVar
 
 from aforo.background import Backoff
 from aforo.clock import Clock, wait_until_set
-from aforo.errors import StoreError, StoreRejectedRow, StoreUnavailable
+from aforo.errors import StoreError, StoreRejectedRow, StoreReplaced, StoreUnavailable
 from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent
 from aforo.storage.backends.errors import AfterFailure
 from aforo.storage.column_text import fit, fit_key
@@ -97,9 +97,19 @@ class Database:
         self._was_available = False
         self._retrying = 0  # calls that have failed and are tried again
         self._failures = 0
-        self._outages: list[tuple[datetime, datetime]] = []
+        self._incidents: list[tuple[JournalKind, datetime, datetime]] = []  # that are not in the journal yet
         self._quarantine_log = QuarantineLog()
         self._task: asyncio.Task[None] | None = None
+        self._generation = 0
+        self._replaced: StoreReplaced | None = None  # the last one
+
+    @property
+    def generation(self) -> int:
+        """Grows whenever the database turns out to be another one, or an older state of it.
+
+        What waited to be stored is dropped then: records have to be opened again, and read from what is stored there.
+        """
+        return self._generation
 
     @property
     def pending(self) -> int:
@@ -135,11 +145,16 @@ class Database:
     # The queues of batches.
 
     async def put(self, record: EventRecord, batch: Batch) -> None:
-        """Enqueue a batch of that event; waits while too much of the event is waiting to be stored."""
+        """Enqueue a batch of that event; waits while too much of the event is waiting to be stored.
+
+        A batch of a record that was opened before the database was replaced is dropped: it is read again.
+        """
         while (queue := self._queues.get(record.id)) is not None and queue.pending:
             if queue.pending + len(batch.events) <= self._most_waiting:
                 break
             await self._wait_for_progress()
+        if record.generation != self._generation:
+            return
         queue = self._queues.setdefault(record.id, _EventQueue())
         queue.batches.append((record, batch))
         queue.pending += len(batch.events)
@@ -167,19 +182,24 @@ class Database:
             record, _ = queue.batches[0]
             if record.event.window.since < until and since < record.event.window.until:
                 await self.drain(record)
-        return await self._call(self._store.open_record, event, classify, rules, self._clock.now())
+        try:
+            record = await self._call(self._store.open_record, event, classify, rules, self._clock.now())
+        except StoreReplaced:  # now that this is known, the record is opened in the database as it is
+            record = await self._call(self._store.open_record, event, classify, rules, self._clock.now())
+        record.generation = self._generation
+        return record
 
     async def recount(self, record: EventRecord) -> dict[str, Occupancy]:
         """Recount everything from the ledger: minutes, the zones' tables, the quarantined rows of the history."""
-        return await self._call(self._store.recount, record)
+        return await self._call(self._store.recount, self._current(record))
 
     async def stored_figures(self, record: EventRecord) -> StoredFigures:
         """Recount everything from the ledger; return what the comparison at the close needs."""
-        return await self._call(self._store.stored_figures, record)
+        return await self._call(self._store.stored_figures, self._current(record))
 
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         """Store that the event is over and compared."""
-        await self._call(self._store.close_record, record, now)
+        await self._call(self._store.close_record, self._current(record), now)
 
     async def events_by_camera(self, record: EventRecord) -> dict[str, int]:
         """The ledger's events per camera, inside the event's window."""
@@ -197,7 +217,7 @@ class Database:
         self, record: EventRecord, correction: Correction, *, count: int | None = None
     ) -> CorrectionResult:
         """Apply a correction, once for each id; with ``count``, by as much as the zone lacks of that count."""
-        result = await self._call(self._store.correct, record, correction, count=count)
+        result = await self._call(self._store.correct, self._current(record), correction, count=count)
         if self.on_corrected is not None:
             self.on_corrected(record, result.occupancies)
         return result
@@ -256,16 +276,20 @@ class Database:
                 record, batch, taken = queue.joined(self._most_together)
                 try:
                     await self._add(record, batch)
+                    await self._store_incidents(record)
+                except StoreReplaced:
+                    continue  # nothing waits any more
                 except StoreError:
                     if not self._stopping.is_set():
                         raise
                     return
-                await self._store_outages(record)
+                self._progress.set()
+                if self._queues.get(record_id) is not queue:  # dropped meanwhile: the database was replaced
+                    continue
                 queue.remove(taken)
                 self._queues.move_to_end(record_id)
                 if not queue.batches:
                     del self._queues[record_id]
-                self._progress.set()
 
     async def _add(self, record: EventRecord, batch: Batch) -> None:
         """Store a batch. Where a row is rejected: with texts that any database can hold, else without history rows.
@@ -314,6 +338,9 @@ class Database:
             while True:
                 try:
                     result = await self._in_thread(partial(function, *args, **kwargs))
+                except StoreReplaced as error:
+                    self._begin_generation(error)
+                    raise
                 except StoreError as error:
                     if self._after(error) is AfterFailure.RAISE:
                         raise
@@ -328,6 +355,21 @@ class Database:
             self._retrying -= retried
         self._succeeded()
         return result
+
+    def _begin_generation(self, error: StoreReplaced) -> None:
+        """The database is another one: what waits belongs to the one before."""
+        _log.error("%s", error)
+        self._generation += 1
+        self._replaced = error
+        self._incidents.append((JournalKind.DATABASE_REPLACED, self._clock.now(), self._clock.now()))
+        self._queues.clear()
+        self._progress.set()
+
+    def _current(self, record: EventRecord) -> EventRecord:
+        """The record. Raises StoreReplaced where it was opened before the database was replaced."""
+        if record.generation != self._generation and self._replaced is not None:
+            raise self._replaced
+        return record
 
     def _after(self, error: StoreError) -> AfterFailure:
         """What to do after a call failed.
@@ -367,15 +409,15 @@ class Database:
         if since is None or failures < _LOGGED_AFTER:
             return
         now = self._clock.now()
-        self._outages.append((since, now))
+        self._incidents.append((JournalKind.DATABASE_AWAY, since, now))
         lasted = duration_to_the_second((now - since).total_seconds())
         _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, lasted)
 
-    async def _store_outages(self, record: EventRecord) -> None:
-        while self._outages:
-            since, until = self._outages[0]
-            await self.begin_entry(JournalKind.DATABASE_AWAY, self._store.name, since, record=record, ended=until)
-            del self._outages[0]
+    async def _store_incidents(self, record: EventRecord) -> None:
+        while self._incidents:
+            kind, since, until = self._incidents[0]
+            await self.begin_entry(kind, self._store.name, since, record=record, ended=until)
+            del self._incidents[0]
 
     async def _wait_for_progress(self) -> None:
         """Wait for the end of a transaction. Raises what ended the writing: else the wait would never end."""

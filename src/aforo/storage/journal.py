@@ -31,6 +31,7 @@ class JournalKind(StrEnum):
     ACC_AWAY = "acc"
     CAMERA_AWAY = "camera"
     DATABASE_AWAY = "database"
+    DATABASE_REPLACED = "database replaced"
     ROW_REFUSED = "row"
     ALERT = "alert"
     ALERT_SENT = "alert sent"
@@ -58,13 +59,15 @@ def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
 
 
 def incidents(entries: Sequence[JournalEntry], window: Window, now: datetime) -> Iterator[JournalEntry]:
-    """The entries that a report lists: outages that lasted some seconds in that window, and rejected rows.
+    """The entries that a report lists: outages that lasted some seconds in that window, rejected rows, and a
+    database that was replaced.
 
     Cameras that did not answer only because their server did not are left out.
     """
     for entry in _without_echoes(entries):
         long_enough = entry.kind in OUTAGES and (entry.ended or now) - entry.began >= _SHORTEST
-        if (long_enough or entry.kind == JournalKind.ROW_REFUSED) and touches(entry, window, now):
+        listed = (long_enough or entry.kind == JournalKind.ROW_REFUSED) and touches(entry, window, now)
+        if listed or entry.kind == JournalKind.DATABASE_REPLACED:  # at the close it matters as well
             yield entry
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, null, select
 
 from aforo.counting.occupancy import CORRECTION, MinuteDelta, OccupancyDelta, TimedMovement
 from aforo.counting.zone_series import ZoneSeries
-from aforo.errors import StoreUnavailable
+from aforo.errors import StoreReplaced
 from aforo.models import Feed, Occupancy, ScheduledEvent, Window, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.column_text import fit_key
@@ -96,18 +96,36 @@ class RecordCache:
         self._database = database
         self._most_movements = most_movements
         self._records: OrderedDict[int, CachedRecord] = OrderedDict()  # by id, the one unused for longest first
+        self._opened_ms: dict[int, int] = {}  # by id, of the records read in this transaction
+        self._committed: dict[int, tuple[int, int]] = {}  # by id: when it was opened (epoch ms), its newest revision
 
     def invalidate(self) -> None:
         """Drop the cached records: they may be ahead of the database, or behind it."""
         self._records.clear()
+        self._opened_ms.clear()
+
+    def committed(self) -> None:
+        """What was read and changed is committed: a database that lacks it later is another one."""
+        for record_id, opened_ms in self._opened_ms.items():
+            if record_id in self._records:
+                self._committed[record_id] = opened_ms, self._records[record_id].revision
+        self._opened_ms.clear()
 
     def open(self, connection: Connection, record_id: int) -> CachedRecord:
-        """The record as it is now. Raises StoreUnavailable where its row is gone (the database was restored)."""
+        """The record as it is now. Raises StoreReplaced where its row is gone, or is another one or an older one."""
         row = connection.execute(
             select(tables.event_records).where(tables.event_records.c.id == record_id)
         ).one_or_none()
-        if row is None:
-            raise StoreUnavailable(f"La base de datos {self._database.name} ya no tiene el evento {record_id}.")
+        opened_ms, revision = self._committed.get(record_id, (None, 0))
+        if row is None or opened_ms not in {None, row.opened_ms} or row.revision < revision:
+            self.invalidate()
+            self._committed.clear()
+            raise StoreReplaced(
+                f"La base de datos {self._database.name} no es la de antes: la borraron, cambiaron o restauraron.",
+                "Lo que le falta del evento en curso se vuelve a pedir a las cámaras; las correcciones, no.",
+                "Revise quién la tocó, y repita las correcciones de aforo que falten.",
+            )
+        self._opened_ms[record_id] = row.opened_ms
         cached = self._records.get(record_id)
         if cached is not None and cached.revision == row.revision:
             self._records.move_to_end(record_id)

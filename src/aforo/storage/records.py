@@ -23,6 +23,7 @@ class EventRecord:
     """An event as the database holds it. ``checkpoints`` and ``occupancies`` are as of its opening.
 
     ``classify`` and ``rules`` are those it was opened with: they give the meaning of the ledger's entries.
+    ``generation`` is the database's when it was opened: a record of a database that was replaced since is of no use.
     """
 
     id: int
@@ -32,6 +33,7 @@ class EventRecord:
     closed: bool
     classify: Classify = field(repr=False)
     rules: str = field(repr=False)
+    generation: int = 0
 
 
 class EventRecords:

@@ -69,6 +69,7 @@ class Store:
         self._queries = Queries(self._lookup, self._records)
         self._sessions = EndedSessions(self._database)
         self._newest = True  # our tables are of the newest version
+        self._database.on_reconnected = self._prepare_again
         # The last batch, and what its commit stored, while the answer to that commit is not known.
         self._unanswered: tuple[Batch, CommitResult] | None = None
 
@@ -372,6 +373,15 @@ class Store:
             self._site_tables.prepare(connection)
             check_rights(connection, self._database.backend, *self._site_tables.names, newest=self._newest)
 
+    def _prepare_again(self) -> None:
+        """After another connection: where the database has none of our tables, it is another one, and gets them."""
+        self._cache.invalidate()
+        self._lookup.invalidate()
+        with self._database.read() as connection:
+            prepared = migrate.version(connection) is not None
+        if not prepared:
+            self._prepare()
+
     def _history_count(self, connection: Connection, cached: CachedRecord) -> int:
         return self._site_tables.history_count(connection, cached.event.name, cached.since_ms, cached.until_ms)
 
@@ -417,6 +427,7 @@ class Store:
                     raise
             else:
                 self._zone_rows.committed()
+                self._cache.committed()
                 return result
 
     def _after(self, error: BaseException, now: datetime | None) -> AfterFailure:

@@ -129,6 +129,7 @@ class MemoryDatabase:
     down_since: datetime | None = None
     pending: int = 0
     rejects: Exception | None = None
+    generation: int = 0
 
     def __post_init__(self) -> None:
         self.answering.set()

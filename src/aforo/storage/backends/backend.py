@@ -28,6 +28,14 @@ class Backend(Protocol):
         """Make connections, none of them pooled."""
         ...
 
+    def identity(self) -> object:
+        """What distinguishes the database from another one at the same address; None where nothing outside it does."""
+        ...
+
+    def leave(self, connection: Connection) -> None:
+        """Prepare the end of a connection whose database was replaced: nothing of it may get into the new one."""
+        ...
+
     def prepare(self, connection: Connection) -> bool:
         """Set up a fresh connection; False where it was spent on finding something out, and another one is needed."""
         ...

@@ -20,12 +20,18 @@ logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
 class DatabaseConnection:
-    """Transactions that write, one writer at a time, and transactions that only read."""
+    """Transactions that write, one writer at a time, and transactions that only read.
+
+    ``on_reconnected`` is called before the first transaction of each connection but the first.
+    """
 
     def __init__(self, url: URL | str) -> None:
+        self.on_reconnected: Callable[[], None] | None = None
         self.backend: Backend = backend_for(_parsed(url))
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._identity: object = None
+        self._has_connected = False
 
     @property
     def name(self) -> str:
@@ -90,18 +96,30 @@ class DatabaseConnection:
                 raise
 
     def _connected(self) -> Connection:
+        if self._connection is not None and self.backend.identity() != self._identity:
+            self.backend.leave(self._connection)
+            self.close()
+        if self._connection is None:
+            self._connection = self._connect()
+            self._identity = self.backend.identity()
+            reconnected, self._has_connected = self._has_connected, True
+            if reconnected and self.on_reconnected is not None:
+                self.on_reconnected()
+        return self._connection
+
+    def _connect(self) -> Connection:
         if self._engine is None:
             self._engine = self.backend.engine()
-        while self._connection is None:
-            connection = self._engine.connect()
+        while True:
+            connection, prepared = self._engine.connect(), False
             try:
-                if self.backend.prepare(connection):
+                prepared = self.backend.prepare(connection)
+                if prepared:
                     connection.commit()
-                    self._connection = connection
+                    return connection
             finally:
-                if self._connection is None:
+                if not prepared:
                     _quietly(connection.close)
-        return self._connection
 
 
 def _parsed(url: URL | str) -> URL:

@@ -48,6 +48,7 @@ class Sqlite:
 
     def __init__(self, url: URL) -> None:
         self._url = url
+        self._log: tuple[int, int] | None = None  # the write-ahead log that this process last wrote to
         self._statements: dict[tuple[str, tuple[str, ...]], str] = {}
         self.name = f"SQLite {url.database or 'en memoria'}"
 
@@ -69,6 +70,28 @@ class Sqlite:
                 remedy="Créela o cambie el ajuste database.url.",
             )
 
+    def identity(self) -> object:
+        """The file itself, not its name: it may be removed or replaced while it is open. None where it is missing."""
+        in_memory = not self._url.database or self._url.database == ":memory:"
+        return None if in_memory else self._identity_of("")
+
+    def leave(self, connection: Connection) -> None:
+        """Bring the old file up to date and remove its write-ahead log, which SQLite would apply to the new file.
+
+        Only the log that this connection wrote to: another process may have begun one for the new file.
+        """
+        if self._log is not None and self._identity_of("-wal") == self._log:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            for suffix in ("-wal", "-shm"):
+                Path(f"{self._url.database}{suffix}").unlink(missing_ok=True)
+
+    def _identity_of(self, suffix: str) -> tuple[int, int] | None:
+        try:
+            found = Path(f"{self._url.database}{suffix}").stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def prepare(self, connection: Connection) -> bool:
         """Set up a fresh connection. NORMAL may lose the last commits in a power cut, never half of one."""
         for pragma in (
@@ -84,6 +107,7 @@ class Sqlite:
     def lock_writers(self, connection: Connection) -> None:
         """Begin, as the only writer."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._log = self._identity_of("-wal")
 
     def confirm(self, connection: Connection) -> None:
         """SQLite never ends a transaction without an error."""

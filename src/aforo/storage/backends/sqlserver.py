@@ -83,6 +83,13 @@ class SqlServer:
         event.listen(engine, "after_cursor_execute", _drain)
         return engine
 
+    def identity(self) -> object:
+        """What the tables hold shows whether a server's database was restored."""
+        return None
+
+    def leave(self, connection: Connection) -> None:
+        """A server keeps its databases apart."""
+
     def prepare(self, connection: Connection) -> bool:
         """Set the session up, and see whether this database reads JSON (since 2016, compatibility level 130)."""
         connection.exec_driver_sql(tsql.SET_UP)

@@ -1,0 +1,57 @@
+"""A database that is removed in mid-event, or at the close, gets the whole event again; it is never green without."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.flow.harness import SHORT, SimulatedEvent, hours, simulated_event
+
+
+async def at(simulated: SimulatedEvent, instant: timedelta, act: Callable[[], object]) -> None:
+    await simulated.clock.sleep((SHORT.start + instant - simulated.clock.now()).total_seconds())
+    await asyncio.to_thread(act)
+
+
+@pytest.mark.parametrize("minutes", [10, 25, 42.2, 42.9], ids=["early", "late", "in the grace", "near the close"])
+async def test_a_removed_file_costs_nothing(tmp_path: Path, minutes: float, caplog: pytest.LogCaptureFixture) -> None:
+    async with simulated_event(tmp_path, SHORT, starts=SHORT.start - timedelta(minutes=1), interval=60.0) as (
+        simulated,
+        scenario,
+    ):
+        simulated.reports = tmp_path / "informes"
+        remove = simulated.database.unlink
+        removing = asyncio.create_task(at(simulated, timedelta(minutes=minutes), remove))
+        with caplog.at_level(logging.ERROR):
+            assert await simulated.run() == 0
+        await removing
+        simulated.check(scenario, SHORT.start, SHORT.end)
+    assert any("no es la de antes" in record.getMessage() for record in caplog.records)
+    (report,) = (tmp_path / "informes").glob("*.json")
+    incidents = json.loads(report.read_text(encoding="utf-8"))["incidents"]
+    assert any("borrada, cambiada o restaurada" in incident["what"] for incident in incidents)
+
+
+async def test_rows_of_a_restored_copy_are_completed(tmp_path: Path) -> None:
+    async with simulated_event(tmp_path, SHORT, starts=SHORT.start, interval=60.0) as (simulated, scenario):
+        copy = tmp_path / "copy.db"
+
+        def save() -> None:
+            with closing(sqlite3.connect(simulated.database)) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+
+        def restore() -> None:
+            copy.replace(simulated.database)
+
+        steps = [
+            asyncio.create_task(at(simulated, hours(0.2), save)),
+            asyncio.create_task(at(simulated, hours(0.5), restore)),
+        ]
+        assert await simulated.run() == 0
+        await asyncio.gather(*steps)
+        simulated.check(scenario, SHORT.start, SHORT.end)
