@@ -16,6 +16,7 @@ from typing import NamedTuple
 from aforo.avigilon import AvigilonClient
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
+from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import PollCycle
@@ -58,6 +59,7 @@ def _context(settings: Settings, client: AvigilonClient, database: Database, liv
         observer=observer,
         site=site,
         logs=CycleLogs(site, rules, timezone),
+        close_lane=CloseLane(settings.acc.concurrency),
     )
 
 

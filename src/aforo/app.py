@@ -17,6 +17,7 @@ from aforo.background import Backoff, background_task
 from aforo.clock import Clock, SystemClock, wait_until_set
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccUnreachable
+from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
@@ -108,9 +109,9 @@ class Monitor:
         if no_wait and await self._nothing_is_due():
             log_nothing_now()
             return 0
-        async with self._opened(observed=True, patient=continuous) as (context, database, interrupted):
+        async with self._opened(observed=True, patient=continuous) as (context, database, left_open):
             self.ready.set()
-            queue = ScheduleQueue(self._schedule, self._timezone, interrupted)
+            queue = ScheduleQueue(self._schedule, self._timezone, left_open)
             after = partial(after_close, database, self._settings)
             runner = ScheduleRunner(context, queue, after, continuous=continuous)
             return 0 if await runner.run(no_wait=no_wait) else _INCOMPLETE
@@ -133,7 +134,8 @@ class Monitor:
         if event is None or self.live.phase in {EventPhase.WAITING, EventPhase.OVER}:
             return "Esperando el próximo evento"
         counts = ", ".join(f"{occupancy.zone} {occupancy.count}" for occupancy in zones)
-        return f"«{event.name}» {self.live.phase}: {counts}. {' '.join(self.problems()[:2])}".strip()
+        beside = "".join(f" «{other.name}» {phase}." for other, phase in self.live.beside)
+        return f"«{event.name}» {self.live.phase}: {counts}.{beside} {' '.join(self.problems()[:2])}".strip()
 
     def problems(self) -> list[str]:
         """Return what fails right now, as Spanish sentences; empty when nothing does."""
@@ -148,9 +150,9 @@ class Monitor:
     async def _nothing_is_due(self) -> bool:
         """Return whether no event is due, by this machine's clock and by the server's."""
         queue = ScheduleQueue(self._schedule, self._timezone)
-        if queue.next_event(self._clock.now()) is None:
+        if not queue.due(self._clock.now()):
             await self._ask_time()
-        return queue.next_event(self._clock.now()) is None
+        return not queue.due(self._clock.now())
 
     async def _ask_time(self) -> None:
         """Have the clock learn the server's time before anything else is done; without an answer it is this machine's.
@@ -167,8 +169,8 @@ class Monitor:
     @asynccontextmanager
     async def _opened(
         self, *, observed: bool, patient: bool
-    ) -> AsyncIterator[tuple[RunContext, Database, ScheduledEvent | None]]:
-        """Connect the database, then the cameras' server; gives the event that was left open by a kill, too, if any.
+    ) -> AsyncIterator[tuple[RunContext, Database, list[ScheduledEvent]]]:
+        """Connect the database, then the cameras' server; gives the events that were never closed, too.
 
         ``observed``: with page, alerts, journal and heartbeat. ``patient``: a rejected login is tried again.
         """
@@ -189,7 +191,7 @@ class Monitor:
             )
             self.live.connect(probes)
             await database.open()
-            interrupted = await database.last_open_event()
+            left_open = await database.open_events()
             observers = observing(self._settings, self.live, self._clock, database, self.ready)
             watching = background_task(
                 watch_time(client, self._clock, self.live.notify),
@@ -198,9 +200,9 @@ class Monitor:
                 failure="Error interno al comparar los relojes; el conteo sigue, con la última hora que se supo.",
             )
             async with watching, observers if observed else nullcontext():
-                await self._first_login(client, mid_event=interrupted is not None, service=patient)
+                await self._first_login(client, mid_event=bool(left_open), service=patient)
                 await client.learn_time()
-                yield context, database, interrupted
+                yield context, database, left_open
                 await self._drain(database)
             await client.logout()
 
@@ -218,6 +220,7 @@ class Monitor:
             observer=observer,
             site=site,
             logs=CycleLogs(site, self._rules, self._timezone),
+            close_lane=CloseLane(self._settings.acc.concurrency),
         )
 
     async def _drain(self, database: Database) -> None:

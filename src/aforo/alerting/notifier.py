@@ -148,8 +148,8 @@ class AlertNotifier:
         """Take the alerts that were on from the journal, and queue the transitions that were not sent."""
         entries = await self._database.entries(kind=JournalKind.ALERT)
         sent = {entry.subject for entry in await self._database.entries(kind=JournalKind.ALERT_SENT)}
-        left_open = await self._database.last_open_event()
-        self._reopened_by = left_open.window.until + UNCLOSED_FOR if left_open is not None else None
+        left_open = await self._database.open_events()
+        self._reopened_by = left_open[-1].window.until + UNCLOSED_FOR if left_open else None
         recent = entries[-_MOST_TO_SEND:]
         for entry in recent:
             alert = _alert_of(entry)

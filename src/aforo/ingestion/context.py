@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aforo.avigilon import BatchingClient, QueryBatching
 from aforo.counting.rules import Rules
+from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
 from aforo.ingestion.observer import IngestionObserver
@@ -78,6 +80,7 @@ class RunContext:
     observer: IngestionObserver
     site: SiteDirectory
     logs: CycleLogs
+    close_lane: CloseLane
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -92,8 +95,8 @@ class RunContext:
         """Every allowed camera on every server."""
         return self.site.feeds(self.cameras.cameras)
 
-    def poller(self) -> Poller:
-        """A poller that reads, classifies and stores with these parts."""
+    def poller(self, *, closing: bool = False) -> Poller:
+        """A poller that reads, classifies and stores with these parts; for a close, in the lane of the closes."""
         batching = QueryBatching(self.client)
         fetcher = Fetcher(
             client=self.client,
@@ -108,6 +111,7 @@ class RunContext:
             client=self.client,
             batching=batching,
             fetcher=fetcher,
+            lane=self.close_lane.fetch if closing else nullcontext,
             clock=self.clock,
             stopping=self.stopping,
             observer=self.observer,

@@ -1,6 +1,7 @@
 """One event from its start to its closing line: poll cycle after poll cycle, then the close."""
 
 import logging
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 
 from aforo.background import background_task
@@ -10,6 +11,7 @@ from aforo.ingestion.context import RunContext
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
+from aforo.inputs.schedule import Schedule
 from aforo.models import EventPhase, ScheduledEvent
 from aforo.storage import EventRecord
 
@@ -20,10 +22,23 @@ _CHECK_END = 5.0  # seconds between two checks of whether an event is over whose
 
 
 class EventRunner:
-    """Watches one event and closes it."""
+    """Watches one event and closes it.
 
-    def __init__(self, context: RunContext, record: EventRecord) -> None:
+    ``schedule``: what the event was taken from; a later one may have edited it. ``others``: the events that are watched
+    or closed beside it, which an edit does not make this one.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        record: EventRecord,
+        schedule: Schedule | None = None,
+        others: Callable[[], Container[ScheduledEvent]] = frozenset,
+    ) -> None:
         self._context = context
+        self._schedule = schedule or context.schedule.schedule
+        self._edited: ScheduledEvent | None = None
+        self._others = others
         self._cancelled = False
         self._log = context.logs.begin(record)
         self._take(record)
@@ -35,8 +50,13 @@ class EventRunner:
 
     @property
     def event(self) -> ScheduledEvent:
-        """The event as the schedule has it now."""
+        """The event as it is watched."""
         return self._record.event
+
+    @property
+    def edited(self) -> ScheduledEvent | None:
+        """The event as the schedule has it since it was edited: the database may not have taken that, or not yet."""
+        return self._edited
 
     @property
     def cancelled(self) -> bool:
@@ -55,7 +75,7 @@ class EventRunner:
             log=_log,
             failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
         )
-        async with context.poller() as poller, refreshing:
+        async with context.poller() as poller, context.close_lane.watching(), refreshing:
             while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
                 await self._follow_database()
@@ -120,28 +140,29 @@ class EventRunner:
     async def _reread_files(self) -> None:
         """Take what changed in the two files while the event runs: its end, its name, the cameras."""
         context = self._context
-        if await context.schedule.refreshed():
-            scheduled = context.schedule.schedule.overlapping(self.event.window)
-            if scheduled is None:
+        await context.schedule.refreshed()
+        if context.schedule.schedule != self._schedule:  # who watches another event may have read the file again
+            self._schedule = context.schedule.schedule
+            scheduled = self._schedule.edited(self.event)
+            if scheduled is None or scheduled in self._others():
                 self._cancel()
             elif scheduled != self.event:
+                self._edited = scheduled
                 times = f"de {context.local(scheduled.window.since)} a {context.local(scheduled.window.until)}"
                 _log.info("El horario de «%s» cambió: «%s», %s.", self.event.name, scheduled.name, times)
                 await self._reopen(scheduled)
-        if await context.cameras.refreshed():
+        await context.cameras.refreshed()
+        if context.cameras.cameras != self._cameras:
             _log.info("La lista de cámaras cambió: ahora son %d.", len(context.cameras.cameras))
             self._follow(report=True)
         if not context.site.servers:
             await context.site.refresh()
-            self._follow(report=True)
+        self._follow_site()
 
     async def _refresh_site(self) -> None:
         """List the site's servers. Those that are known from earlier events only, and have left it, are let go."""
-        site = self._context.site
-        known = site.servers
-        await site.refresh(self._doubtful_servers())
-        if site.servers != known:
-            self._follow(report=True)
+        await self._context.site.refresh(self._doubtful_servers())
+        self._follow_site()
 
     def _doubtful_servers(self) -> frozenset[str]:
         """The servers that gave nothing of this event, and that the site has not listed since it began."""
@@ -172,7 +193,13 @@ class EventRunner:
             self._take(record)
             await self._report_opened()
 
+    def _follow_site(self) -> None:
+        """Follow the servers of the site where they are others than before, whoever has listed them."""
+        if self._context.site.servers != self._servers:
+            self._follow(report=True)
+
     def _follow(self, *, report: bool = False) -> None:
+        self._cameras, self._servers = self._context.cameras.cameras, self._context.site.servers
         self._planner.follow(self._context.feeds(), self._record.checkpoints)
         if report:
             self._context.observer.feeds_followed(self._record, self._planner.statuses())

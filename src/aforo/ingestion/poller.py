@@ -5,6 +5,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,10 @@ _GATHER = 0.05  # seconds: failures so close to each other are handled in one go
 
 
 class Poller:
-    """Reads what is due and stores the answers. An async context manager: leaving it cancels fetches under way."""
+    """Reads what is due and stores the answers. An async context manager: leaving it cancels fetches under way.
+
+    Each fetch is read inside a ``lane()``, which may have it wait.
+    """
 
     def __init__(  # noqa: PLR0913 -- the parts that a poller needs
         self,
@@ -31,6 +35,7 @@ class Poller:
         client: EventClient,
         batching: QueryBatching,
         fetcher: Fetcher,
+        lane: Callable[[], AbstractAsyncContextManager[object]],
         clock: Clock,
         stopping: asyncio.Event,
         observer: IngestionObserver,
@@ -40,6 +45,7 @@ class Poller:
         self._client = client
         self._batching = batching
         self._fetcher = fetcher
+        self._lane = lane
         self._clock = clock
         self._stopping = stopping
         self._observer = observer
@@ -132,7 +138,8 @@ class Poller:
         read = self._fetcher.read_cross_checked if cross_check else self._fetcher.read
         while fetch is not None and not self._stopping.is_set():
             try:
-                events = await read(cycle, fetch)
+                async with self._lane():
+                    events = await read(cycle, fetch)
             except AccError as error:
                 self._failed(cycle.planner, fetch, error)
                 return

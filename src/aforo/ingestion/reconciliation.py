@@ -91,15 +91,15 @@ class Reconciler:
     async def _read_everything(self) -> bool:
         """Read until all is read, or what is not is given up."""
         context, planner = self._context, self._planner
-        async with context.poller() as poller:
+        async with context.poller(closing=True) as poller:
             while not context.stopping.is_set():
                 deadline = context.clock.monotonic() + min(context.settings.interval, _CHECK_INTERVAL)
                 if not context.site.servers:
                     await context.site.refresh()
-                planner.follow(context.feeds(), {})
+                planner.follow(self._feeds(), {})
                 context.observer.feeds_followed(self._record, planner.statuses())
                 planner.end_rest(self._disappeared())
-                self._count.servers = frozenset(context.site.servers)
+                self._count.servers = frozenset(feed.server_id for feed in planner.feeds)
                 until = self._event.window.until
                 cycle = PollCycle(self._record, context.cameras.cameras, planner, until, self._count)
                 all_read = await poller.run_cycle(cycle, deadline) and bool(context.site.servers)
@@ -109,6 +109,12 @@ class Reconciler:
                     return False
                 await wait_until_set(context.stopping, context.clock, deadline - context.clock.monotonic())
         return False
+
+    def _feeds(self) -> list[Feed]:
+        """Every allowed camera on every server: also on those that gave events of this one and have left the site."""
+        context = self._context
+        gave = {feed.server_id for feed in (*self._read, *self._record.checkpoints)} - set(context.site.servers)
+        return [*context.feeds(), *(Feed(server, camera) for server in gave for camera in context.cameras.cameras)]
 
     def _is_given_up(self) -> bool:
         server_down = self._context.client.link_down_since is not None

@@ -1,5 +1,6 @@
-"""Which event is due now, which are done, which is to be closed again. ``now`` is an argument, aware UTC."""
+"""Which events are due now, which are done, which are to be closed again. ``now`` is an argument, aware UTC."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,12 +9,12 @@ from aforo.models import ScheduledEvent
 
 
 class ScheduleQueue:
-    """The schedule as it is worked through. ``interrupted``: the event that was left open by a kill, if any."""
+    """The schedule as it is worked through. ``left_open``: the events that were never closed, after a kill."""
 
-    def __init__(self, file: ScheduleFile, timezone: ZoneInfo, interrupted: ScheduledEvent | None = None) -> None:
+    def __init__(self, file: ScheduleFile, timezone: ZoneInfo, left_open: Iterable[ScheduledEvent] = ()) -> None:
         self._file = file
         self._timezone = timezone
-        self._interrupted = interrupted
+        self._left_open = tuple(left_open)
         self._done: set[ScheduledEvent] = set()
         self._close_at: dict[ScheduledEvent, datetime] = {}
 
@@ -22,10 +23,12 @@ class ScheduleQueue:
         return instant.astimezone(self._timezone).date()
 
     def mark_done(self, *events: ScheduledEvent) -> None:
-        """These were watched and closed."""
-        self._done.update(events)
+        """These were watched; what they were before an edit is due again where the edit is taken back."""
         for event in events:
-            self._close_at.pop(event, None)
+            for kept in [one for one in (*self._done, *self._close_at) if _share_time(one, event)]:
+                self._done.discard(kept)
+                self._close_at.pop(kept, None)
+        self._done.update(events)
 
     def retry_close_at(self, event: ScheduledEvent, at: datetime) -> None:
         """The event is done, but not everything could be compared: it is due again then."""
@@ -40,34 +43,41 @@ class ScheduleQueue:
         active = self._file.schedule.active(now)
         return active is not None and active != event and active not in self._done
 
-    def next_event(self, now: datetime) -> ScheduledEvent | None:
-        """The event to run now: one that is over and not done, else the active one, else one to close again."""
-        return self._over_and_not_done(now) or self._file.schedule.active(now) or self._to_close_again(now)
+    def due(self, now: datetime) -> list[ScheduledEvent]:
+        """The events to run now: those that are over and not done, the active one, and those to close again."""
+        active = self._file.schedule.active(now)
+        again = [event for event, at in self._close_at.items() if at <= now]
+        return list(dict.fromkeys([*self._over_and_not_done(now), *([active] if active else []), *again]))
 
     def upcoming(self, now: datetime) -> ScheduledEvent | None:
         """The next event to begin."""
         return self._file.schedule.next(now)
 
     def next_due_at(self, now: datetime) -> datetime | None:
-        """When something is due next, as far as is known now."""
+        """When something else is due, as far as is known now."""
         upcoming = self.upcoming(now)
         instants = [*self._close_at.values(), *([upcoming.window.since] if upcoming else [])]
-        return min(instants, default=None)
+        return min((instant for instant in instants if instant > now), default=None)
 
     def more_today(self, event: ScheduledEvent, day: date) -> bool:
         """Whether more is to be done on the event's date, or on the date on which the program was started."""
         events = [*self._file.schedule.on(event.day), *self._file.schedule.on(day)]
         return any(other not in self._done for other in events if other.window.since >= event.window.since)
 
-    def _over_and_not_done(self, now: datetime) -> ScheduledEvent | None:
-        """The interrupted event, unless it has been over for too long, or one that ended today."""
+    def _over_and_not_done(self, now: datetime) -> list[ScheduledEvent]:
+        """The events left open, unless they have been over for too long, and those that ended today."""
         schedule, today = self._file.schedule, self.day_of(now)
         days = (*schedule.on(today - timedelta(days=1)), *schedule.on(today))
-        over = [event for event in days if event.window.until <= now and self.day_of(event.window.until) == today]
-        left_open = self._interrupted
-        if left_open is not None and left_open.window.until <= now < left_open.window.until + UNCLOSED_FOR:
-            over.insert(0, schedule.overlapping(left_open.window) or left_open)
-        return next((event for event in over if event not in self._done), None)
+        ended_today = [
+            event for event in days if event.window.until <= now and self.day_of(event.window.until) == today
+        ]
+        left_open = [
+            schedule.edited(event) or event
+            for event in self._left_open
+            if event.window.until <= now < event.window.until + UNCLOSED_FOR
+        ]
+        return [event for event in (*left_open, *ended_today) if event not in self._done]
 
-    def _to_close_again(self, now: datetime) -> ScheduledEvent | None:
-        return next((event for event, at in self._close_at.items() if at <= now), None)
+
+def _share_time(one: ScheduledEvent, other: ScheduledEvent) -> bool:
+    return one.window.since < other.window.until and other.window.since < one.window.until

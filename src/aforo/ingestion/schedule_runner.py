@@ -1,9 +1,11 @@
-"""Runs event after event: chooses the next one from the schedule, watches it, closes it."""
+"""Runs the schedule's events: each is watched and closed, the close of one beside the watch of the next."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
+from aforo.background import cancel_and_wait
 from aforo.clock import wait_until_set
 from aforo.errors import BadCommand
 from aforo.ingestion.context import RunContext
@@ -11,7 +13,7 @@ from aforo.ingestion.event_runner import EventRunner
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.inputs.schedule import Schedule
-from aforo.models import ScheduledEvent
+from aforo.models import EventPhase, ScheduledEvent
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -22,10 +24,36 @@ _CLOSE_AGAIN = timedelta(minutes=15)  # a service closes again what it could not
 AfterClose = Callable[[RunContext, EventRecord, Reconciliation], Awaitable[None]]
 
 
+class _EventRun:
+    """One event that is due, on its way from its opening to the end of its close. ``task``: False where it is given up.
+
+    ``schedule``: what the event was taken from. ``closing``: it may be cancelled for a later version of the event.
+    """
+
+    def __init__(self, event: ScheduledEvent, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.runner: EventRunner | None = None
+        self.closing = False
+        self.task: asyncio.Task[bool]
+        self._event = event
+
+    @property
+    def event(self) -> ScheduledEvent:
+        """The event as the schedule has it, edits that were taken up included."""
+        edited = self.runner.edited if self.runner is not None else None
+        return edited or self._event
+
+    def shares_time_with(self, event: ScheduledEvent) -> bool:
+        """Whether another event takes time from it, or is a later version of it."""
+        mine = self.event.window
+        return mine.since < event.window.until and event.window.since < mine.until
+
+
 class ScheduleRunner:
     """Works through the schedule. ``after_close`` is awaited after each close that was not stopped.
 
-    ``continuous``: event after event, day after day; a close that was given up is repeated.
+    Each event has a task of its own: the next one is watched from its first second, while the last one has its grace
+    and is closed. ``continuous``: event after event, day after day; a close that was given up is repeated.
     """
 
     def __init__(
@@ -35,6 +63,7 @@ class ScheduleRunner:
         self._queue = queue
         self._after_close = after_close
         self._continuous = continuous
+        self._runs: list[_EventRun] = []
 
     async def run(self, *, no_wait: bool = False) -> bool:
         """Run the day's events, waiting for the next one unless ``no_wait``; False where a close was given up.
@@ -42,19 +71,23 @@ class ScheduleRunner:
         Returns when they are over, or at a stop. Raises StoreError.
         """
         context, queue = self._context, self._queue
-        day, complete = queue.day_of(context.clock.now()), True
-        while not context.stopping.is_set():
-            event = queue.next_event(context.clock.now())
-            if event is not None:
-                complete &= await self._run_event(event)
-                if not self._continuous and queue.is_done(event) and not queue.more_today(event, day):
-                    return complete or context.stopping.is_set()
-            elif no_wait:
-                log_nothing_now()
-                return True
-            else:
-                await self._wait_for_event()
-        return True
+        day, complete, last = queue.day_of(context.clock.now()), True, None
+        try:
+            while not context.stopping.is_set():
+                await self._begin_due()
+                if not self._runs and last is not None and self._was_the_last(last, day):
+                    return complete
+                if not self._runs and no_wait:
+                    log_nothing_now()
+                    return complete
+                await (self._wait() if self._runs else self._wait_for_event())
+                for run in [run for run in self._runs if run.task.done()]:
+                    last = run.event
+                    complete &= self._result(run)
+            await asyncio.gather(*(run.task for run in self._runs))
+            return True
+        finally:
+            await self._cancel(self._runs)
 
     async def backfill(self, events: Iterable[ScheduledEvent]) -> bool:
         """Read and close events that are over, as fast as it goes; False where a close was given up.
@@ -69,40 +102,92 @@ class ScheduleRunner:
             runner.end()
         return complete or self._context.stopping.is_set()
 
-    async def _run_event(self, event: ScheduledEvent) -> bool:
-        context, queue = self._context, self._queue
+    async def _begin_due(self) -> None:
+        """Begin the events that are due. One that is closed by the times of before an edit gives way to the edited."""
+        schedule = self._context.schedule.schedule
+        for event in self._queue.due(self._context.clock.now()):
+            before = [run for run in self._runs if run.shares_time_with(event)]
+            if any(run.event == event or not run.closing for run in before):
+                continue  # it is under way, or who watches its time takes up the edit first
+            await self._cancel(before)
+            run = _EventRun(event, schedule)
+            run.task = asyncio.create_task(self._run_event(run), name=f"aforo-event-{event.day}")
+            self._runs.append(run)
+
+    async def _run_event(self, run: _EventRun) -> bool:
+        context, queue, event = self._context, self._queue, run.event
         record = await context.open_record(event)
         now = context.clock.now()
         if record.closed and (event.day < queue.day_of(now) or queue.another_is_on(event, now)):
             queue.mark_done(event)  # complete: yesterday's, past midnight, or one that must not hold up the next
             return True
-        runner = EventRunner(context, record)
+        run.runner = runner = EventRunner(context, record, run.schedule, lambda: self._others(run))
+        _log.info("Evento «%s»: %d cámaras.", event.name, len(context.cameras.cameras))
         try:
-            return await self._watch_and_close(event, runner)
+            await runner.watch()
+            if runner.cancelled:
+                return True
+            queue.mark_done(run.event, runner.event)
+            if context.stopping.is_set():
+                return False
+            run.closing = True
+            reconciliation = await runner.close()
+            run.closing = False
+            complete = await self._closed(runner, reconciliation)
         finally:
             runner.end()
-
-    async def _watch_and_close(self, event: ScheduledEvent, runner: EventRunner) -> bool:
-        context, queue = self._context, self._queue
-        _log.info("Evento «%s»: %d cámaras.", event.name, len(context.cameras.cameras))
-        await runner.watch()
-        if runner.cancelled:
-            return True
-        queue.mark_done(event, runner.event)
-        if context.stopping.is_set():
-            return False
-        complete = await self._close(runner)
         if not complete and self._continuous:
-            queue.retry_close_at(runner.event, context.clock.now() + _CLOSE_AGAIN)
+            queue.retry_close_at(run.event, context.clock.now() + _CLOSE_AGAIN)
             _log.warning("El cierre de «%s» se repite en %d minutos.", event.name, _CLOSE_AGAIN.total_seconds() // 60)
         return complete
 
     async def _close(self, runner: EventRunner) -> bool:
-        """Close an event; False when the server or the database was down to the last."""
-        reconciliation = await runner.close()
+        return await self._closed(runner, await runner.close())
+
+    async def _closed(self, runner: EventRunner, reconciliation: Reconciliation) -> bool:
+        """Do what follows a close; False when the server or the database was down to the last."""
         if not self._context.stopping.is_set():
             await self._after_close(self._context, runner.record, reconciliation)
         return not reconciliation.given_up
+
+    def _was_the_last(self, event: ScheduledEvent, day: date) -> bool:
+        """Whether nothing is left to be done after that event. ``day``: the date on which the program was started."""
+        return not self._continuous and self._queue.is_done(event) and not self._queue.more_today(event, day)
+
+    def _others(self, run: _EventRun) -> list[ScheduledEvent]:
+        return [other.event for other in self._runs if other is not run]
+
+    def _result(self, run: _EventRun) -> bool:
+        """Take an event that has ended out; False where its close was given up. Raises StoreError."""
+        self._runs.remove(run)
+        return run.task.result()
+
+    async def _cancel(self, runs: Sequence[_EventRun]) -> None:
+        for run in list(runs):
+            self._runs.remove(run)
+            await cancel_and_wait(run.task)
+            if run.runner is not None:
+                self._context.observer.phase_changed(run.runner.record, EventPhase.WAITING)
+
+    async def _wait(self) -> None:
+        """Wait until an event ends, something is due, the schedule may have changed, or a stop.
+
+        Who watches an event reads the schedule again each poll cycle.
+        """
+        context = self._context
+        watched = not all(run.closing for run in self._runs)
+        now = context.clock.now()
+        due = self._queue.next_due_at(now)
+        pause = context.settings.interval if watched else _FILE_CHECK
+        if due is not None:
+            pause = min(pause, (due - now).total_seconds())
+        pausing = asyncio.ensure_future(wait_until_set(context.stopping, context.clock, pause))
+        try:
+            await asyncio.wait([pausing, *(run.task for run in self._runs)], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel_and_wait(pausing)
+        if not watched:
+            await context.schedule.refreshed()
 
     async def _wait_for_event(self) -> None:
         """Wait until something is due, the schedule's file changes, or a stop."""

@@ -59,9 +59,15 @@ class Schedule:
         """Return the events of that date's key, by their start."""
         return [event for event in self.events if event.day == day]
 
-    def overlapping(self, window: Window) -> ScheduledEvent | None:
-        """Return the first event that overlaps the window: how an event is found again after its times changed."""
-        return next((e for e in self.events if e.window.since < window.until and window.since < e.window.until), None)
+    def edited(self, event: ScheduledEvent) -> ScheduledEvent | None:
+        """Find an event again after its name or its times changed; None where nothing is left of its time.
+
+        Of those that share some of its time: the one of its name, else the one that shares most.
+        """
+        since, until = event.window
+        found = [one for one in self.events if one.window.since < until and since < one.window.until]
+        shared = {one: min(until, one.window.until) - max(since, one.window.since) for one in found}
+        return max(found, key=lambda one: (one.name == event.name, shared[one]), default=None)
 
 
 class ScheduleFile(WatchedFile[Schedule]):

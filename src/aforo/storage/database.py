@@ -171,9 +171,9 @@ class Database:
         """Connect, bring our tables to this version, find or create the site tables."""
         await self._call(self._store.open)
 
-    async def last_open_event(self) -> ScheduledEvent | None:
-        """The latest event that was opened and never closed."""
-        return await self._call(self._store.last_open_event)
+    async def open_events(self) -> list[ScheduledEvent]:
+        """The events that were opened and never closed, by their start."""
+        return await self._call(self._store.open_events)
 
     async def open_record(self, event: ScheduledEvent, classify: Classify, rules: str) -> EventRecord:
         """Open the record of that event, once all that was read of its time is stored: this may edit its record."""

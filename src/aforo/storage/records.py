@@ -87,12 +87,11 @@ class EventRecords:
             cached.closed = True
             self._cache.bump_revision(connection, cached, closed_ms=to_ms(now))
 
-    def last_open(self, connection: Connection) -> ScheduledEvent | None:
-        """The latest event that was never closed."""
+    def never_closed(self, connection: Connection) -> list[ScheduledEvent]:
+        """The events that were never closed, by their start."""
         table = tables.event_records
-        never_closed = select(table).where(table.c.closed_ms.is_(None))
-        row = connection.execute(never_closed.order_by(table.c.starts_ms.desc(), table.c.id.desc())).first()
-        return None if row is None else _event_of(row)
+        query = select(table).where(table.c.closed_ms.is_(None)).order_by(table.c.starts_ms, table.c.id)
+        return [_event_of(row) for row in connection.execute(query).all()]
 
     def on(self, connection: Connection, day: date) -> list[tuple[StoredEvent, bool]]:
         """The events scheduled for that date, by their start, each with whether it is closed."""

@@ -234,10 +234,10 @@ class Store:
 
     # Reads.
 
-    def last_open_event(self) -> ScheduledEvent | None:
-        """The latest event that was opened and never closed."""
+    def open_events(self) -> list[ScheduledEvent]:
+        """The events that were opened and never closed, by their start."""
         with self._database.read() as connection:
-            return self._records.last_open(connection)
+            return self._records.never_closed(connection)
 
     def records_on(self, day: date) -> list[EventRecord]:
         """The records of the events scheduled for that date, by their start; they can only be read."""

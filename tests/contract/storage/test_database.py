@@ -68,10 +68,10 @@ class _FailingStore(Store):
         super().__init__(database.url, zones(), BOGOTA)
         self.errors = list(errors)
 
-    def last_open_event(self) -> ScheduledEvent | None:
+    def open_events(self) -> list[ScheduledEvent]:
         if self.errors:
             raise self.errors.pop(0)
-        return super().last_open_event()
+        return super().open_events()
 
 
 class _Clock(SystemClock):
@@ -330,7 +330,7 @@ async def test_a_listener_that_fails_does_not_stop_the_counting(
 async def test_at_the_start_a_rejected_login_or_missing_tables_are_raised_at_once(database: DatabaseUnderTest) -> None:
     async with Database(_FailingStore(database, StoreRejectedLogin("no")), _Clock()) as storage:
         with pytest.raises(StoreRejectedLogin):
-            await storage.last_open_event()
+            await storage.open_events()
         assert storage.down_since is None
 
 
@@ -343,7 +343,7 @@ async def test_once_available_a_rejected_login_and_missing_rights_are_waited_out
             StoreNotReady("sin permiso"),
             StoreUnavailable("reinicio"),
         ]
-        assert await storage.last_open_event() is None
+        assert await storage.open_events() == []
         assert store.errors == []
 
 

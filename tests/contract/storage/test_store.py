@@ -544,15 +544,17 @@ def test_two_events_at_once_are_read_from_the_database_once(store: Store) -> Non
     assert (store.occupancies(first)[NORTE].count, store.occupancies(second)[NORTE].count) == (3, 3)
 
 
-def test_the_last_open_event_is_known_until_it_is_closed(database: DatabaseUnderTest, store: Store) -> None:
-    assert store.last_open_event() is None
+def test_events_that_are_open_are_known_until_they_are_closed(database: DatabaseUnderTest, store: Store) -> None:
+    assert store.open_events() == []
+    later = event_at(name="Segundo", shift=7, hours=2)
+    opened(store, later)
     record = opened(store)
-    assert database.store().last_open_event() == event_at()
+    assert database.store().open_events() == [event_at(), later]
     store.close_record(record, START + timedelta(hours=8))
-    assert store.last_open_event() is None
+    assert store.open_events() == [later]
     assert opened(store).closed
-    assert not opened(store, event_at(hours=9)).closed
-    assert store.last_open_event() == event_at(hours=9)
+    assert not opened(store, event_at(hours=6)).closed
+    assert store.open_events() == [event_at(hours=6), later]
 
 
 def test_the_journal_keeps_beginnings_and_ends(database: DatabaseUnderTest, store: Store) -> None:

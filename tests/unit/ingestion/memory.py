@@ -17,6 +17,7 @@ from aforo.avigilon import Camera, Server
 from aforo.avigilon.query_batching import BatchLimits
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
+from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.observer import IngestionObserver
@@ -122,6 +123,7 @@ class MemoryDatabase:
     clock: FakeClock
     on_stored: Callable[[EventRecord, Batch, CommitResult], None] = lambda *_: None
     ledger: dict[tuple[str, str], CameraEvent] = field(default_factory=dict)
+    stored_for: Counter[str] = field(default_factory=Counter)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     opened: list[ScheduledEvent] = field(default_factory=list)
@@ -155,9 +157,14 @@ class MemoryDatabase:
         await self.answering.wait()
         new = [event for event in batch.events if (event.server_id, event.this_id) not in self.ledger]
         self.ledger.update({(event.server_id, event.this_id): event for event in new})
+        self.stored_for[record.event.name] += len(new)
         for feed, until in batch.checkpoints.items():
             self.checkpoints[feed] = max(until, self.checkpoints.get(feed, until))
         self.on_stored(record, batch, CommitResult(new, len(batch.events) - len(new), self._occupancies()))
+
+    def events_of(self, name: str) -> int:
+        """How many camera events were stored for the event of that name."""
+        return self.stored_for[name]
 
     async def drain(self, record: EventRecord | None = None) -> None:
         del record
@@ -284,6 +291,7 @@ async def ingestion(
             observer=recorder,
             site=site,
             logs=CycleLogs(site, rules, BOGOTA),
+            close_lane=CloseLane(8),
         )
         database.on_stored = context.committed
         yield Ingestion(folder, clock, server, database, recorder, context)

@@ -2,18 +2,20 @@
 
 import asyncio
 import logging
-from datetime import date, timedelta
+from collections.abc import AsyncGenerator, Sequence
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.unit.ingestion.memory import BOGOTA, DAY, END, START, Ingestion, at, ingestion
 
-from aforo.errors import AccUnreachable, BadCommand
+from aforo.errors import AccUnreachable, BadCommand, StoreNotReady
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.ingestion.schedule_runner import ScheduleRunner, past_events
-from aforo.storage import EventRecord
+from aforo.models import EventPhase, Page, Window
+from aforo.storage import EventRecord, StoredFigures
 
 
 class Closed:
@@ -106,6 +108,174 @@ async def test_a_service_closes_again_what_it_gave_up_and_goes_on(
         assert len(parts.database.ledger) == 1
         parts.context.stopping.set()
         assert await running is True
+
+
+def broken(parts: Ingestion, camera: str, *, until: datetime) -> None:
+    """Let a camera fail until then."""
+
+    def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
+        if camera in cameras and parts.clock.now() < until:
+            raise AccUnreachable("Respuesta cortada.")
+
+    parts.server.fault = fault
+
+
+async def test_the_second_event_is_watched_from_its_first_second_while_the_first_is_closed(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, interval=5.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(END + timedelta(seconds=2), at(75)))
+        await parts.context.schedule.refreshed()
+        broken(parts, "B", until=at(64))
+        parts.server.add("A", 59.9)
+        seen = parts.server.add("A", 60.1)
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=60, seconds=2.1).total_seconds())
+        assert [event.name for event in parts.recorder.opened] == ["Primero", "Segundo"]
+        await parts.clock.sleep(15)
+        assert closed.results == [], "the first one has its grace"
+        assert (seen.server_id, seen.this_id) in parts.database.ledger
+        assert await running is True
+        assert closed.results == [("Primero", False), ("Segundo", True)]
+        assert parts.database.events_of("Primero") == 1
+        assert parts.database.events_of("Segundo") == 1
+
+
+async def test_events_that_touch_and_two_closes_beside_a_third_event(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each camera event belongs to the event that has its instant, however late it comes; the lines name the event."""
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, interval=5.0, grace=5.0) as parts:
+        parts.schedule(Uno=(START, at(10)), Dos=(at(10), at(10.25)), Tres=(at(10.25), at(20)))
+        await parts.context.schedule.refreshed()
+        broken(parts, "B", until=at(13))
+        parts.server.add("A", 9.99)
+        parts.server.add("B", 9.999)
+        parts.server.add("A", 10)
+        parts.server.add("B", 10.2)
+        parts.server.add("C", 10.25)
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=10, seconds=40).total_seconds())
+        assert closed.results == []
+        assert parts.recorder.phases == [EventPhase.CLOSING, EventPhase.CLOSING]
+        assert [parts.database.events_of(name) for name in ("Uno", "Dos", "Tres")] == [1, 1, 1]
+        assert any(line.startswith("«Tres»: Vuelta hasta 16:10:") for line in caplog.messages)
+        assert any(line.startswith("«Uno»: ") for line in caplog.messages)
+        assert await running is True
+        assert closed.results == [("Uno", False), ("Dos", False), ("Tres", True)]
+        last = [line for line in caplog.messages if "Vuelta hasta 16:20" in line]
+        assert last
+        assert not any("«" in line for line in last), "it is the only one"
+
+
+async def test_the_close_leaves_the_requests_to_the_event_that_is_watched(tmp_path: Path) -> None:
+    cameras = [f"CAM{number}" for number in range(40)]
+    async with ingestion(tmp_path, cameras=cameras, interval=5.0, grace=0.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(END, at(75)))
+        await parts.context.schedule.refreshed()
+        under_way: list[int] = []
+        reading: set[object] = set()
+        answer = parts.server.events
+
+        async def counted(
+            server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+        ) -> AsyncGenerator[Page, None]:
+            one = object()
+            if window.since < END:
+                reading.add(one)
+                under_way.append(len(reading))
+            try:
+                async for page in answer(server_id, camera_ids, window, suspect=suspect):
+                    yield page
+            finally:
+                reading.discard(one)
+
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=59, seconds=59).total_seconds())
+        parts.server.seconds = 1.0
+        parts.server.events = counted  # type: ignore[method-assign]
+        await parts.clock.sleep(30)
+        assert max(under_way) == 2
+        assert await running is True
+        assert closed.results == [("Primero", True), ("Segundo", True)]
+
+
+async def test_events_that_a_kill_left_open_are_closed_beside_the_one_that_is_on(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(30)) as parts:
+        parts.schedule(Primero=(START, at(10)), Segundo=(at(10), at(20)), Tercero=(at(20), END))
+        await parts.context.schedule.refreshed()
+        for minute in (5, 15, 25):
+            parts.server.add("A", minute)
+        first, second, third = parts.context.schedule.schedule.events
+        queue = ScheduleQueue(parts.context.schedule, BOGOTA, [first, second, third])
+        closed = Closed()
+        running = asyncio.create_task(ScheduleRunner(parts.context, queue, closed).run())
+        await parts.clock.sleep(60)
+        assert sorted(closed.results) == [("Primero", True), ("Segundo", True)]
+        assert [parts.database.events_of(event.name) for event in (first, second, third)] == [1, 1, 1]
+        assert await running is True
+        assert closed.results[-1] == ("Tercero", True)
+
+
+async def test_extra_time_announced_in_mid_close_is_watched_at_once(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, interval=5.0, grace=0.0) as parts:
+        broken(parts, "B", until=at(61))
+        parts.server.add("B", 30)
+        parts.server.add("A", 65)
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=60, seconds=20).total_seconds())
+        assert parts.recorder.phases[-1] is EventPhase.CLOSING
+        parts.schedule(**{"Concierto A": (START, at(70))})
+        await parts.clock.sleep(12)
+        assert [event.window.until for event in parts.recorder.opened] == [END, at(70)]
+        assert closed.results == []
+        assert await running is True
+        assert closed.results == [("Concierto A", True)]
+        assert len(parts.database.ledger) == 2
+
+
+async def test_two_events_made_one_are_watched_by_one(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, interval=5.0, grace=60.0) as parts:
+        parts.schedule(Primero=(START, at(10)), Segundo=(at(10), at(20)))
+        await parts.context.schedule.refreshed()
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=10, seconds=20).total_seconds())
+        parts.schedule(Todo=(START, at(25)))
+        assert await running is True
+        assert closed.results == [("Todo", True)]
+
+
+async def test_a_stop_ends_the_watch_and_the_close_beside_it(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, interval=5.0, grace=0.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(END, at(75)))
+        await parts.context.schedule.refreshed()
+        broken(parts, "B", until=at(70))
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed).run())
+        await parts.clock.sleep(timedelta(minutes=60, seconds=10).total_seconds())
+        parts.context.stopping.set()
+        assert await running is True
+        assert not closed.results
+        assert parts.clock.now() < at(61)
+
+
+async def test_what_ends_one_event_ends_the_other(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, interval=5.0, grace=0.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(END, at(75)))
+        await parts.context.schedule.refreshed()
+
+        async def unusable(record: EventRecord) -> StoredFigures:
+            raise StoreNotReady("Otro proceso la abrió.")
+
+        parts.database.stored_figures = unusable  # type: ignore[method-assign]
+        with pytest.raises(StoreNotReady):
+            await runner_of(parts, Closed()).run()
+        assert parts.clock.now() < at(62)
+        assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("aforo")] == []
 
 
 async def test_an_event_that_was_cancelled_is_not_closed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aforo.errors import BadSchedule
 from aforo.inputs.schedule import Schedule, ScheduleFile
-from aforo.models import Window
+from aforo.models import ScheduledEvent, Window
 
 BOGOTA = ZoneInfo("America/Bogota")
 
@@ -85,9 +85,19 @@ def test_several_events_on_one_date(path: Path) -> None:
 
 
 def test_an_event_is_found_again_after_its_times_changed(path: Path) -> None:
-    schedule = load(path, {"2025-01-20": entry("16:00", "23:00")})
-    assert schedule.overlapping(Window(at("2025-01-20T15:00"), at("2025-01-20T22:00"))) == schedule.events[0]
-    assert schedule.overlapping(Window(at("2025-01-20T23:00"), at("2025-01-20T23:30"))) is None
+    schedule = load(path, {"2025-01-20": [entry("16:00", "20:30", "A"), entry("20:30", "23:00", "B")]})
+    first, second = schedule.events
+
+    def edited(since: str, until: str, name: str) -> ScheduledEvent | None:
+        window = Window(at(f"2025-01-20T{since}"), at(f"2025-01-20T{until}"))
+        return schedule.edited(ScheduledEvent(date(2025, 1, 20), name, window))
+
+    assert edited("15:00", "20:00", "A") == first
+    assert edited("20:00", "22:00", "B") == second, "by its name"
+    assert edited("20:00", "22:00", "Otro") == second, "by most of its time"
+    assert edited("19:00", "21:00", "Otro") == first
+    assert edited("23:00", "23:30", "B") is None
+    assert edited("15:00", "16:00", "A") is None, "they only touch"
 
 
 @given(st.integers(0, 14 * 24 * 60), st.lists(st.integers(0, 23), min_size=1, max_size=6))
