@@ -38,12 +38,16 @@ class ServiceSilent(AforoError):
 
 @dataclass(slots=True)
 class ServiceState:
-    """The state of a service, as a view draws it. ``problems`` and ``alerts`` are Spanish sentences."""
+    """The state of a service, as a view draws it.
+
+    ``beside``: other events and their phases; ``problems`` and ``alerts``; all of them Spanish sentences.
+    """
 
     now: datetime
     timezone: ZoneInfo
     phase: str
     event: ScheduledEvent | None
+    beside: Sequence[str]
     stored: int
     repeated: int
     series: int
@@ -126,6 +130,7 @@ def lines(state: ServiceState) -> list[str]:
     window = " a ".join(f"{instant.astimezone(state.timezone):%H:%M}" for instant in state.event.window)
     return [
         f"«{state.event.name}», de {window}: {state.phase}. {state.stored} eventos guardados.",
+        *state.beside,
         *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
         *(state.problems or ["Todo contesta y todo está guardado."]),
         *state.alerts,
@@ -150,6 +155,7 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         timezone=ZoneInfo(answer["timezone"]),
         phase=answer["phase"],
         event=_event(answer["event"]),
+        beside=[f"«{other['name']}»: {other['phase']}." for other in answer["beside"]],
         stored=answer["trust"]["stored"],
         repeated=answer["trust"]["repeated"],
         series=answer["series"],

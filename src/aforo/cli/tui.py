@@ -50,7 +50,7 @@ class LastRecords(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, except the line of each camera in each poll cycle, which would displace all others."""
-        if not str(record.msg).startswith("Cámara %s"):
+        if "Cámara %s: %s" not in str(record.msg):
             self.records.append(record)
 
 

@@ -15,7 +15,7 @@ class CloseLane:
         self._concurrency = concurrency
         self._watched = 0
         self._under_way = 0
-        self._room = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -25,24 +25,24 @@ class CloseLane:
             yield
         finally:
             self._watched -= 1
-            await self._let_in()
+            await self._notify()
 
     @asynccontextmanager
     async def fetch(self) -> AsyncIterator[None]:
-        """Have a fetch of a close under way, once there is room for it."""
-        async with self._room:
-            await self._room.wait_for(lambda: self._under_way < self._most)
+        """Have a fetch of a close under way, once fewer are under way."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._under_way < self._most)
             self._under_way += 1
         try:
             yield
         finally:
             self._under_way -= 1
-            await self._let_in()
+            await self._notify()
 
     @property
     def _most(self) -> int:
         return max(1, self._concurrency // _SHARE) if self._watched else self._concurrency
 
-    async def _let_in(self) -> None:
-        async with self._room:
-            self._room.notify(max(0, self._most - self._under_way))
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify(max(0, self._most - self._under_way))

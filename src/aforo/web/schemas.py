@@ -28,6 +28,13 @@ class EventState(ApiModel):
     until: datetime = Field(description="hora_fin")
 
 
+class BesideState(ApiModel):
+    """An event that is not the one that is displayed."""
+
+    name: str = Field(description="Nombre del evento")
+    phase: str = Field(description="«en curso» o «en cierre»")
+
+
 class ZoneState(ApiModel):
     """A zone, now."""
 
@@ -136,6 +143,7 @@ class State(ApiModel):
     phase: Literal["en espera", "en curso", "en cierre", "terminado"]
     event: EventState | None
     next: EventState | None = Field(description="El próximo evento del programa")
+    beside: list[BesideState] = Field(description="Eventos anteriores que aún reciben lo suyo o están en cierre")
     evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
     series: int = Field(description="Versión de las series")
     zones: list[ZoneState]

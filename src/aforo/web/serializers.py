@@ -23,6 +23,7 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         phase=live.phase.value,
         event=_event(event) if event else None,
         next=_event(upcoming) if upcoming else None,
+        beside=[schemas.BesideState(name=other.name, phase=phase.value) for other, phase in live.beside],
         evening=live.generation,
         series=live.changes,
         zones=zones(live, now),

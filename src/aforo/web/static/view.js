@@ -71,7 +71,7 @@ export function zones(state, may, onCorrect) {
 export function header(state) {
   text($("event-name"), state.event ? state.event.name : state.next ? `Próximo: ${state.next.name}` : "Sin evento");
   const phase = state.phase[0].toUpperCase() + state.phase.slice(1);
-  const parts = [phase];
+  const parts = [phase, ...state.beside.map((other) => `«${other.name}» ${other.phase}`)];
   if (state.event) parts.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
   if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) parts.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
   text($("event-phase"), parts.join(" · "));
