@@ -110,11 +110,11 @@ async def test_a_service_closes_again_what_it_gave_up_and_goes_on(
         assert await running is True
 
 
-def broken(parts: Ingestion, camera: str, *, until: datetime) -> None:
-    """Let a camera fail until then."""
+def broken(parts: Ingestion, camera: str, *, until: datetime, since: datetime = START) -> None:
+    """Let a camera fail in that time."""
 
     def fault(_server: str, cameras: Sequence[str], _window: Window) -> None:
-        if camera in cameras and parts.clock.now() < until:
+        if camera in cameras and since <= parts.clock.now() < until:
             raise AccUnreachable("Respuesta cortada.")
 
     parts.server.fault = fault
@@ -148,7 +148,7 @@ async def test_events_that_touch_and_two_closes_beside_a_third_event(
     async with ingestion(tmp_path, interval=5.0, grace=5.0) as parts:
         parts.schedule(Uno=(START, at(10)), Dos=(at(10), at(10.25)), Tres=(at(10.25), at(20)))
         await parts.context.schedule.refreshed()
-        broken(parts, "B", until=at(13))
+        broken(parts, "B", since=at(9.9), until=at(13))
         parts.server.add("A", 9.99)
         parts.server.add("B", 9.999)
         parts.server.add("A", 10)
@@ -163,7 +163,7 @@ async def test_events_that_touch_and_two_closes_beside_a_third_event(
         assert any(line.startswith("«Tres»: Vuelta hasta 16:10:") for line in caplog.messages)
         assert any(line.startswith("«Uno»: ") for line in caplog.messages)
         assert await running is True
-        assert closed.results == [("Uno", False), ("Dos", False), ("Tres", True)]
+        assert closed.results == [("Dos", False), ("Uno", True), ("Tres", True)]
         last = [line for line in caplog.messages if "Vuelta hasta 16:20" in line]
         assert last
         assert not any("«" in line for line in last), "it is the only one"
