@@ -110,9 +110,13 @@ class AccIncomplete(AccError):
 
 
 class StoreError(AforoError):
-    """An operation of the database failed."""
+    """An operation of the database failed.
+
+    ``detail``: the driver's own words, for whoever administers the database; no part of the sentence.
+    """
 
     exit_code = 4
+    detail = ""
 
 
 class StoreUnavailable(StoreError):

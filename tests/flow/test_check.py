@@ -229,9 +229,12 @@ async def test_a_locked_database_and_a_file_that_is_no_database(place: Place) ->
         assert line.state is State.FAILURE
         assert "ningún otro proceso la tiene tomada" in line.remedy
     place.simulated.database.write_text("esto no es una base de datos, sino un texto cualquiera" * 40, encoding="utf-8")
-    (line,) = (await place.check())["database.tables"]
-    assert line.state is State.FAILURE
-    assert "aforo check" not in line.remedy, "that is what was just done"
+    lines = await place.check()
+    (line,) = lines["database"]
+    assert line.state is State.FAILURE, "nothing was reached"
+    assert line.what.endswith("no está lista: el archivo no es una base de datos SQLite.")
+    assert "file is not a database" in line.details[0]
+    assert states(lines, "database.tables") == {State.SKIPPED}
 
 
 def test_a_disk_where_no_event_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +242,21 @@ def test_a_disk_where_no_event_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         usage = shutil.disk_usage(tmp_path)._replace(free=free * 1024 * 1024)
         monkeypatch.setattr("aforo.cli.check.local.shutil.disk_usage", lambda _, usage=usage: usage)
         assert space_line("database.space", tmp_path, 500 * 1024 * 1024).state is state
+
+
+async def test_a_history_with_a_unique_index(place: Place) -> None:
+    file = place.simulated.folder / "eventos_programados.json"
+    schedule = json.loads(file.read_text(encoding="utf-8"))
+    (event,) = schedule.values()
+    schedule |= {f"2099-01-0{number}": event | {"nombre": f"Concierto {number}"} for number in range(1, 4)}
+    file.write_text(json.dumps(schedule), encoding="utf-8")
+    with closing(sqlite3.connect(place.simulated.database)) as database:
+        columns = "analyticEventName TEXT, area TEXT, activity TEXT, cameraId TEXT, timestamp TEXT, nombre_evento TEXT"
+        database.execute(f"CREATE TABLE eventos_Analisis ({columns})")
+        database.execute("CREATE UNIQUE INDEX una ON eventos_Analisis (analyticEventName, cameraId, timestamp)")
+    lines = await place.check()
+    assert "database.names" not in lines
+    assert states(lines, "database.tables") == {State.OK, State.WARNING}
 
 
 async def test_a_table_that_lacks_a_column(place: Place) -> None:

@@ -397,6 +397,7 @@ class Database:
             self.down_since = self._clock.now()
         if self._failures == _LOGGED_AFTER:
             _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
+            _log.debug("Lo que dice el controlador de la base de datos: %s", error.detail)
         await wait_until_set(self._stopping, self._clock, _BACKOFF.pause(self._failures))
 
     def _succeeded(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, inspect
 
 from aforo.errors import StoreNotReady, StoreRejectedRow
-from aforo.models import Zone, from_ms
+from aforo.models import MINUTE_MS, Zone, from_ms
 from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.journal import Journal
@@ -60,13 +60,13 @@ def dry_run(
         try:
             with database.write() as connection:
                 found.append(_prepared(connection, database, site_tables, zones, upgrade=kept is None))
-                _write_rows(connection, site_tables, zones, _EVENT)
+                _write_rows(connection, site_tables, zones, _EVENT, 0)
                 if not keeps_names:
                     site_tables.try_renaming(connection, _EVENT, NO_EVENT)
                 _write_entry(connection, database)
-                for name in dict.fromkeys(names):
+                for number, name in enumerate(dict.fromkeys(names), start=1):
                     if name not in rejected:
-                        _try_name(connection, site_tables, zones, name)
+                        _try_name(connection, site_tables, zones, name, number)
                 raise _RolledBackError  # noqa: TRY301 -- the way to end the transaction
         except migrate.UpgradeRejected as error:
             kept = error
@@ -98,15 +98,19 @@ def _prepared(
     return found
 
 
-def _try_name(connection: Connection, site_tables: SiteTables, zones: Sequence[Zone], name: str) -> None:
+def _try_name(connection: Connection, site_tables: SiteTables, zones: Sequence[Zone], name: str, number: int) -> None:
     try:
-        _write_rows(connection, site_tables, zones, name)
+        _write_rows(connection, site_tables, zones, name, number)
     except StoreRejectedRow as error:
         raise _NameRejectedError(name) from error
 
 
-def _write_rows(connection: Connection, site_tables: SiteTables, zones: Sequence[Zone], name: str) -> None:
-    (timestamp,) = site_tables.local_texts((_AT_MS,))
+def _write_rows(connection: Connection, site_tables: SiteTables, zones: Sequence[Zone], name: str, number: int) -> None:
+    """Write a row of each table for an event of that name.
+
+    Each has a minute of its own: the history may have a unique index over cameras and instants.
+    """
+    (timestamp,) = site_tables.local_texts((_AT_MS + number * MINUTE_MS,))
     site_tables.add_history(connection, [(_EVENT, "", "", "", timestamp, name)])
     for zone in zones:
         for aforo in (0, 1):  # INSERT, then UPDATE

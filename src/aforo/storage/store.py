@@ -78,6 +78,11 @@ class Store:
         """The database, for people; without secrets."""
         return self._database.name
 
+    @property
+    def reached(self) -> bool:
+        """Whether a connection to the database has come about."""
+        return self._database.reached
+
     def open(self) -> None:
         """Connect, bring our tables to this version, find or create the site tables.
 

@@ -51,7 +51,7 @@ def test_another_writer_is_waited_for_not_fatal(database: DatabaseUnderTest, mon
     record = opened(store)
     with closing(sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match="database is locked"):
+        with pytest.raises(StoreUnavailable, match="otro proceso la tiene tomada"):
             add(store, record, at(10, "1"))
         other.execute("ROLLBACK")
     assert add(store, record, at(10, "1")).occupancies[NORTE].count == 1
@@ -77,7 +77,7 @@ def test_the_file_is_kept_in_wal_and_commits_whole(database: DatabaseUnderTest) 
     ("url", "error", "says"),
     [
         ("sqlite:////no-such-folder/aforo.db", StoreNotReady, "No existe la carpeta /no-such-folder"),
-        ("sqlite:////tmp", StoreUnavailable, "unable to open database file"),
+        ("sqlite:////tmp", StoreUnavailable, "el archivo no se puede abrir"),
         ("oracle://x:secreto@y/z", StoreNotReady, "No se admite la base de datos «oracle»"),
         ("esto no es una URL con secreto", BadSetting, "no es una URL"),
     ],
@@ -106,7 +106,7 @@ def test_an_older_sqlite_takes_all_of_a_batch(database: DatabaseUnderTest, monke
 def test_a_file_that_is_no_database_is_not_ready(tmp_path: Path) -> None:
     file = tmp_path / "aforo.db"
     file.write_text("esto no es SQLite, " * 100)
-    with pytest.raises(StoreNotReady, match="file is not a database"):
+    with pytest.raises(StoreNotReady, match="el archivo no es una base de datos SQLite"):
         Store(f"sqlite:///{file}", zones(), BOGOTA).open()
 
 

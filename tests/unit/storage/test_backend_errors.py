@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 from mssql_python.exceptions import sqlstate_to_exception
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
+from aforo.errors import StoreError, StoreNotReady, StoreRejectedRow, StoreUnavailable
+from aforo.storage.backends.error_translation import reason, site_table_errors, translated_errors
 from aforo.storage.backends.errors import Recovery, classify_sql_server, sentence
 
 MS = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
@@ -99,3 +102,76 @@ def test_the_sentence_is_the_servers_and_holds_no_statement() -> None:
     for error in (_pyodbc("28000", "Login failed for user 'aforo'.", 18456), _mssql_python("28000", "Login failed")):
         assert "Login failed" in sentence(error)
         assert "secreto" not in sentence(error)
+
+
+# In Spanish, whatever a driver says
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_pyodbc("28000", "Login failed for user 'aforo'.", 18456), "el usuario o la contraseña no son"),
+        (
+            _pyodbc("42000", "The INSERT permission was denied on the object 'aforo_events', database 'AVIGILON'", 229),
+            "falta un permiso (aforo_events, AVIGILON)",
+        ),
+        (_pyodbc("42S02", "Invalid object name 'eventos_Analisis'.", 208), "falta una tabla (eventos_Analisis)"),
+        (
+            _pyodbc("22001", "String or binary data would be truncated. Truncated value: 'Sur'.", 2628),
+            "un texto no cabe en su columna",
+        ),
+        (_pyodbc("HYT00", "Query timeout expired", 0), "no contestó a tiempo"),
+        (_pyodbc("08S01", "Communication link failure", 0), "se cortó la conexión"),
+        (_pyodbc("IM002", "Data source name not found", 0), "falta el controlador ODBC, o el DSN no existe"),
+        (_pyodbc("42000", "algo que nadie conoce", 12345), "rechaza la orden"),
+        (_mssql_python("28000", "Login failed"), "el usuario o la contraseña no son"),
+        (_mssql_python("42000", "permission denied for table aforo_events"), "le faltan tablas o permisos"),
+    ],
+)
+def test_the_reason_is_spanish_and_names_the_objects(error: DBAPIError, expected: str) -> None:
+    assert reason(error, classify_sql_server(error)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT * FROM nada", "rechaza la orden, o le falta una tabla o una columna (nada)"),
+        ("INSERT INTO una VALUES (1), (1)", "lo impide una restricción de la tabla (una.a)"),
+        ("ATTACH '/nada/x.db' AS otra", "el archivo no se puede abrir"),
+    ],
+)
+def test_the_reasons_of_sqlite(statement: str, expected: str) -> None:
+    with create_engine("sqlite://").connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE una (a UNIQUE)")
+        with pytest.raises(DBAPIError) as caught:
+            connection.exec_driver_sql(statement)
+    assert reason(caught.value, Recovery.STATEMENT) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (_pyodbc("42S02", "Invalid object name 'x'.", 208), StoreNotReady),
+        (_pyodbc("08S01", "Communication link failure", 0), StoreUnavailable),
+        (SQLAlchemyError("This Connection is closed"), StoreUnavailable),
+        (OverflowError("Python int too large to convert"), StoreRejectedRow),
+    ],
+)
+def test_the_driver_s_words_are_the_detail_and_no_part_of_the_sentence(
+    error: Exception, kind: type[StoreError]
+) -> None:
+    with pytest.raises(kind) as caught, translated_errors("SQL Server bd01/AVIGILON", classify_sql_server):
+        raise error
+    assert caught.value.detail
+    for word in ("Invalid", "failure", "Connection", "Python", "Microsoft", "Error"):
+        assert word not in str(caught.value)
+
+
+def test_a_row_that_a_site_table_rejects_keeps_the_drivers_words_apart() -> None:
+    error = _pyodbc("23000", "The INSERT statement conflicted with the CHECK constraint 'ck_aforo'.", 547)
+    with (
+        pytest.raises(StoreRejectedRow, match=r"lo impide una restricción de la tabla \(ck_aforo\)\.") as caught,
+        site_table_errors("Aforo_parqueadero", "SQL Server bd01/AVIGILON", classify_sql_server),
+    ):
+        raise error
+    assert "conflicted with" in caught.value.detail

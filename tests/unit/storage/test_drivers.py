@@ -113,17 +113,19 @@ def test_freetds_behind_a_dsn_is_rejected_before_it_is_used(monkeypatch: pytest.
     assert _chosen("DSN=estadio").connect() is microsofts
 
 
-@pytest.mark.parametrize(
-    ("installed", "dialect", "driver"),
-    [(["FreeTDS", _17, _18], "mssql+pyodbc", _18), (["FreeTDS"], "mssql+mssqlpython", None)],
-)
-def test_without_a_driver_the_newest_of_microsofts_is_used_or_the_one_in_the_package(
-    installed: list[str], dialect: str, driver: str | None
-) -> None:
+@pytest.mark.parametrize("installed", [["FreeTDS", _17, _18], ["FreeTDS"], []])
+def test_a_string_without_a_driver_goes_to_mssql_python_whatever_is_installed(installed: list[str]) -> None:
     found = _chosen("SERVER=bd01;PORT=1444;DATABASE=d;TDS_Version=7.4;ClientCharset=UTF-8", *installed)
-    assert found.dialect == dialect
-    expected = {"server": "bd01,1444", "database": "d"} | ({"driver": driver} if driver else {})
-    assert parse(found.string) == expected
+    assert found.dialect == "mssql+mssqlpython"
+    assert parse(found.string) == {"server": "bd01,1444", "database": "d"}
+    assert found.why == "mssql-python: la conexión no indica ningún controlador, y este trae el suyo"
+
+
+def test_a_part_of_a_password_with_a_semicolon_is_not_shown_as_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    _chosen("SERVER=bd01;DATABASE=d;UID=u;PWD=ab;hush=ef;MARS_Connection=no;APP=aforo")
+    assert caplog.messages == [
+        "mssql-python no usa estas palabras de la conexión: app, mars_connection, otra que no se muestra."
+    ]
 
 
 @pytest.mark.parametrize(

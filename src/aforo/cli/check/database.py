@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from aforo.cli.check.local import space_line
-from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
+from aforo.cli.check.results import Line, State, details_of, failed, failure, ok, skipped, warning
 from aforo.errors import (
     AforoError,
     BadInput,
@@ -27,6 +27,7 @@ from aforo.storage import Preflight, Store
 _LEAST_SPACE = 500 * 1024 * 1024  # bytes: about ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
 _TABLES = "database.tables"
+_NO_TABLES = skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")
 _AWAY = (
     "Compruebe que la base está en marcha, que esta máquina llega a ella y que ningún otro proceso la tiene tomada;"
     " y el ajuste database.odbc o database.url."
@@ -102,10 +103,15 @@ def _dry_run_lines(store: Store, events: Collection[str]) -> list[Line]:
     try:
         found = _with_retries(partial(store.dry_run, events))
     except StoreUnavailable as exc:
-        return [failure("database", exc.what, _AWAY), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
+        return [
+            failure("database", exc.what, _AWAY, details_of(exc)),
+            skipped(_TABLES, "Sin conexión no se sabe nada de las tablas."),
+        ]
     except StoreRejectedLogin as exc:
-        return [failed("database", exc), skipped(_TABLES, "Sin conexión no se sabe nada de las tablas.")]
+        return [failed("database", exc), _NO_TABLES]
     except StoreNotReady as exc:
+        if not store.reached:
+            return [failed("database", exc), _NO_TABLES]
         return [ok("database", f"Conectado a {store.name}."), _not_ready(exc)]
     except AforoError as exc:
         return [failed("database", exc)]
@@ -115,7 +121,7 @@ def _dry_run_lines(store: Store, events: Collection[str]) -> list[Line]:
 def _not_ready(error: StoreNotReady) -> Line:
     """Return the line about missing tables, without the remedy that points to this very command."""
     line = failed(_TABLES, error)
-    return failure(_TABLES, line.what, _ASK_DBA) if "aforo check" in line.remedy else line
+    return failure(_TABLES, line.what, _ASK_DBA, line.details) if "aforo check" in line.remedy else line
 
 
 def _with_retries(dry_run: Callable[[], Preflight]) -> Preflight:

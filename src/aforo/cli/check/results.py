@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aforo import __version__
-from aforo.errors import AforoError
+from aforo.errors import AforoError, StoreError
 from aforo.wording import plural
 
 
@@ -84,7 +84,13 @@ def skipped(topic: str, what: str, remedy: str = "Arregle antes lo de arriba y r
 def failed(topic: str, error: AforoError) -> Line:
     """Return the line of an AforoError."""
     what = f"{error.what} {error.meaning}".strip()
-    return failure(topic, what, error.remedy or "La solución, en docs/solucion-de-problemas.md.")
+    return failure(topic, what, error.remedy or "La solución, en docs/solucion-de-problemas.md.", details_of(error))
+
+
+def details_of(error: AforoError) -> Sequence[str]:
+    """Return what the database's driver said, for whoever administers the database."""
+    detail = error.detail if isinstance(error, StoreError) else ""
+    return [f"Para quien administra la base, lo que dice el controlador: {detail}"] if detail else []
 
 
 class Printer:

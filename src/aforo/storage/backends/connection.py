@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from aforo.errors import BadSetting, StoreRejectedRow
 from aforo.storage.backends import backend_for
 from aforo.storage.backends.backend import Backend
-from aforo.storage.backends.errors import translated_errors
+from aforo.storage.backends.error_translation import translated_errors
 
 _log = logging.getLogger(__name__)
 # It logs, at length and in English, each broken connection that it cannot close; nobody has to act on that.
@@ -32,6 +32,11 @@ class DatabaseConnection:
         self._connection: Connection | None = None
         self._identity: object = None
         self._has_connected = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether a connection has come about."""
+        return self._has_connected
 
     @property
     def name(self) -> str:
@@ -125,9 +130,9 @@ class DatabaseConnection:
 def _parsed(url: URL | str) -> URL:
     try:
         return make_url(url)
-    except (ArgumentError, ValueError) as exc:
-        # The text is not repeated: it may hold a password.
-        raise BadSetting("database.url no es una URL de SQLAlchemy, como sqlite:///aforo.db.") from exc
+    except (ArgumentError, ValueError):
+        # The text is not repeated, nor is the cause, which repeats it: it may hold a password.
+        raise BadSetting("database.url no es una URL de SQLAlchemy, como sqlite:///aforo.db.") from None
 
 
 def _quietly(action: Callable[[], object]) -> bool:

@@ -34,6 +34,18 @@ UNDERSTOOD = frozenset(
     }
 )  # fmt: skip
 _OTHER_DRIVERS_ONLY = frozenset({"tds_version", "clientcharset", "port"})  # FreeTDS's: no driver here understands them
+# Keywords of Microsoft's drivers that mssql-python does not take. Any other word may be a part of a password with «;».
+_OTHER_KEYWORDS = frozenset(
+    {
+        "ansinpw", "app", "attachdbfilename", "autotranslate", "clientcertificate", "columnencryption", "description",
+        "dsn", "failover_partner", "filedsn", "getdataextensions", "language", "mars_connection", "mars connection",
+        "multiplesqlresults", "network", "queryfile", "querylog_on", "querylogfile", "quotedid", "regional",
+        "replication", "retryexec", "savefile", "serverspn", "statslog_on", "statslogfile",
+        "transparentnetworkipresolution", "usefmtonly", "useservercertificate", "wsid", "longasmax",
+        "concatnullyieldsnull", "enclaveattestationprotocol",
+        "connection timeout", "connect timeout", "timeout", "pooling", "persist security info", "application name",
+    }
+)  # fmt: skip
 # Other spellings of the same keyword, in lower case.
 _SAME = {
     "addr": "server",
@@ -98,11 +110,12 @@ def choose_driver(url: URL, installed: Callable[[], list[str]] | None = None) ->
         return _pyodbc(keywords, same, wanted, "está instalado")
     if Path(wanted).is_file() or (not wanted and "dsn" in keywords):
         return _pyodbc(keywords, wanted, wanted, "es el que indica la conexión")
-    missing = f"«{wanted}» no está instalado" if wanted else "la conexión no indica ninguno"
+    if not wanted:
+        return _mssql_python(keywords, "la conexión no indica ningún controlador, y este trae el suyo")
     microsoft = max((name for name in there if _MICROSOFT.fullmatch(name)), key=_version, default=None)
     if microsoft is not None:
-        return _pyodbc(keywords, microsoft, wanted, f"{missing}, y este sí" if wanted else missing)
-    return _mssql_python(keywords, f"{missing}; mssql-python trae el suyo")
+        return _pyodbc(keywords, microsoft, wanted, f"«{wanted}» no está instalado, y este sí")
+    return _mssql_python(keywords, f"«{wanted}» no está instalado; mssql-python trae el suyo")
 
 
 def parse(text: str) -> dict[str, str]:
@@ -192,7 +205,8 @@ def _mssql_python(keywords: Mapping[str, str], why: str) -> DriverChoice:
     _keep_encryption(adapted, keywords.get("driver", ""), _ENCRYPTS)
     left_out = keywords.keys() - adapted.keys() - _OTHER_DRIVERS_ONLY - {"driver"}
     if left_out:
-        _log.warning("mssql-python no usa estas palabras de la conexión: %s.", ", ".join(sorted(left_out)))
+        shown = sorted(left_out & _OTHER_KEYWORDS) + ["otra que no se muestra"] * bool(left_out - _OTHER_KEYWORDS)
+        _log.warning("mssql-python no usa estas palabras de la conexión: %s.", ", ".join(shown))
     return DriverChoice("mssql+mssqlpython", _name(keywords), f"mssql-python: {why}", render(adapted))
 
 

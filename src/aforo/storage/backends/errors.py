@@ -1,4 +1,4 @@
-"""What a driver's error allows, as a table; and the StoreError that each becomes.
+"""What a driver's error allows, as a table.
 
 pyodbc gives the SQLSTATE first and SQL Server's number in brackets at the end of the text. mssql-python turns the state
 into a sentence of its own and keeps no number. A restarted server is reported under several states, also 01000 and
@@ -6,15 +6,12 @@ HYT00.
 """
 
 import re
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
-
-from aforo.errors import StoreError, StoreNotReady, StoreRejectedLogin, StoreRejectedRow, StoreUnavailable
+from sqlalchemy.exc import DataError, DBAPIError
 
 
 class Recovery(Enum):
@@ -39,66 +36,12 @@ class AfterFailure(Enum):
 Classify = Callable[[DBAPIError], Recovery]
 
 
-@contextmanager
-def translated_errors(database: str, classify: Classify) -> Iterator[None]:
-    """Turn what a driver raises inside into a StoreError about ``database`` (a name without secrets)."""
-    try:
-        yield
-    except DBAPIError as exc:
-        raise _translated(database, classify(exc), exc) from exc
-    except SQLAlchemyError as exc:  # a closed connection and the like: connecting anew is enough
-        raise StoreUnavailable(f"La base de datos {database} no está disponible: {exc}") from exc
-    except (UnicodeError, OverflowError) as exc:  # raised by drivers before anything is sent
-        raise StoreRejectedRow(f"La base de datos {database} no admite un valor: {exc}") from exc
-
-
-@contextmanager
-def site_table_errors(
-    table: str, database: str, classify: Classify, rejected: Callable[[str], StoreRejectedRow] = StoreRejectedRow
-) -> Iterator[None]:
-    """Raise ``rejected`` for an error of a statement on a site table that would come again.
-
-    All other errors pass unchanged. A site table has keys and checks of its own, which may reject a row for ever.
-    """
-    permanent = {Recovery.UNIQUE, Recovery.ROW, Recovery.STATEMENT}
-    if rejected is not StoreRejectedRow:
-        # Missing rights on a zone's table must not delay the ledger; the history's rows have to wait for theirs.
-        permanent.add(Recovery.READY)
-    try:
-        yield
-    except DBAPIError as exc:
-        if classify(exc) not in permanent:
-            raise
-        raise rejected(f"La tabla {table} de {database} no admite la fila: {sentence(exc)}") from exc
-
-
 def sentence(exc: DBAPIError) -> str:
     """The driver's message, on one line, without SQL or parameters."""
     original = exc.orig
     args = getattr(original, "args", ())
     text = str(args[-1] if args and isinstance(args[-1], str) else original)
     return " ".join(text.split())
-
-
-def _translated(database: str, recovery: Recovery, exc: DBAPIError) -> StoreError:
-    message = sentence(exc)
-    match recovery:
-        case Recovery.LOGIN:
-            return StoreRejectedLogin(
-                f"La base de datos {database} no acepta la conexión: {message}.",
-                remedy="Revise usuario, contraseña y nombre de la base en los ajustes (database).",
-            )
-        case Recovery.READY | Recovery.STATEMENT:
-            return StoreNotReady(
-                f"La base de datos {database} no está lista: {message}.",
-                remedy="Ejecute «aforo check» y pida al administrador lo que falte.",
-            )
-        case Recovery.ROW:
-            return StoreRejectedRow(f"La base de datos {database} no admite una fila: {message}.")
-        case _:
-            return StoreUnavailable(
-                f"La base de datos {database} no está disponible: {message}.", "Se sigue intentando; nada se pierde."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +126,16 @@ def classify_sql_server(exc: DBAPIError) -> Recovery:
     An unknown error is retried: the next try costs little, giving up costs the event.
     """
     words = str(exc.orig)
-    state, numbers = _state(exc), {int(number) for number in _NUMBER.findall(words)}
+    state, numbers = state_of(exc), numbers_of(exc)
     return next((rule.recovery for rule in _SQL_SERVER if rule.holds(exc, state, numbers, words)), Recovery.RETRY)
 
 
-def _state(exc: DBAPIError) -> str:
+def numbers_of(exc: DBAPIError) -> set[int]:
+    """SQL Server's numbers in an error; none where the driver does not give them."""
+    return {int(number) for number in _NUMBER.findall(str(exc.orig))}
+
+
+def state_of(exc: DBAPIError) -> str:
     """The SQLSTATE, "" where it is not known."""
     driver_error = getattr(exc.orig, "driver_error", None)
     if isinstance(driver_error, str):

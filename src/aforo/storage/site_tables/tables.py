@@ -14,7 +14,7 @@ from aforo.models import Zone, from_ms
 from aforo.settings import HISTORY_TABLE
 from aforo.storage.backends.backend import DRAINED
 from aforo.storage.backends.connection import DatabaseConnection
-from aforo.storage.backends.errors import site_table_errors
+from aforo.storage.backends.error_translation import site_table_errors
 from aforo.storage.site_tables.reflection import ReflectedTable, find_or_create
 
 _MILLI_TEXTS = tuple(f"{milli:03d}" for milli in range(1000))
