@@ -186,7 +186,8 @@ async def staged(
         corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
         settings = (settings or WebSettings(operators=operators("Ana Ruiz"))).model_copy(update={"port": port or 8080})
         stale_after = (alerts or AlertsSettings()).stale
-        context = web.WebContext(settings, live, clock, "America/Bogota", stale_after, corrections, events)
+        archive = web.SessionArchive(database)
+        context = web.WebContext(settings, live, clock, "America/Bogota", stale_after, corrections, events, archive)
         async with (
             notifying_alerts(alerts or AlertsSettings(), live, clock, database),
             web.serving(context, free_port=not port) as page,

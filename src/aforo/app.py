@@ -277,7 +277,10 @@ async def observing(
         return Store(settings.database.address(), zones, timezone)
 
     corrections, events = web.CorrectionService(live, database, clock), web.EventReader(live, make_store)
-    context = web.WebContext(settings.web, live, clock, timezone.key, settings.alerts.stale, corrections, events)
+    archive = web.SessionArchive(database)
+    context = web.WebContext(
+        settings.web, live, clock, timezone.key, settings.alerts.stale, corrections, events, archive
+    )
     interval = settings.monitor.interval
     heartbeat = settings.monitor.heartbeat_url.get_secret_value()
     async with (

@@ -5,9 +5,10 @@ import json
 import logging
 import re
 import socket
+import sqlite3
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,42 @@ async def test_a_logout_ends_the_session_and_its_streams_at_once(tmp_path: Path)
                 assert await other.content.readline(), "other screens go on"
         async with browser(stage, Via="1.1 x") as thief:
             assert await status(thief, **copied) == 401
+
+
+async def test_a_logged_out_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
+    async with staged(tmp_path, settings=SETTINGS) as stage:
+        kept, ended = [await session_of(stage) for _ in range(2)]
+        async with browser(stage, Via="1.1 x") as client:
+            async with client.delete("/api/v1/session", headers=ended) as answer:
+                assert answer.status == 200
+            assert [await status(client, **one) for one in (kept, ended)] == [200, 401]
+    async with staged(tmp_path, settings=SETTINGS) as stage, browser(stage, Via="1.1 x") as client:
+        assert [await status(client, **one) for one in (kept, ended)] == [200, 401]
+
+
+async def session_of(stage: Stage) -> dict[str, str]:
+    """Log in; return the headers that a request of that session has."""
+    async with browser(stage, Via="1.1 x") as client:
+        headers = await csrf(client)
+        (cookie,) = client.cookie_jar
+        return {**headers, "Cookie": f"{cookie.key}={cookie.value}"}
+
+
+async def test_a_logout_holds_while_the_database_is_away_and_is_stored_when_it_is_back(tmp_path: Path) -> None:
+    async with staged(tmp_path, settings=SETTINGS) as stage:
+        ended = await session_of(stage)
+        with closing(sqlite3.connect(stage.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with browser(stage, Via="1.1 x") as client:
+                async with client.delete("/api/v1/session", headers=ended) as answer:
+                    assert answer.status == 200
+                assert await status(client, **ended) == 401
+            other.execute("ROLLBACK")
+            async with asyncio.timeout(10):
+                while not other.execute("SELECT * FROM aforo_ended_sessions").fetchall():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+    async with staged(tmp_path, settings=SETTINGS) as stage, browser(stage, Via="1.1 x") as client:
+        assert await status(client, **ended) == 401
 
 
 async def test_a_session_that_ends_by_itself_ends_its_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

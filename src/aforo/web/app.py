@@ -50,12 +50,11 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def create_app(context: WebContext, broadcaster: Broadcaster, admission: Admission) -> AsgiApp:
+def create_app(context: WebContext, broadcaster: Broadcaster, admission: Admission, sessions: Sessions) -> AsgiApp:
     """Return the application behind its security middleware. It reads files and hashes: not on the event loop."""
     app = _Api(
         title="Aforo", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None
     )
-    sessions = Sessions(context.settings)
     load = PageLoad(broadcaster, admission)
     metrics = Metrics(LiveCollector(context.live, context.clock, context.stale_after), load)
     app.state.parts = AppParts(context, broadcaster, sessions, admission, metrics, LoginQueue())

@@ -11,7 +11,7 @@ import json
 import math
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -94,6 +94,7 @@ class Sessions:
         self._key = hashlib.sha256("\n".join(["aforo session", *accounts, self._read_token]).encode()).digest()
         self._decoys = decoy_hashes(operator.password_hash for operator in self._operators.values())
         self._logged_out: dict[str, float] = {}  # until when the session would have been valid
+        self._not_restored_since: float | None = None  # sessions begun before that are not accepted yet
 
     @property
     def has_accounts(self) -> bool:
@@ -126,6 +127,9 @@ class Sessions:
         claim = json.loads(_decode(payload))
         if claim["until"] <= seconds or claim["id"] in self._logged_out:
             return Visitor()
+        begun = claim["until"] - (_OPERATOR_SECONDS if claim["name"] else _READER_SECONDS)
+        if self._not_restored_since is not None and begun < int(self._not_restored_since):
+            return Visitor()
         operator = self._operators.get(claim["name"].casefold())
         if claim["name"] and operator is None:
             return Visitor()
@@ -137,9 +141,14 @@ class Sessions:
         self._logged_out = {session: until for session, until in self._logged_out.items() if until > seconds}
         self._logged_out[visitor.session] = visitor.until
 
-    def restore(self, logged_out: Mapping[str, float]) -> None:
-        """Take over the sessions that were logged out before a restart, each with its end in Unix time."""
-        self._logged_out.update(logged_out)
+    def await_restoring(self, seconds: float) -> None:
+        """Accept no session that was begun before, until ``restore`` says which of them were logged out."""
+        self._not_restored_since = seconds
+
+    def restore(self, logged_out: Iterable[str], seconds: float) -> None:
+        """Take over the ids of the sessions that were logged out before a restart."""
+        self._logged_out.update(dict.fromkeys(logged_out, seconds + _READER_SECONDS))
+        self._not_restored_since = None
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()

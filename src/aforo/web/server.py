@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from aforo.background import background_task
@@ -23,6 +23,7 @@ from aforo.errors import BadSetting, os_reason
 from aforo.settings import WebSettings
 from aforo.web.addresses import is_loopback, network_of
 from aforo.web.admission import Admission
+from aforo.web.auth import Sessions
 from aforo.web.context import WebContext
 from aforo.web.places import Place, Places
 from aforo.web.sse import Broadcaster
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 _RETRY_INTERVAL = 15.0  # seconds after which a page that could not be served is opened again
 _STOP_TIMEOUT = 3.0  # seconds that the server may take to end
 _RESPONSE_TIMEOUT = 2  # seconds that responses under way may take at the end
+_RESTORE_TIMEOUT = 5.0  # seconds that the page waits for the database before it opens
 _KEEP_ALIVE = 15  # seconds
 _MAX_HEAD = 16_384  # bytes of a request's line and headers
 
@@ -78,6 +80,8 @@ async def serving(context: WebContext, *, free_port: bool = False) -> AsyncItera
                 stopping.set()
                 await asyncio.wait([task], timeout=_STOP_TIMEOUT)
     finally:
+        if context.session_archive is not None:
+            await context.session_archive.close()
         if context.events is not None:
             await context.events.close()
 
@@ -188,9 +192,11 @@ async def _serve_until(
         listener = listener or _bind(context.settings, port, logging.DEBUG)
         if listener is not None:
             try:
-                server, acceptor, broadcaster = await asyncio.to_thread(_build_server, context, listener, tls)
-                _log.info("La página está en %s", page.url)
-                await _serve(server, acceptor, broadcaster, page.ready, stopping)
+                built = await asyncio.to_thread(_build_server, context, listener, tls)
+                async with background_task(_restore(context, built.sessions), name="aforo-web-restore") as restoring:
+                    await asyncio.wait([restoring], timeout=_RESTORE_TIMEOUT)
+                    _log.info("La página está en %s", page.url)
+                    await _serve(built, page.ready, stopping)
             except Exception:  # noqa: BLE001 -- the counting goes on, whatever fails in the page
                 _log.exception("La página falló; el conteo sigue, y la página se vuelve a abrir.")
             finally:
@@ -200,9 +206,24 @@ async def _serve_until(
         await wait_until_set(stopping, clock, _RETRY_INTERVAL)
 
 
-def _build_server(
-    context: WebContext, listener: socket.socket, tls: ssl.SSLContext | None
-) -> tuple[uvicorn.Server, Acceptor, Broadcaster]:
+class _Built(NamedTuple):
+    """What serves the page."""
+
+    server: uvicorn.Server
+    acceptor: Acceptor
+    broadcaster: Broadcaster
+    sessions: Sessions
+
+
+async def _restore(context: WebContext, sessions: Sessions) -> None:
+    """Read which sessions were logged out before this start; it may have to wait for the database."""
+    if context.session_archive is not None:
+        now = SystemClock().now()
+        sessions.await_restoring(now.timestamp())
+        sessions.restore(await context.session_archive.ended(now), now.timestamp())
+
+
+def _build_server(context: WebContext, listener: socket.socket, tls: ssl.SSLContext | None) -> _Built:
     """Build the application and its server. It runs in a thread: the first request to ACC does not wait for imports."""
     import uvicorn  # noqa: PLC0415 -- FastAPI and uvicorn take a while
 
@@ -219,11 +240,12 @@ def _build_server(
 
     proxies = context.settings.proxies
     admission = Admission(Places(without_limit=frozenset(map(network_of, proxies))))
+    sessions = Sessions(context.settings)
     broadcaster = Broadcaster(context.live, context.clock, context.timezone, context.stale_after)
     # uvicorn logs its start in English, and a line for each malformed request and each cut response of a flood.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
-        create_app(context, broadcaster, admission),
+        create_app(context, broadcaster, admission, sessions),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -241,17 +263,12 @@ def _build_server(
     def make_protocol(place: Place) -> GuardedConnection:
         return GuardedConnection(config, server.server_state, admission.places, place)
 
-    return server, Acceptor(listener, tls, make_protocol, admission), broadcaster
+    return _Built(server, Acceptor(listener, tls, make_protocol, admission), broadcaster, sessions)
 
 
-async def _serve(
-    server: uvicorn.Server,
-    acceptor: Acceptor,
-    broadcaster: Broadcaster,
-    ready: asyncio.Event,
-    stopping: asyncio.Event,
-) -> None:
+async def _serve(built: _Built, ready: asyncio.Event, stopping: asyncio.Event) -> None:
     """Serve until ``stopping`` is set; ``ready`` is set meanwhile."""
+    server, acceptor, broadcaster, _ = built
     async with asyncio.TaskGroup() as tasks:
         broadcasting = tasks.create_task(broadcaster.run(), name="aforo-web-hub")
         running = tasks.create_task(server.serve([]), name="aforo-web-server")

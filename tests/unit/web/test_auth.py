@@ -29,9 +29,17 @@ def test_a_session_belongs_to_its_operator_until_it_ends() -> None:
     assert Sessions(SETTINGS).visitor(cookie, NOW).name == "Ana", "it outlives a restart"
     sessions.end(visitor, NOW)
     assert not sessions.visitor(cookie, NOW).may_read
-    again = Sessions(SETTINGS)
-    again.restore({visitor.session: visitor.until})
-    assert not again.visitor(cookie, NOW).may_read, "a logout outlives a restart"
+
+
+def test_after_a_restart_no_session_of_before_is_accepted_until_the_logouts_are_known() -> None:
+    before, after = Sessions(SETTINGS), Sessions(SETTINGS)
+    cookie, other = (before.begin("Ana", NOW - 3600)[0] for _ in range(2))
+    after.await_restoring(NOW)
+    assert not after.visitor(cookie, NOW).may_read
+    assert after.visitor(after.begin("Ana", NOW)[0], NOW).may_read, "begun since the start"
+    after.restore({before.visitor(cookie, NOW).session}, NOW)
+    assert not after.visitor(cookie, NOW).may_read, "a logout outlives a restart"
+    assert after.visitor(other, NOW).may_read
 
 
 def test_a_logout_is_kept_until_its_session_would_have_ended() -> None:

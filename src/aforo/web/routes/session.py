@@ -40,8 +40,11 @@ async def login(request: Request, response: Response, parts: Parts, order: schem
 async def logout(found: AnyVisitor, request: Request, response: Response, parts: Parts) -> schemas.SessionState:
     """Cierra la sesión."""
     if found.session:
-        parts.sessions.end(found, _clock.now().timestamp())
+        now = _clock.now()
+        parts.sessions.end(found, now.timestamp())
         parts.broadcaster.end_session(found.session)
+        if parts.context.session_archive is not None:
+            await parts.context.session_archive.end(found, now)
         parts.admission.log.logged_out(found.name, client_address(request))
     response.headers["set-cookie"] = set_cookie("", 0, secure=_is_secure(request))
     return _session_state(parts, Visitor())
