@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from aforo import __version__
 from aforo.web.admission import Admission
@@ -86,9 +87,16 @@ def _shown(part: int | str) -> str:
     return str(part) if re.fullmatch(r"\w{1,60}", str(part)) else "…"
 
 
-async def _http_error(_: Request, error: HTTPException) -> Response:
-    reason = "No existe." if error.status_code == 404 else "No se admite."
-    return JSONResponse({"error": reason}, error.status_code, error.headers)
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    reasons = {400: "La petición no sirve: no es JSON.", 404: "No existe."}
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return JSONResponse({"error": reasons.get(error.status_code, "No se admite.")}, error.status_code, headers)
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods of a path, of all its routes: Starlette names those of the first."""
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in matching for method in getattr(route, "methods", None) or ()}))
 
 
 async def _internal_error(_: Request, __: Exception) -> Response:

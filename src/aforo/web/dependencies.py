@@ -18,6 +18,16 @@ READ_ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": schemas.Problem, "description": "Falta la sesión o la clave"},
     429: {"model": schemas.Problem, "description": "Demasiadas peticiones"},
 }
+QUERY_ERRORS: dict[int | str, dict[str, Any]] = {
+    422: {"model": schemas.Problem, "description": "Un dato de la petición no sirve"},
+}
+BODY_ERRORS: dict[int | str, dict[str, Any]] = {
+    **QUERY_ERRORS,
+    400: {"model": schemas.Problem, "description": "No es JSON"},
+    403: {"model": schemas.Problem, "description": "Viene de otra página, o falta X-CSRF-Token"},
+    413: {"model": schemas.Problem, "description": "Es demasiado grande"},
+    415: {"model": schemas.Problem, "description": "No dice que es application/json"},
+}
 DATABASE_ERRORS: dict[int | str, dict[str, Any]] = {
     **READ_ERRORS,
     403: {"model": schemas.Problem, "description": "No es operador"},

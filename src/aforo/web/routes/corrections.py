@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from aforo.web import schemas, serializers
 from aforo.web.corrections import CorrectionService
-from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, AppParts, Operator, Parts, Reader
+from aforo.web.dependencies import BODY_ERRORS, DATABASE_ERRORS, READ_ERRORS, AppParts, Operator, Parts, Reader
 from aforo.web.security import RequestRejected
 
 router = APIRouter(tags=["correcciones"])
@@ -16,7 +16,7 @@ async def corrections(_: Reader, parts: Parts) -> list[schemas.CorrectionState]:
     return serializers.corrections(parts.context.live)
 
 
-@router.post("/api/v1/corrections", responses=DATABASE_ERRORS)
+@router.post("/api/v1/corrections", responses={**BODY_ERRORS, **DATABASE_ERRORS})
 async def correct(who: Operator, parts: Parts, order: schemas.CorrectionOrder) -> list[schemas.CorrectionState]:
     """Corrige una zona: `delta` o `count`. El mismo `id` se aplica una sola vez."""
     if (order.delta is None) == (order.count is None):
@@ -25,7 +25,7 @@ async def correct(who: Operator, parts: Parts, order: schemas.CorrectionOrder) -
     return serializers.corrections(parts.context.live)
 
 
-@router.post("/api/v1/corrections/{correction_id}/undo", responses=DATABASE_ERRORS)
+@router.post("/api/v1/corrections/{correction_id}/undo", responses={**BODY_ERRORS, **DATABASE_ERRORS})
 async def undo(
     who: Operator, parts: Parts, correction_id: schemas.CorrectionId, order: schemas.UndoOrder
 ) -> list[schemas.CorrectionState]:

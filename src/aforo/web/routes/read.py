@@ -13,7 +13,7 @@ from aforo.models import CameraEvent
 from aforo.storage import Cursor
 from aforo.web import schemas, serializers
 from aforo.web.addresses import network_of
-from aforo.web.dependencies import DATABASE_ERRORS, READ_ERRORS, Parts, Reader, client_address
+from aforo.web.dependencies import DATABASE_ERRORS, QUERY_ERRORS, READ_ERRORS, Parts, Reader, client_address
 from aforo.web.security import RequestRejected
 from aforo.web.sse import TooManyClients
 
@@ -58,7 +58,7 @@ async def series(_: Reader, parts: Parts) -> Response:
     return Response(parts.broadcaster.series(), media_type="application/json")
 
 
-@router.get("/api/v1/events", responses=DATABASE_ERRORS, tags=["en el tiempo"])
+@router.get("/api/v1/events", responses={**QUERY_ERRORS, **DATABASE_ERRORS}, tags=["en el tiempo"])
 async def events(
     _: Reader,
     parts: Parts,
@@ -68,7 +68,7 @@ async def events(
     """Los eventos guardados del evento abierto, por páginas y en orden de tiempo."""
     if parts.context.events is None:
         return schemas.EventsPage(events=[], next=None)
-    return _page(*await parts.context.events.page(_cursor(after), limit))
+    return _page(*await parts.context.events.page(cursor_of(after), limit))
 
 
 @router.get(
@@ -93,7 +93,7 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         yield frame
 
 
-def _cursor(text: str) -> Cursor | None:
+def cursor_of(text: str) -> Cursor | None:
     """Return the place that ``next`` of a page names, None for "". Raises RequestRejected (422)."""
     if not text:
         return None

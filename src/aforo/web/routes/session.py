@@ -8,7 +8,7 @@ from aforo.clock import SystemClock
 from aforo.web import schemas
 from aforo.web.addresses import network_of
 from aforo.web.auth import Visitor, set_cookie
-from aforo.web.dependencies import READ_ERRORS, AnyVisitor, AppParts, Parts, client_address
+from aforo.web.dependencies import BODY_ERRORS, READ_ERRORS, AnyVisitor, AppParts, Parts, client_address
 from aforo.web.login_queue import LoginQueueFull
 from aforo.web.security import RequestRejected
 
@@ -24,7 +24,7 @@ async def session(found: AnyVisitor, parts: Parts) -> schemas.SessionState:
     return _session_state(parts, found)
 
 
-@router.post("/api/v1/session", responses=READ_ERRORS)
+@router.post("/api/v1/session", responses={**READ_ERRORS, **BODY_ERRORS})
 async def login(request: Request, response: Response, parts: Parts, order: schemas.LoginOrder) -> schemas.SessionState:
     """Inicia la sesión de un operador; sin nombre, la de quien solo mira, con la clave de lectura."""
     host = client_address(request)
