@@ -23,7 +23,6 @@ from bench.testbed import BOGOTA, EVENT, Difference, Testbed, prepared
 _SECONDS = 180  # the event's
 _BURST, _BURST_AT, _BURST_LASTS = 2_300, 70, 2.0  # events; seconds
 _GRACE, _INTERVAL = 60, 60  # seconds, the factory settings
-_LATENCY_MS = 150
 _OPTIONS = ("--events", "2000")
 _SAMPLE_EVERY = 5.0  # seconds
 _CLOSED_WITHIN = 60.0  # seconds after hora_fin and the grace
@@ -51,6 +50,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--cameras", type=int, default=17)
     parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--latency-ms", type=int, default=150)
     parser.add_argument("--behaviour", default="tokens=never", help="of the simulator")
     arguments = parser.parse_args()
     figures = []
@@ -85,13 +85,15 @@ def play(share: float, arguments: argparse.Namespace) -> Run:
         drop_tables(database)
         settings["AFORO_DATABASE__URL"] = database
     before, after = timedelta(seconds=-5), timedelta(seconds=5 + _SECONDS)
-    with prepared(before, after, *options, latency_ms=_LATENCY_MS, settings=settings) as testbed:
+    with prepared(before, after, *options, latency_ms=arguments.latency_ms, settings=settings) as testbed:
         testbed.control("events", _burst(testbed))
         hang = {"probability": share, "paths": ["events/search"]}
         testbed.control("faults", {"set": {"hang": hang} if share else {}})
         tables = engine(database) if database else create_engine(f"sqlite:///{testbed.database}")
         process = start(testbed.program("run"), testbed.folder, testbed.environment())
         samples = _watch(process, tables)
+        if process.returncode not in {0, 5, 6}:
+            raise RuntimeError((testbed.folder / "stderr.log").read_text(encoding="utf-8")[-2000:])
         closed = datetime.now(UTC) - testbed.until - timedelta(seconds=_GRACE)
         log = (testbed.folder / "stderr.log").read_text(encoding="utf-8")
         with tables.connect() as connection:
