@@ -276,3 +276,19 @@ class FeedStatus:
     unknown: bool = False
     answered: bool = False
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLateness:
+    """How late the camera events of one feed became visible at its server, in seconds.
+
+    ``events``: new camera events that were measured; ``late``: of these, how many were late by how much, in steps of
+    five seconds. ``worst``: the latest one, by more than the first and at most the second. ``clock_offset``: how much
+    the camera's clock is ahead (behind: less than zero); None where it is not known to be off.
+    """
+
+    feed: Feed
+    events: int = 0
+    late: Mapping[int, int] = field(default_factory=dict)
+    worst: tuple[float, float] = (0.0, 0.0)
+    clock_offset: float | None = None

@@ -38,6 +38,11 @@ def duration_in_tenths(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def clock_offset_text(seconds: float) -> str:
+    """Return ``adelantado 1 min 40 s``, ``atrasado 2 min 30 s``: how a clock is off that is so many seconds ahead."""
+    return f"{'adelantado' if seconds > 0 else 'atrasado'} {duration(abs(seconds))}"
+
+
 def _split(seconds: float) -> tuple[int, int, int]:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

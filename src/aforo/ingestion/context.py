@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -13,9 +13,11 @@ from aforo.counting.rules import Rules
 from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
+from aforo.ingestion.lateness import LatenessMeter
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.poller import Poller
 from aforo.ingestion.site import SiteDirectory, SiteLister
+from aforo.ingestion.sweeper import Sweeper
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, Occupancy, ScheduledEvent
@@ -67,7 +69,10 @@ class EventDatabase(Sink, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """The parts that an event runner needs. ``stopping`` is set when a stop is requested."""
+    """The parts that an event runner needs. ``stopping`` is set when a stop is requested.
+
+    ``lateness_meters``: by the record's id, of the events that are watched or closed now.
+    """
 
     settings: MonitorSettings
     clock: ReferenceClock
@@ -81,6 +86,7 @@ class RunContext:
     site: SiteDirectory
     logs: CycleLogs
     close_lane: CloseLane
+    lateness_meters: dict[int, LatenessMeter] = field(default_factory=dict)
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -98,24 +104,31 @@ class RunContext:
     def poller(self, *, closing: bool = False) -> Poller:
         """A poller that reads, classifies and stores with these parts; for a close, in the lane of the closes."""
         batching = QueryBatching(self.client)
-        fetcher = Fetcher(
+        return Poller(
+            client=self.client,
+            batching=batching,
+            fetcher=self._fetcher(batching),
+            lane=self.close_lane.fetch if closing else nullcontext,
+            clock=self.clock,
+            stopping=self.stopping,
+            observer=self.observer,
+            timezone=self.timezone,
+            feed_label=self.site.feed_label,
+        )
+
+    def sweeper(self) -> Sweeper:
+        """A sweeper that reads, classifies and stores with these parts."""
+        batching = QueryBatching(self.client)
+        return Sweeper(fetcher=self._fetcher(batching), batching=batching, client=self.client, clock=self.clock)
+
+    def _fetcher(self, batching: QueryBatching) -> Fetcher:
+        return Fetcher(
             client=self.client,
             batching=batching,
             rules=self.rules,
             sink=self.database,
             clock=self.clock,
             on_page=self.page_read,
-            feed_label=self.site.feed_label,
-        )
-        return Poller(
-            client=self.client,
-            batching=batching,
-            fetcher=fetcher,
-            lane=self.close_lane.fetch if closing else nullcontext,
-            clock=self.clock,
-            stopping=self.stopping,
-            observer=self.observer,
-            timezone=self.timezone,
             feed_label=self.site.feed_label,
         )
 
@@ -130,6 +143,9 @@ class RunContext:
 
     def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """Report a committed transaction to the event's log and the observer."""
+        meter = self.lateness_meters.get(record.id)
+        if meter is not None:
+            meter.committed(batch, result)
         self.logs.of(record).committed(batch, result)
         self.observer.committed(record, batch, result)
 

@@ -1,7 +1,8 @@
 """One event from its start to its closing line: poll cycle after poll cycle, then the close."""
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import AsyncIterator, Callable, Container
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from aforo.background import background_task
@@ -10,7 +11,12 @@ from aforo.errors import StoreRejectedRow, StoreReplaced
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.lateness_log import LatenessLog
+from aforo.ingestion.poller import Poller
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
+from aforo.ingestion.sweep import Sweep
+from aforo.ingestion.sweeper import Sweeper, SweepWork
 from aforo.inputs.schedule import Schedule
 from aforo.models import EventPhase, ScheduledEvent
 from aforo.storage import EventRecord
@@ -19,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _REFRESH_SITE = 300.0  # seconds between two lists of the site's servers
 _CHECK_END = 5.0  # seconds between two checks of whether an event is over whose end is in doubt
+_LAST_READ = timedelta(seconds=5)  # after the latest instant at which a late event is expected
 
 
 class EventRunner:
@@ -41,6 +48,11 @@ class EventRunner:
         self._others = others
         self._cancelled = False
         self._log = context.logs.begin(record)
+        settings = context.settings
+        self._lateness = LatenessMeter(
+            *(timedelta(seconds=seconds) for seconds in (settings.interval, settings.overlap, settings.grace))
+        )
+        self._lateness_log = LatenessLog(self._lateness, context)
         self._take(record)
 
     @property
@@ -75,24 +87,71 @@ class EventRunner:
             log=_log,
             failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
         )
-        async with context.poller() as poller, context.close_lane.watching(), refreshing:
+        async with self._reading() as (poller, sweeper), context.close_lane.watching(), refreshing:
             while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
                 await self._follow_database()
                 await self._reread_files()
                 if self._cancelled:
                     return
-                self._planner.begin_cycle(context.clock.earliest)
-                deadline = started + context.settings.interval
-                cycle = PollCycle(self._record, context.cameras.cameras, self._planner, self._horizon())
-                await poller.run_cycle(cycle, deadline)
-                self._write_log()
-                left = (self._ends - context.clock.now()).total_seconds()
-                wait = min(deadline - context.clock.monotonic(), left if left > 0 else _CHECK_END)
-                await wait_until_set(context.stopping, context.clock, wait)
+                await self._run_cycle(poller, sweeper, started, self._ends)
 
     async def close(self) -> Reconciliation:
-        """Read the whole event once more, store what was missing, compare. A replaced database: from the beginning."""
+        """Wait for late events where some were late, read the whole event once more, store what was missing, compare.
+
+        Where that finds later ones, the close waits for the last of these, and compares again.
+        """
+        while True:
+            await self._wait_for_late_events()
+            reconciliation = await self._reconcile()
+            if self._context.stopping.is_set() or self._context.clock.is_past(self._last_late_event_at()):
+                return reconciliation
+
+    @asynccontextmanager
+    async def _reading(self, *, closing: bool = False) -> AsyncIterator[tuple[Poller, Sweeper]]:
+        """Inside it poll cycles can be run, and the sweep goes on beside them."""
+        context, sweeper = self._context, self._context.sweeper()
+        sweeping = background_task(
+            sweeper.run(),
+            name="aforo-sweep",
+            log=_log,
+            failure="Error interno en el repaso de lo ya leído; el conteo sigue, y el cierre lo vuelve a pedir todo.",
+        )
+        async with context.poller(closing=closing) as poller, sweeping:
+            yield poller, sweeper
+
+    async def _run_cycle(self, poller: Poller, sweeper: Sweeper, started: float, ends: datetime) -> None:
+        """Run a poll cycle that began at ``started``; wait until the next one is due, or until the end of them all."""
+        context = self._context
+        self._lateness.begin_cycle(context.clock.now(), context.clock.monotonic())
+        self._planner.begin_cycle(context.clock.earliest, self._lateness.overlaps())
+        deadline = started + context.settings.interval
+        cycle = PollCycle(
+            self._record, context.cameras.cameras, self._planner, self._horizon(), lateness=self._lateness
+        )
+        sweeper.begin_cycle(SweepWork(cycle, self._sweep))
+        await poller.run_cycle(cycle, deadline)
+        self._write_log()
+        left = (ends - context.clock.now()).total_seconds()
+        wait = min(deadline - context.clock.monotonic(), left if left > 0 else _CHECK_END)
+        await wait_until_set(context.stopping, context.clock, wait)
+
+    async def _wait_for_late_events(self) -> None:
+        """Go on reading after the event's grace for as long as its events were late; nothing where none was."""
+        context, announced = self._context, None
+        if context.stopping.is_set() or context.clock.is_past(self._last_late_event_at()):
+            return
+        context.observer.phase_changed(self._record, EventPhase.CLOSING)
+        async with self._reading(closing=True) as (poller, sweeper):
+            while not context.stopping.is_set() and not context.clock.is_past(until := self._last_late_event_at()):
+                if until != announced:
+                    announced = until
+                    self._lateness_log.write_close_waits(self.event, until)
+                    context.observer.close_waits(self._record, until)
+                await self._follow_database()
+                await self._run_cycle(poller, sweeper, context.clock.monotonic(), until)
+
+    async def _reconcile(self) -> Reconciliation:
         since = self.event.window.since
         now = self._context.clock.monotonic()  # for what an earlier process read
         read = {
@@ -102,7 +161,7 @@ class EventRunner:
         }
         while True:
             await self._follow_database()
-            reconciler = Reconciler(self._context, self._record, read)
+            reconciler = Reconciler(self._context, self._record, read, self._lateness)
             try:
                 reconciliation = await reconciler.run()
             except StoreReplaced:
@@ -114,8 +173,9 @@ class EventRunner:
         return reconciliation
 
     def end(self) -> None:
-        """End the event's log."""
+        """End the event's log, and measure no more."""
         self._context.logs.end(self._log)
+        self._context.lateness_meters.pop(self._record.id, None)
 
     def _take(self, record: EventRecord) -> None:
         """Watch that record from now on."""
@@ -124,6 +184,9 @@ class EventRunner:
         context.logs.begin(record, self._log).open_record(record.occupancies)
         context.site.add_servers(feed.server_id for feed in record.checkpoints)
         self._planner = FetchPlanner(record.event.window, timedelta(seconds=context.settings.overlap))
+        context.lateness_meters[record.id] = self._lateness
+        self._lateness.open(record.event.window.since)
+        self._sweep = Sweep(record.event.window, self._lateness.reads)
         self._follow()
 
     async def _report_opened(self) -> None:
@@ -190,6 +253,7 @@ class EventRunner:
         except StoreRejectedRow as error:
             _log.error("El cambio no se pudo aplicar y sigue el horario anterior: %s", error)
         else:
+            self._context.lateness_meters.pop(self._record.id, None)
             self._take(record)
             await self._report_opened()
 
@@ -200,7 +264,9 @@ class EventRunner:
 
     def _follow(self, *, report: bool = False) -> None:
         self._cameras, self._servers = self._context.cameras.cameras, self._context.site.servers
-        self._planner.follow(self._context.feeds(), self._record.checkpoints)
+        feeds = self._context.feeds()
+        self._planner.follow(feeds, self._record.checkpoints)
+        self._lateness.follow(feeds, self._record.checkpoints)
         if report:
             self._context.observer.feeds_followed(self._record, self._planner.statuses())
 
@@ -213,6 +279,13 @@ class EventRunner:
         """Until when to read now."""
         return min(self._context.clock.now(), self.event.window.until)
 
+    def _last_late_event_at(self) -> datetime:
+        """When the last late event is expected; the event's end where none was late by more than the grace."""
+        wait = self._lateness.close_waits()
+        late = wait > timedelta(seconds=self._context.settings.grace)
+        return self.event.window.until + (wait + _LAST_READ if late else timedelta(0))
+
     def _write_log(self) -> None:
         name = self.event.name if self._context.logs.several else ""
         self._log.write(self._horizon(), self._planner.unknown_cameras(), name)
+        self._lateness_log.write(self._record)

@@ -14,6 +14,7 @@ from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccIncomplete, AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
+from aforo.ingestion.lateness import LatenessMeter, Reading
 from aforo.ingestion.source_count import SourceCount, WindowCount
 from aforo.models import Batch, Feed, Page, Window
 from aforo.storage import EventRecord
@@ -52,7 +53,7 @@ class PollCycle:
     """One pass over all that is due: the event's record, its cameras, the planner, how far to read.
 
     With a ``count``, ACC's events are counted for the comparison at the close, and each camera is read alone: the
-    comparison must not depend on what a server does with several.
+    comparison must not depend on what a server does with several. ``lateness`` measures how late its events came.
     """
 
     record: EventRecord
@@ -60,6 +61,30 @@ class PollCycle:
     planner: FetchPlanner
     horizon: datetime
     count: SourceCount | None = None
+    lateness: LatenessMeter | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class _Followers:
+    """What counts and measures while a window is read; either may be missing."""
+
+    count: WindowCount | None
+    lateness: LatenessMeter | None
+    reading: Reading | None
+
+    def page_read(self, batch: Batch, now: datetime) -> None:
+        """A classified page was read at ``now``."""
+        if self.count is not None:
+            self.count.add_page(batch)
+        if self.lateness is not None and self.reading is not None:
+            self.lateness.page_read(self.reading, batch.events, now)
+
+    def reached(self, until: datetime) -> None:
+        """All of the window before ``until`` is read."""
+        if self.count is not None:
+            self.count.settle(until)
+        if self.lateness is not None and self.reading is not None:
+            self.lateness.reached(self.reading, until)
 
 
 class Fetcher:
@@ -94,7 +119,7 @@ class Fetcher:
         waiting: Batch | None = None
         events = 0
         reached = fetch.query.window.since
-        count = cycle.count.window(fetch.query) if cycle.count is not None else None
+        followers = self._followers(cycle, fetch)
         try:
             async with aclosing(self._pages(fetch)) as pages:
                 async for page in pages:
@@ -104,11 +129,10 @@ class Fetcher:
                         if waiting is not None:
                             await self._sink.put(cycle.record, waiting)
                         waiting = self._classified(cycle, page)
-                        if count is not None:
-                            count.add_page(waiting)
+                        followers.page_read(waiting, self._clock.now())
                     if page.read_until is not None:
                         reached = page.read_until
-                        await self._put_reached(cycle, fetch, waiting, count, reached)
+                        await self._put_reached(cycle, fetch, waiting, followers, reached)
                         waiting = None
         except AccIncomplete as error:
             self._report_incomplete(fetch, error)  # all that could be had was given: reading again would give no more
@@ -117,7 +141,7 @@ class Fetcher:
                 await self._sink.put(cycle.record, waiting)
             raise
         if reached < fetch.query.window.until:
-            await self._put_reached(cycle, fetch, waiting, count, fetch.query.window.until)
+            await self._put_reached(cycle, fetch, waiting, followers, fetch.query.window.until)
         return events
 
     def _classified(self, cycle: PollCycle, page: Page) -> Batch:
@@ -126,14 +150,18 @@ class Fetcher:
         return batch
 
     async def _put_reached(
-        self, cycle: PollCycle, fetch: PlannedFetch, batch: Batch | None, count: WindowCount | None, until: datetime
+        self, cycle: PollCycle, fetch: PlannedFetch, batch: Batch | None, followers: "_Followers", until: datetime
     ) -> None:
         """Put what completes the reading up to ``until``, with its checkpoints, so that one transaction stores both."""
-        if count is not None:
-            count.settle(until)
         last = batch or Batch()
         last.checkpoints = cycle.planner.advance(fetch, until, self._clock.monotonic())
+        followers.reached(until)
         await self._sink.put(cycle.record, last)
+
+    def _followers(self, cycle: PollCycle, fetch: PlannedFetch) -> "_Followers":
+        count = cycle.count.window(fetch.query) if cycle.count is not None else None
+        reading = cycle.lateness.begin(fetch.query, self._clock.now()) if cycle.lateness is not None else None
+        return _Followers(count, cycle.lateness, reading)
 
     async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
         """Read a joint query while one of its cameras is also read alone; returns how many events it had.
@@ -148,6 +176,8 @@ class Fetcher:
             cross_check.cancel()
         if self._batching.is_contradicted(fetch.query, alone, self._clock.now()):
             cycle.planner.reopen(fetch.query.server_id)
+            if cycle.lateness is not None:
+                cycle.lateness.distrust(fetch.query.server_id)
             raise AccUnreachable("La respuesta por varias cámaras juntas no trae lo que una sola sí.")
         return events
 

@@ -18,6 +18,8 @@ from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.server_health import ServerHealth
 from aforo.models import Feed, FeedStatus, Window
 
+_NO_EPOCH = -1  # of a fetch that moves no checkpoint
+
 
 class PlannedFetch(NamedTuple):
     """A query that is due. ``suspect``: its camera failed lately; it is read in a lane of its own.
@@ -28,6 +30,11 @@ class PlannedFetch(NamedTuple):
     query: EventQuery
     suspect: bool
     epoch: int = 0
+
+    @classmethod
+    def beside(cls, query: EventQuery) -> "PlannedFetch":
+        """A fetch beside the poll cycles: it moves no checkpoint, and takes no connection that the others need."""
+        return cls(query, suspect=True, epoch=_NO_EPOCH)
 
 
 class FetchPlanner:
@@ -49,6 +56,17 @@ class FetchPlanner:
         return MappingProxyType(self._feeds)
 
     @property
+    def is_reading(self) -> bool:
+        """Whether a fetch of a feed that is well is under way."""
+        return any(state.reading and not state.failures for state in self._feeds.values())
+
+    def well(self) -> list[Feed]:
+        """The feeds that answered last, with others or alone."""
+        return [
+            feed for feed, state in self._feeds.items() if state.answered and not state.alone and not state.failures
+        ]
+
+    @property
     def fetches_read(self) -> int:
         """How many fetches were read whole."""
         return self._fetches_read
@@ -64,17 +82,20 @@ class FetchPlanner:
             read_until = max(self.window.since, checkpoints.get(feed, self.window.since))
             self._feeds[feed] = FeedState(read_until, max(self.window.since, read_until - self._overlap))
 
-    def begin_cycle(self, now: datetime | None = None) -> None:
+    def begin_cycle(self, now: datetime | None = None, overlaps: Mapping[Feed, timedelta] | None = None) -> None:
         """Begin a poll cycle: every feed without a fetch under way looks back for late events.
 
-        What was read beyond ``now``, by a clock that has been set back since, is read again.
+        What was read beyond ``now``, by a clock that has been set back since, is read again. ``overlaps``: how far, for
+        the feeds that look back further than the others.
         """
+        overlaps = overlaps or {}
         for feed, state in self._feeds.items():
             if not state.reading:
                 if now is not None and state.read_until > now:
                     state.read_until = max(self.window.since, now)
                     self._changed.add(feed)
-                state.next_since = max(self.window.since, state.read_until - self._overlap)
+                overlap = max(self._overlap, overlaps.get(feed, self._overlap))
+                state.next_since = max(self.window.since, state.read_until - overlap)
 
     def due_fetches(
         self, horizon: datetime, now: datetime, cameras_per_query: Callable[[str], int], limit: float = math.inf

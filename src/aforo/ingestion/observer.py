@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from aforo.errors import StoreError
-from aforo.models import Batch, CommitResult, EventPhase, FeedStatus, Occupancy
+from aforo.models import Batch, CommitResult, EventPhase, FeedLateness, FeedStatus, Occupancy
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,12 @@ class IngestionObserver:
 
     def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """A transaction was committed."""
+
+    def lateness_measured(self, record: EventRecord, feeds: Sequence[FeedLateness]) -> None:
+        """So late did the camera events of these feeds become visible, in this event so far."""
+
+    def close_waits(self, record: EventRecord, until: datetime) -> None:
+        """The close waits until then (aware UTC) for late camera events."""
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
         """The cameras' names at ACC, by id, as far as they are known now."""
@@ -90,6 +97,17 @@ class GuardedObserver(IngestionObserver):
         """Pass it on."""
         with _logged():
             self._observer.committed(record, batch, result)
+
+    def lateness_measured(self, record: EventRecord, feeds: Sequence[FeedLateness]) -> None:
+        """Pass it on; not called for none."""
+        if feeds:
+            with _logged():
+                self._observer.lateness_measured(record, feeds)
+
+    def close_waits(self, record: EventRecord, until: datetime) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.close_waits(record, until)
 
     def cameras_named(self, names: Mapping[str, str]) -> None:
         """Pass it on."""

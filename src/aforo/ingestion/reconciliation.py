@@ -12,6 +12,7 @@ from aforo.ingestion.cycle_stats import reasons
 from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.lateness import LatenessMeter
 from aforo.ingestion.source_count import SourceCount
 from aforo.models import EventPhase, Feed
 from aforo.storage import EventRecord
@@ -41,12 +42,22 @@ class Reconciliation:
 
 
 class Reconciler:
-    """Closes one event; ``read``: the feeds that were read while it was watched, and when (monotonic) they answered."""
+    """Closes one event; ``read``: the feeds that were read while it was watched, and when (monotonic) they answered.
 
-    def __init__(self, context: RunContext, record: EventRecord, read: Mapping[Feed, float]) -> None:
+    ``lateness`` measures how late the events are that the close still finds.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        record: EventRecord,
+        read: Mapping[Feed, float],
+        lateness: LatenessMeter | None = None,
+    ) -> None:
         self._context = context
         self._record = record
         self._read = read
+        self._lateness = lateness
         self._event = record.event
         self._planner = FetchPlanner(record.event.window, timedelta(0))
         self._count = SourceCount()
@@ -101,7 +112,8 @@ class Reconciler:
                 planner.end_rest(self._disappeared())
                 self._count.servers = frozenset(feed.server_id for feed in planner.feeds)
                 until = self._event.window.until
-                cycle = PollCycle(self._record, context.cameras.cameras, planner, until, self._count)
+                cameras, lateness = context.cameras.cameras, self._lateness
+                cycle = PollCycle(self._record, cameras, planner, until, self._count, lateness)
                 all_read = await poller.run_cycle(cycle, deadline) and bool(context.site.servers)
                 if all_read and not self._disappeared():
                     return True

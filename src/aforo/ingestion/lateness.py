@@ -1,0 +1,293 @@
+"""How late camera events become visible at a server, from what the reads of an event find. Pure: ``now`` is handed in.
+
+A new camera event in a part of a window that was read before became visible between the two reads: its lateness is
+known as an interval. One that the first read of its instant finds is punctual, however late that read was: an outage of
+ours, a late start or a backfill says nothing of the server. Where the pause between the two reads was longer than usual
+(the program, the server or the camera was away), only the interval's lower end counts.
+
+A camera whose clock is off gives *all* its events with the same lateness, as far as the intervals can tell; a delivery
+that is late also gives punctual ones, or, after an outage, ever less late ones. A clock that is ahead shows in events
+of the future.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from aforo.avigilon import EventQuery
+from aforo.ingestion.sweep import FeedReads
+from aforo.models import EPOCH, Batch, CameraEvent, CommitResult, Feed, FeedLateness, Window
+
+LONGEST_WAIT = timedelta(minutes=15)  # how far the overlap reaches and the close waits, at most
+_OVERLAPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))  # few, so that queries can be joined
+_BEYOND = 1.25  # what is seen near the overlap's edge is cut off by it: the overlap reaches so much further
+_PAUSE_SLACK = timedelta(seconds=30)  # a poll cycle that took that much longer is still a usual one
+_CLOCK_SET = timedelta(seconds=5)
+_BIN = 5  # seconds: the late events are counted in steps of it
+_LEAST, _MOST = 5.0, 30.0  # seconds: the bounds of the lateness from which an event counts as late
+
+_RECENT = 60  # events of a feed, of which its clock is judged
+_FEWEST = 8  # of them, at least…
+_LEAST_SPAN = timedelta(minutes=3)  # …over so much time
+_OUTLIERS = 0.05  # share of the events that may lie elsewhere
+_CLOCK_OFF = 20.0  # seconds: a smaller constant lateness may be a slow server or a slow poll cycle
+_CLOCK_AHEAD = 10.0  # seconds
+_JITTER, _JITTER_SHARE = 5.0, 0.1  # seconds, and share of the offset, by which the events of one clock may differ
+_WIDEST = 90.0  # seconds: while the offset is not known better, nothing is said
+_AHEAD_FOR = timedelta(minutes=20)  # after its last event of the future a clock is not ahead any more
+
+_Identity = tuple[str, str, str]
+
+
+class Delay(NamedTuple):
+    """The lateness of one camera event: more than ``lower``, at most ``upper`` seconds."""
+
+    lower: float
+    upper: float
+
+
+_NO_DELAY = Delay(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A fetch under way: what of its feeds had been read before it was sent."""
+
+    query: EventQuery
+    sent: datetime
+    before: Mapping[Feed, FeedReads]
+
+
+@dataclass(slots=True)
+class _Observed:
+    """What was measured of one feed. ``earlier_offset``: of its clock, as an earlier run of the program found it."""
+
+    events: int = 0
+    late: Counter[int] = field(default_factory=Counter)
+    worst: Delay = _NO_DELAY
+    recent: deque[tuple[datetime, Delay]] = field(default_factory=lambda: deque(maxlen=_RECENT))
+    ahead: float = 0.0
+    ahead_at: datetime | None = None
+    earlier_offset: float | None = None
+
+
+class LatenessMeter:
+    """Measures the lateness of one event's feeds. ``interval``: between two poll cycles; ``grace``: of the close."""
+
+    def __init__(self, interval: timedelta, overlap: timedelta, grace: timedelta) -> None:
+        self._usual_pause = 2 * interval + _PAUSE_SLACK
+        self._resolution = interval.total_seconds()
+        self._overlap = overlap
+        self._grace = grace
+        self._late_from = min(_MOST, max(_LEAST, grace.total_seconds() / 2))
+        self._begin = EPOCH
+        self._clock: datetime | None = None  # what the clock showed when the monotonic one was zero
+        self._reads: dict[Feed, FeedReads] = {}
+        self._observed: defaultdict[Feed, _Observed] = defaultdict(_Observed)
+        self._uncommitted: dict[_Identity, tuple[Feed, Delay] | None] = {}  # None: found by the first read
+        self._changed: set[Feed] = set()
+        self._found_late: Counter[Feed] = Counter()
+
+    @property
+    def reads(self) -> Mapping[Feed, FeedReads]:
+        """When each feed was read."""
+        return self._reads
+
+    def open(self, begin: datetime) -> None:
+        """Begin with an event that begins then, or go on with it after an edit of the schedule."""
+        self._begin = begin
+        self._reads.clear()
+
+    def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
+        """Follow these feeds; a feed that is new was read from the event's begin to its checkpoint, or not at all."""
+        for feed in feeds:
+            if feed not in self._reads:
+                self._reads[feed] = FeedReads.until_checkpoint(self._begin, checkpoints.get(feed, self._begin))
+
+    def begin_cycle(self, now: datetime, monotonic: float) -> None:
+        """A poll cycle begins. Where the clock was set meanwhile, earlier reads cannot be compared with later ones."""
+        before, self._clock = self._clock, now - timedelta(seconds=monotonic)
+        if before is not None and abs(self._clock - before) > _CLOCK_SET:
+            self.distrust()
+
+    def distrust(self, server_id: str | None = None) -> None:
+        """What that server (None: any) answered is no evidence: everything is read anew, and is not late by that."""
+        for feed in self._reads:
+            if server_id is None or feed.server_id == server_id:
+                self._reads[feed] = FeedReads.until_checkpoint(self._begin, self._begin)
+
+    def restore(self, known: Iterable[FeedLateness]) -> None:
+        """Take what an earlier run of the program measured of this event."""
+        for one in known:
+            observed = _Observed(one.events, Counter(one.late), Delay(*one.worst), earlier_offset=one.clock_offset)
+            observed.ahead = max(0.0, one.clock_offset or 0.0)
+            self._observed[one.feed] = observed
+            self._changed.add(one.feed)
+
+    # What the reads find.
+
+    def begin(self, query: EventQuery, now: datetime) -> Reading:
+        """A fetch is sent."""
+        before = {
+            feed: FeedReads(reads.since, reads.until, reads.at, list(reads.swept))
+            for feed in query.feeds
+            if (reads := self._reads.get(feed)) is not None
+        }
+        return Reading(query, now, before)
+
+    def page_read(self, reading: Reading, events: Sequence[CameraEvent], now: datetime) -> None:
+        """A page of it was read at ``now``."""
+        feeds = {feed.camera_id: (feed, reads) for feed, reads in reading.before.items()}
+        for event in events:
+            known = feeds.get(event.camera_id)
+            if known is None or event.server_id != reading.query.server_id:
+                continue  # passed on from another server: when that server had it is not known
+            feed, reads = known
+            upper = (now - event.occurred_at).total_seconds()
+            if upper < 0:
+                self._seen_ahead(feed, -upper, now)
+            elif event.occurred_at >= reads.until:
+                self._uncommitted.setdefault(_identity(event))
+                self._punctual(feed, event.occurred_at, upper)
+            else:
+                self._read_again(feed, reads, event, now)
+
+    def reached(self, reading: Reading, until: datetime) -> None:
+        """All of its window before ``until`` was read; what reaches into the future is not read by that."""
+        if until > reading.sent:
+            return
+        window = Window(reading.query.window.since, until)
+        for feed in reading.before:
+            reads = self._reads.get(feed)
+            if reads is not None:
+                reads.add(window, reading.sent)
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        """A batch was stored: which of its events were new, and so late if they were read again."""
+        if not self._uncommitted:
+            return
+        new = {_identity(event) for event in result.new} if result.already else None
+        for event in batch.events:
+            identity = _identity(event)
+            found = self._uncommitted.pop(identity, None)
+            if found is not None and (new is None or identity in new):
+                self._late(*found, event.occurred_at)
+
+    def _seen_ahead(self, feed: Feed, seconds: float, now: datetime) -> None:
+        observed = self._observed[feed]
+        observed.ahead, observed.ahead_at = max(observed.ahead, seconds), now
+        self._changed.add(feed)
+
+    def _punctual(self, feed: Feed, occurred_at: datetime, upper: float) -> None:
+        observed = self._observed[feed]
+        observed.events += 1
+        if observed.ahead_at is not None and occurred_at - observed.ahead_at > _AHEAD_FOR:
+            observed.ahead, observed.ahead_at = 0.0, None
+        if upper <= LONGEST_WAIT.total_seconds():
+            observed.recent.append((occurred_at, Delay(0.0, upper)))
+        self._changed.add(feed)
+
+    def _read_again(self, feed: Feed, reads: FeedReads, event: CameraEvent, now: datetime) -> None:
+        identity = _identity(event)
+        last = reads.last_read(event.occurred_at)
+        if last is None or identity in self._uncommitted:
+            return
+        lower = max(0.0, (last.at - event.occurred_at).total_seconds())
+        upper = (now - event.occurred_at).total_seconds()
+        usual = self._usual_pause if last.next_within is None else last.next_within + self._usual_pause
+        if now - last.at > usual:
+            upper = min(upper, lower + self._resolution)
+        self._uncommitted[identity] = feed, Delay(lower, upper)
+
+    def _late(self, feed: Feed, delay: Delay, occurred_at: datetime) -> None:
+        observed = self._observed[feed]
+        observed.events += 1
+        observed.recent.append((occurred_at, delay))
+        if delay.lower >= self._late_from:
+            observed.late[int((delay.lower + delay.upper) / 2) // _BIN * _BIN] += 1
+            observed.worst = max(observed.worst, delay)
+            self._found_late[feed] += 1
+        self._changed.add(feed)
+
+    # What follows from it.
+
+    def overlaps(self) -> dict[Feed, timedelta]:
+        """How far the overlap reaches for the feeds for which it reaches further than the setting."""
+        shared = self._shared_by_servers()
+        overlaps = {feed: self._overlap_within(self._within(feed, shared)) for feed in self._reads}
+        return {feed: overlap for feed, overlap in overlaps.items() if overlap > self._overlap}
+
+    def overlap(self, feed: Feed) -> timedelta:
+        """How far the overlap reaches for a feed."""
+        return self._overlap_within(self.within(feed))
+
+    def within(self, feed: Feed) -> timedelta:
+        """How long after its instant a camera event of that feed is expected at most; zero where none was late.
+
+        Where two cameras of a server are late, all of it may be: the second latest counts for the others.
+        """
+        return self._within(feed, self._shared_by_servers())
+
+    def close_waits(self) -> timedelta:
+        """How long after the event's end camera events may still become visible; zero where none was late."""
+        return min(LONGEST_WAIT, timedelta(seconds=max(map(self._worst_of, self._late_feeds()), default=0.0)))
+
+    def is_ahead(self, feed: Feed) -> bool:
+        """Whether that camera's clock is ahead."""
+        return feed in self._observed and self._observed[feed].ahead >= _CLOCK_AHEAD
+
+    def take_found_late(self) -> Counter[Feed]:
+        """How many late events were stored since the last call, by feed."""
+        found, self._found_late = self._found_late, Counter()
+        return found
+
+    def take_changed(self) -> list[FeedLateness]:
+        """What is known of the feeds of which something was measured since the last call."""
+        changed, self._changed = self._changed, set()
+        return [self.status(feed) for feed in changed]
+
+    def status(self, feed: Feed) -> FeedLateness:
+        """What is known of a feed."""
+        observed = self._observed[feed]
+        return FeedLateness(feed, observed.events, dict(observed.late), observed.worst, _clock_offset(observed))
+
+    def _overlap_within(self, within: timedelta) -> timedelta:
+        wanted = min(_BEYOND * within, LONGEST_WAIT)
+        return next(overlap for overlap in _OVERLAPS if overlap >= wanted) if wanted > self._overlap else self._overlap
+
+    def _within(self, feed: Feed, shared: Mapping[str, float]) -> timedelta:
+        return min(LONGEST_WAIT, timedelta(seconds=max(self._worst_of(feed), shared.get(feed.server_id, 0.0))))
+
+    def _shared_by_servers(self) -> dict[str, float]:
+        """The lateness of each server's second latest camera."""
+        worst: defaultdict[str, list[float]] = defaultdict(list)
+        for feed in self._late_feeds():
+            worst[feed.server_id].append(self._worst_of(feed))
+        return {server_id: sorted(seconds)[-2] for server_id, seconds in worst.items() if len(seconds) > 1}
+
+    def _late_feeds(self) -> list[Feed]:
+        return [feed for feed, observed in self._observed.items() if observed.late]
+
+    def _worst_of(self, feed: Feed) -> float:
+        return self._observed[feed].worst.upper if feed in self._observed else 0.0
+
+
+def _clock_offset(observed: _Observed) -> float | None:
+    """How many seconds the camera's clock is ahead (behind: less than zero), None where it is not known to be off."""
+    if observed.ahead >= _CLOCK_AHEAD:
+        return observed.ahead
+    recent = observed.recent
+    instants = [occurred_at for occurred_at, _ in recent]
+    if len(recent) < _FEWEST or max(instants) - min(instants) < _LEAST_SPAN:
+        return observed.earlier_offset
+    left_out = int(len(recent) * _OUTLIERS)
+    lower = sorted(delay.lower for _, delay in recent)[-1 - left_out]
+    upper = sorted(delay.upper for _, delay in recent)[left_out]
+    constant = lower <= upper + max(_JITTER, _JITTER_SHARE * lower)
+    return -(lower + upper) / 2 if constant and lower >= _CLOCK_OFF and upper - lower <= _WIDEST else None
+
+
+def _identity(event: CameraEvent) -> _Identity:
+    return event.server_id, event.this_id, event.camera_id

@@ -1,0 +1,86 @@
+"""Events that come late, cameras whose clocks are off, and outages on the cameras' side, through a whole event."""
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.flow.harness import SHORT, SimulatedEvent, hours, simulated_event
+
+from aforo.simulator import Delay, Fault, Faults, Scenario
+
+
+async def run_through(parts: SimulatedEvent) -> timedelta:
+    """Run the event; returns how long after its end the program ended."""
+    assert await parts.run() == 0
+    return parts.clock.now() - SHORT.end
+
+
+async def test_everything_150_seconds_late_is_counted_with_factory_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    faults = Faults(on={"late": Fault(1.0, seconds=150.0, delay=Delay.FIXED)})
+    async with simulated_event(tmp_path, SHORT, faults=faults, interval=60.0) as (parts, scenario):
+        after = await run_through(parts)
+        parts.check(scenario, SHORT.start, SHORT.end)
+        assert timedelta(seconds=150) < after < timedelta(seconds=300)
+        assert any("se espera por los últimos hasta las" in line for line in caplog.messages)
+
+
+async def test_a_punctual_server_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
+        assert await run_through(parts) < timedelta(seconds=120)
+        parts.check(scenario, SHORT.start, SHORT.end)
+        assert not any("tarde" in line or "reloj" in line for line in caplog.messages)
+
+
+async def test_a_tail_of_lateness_up_to_ten_minutes(tmp_path: Path) -> None:
+    faults = Faults(on={"late": Fault(0.3, seconds=600.0, delay=Delay.TAIL)})
+    plan = replace(SHORT, end=SHORT.start + hours(1.5), events=3_000)
+    async with simulated_event(tmp_path, plan, faults=faults, interval=60.0) as (parts, scenario):
+        assert await parts.run() == 0
+        parts.check(scenario, plan.start, plan.end)
+        assert parts.clock.now() - plan.end <= timedelta(minutes=17)
+
+
+async def test_a_camera_whose_clock_is_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
+        camera = busiest(scenario)
+        parts.site.faults.set("camera_clock", Fault(seconds=-150.0, cameras=frozenset({camera})))
+        assert await parts.run() == 0
+        clocks = [line for line in caplog.messages if line.startswith("El reloj de la cámara")]
+        assert clocks
+        assert all(camera in line and "atrasado 2 min" in line for line in clocks)
+
+
+def busiest(scenario: Scenario) -> str:
+    counts = Counter(one.kind.camera_id for one in scenario.event_log.crossings(0, 10**15, scenario.allowed))
+    return counts.most_common(1)[0][0]
+
+
+async def test_a_camera_that_delivers_after_an_outage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
+        camera = busiest(scenario)
+        began = SHORT.start + timedelta(minutes=10)
+        outage = Fault(since=began, until=began + timedelta(minutes=8), cameras=frozenset({camera}))
+        parts.site.faults.set("camera_outage", outage)
+        assert await parts.run() == 0
+        parts.check(scenario, SHORT.start, SHORT.end)
+        assert not any("El reloj" in line for line in caplog.messages)
+        assert any(camera in line and "entrega eventos tarde" in line for line in caplog.messages)
+
+
+async def test_what_comes_after_the_close_began_is_waited_for(tmp_path: Path) -> None:
+    """The first lateness of the event shows after its end."""
+    async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
+        began = SHORT.end - timedelta(minutes=5)
+        outage = Fault(since=began, until=SHORT.end + timedelta(seconds=50), cameras=frozenset(scenario.allowed))
+        parts.site.faults.set("camera_outage", outage)
+        assert await parts.run() == 0
+        parts.check(scenario, SHORT.start, SHORT.end)
