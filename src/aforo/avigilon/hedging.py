@@ -6,8 +6,9 @@ request tells the two cases apart: a server that is merely slow answers the firs
 
 import asyncio
 import logging
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aforo.avigilon.errors import Overdue, TimedOut
 from aforo.avigilon.transport import Response
@@ -51,13 +52,16 @@ class _Caution:
 class AnswerTimes:
     """How long requests of one kind take, by the latest that were answered, and how long to wait for one therefore.
 
-    ``expected``: seconds to reckon with before any was answered, None where nothing is known.
+    ``start``: the seconds to wait before any was answered. ``keep_second``: until then, the request beside the first is
+    kept as the first one is: perhaps both take long.
     """
 
-    def __init__(self, expected: float | None = None) -> None:
+    def __init__(self, start: float = _UNKNOWN, *, keep_second: bool = True) -> None:
         self.hedges = _Caution()
         self.tokens = _Caution()
-        self._seconds: deque[float] = deque([] if expected is None else [expected], maxlen=_SAMPLES)
+        self._start = start
+        self._keep_second = keep_second
+        self._seconds: deque[float] = deque(maxlen=_SAMPLES)
 
     def record(self, seconds: float) -> None:
         """Record a request that was answered whole."""
@@ -73,35 +77,36 @@ class AnswerTimes:
 
     def patience_beside(self, timeout: float, number: int) -> float:
         """Return for how many seconds to wait for the ``number``-th request beside the first, before the next."""
-        return self.patience(timeout) * _GROWTH ** (number - 1) if self._seconds else timeout
+        if self._keep_second and not self._seconds:
+            return timeout
+        return self.patience(timeout) * _GROWTH ** (number - 1)
 
     def token_patience(self, timeout: float) -> float:
         """Return after how many seconds without an answer to give a page token up."""
         return min(timeout, self._a_few_times() * _TOKEN_TIMES * self.tokens.factor)
 
-    def _a_few_times(self) -> float:
-        if not self._seconds:
-            return _UNKNOWN
+    def usual(self) -> float:
+        """Return the 95th percentile in seconds, 0.0 before anything was answered."""
         ordered = sorted(self._seconds)
-        return max(_LEAST, _TIMES * ordered[int(_PERCENTILE * (len(ordered) - 1))])
+        return ordered[math.ceil(_PERCENTILE * len(ordered)) - 1] if ordered else 0.0
+
+    def _a_few_times(self) -> float:
+        return max(_LEAST, _TIMES * self.usual()) if self._seconds else self._start
 
 
 class Hedging:
     """Sends requests, and those that hang once more.
 
     ``slots`` bounds how many are sent beside another one at once, so that those that hang do not take what is there for
-    the others.
+    the others. ``light``: kinds of requests that cost the server little.
     """
 
-    def __init__(self, clock: Clock, timeout: float, concurrency: int) -> None:
+    def __init__(self, clock: Clock, timeout: float, concurrency: int, light: Iterable[str] = ()) -> None:
         self._clock = clock
         self._timeout = timeout
         self._slots = asyncio.Semaphore(slots(concurrency))
+        self._light = frozenset(light)
         self._times: dict[str, AnswerTimes] = {}
-
-    def expect(self, kind: str, seconds: float) -> None:
-        """Reckon with so many seconds for requests of that kind until one is answered."""
-        self._times[kind] = AnswerTimes(seconds)
 
     async def answer(self, kind: str, send: Send, *, suspect: bool = False) -> Response:
         """Send a request that may be repeated, and again while it is not answered; return the first answer.
@@ -110,7 +115,7 @@ class Hedging:
         it replace each other. ``kind``: requests that take alike long; ``suspect``: perhaps it is never answered.
         Raises what the first request raises.
         """
-        times = self._times.setdefault(kind, AnswerTimes())
+        times = self._times_of(kind)
         began = self._clock.monotonic()
         first = asyncio.create_task(self._timed(times, send))
         again: asyncio.Task[tuple[Response, float] | None] | None = None
@@ -140,7 +145,7 @@ class Hedging:
 
         Raises Overdue where it is not answered though others would be by then, and what the request raises.
         """
-        times = self._times.setdefault(kind, AnswerTimes())
+        times = self._times_of(kind)
         seconds = times.token_patience(self._timeout)
         try:
             response = await self._timed(times, lambda: send(seconds))
@@ -151,6 +156,13 @@ class Hedging:
             raise
         times.tokens.judge(helped=True)
         return response
+
+    def _times_of(self, kind: str) -> AnswerTimes:
+        """Return what is known of a kind. A server that is slow in all else is expected to be slow in a new kind."""
+        if kind not in self._times:
+            start = max([_UNKNOWN, *(_TIMES * other.usual() for other in self._times.values())])
+            self._times[kind] = AnswerTimes(start, keep_second=kind not in self._light)
+        return self._times[kind]
 
     async def _timed(self, times: AnswerTimes, send: Send) -> Response:
         began = self._clock.monotonic()

@@ -20,7 +20,6 @@ from aforo.settings import AccSettings
 SEARCH = "/events/search"
 _SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may hang without delaying the others
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
-_LIST_SECONDS = 1.0  # a list or a login is expected to take, until one was answered
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
 _log = logging.getLogger(__name__)
@@ -81,9 +80,7 @@ class RequestPipeline:
         self._clock = clock
         self._transport = transport
         self._backoff = backoff or _BACKOFF
-        self._hedging = Hedging(clock, settings.timeout, settings.concurrency)
-        for path in _LISTS:
-            self._hedging.expect(path, _LIST_SECONDS)
+        self._hedging = Hedging(clock, settings.timeout, settings.concurrency, light=_LISTS)
         self._session = Session(settings, clock, transport, self._hedging)
         self._renewals = RenewalPolicy(clock)
         self._monitor = ConnectionMonitor(clock, transport.host)

@@ -1,6 +1,7 @@
 """What is asked for again beside a request that hangs, and when, and when not."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from itertools import chain, repeat
@@ -163,12 +164,31 @@ async def test_a_failure_of_the_first_is_raised(fake_clock: FakeClock) -> None:
     assert len(server.sent) == 1
 
 
-async def test_what_a_list_is_expected_to_take(fake_clock: FakeClock) -> None:
-    hedging = Hedging(fake_clock, TIMEOUT, 8)
-    hedging.expect("list", 1.0)
+async def test_a_list_is_sent_again_and_again_also_before_one_was_answered(fake_clock: FakeClock) -> None:
+    hedging = Hedging(fake_clock, TIMEOUT, 8, light={"list"})
     server = Server(fake_clock, NEVER, NEVER, 0.1)
     await hedging.answer("list", server.send)
     assert server.sent == pytest.approx([0, 3, 6])
+
+
+async def test_a_server_that_is_slow_in_all_else_is_expected_to_be_slow_in_a_new_kind(fake_clock: FakeClock) -> None:
+    hedging = Hedging(fake_clock, TIMEOUT, 8, light={"login", "list"})
+    server = Server(fake_clock, 20.0)
+    await hedging.answer("login", server.send)
+    sent = len(server.sent)
+    for kind in ("list", "server", "list", "server"):
+        await hedging.answer(kind, server.send)
+    assert len(server.sent) == sent + 4
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+async def test_a_healthy_server_gets_hardly_a_request_more(fake_clock: FakeClock, spread: float) -> None:
+    chance = random.Random(2)
+    hedging = Hedging(fake_clock, TIMEOUT, 8)
+    server = Server(fake_clock, lambda: chance.lognormvariate(math.log(0.3), spread))
+    for _ in range(250):
+        await asyncio.gather(*(hedging.answer("server", server.send) for _ in range(8)))
+    assert len(server.sent) <= 2000 * 1.01
 
 
 async def test_a_token_is_sent_once_and_given_up_soon(fake_clock: FakeClock) -> None:
