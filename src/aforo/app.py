@@ -188,6 +188,7 @@ class Monitor:
                 waiting=lambda: database.waiting(self.live.record) if self.live.record is not None else (),
                 pending=lambda: database.pending,
                 upcoming=lambda: self._schedule.schedule.next(self._clock.now()),
+                file_faults=lambda: {file.path.name: file.fault for file in (self._schedule, self._cameras)},
             )
             self.live.connect(probes)
             await database.open()

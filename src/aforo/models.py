@@ -234,6 +234,7 @@ class AlertKind(StrEnum):
     CAMERA_GONE = "camera_gone"
     STALE = "stale"
     DATABASE_DOWN = "database_down"
+    BROKEN_FILE = "broken_file"
 
 
 class ZoneLevel(StrEnum):

@@ -184,3 +184,22 @@ async def test_a_camera_gone_before_and_after_an_outage_is_reported_once(watched
     assert watched.received == [("+", gone), ("+", STALE), ("-", STALE)]
     await watched.until(BACK + timedelta(minutes=15))
     assert watched.received[3:] == [("-", gone)]
+
+
+async def test_a_broken_edit_of_an_input_file_is_reported_once_and_so_is_its_end(watched: WatchedEvent) -> None:
+    folder = watched.simulated.folder
+    for name in ("eventos_programados.json", "ids_camaras_permitidas.json"):
+        await watched.until(watched.simulated.clock.now() + timedelta(minutes=5))
+        before = watched.received
+        file = folder / name
+        good = file.read_text(encoding="utf-8")
+        file.write_text(good.rstrip()[:-1] + ",", encoding="utf-8")
+        await watched.until(watched.simulated.clock.now() + timedelta(minutes=5))
+        (begin,) = watched.received[len(before) :]
+        assert begin[0] == "+"
+        assert f"{name}, línea 1" in begin[1]
+        assert begin[1].endswith("Sigue en vigor la versión anterior.")
+        file.write_text(good, encoding="utf-8")
+        await watched.until(watched.simulated.clock.now() + timedelta(minutes=5))
+        assert watched.received == [*before, begin, ("-", begin[1])]
+    assert [over for _, over in watched.journal] == [True, True]

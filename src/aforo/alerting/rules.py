@@ -23,8 +23,8 @@ def stale_seconds(live: LiveState, now: datetime) -> float | None:
 
 
 def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, now: datetime) -> list[Condition]:
-    """Return all conditions; between two events only that of the database."""
-    found = [_database(live, settings, now)]
+    """Return all conditions; between two events only those of the database and the input files."""
+    found = [_database(live, settings, now), *_files(live)]
     age = stale_seconds(live, now)
     if live.phase in RUNNING and age is not None:
         fresh = age <= settings.stale
@@ -40,6 +40,12 @@ def _database(live: LiveState, settings: AlertsSettings, now: datetime) -> Condi
     down = since is not None and settings.database_down > 0 and now - since >= timedelta(seconds=settings.database_down)
     text = "Sin base de datos: se cuenta en memoria."
     return Condition(AlertKind.DATABASE_DOWN, "", down if since is None or down else None, text)
+
+
+def _files(live: LiveState) -> Iterator[Condition]:
+    """Give a condition for each input file: the version on disk cannot be used, and an older one is in force."""
+    for name, fault in live.probes.file_faults().items():
+        yield Condition(AlertKind.BROKEN_FILE, name, bool(fault), f"{fault} Sigue en vigor la versión anterior.")
 
 
 def _stale(age: float, settings: AlertsSettings) -> Condition:

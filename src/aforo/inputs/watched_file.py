@@ -101,10 +101,16 @@ class WatchedFile(Generic[T]):
         """The path of the file."""
         return self._path
 
+    @property
+    def fault(self) -> str:
+        """The Spanish sentence about the version on disk that cannot be used; "" while the valid one is there."""
+        return self._reported
+
     def refresh(self) -> bool:
         """Read the file if it has changed (one ``stat``), and return whether the value is another. Never raises."""
         version = self._signature()
-        if version == self._version:
+        if version == self._version:  # the valid one, also where it is there again after another
+            self._report_end()
             return False
         try:
             value = self._load(self._path)
@@ -112,9 +118,7 @@ class WatchedFile(Generic[T]):
             self._report(str(exc))
             return False
         self._version = version  # only now: a failed reading, maybe of an unfinished file, is repeated
-        if self._reported:
-            _log.info("%s vuelve a servir.", self._path)
-            self._reported = ""
+        self._report_end()
         changed = value != self.value
         self.value = value
         return changed
@@ -127,6 +131,11 @@ class WatchedFile(Generic[T]):
         if sentence != self._reported:
             _log.error("%s Sigue en vigor la versión anterior.", sentence)
             self._reported = sentence
+
+    def _report_end(self) -> None:
+        if self._reported:
+            _log.info("%s vuelve a servir.", self._path)
+            self._reported = ""
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Return what differs between versions of the file, None if there is no file."""

@@ -54,6 +54,7 @@ class HealthProbes:
 
     ``database_down_since`` and ``link_down_since``: since when the database or the cameras' server does not answer.
     ``waiting``: batches read and not committed; ``pending``: how many events those hold; ``upcoming``: the next event.
+    ``file_faults``: of each input file, by its name, why its version on disk is not in force; "" where it is.
     """
 
     database_down_since: Callable[[], datetime | None] = lambda: None
@@ -61,6 +62,7 @@ class HealthProbes:
     waiting: Callable[[], Iterable[Batch]] = tuple
     pending: Callable[[], int] = lambda: 0
     upcoming: Callable[[], ScheduledEvent | None] = lambda: None
+    file_faults: Callable[[], Mapping[str, str]] = dict
 
 
 def undone_by(correction: Correction) -> str:

@@ -236,6 +236,18 @@ def test_a_broken_version_leaves_the_old_one_in_force_and_is_logged_once(
     assert caplog.records[-1].getMessage() == "eventos.json vuelve a servir."
 
 
+def test_the_fault_of_a_file_ends_with_its_valid_version_also_when_that_comes_back_as_it_was(path: Path) -> None:
+    path.write_text(json.dumps({"2025-01-20": entry("16:00", "23:00")}))
+    file = ScheduleFile(path, BOGOTA)
+    assert file.fault == ""
+    aside = path.rename("aside.json")
+    assert not file.refresh()
+    assert "no existe" in file.fault
+    aside.rename(path)
+    assert not file.refresh()
+    assert file.fault == ""
+
+
 def test_a_touched_file_is_no_change(path: Path) -> None:
     path.write_text(json.dumps({"2025-01-20": entry("16:00", "23:00")}))
     file = ScheduleFile(path, BOGOTA)
