@@ -33,6 +33,7 @@ from aforo.models import EventPhase, Matcher, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.preconditions import exposed_secrets, require
+from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
@@ -48,17 +49,18 @@ _OBJECTS_BETWEEN_SEARCHES = 50_000
 _INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
 
 
-def main(
+def main(  # noqa: PLR0913 -- the options of the command
     settings: Settings,
     *,
     no_wait: bool = False,
     backfill: date | None = None,
     continuous: bool = False,
     stopper: ShutdownRequest | None = None,
+    mask: Mask | None = None,
 ) -> int:
     """Run the job with the machine's clock until its event is over or it is stopped; returns the exit code.
 
-    Stopped by a signal, or by ``stopper``. ``continuous``: event after event, day after day.
+    ``mask`` is the log's. Stopped by a signal, or by ``stopper``. ``continuous``: event after event, day after day.
     """
     _log.info("Carpeta de trabajo: %s", Path.cwd())
     clock = SystemClock()
@@ -66,7 +68,7 @@ def main(
     for file in exposed_secrets(settings):
         _log.warning("%s contiene secretos y otros usuarios de esta máquina pueden leerlo: chmod 600 '%s'", file, file)
     stopping = asyncio.Event()
-    monitor = Monitor(settings, clock, stopping)
+    monitor = Monitor(settings, clock, stopping, mask)
 
     async def job() -> int:
         if stopper is None:
@@ -87,10 +89,11 @@ def main(
 class Monitor:
     """The job: from the two files to the four tables. Made, it has read the files: raises BadSchedule, BadCameras."""
 
-    def __init__(self, settings: Settings, clock: Clock, stopping: asyncio.Event) -> None:
+    def __init__(self, settings: Settings, clock: Clock, stopping: asyncio.Event, mask: Mask | None = None) -> None:
         self._settings = settings
         self._clock = ReferenceClock.of(clock)
         self._stopping = stopping
+        self._mask = mask or Mask(settings.secrets())
         self._timezone = settings.monitor.timezone
         self._schedule = ScheduleFile(settings.monitor.schedule_file, self._timezone)
         self._cameras = CamerasFile(settings.monitor.cameras_file)
@@ -175,7 +178,7 @@ class Monitor:
         ``observed``: with page, alerts, journal and heartbeat. ``patient``: a rejected login is tried again.
         """
         async with (
-            AvigilonClient(self._settings.acc, self._clock) as client,
+            AvigilonClient(self._settings.acc, self._clock, mask=self._mask) as client,
             Database(self._store, self._clock) as database,
         ):
             observer = LiveObserver(self.live, database, self._clock) if observed else IngestionObserver()

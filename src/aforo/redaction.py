@@ -17,7 +17,7 @@ _MOST_ADDED = 64  # sessions and tokens, the latest
 _ROUNDS = 3  # escapes within escapes that are undone
 _NAMED = re.compile(
     r"(?i)(?:\b|(?<=%3B)|(?<=%26))(x-avg-session|session|authorizationToken|authenticationToken|pwd|password|user_?nonce|user_?key)"
-    r"(%3D|[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)(\{(?:[^}]|\}\})*\}|[^\s\"',;&}]+)"
+    r"(%3D|[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*|\(puesto)(\{(?:[^}]|\}\})*\}|[^\s\"',;&}]+)"
 )
 _IN_URL = re.compile(r"(://[^\s/@:]*):[^\s/@]+@")
 _ESCAPE = re.compile(
@@ -33,8 +33,13 @@ class Mask:
     """Replaces secrets in a text by ``***``: the known values in every spelling, and whatever looks like a secret."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._fixed = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        self._fixed: tuple[str, ...] = ()
         self._added: deque[str] = deque(maxlen=_MOST_ADDED)
+        self.know(secrets)
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Know these secrets as well, for good."""
+        self._fixed = (*self._fixed, *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET))
         self._set_spellings()
 
     def add(self, secret: str) -> None:

@@ -23,7 +23,7 @@ from aforo.alerting.webhook import Webhook
 from aforo.cli.cameras import as_lines, camera_rows
 from aforo.cli.check import Line, State, checkup
 from aforo.cli.check.local import space_line
-from aforo.cli.check.results import count, to_json
+from aforo.cli.check.results import count, to_document
 from aforo.errors import AforoError, BadSetting
 from aforo.preconditions import PRECONDITIONS, require
 from aforo.settings import (
@@ -101,7 +101,7 @@ async def test_all_is_well(place: Place) -> None:
     assert "«INGRESO PERSONAS ENTRADA MARATON»: historial" in counted
     (stranger,) = lines["names.no_rule"]
     assert any("INGRESO PERSONAS ENTRADA MARATON 2" in detail for detail in stranger.details)
-    document = json.loads(to_json(every))
+    document = to_document(every)
     assert document["ok"] is True
     assert {"topic", "state", "what", "remedy", "details"} == set(document["lines"][0])
 
@@ -137,7 +137,7 @@ async def test_a_wrong_password(place: Place) -> None:
     assert "acc.username y acc.password" in login.remedy
     assert states(lines, "acc.certificate") == {State.OK}
     assert states(lines, "acc.cameras") == {State.SKIPPED}
-    assert "otra" not in to_json([line for found in lines.values() for line in found])
+    assert "otra" not in json.dumps(to_document([line for found in lines.values() for line in found]))
 
 
 async def test_no_server_listens(place: Place) -> None:
@@ -416,11 +416,12 @@ async def test_a_test_message_says_that_it_is_one(place: Place) -> None:
 
 
 async def test_the_list_of_cameras(place: Place) -> None:
-    everything = await camera_rows(place.settings(), place.simulated.clock, counting=False)
+    everything, unusable = await camera_rows(place.settings(), place.simulated.clock, counting=False)
     assert {row.camera.id for row in everything} == {camera.id for camera in place.scenario.cameras}
     assert {row.camera.id for row in everything if row.allowed} == set(place.scenario.allowed)
     assert {row.server for row in everything} == {"ACC-1", "ACC-2"}
-    counting = await camera_rows(place.settings(), place.simulated.clock, counting=True)
+    assert unusable == 0
+    counting, _ = await camera_rows(place.settings(), place.simulated.clock, counting=True)
     names = {row.camera.name for row in everything} - {row.camera.name for row in counting}
     assert names == {"Merodeo Tribuna Occidental – Baños"}, "nothing that it sends is counted"
     assert as_lines(everything, counting=False)[-1] == f"{len(everything)} cámaras, 11 permitidas."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aforo.alerting.engine import AlertTransition
-from aforo.alerting.webhook import TEST_TEXT, text_of
+from aforo.alerting.webhook import TEST_TEXT, shown, text_of
 from aforo.errors import BadSetting
 from aforo.settings import AlertsSettings
 
@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT = 30.0  # real seconds for one transition, all addresses together
 _TITLE = "Aforo"
+_LONGEST_TITLE = 200  # characters
 
 
 class AppriseChannel:
@@ -65,7 +66,11 @@ class AppriseChannel:
         try:
             async with asyncio.timeout(self._timeout):
                 sent = await asyncio.to_thread(
-                    self._addresses.notify, body=text, title=title or _TITLE, notify_type=kind
+                    self._addresses.notify,
+                    body=shown(text),
+                    title=shown(title)[:_LONGEST_TITLE] or _TITLE,
+                    notify_type=kind,
+                    body_format=self._apprise.NotifyFormat.TEXT,  # services that take HTML get it escaped
                 )
         except TimeoutError:
             return f"no acabó en {self._timeout:g} s"

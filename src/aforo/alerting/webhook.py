@@ -4,7 +4,7 @@ The address is a secret.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.connections import connection_reason
 from aforo.models import Alert, AlertKind
+from aforo.outside_text import visible
 from aforo.settings import AlertsSettings
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _BACKOFF = Backoff(first=1.0, longest=8.0, least=0.5, attempts=5)  # real seconds
 _TIMEOUT = 10.0
 TEST_TEXT = "Prueba de «aforo check»: los avisos llegan aquí."
+_LONGEST_TEXT = 2_000  # characters: services take 28 kB or more
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -61,7 +63,7 @@ class Webhook:
 
     async def send(self, transition: AlertTransition, event_name: str) -> bool:
         """Send one transition, several times where that may help; False, logged, where it was given up."""
-        body = _BODIES[self._shape](transition, event_name)
+        body = BODIES[self._shape](transition, event_name)
         headers = {"Idempotency-Key": f"{transition.alert.id}-{'begin' if transition.begins else 'end'}"}
         try:
             await self._backoff.retry(
@@ -78,7 +80,7 @@ class Webhook:
         """Send one test message; return in Spanish why it was not accepted, "" where it was."""
         now = self._clock.now()
         test = Alert(str(uuid4()), AlertKind.STALE, "", TEST_TEXT, now)  # only JSON shows a kind, and it says «test»
-        body = _BODIES[self._shape](AlertTransition(test), "")
+        body = BODIES[self._shape](AlertTransition(test), "")
         if self._shape == "json":
             body |= {"type": "test", "kind": "test", "ended": now.isoformat()}
         try:
@@ -124,9 +126,9 @@ def _teams(transition: AlertTransition, event_name: str) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [
-            {"type": "TextBlock", "text": text_of(transition), "weight": "Bolder", "wrap": True,
+            {"type": "TextBlock", "text": shown(text_of(transition), _markdown), "weight": "Bolder", "wrap": True,
              "color": "Attention" if transition.begins else "Good"},
-            {"type": "TextBlock", "text": event_name, "isSubtle": True, "wrap": True},
+            {"type": "TextBlock", "text": shown(event_name, _markdown), "isSubtle": True, "wrap": True},
         ],
     }  # fmt: skip
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
@@ -135,7 +137,23 @@ def _teams(transition: AlertTransition, event_name: str) -> dict[str, Any]:
 
 def _slack(transition: AlertTransition, event_name: str) -> dict[str, Any]:
     text = f"{text_of(transition)} ({event_name})" if event_name else text_of(transition)
-    return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+    return {"text": shown(text, _mrkdwn)}
+
+
+def shown(text: str, escape: Callable[[str], str] = str) -> str:
+    """Return a text for a message: of a length that services take, without characters that hide, and escaped."""
+    whole = visible(text)
+    return escape(whole if len(whole) <= _LONGEST_TEXT else f"{whole[: _LONGEST_TEXT - 1]}…")
+
+
+def _markdown(text: str) -> str:
+    """Take links from a text of Teams' Markdown: all else of it changes the looks only."""
+    return text.replace("](", "] (").replace("][", "] [")
+
+
+def _mrkdwn(text: str) -> str:
+    """Escape a text for Slack: its mentions and links stand in angle brackets."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def text_of(transition: AlertTransition) -> str:
@@ -143,4 +161,4 @@ def text_of(transition: AlertTransition) -> str:
     return transition.alert.text if transition.begins else f"Terminó: {transition.alert.text}"
 
 
-_BODIES = {"json": _plain, "teams": _teams, "slack": _slack}
+BODIES = {"json": _plain, "teams": _teams, "slack": _slack}

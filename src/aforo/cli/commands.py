@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from aforo import __version__
 from aforo.cli import arguments
 from aforo.cli.argparse_es import Parser, did_you_mean
+from aforo.cli.console import Output
 from aforo.cli.hangup import survive_hangup
 from aforo.errors import BadCommand
+from aforo.redaction import Mask
 
 if TYPE_CHECKING:
     from aforo.settings import Settings
@@ -35,8 +37,8 @@ def _load_settings(arguments: Arguments, *, acc: bool = False, print_doubts: boo
 
     named = {"log.level": Given("DEBUG", "--verbose")} if arguments.verbose else {}
     settings = load(os.environ, config=arguments.config, flags=arguments.set, named=named)
-    for doubt in settings.doubts if print_doubts else ():
-        print(f"aforo: {doubt}", file=sys.stderr)  # noqa: T201
+    if print_doubts:
+        Output(Mask(settings.secrets())).notes(*(f"aforo: {doubt}" for doubt in settings.doubts))
     if acc:
         settings.require_acc()
     return settings
@@ -56,7 +58,10 @@ def _job(arguments: Arguments, *, no_wait: bool = False, backfill: date | None =
     from aforo.app import main  # noqa: PLC0415
     from aforo.cli.run_logged import run_logged  # noqa: PLC0415
 
-    return run_logged(settings, lambda: main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous))
+    def job(mask: Mask) -> int:
+        return main(settings, no_wait=no_wait, backfill=backfill, continuous=continuous, mask=mask)
+
+    return run_logged(settings, job)
 
 
 def _demo(arguments: Arguments) -> int:
@@ -82,8 +87,8 @@ def _report(arguments: Arguments) -> int:
     settings = _load_settings(arguments)
     from aforo.reporting import make_reports  # noqa: PLC0415
 
-    for page in make_reports(settings, arguments.date, arguments.folder or settings.report.folder or Path("informes")):
-        print(page)  # noqa: T201
+    folder = arguments.folder or settings.report.folder or Path("informes")
+    Output().lines(map(str, make_reports(settings, arguments.date, folder)))
     return 0
 
 

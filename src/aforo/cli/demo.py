@@ -23,6 +23,7 @@ from aforo.cli.tui import LastRecords, View
 from aforo.clock import Clock, SystemClock
 from aforo.logging_setup import logging_to
 from aforo.models import ScheduledEvent, Window
+from aforo.redaction import Mask
 from aforo.settings import (
     AccSettings,
     DatabaseSettings,
@@ -96,7 +97,7 @@ class _Demo:
             stale.unlink()
         async with Simulator(scenario, clock=clock, faults=self._faults(scenario, event)) as site:
             settings = self._settings(site, scenario, event)
-            with logging_to(settings.log, timezone, settings.secrets(), console=None):
+            with logging_to(settings.log, timezone, Mask(settings.secrets()), console=None):
                 logging.getLogger().addHandler(self._last_records)
                 try:
                     await self._run_job(settings, clock, event)

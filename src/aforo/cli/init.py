@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aforo.avigilon import AvigilonClient, cameras_that_count, fingerprint
+from aforo.cli.console import Output
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
@@ -132,7 +133,8 @@ class Wizard:
         except AccError as exc:
             self._print(f"{exc.what} Se sigue sin ver su certificado: «aforo check» lo mostrará.")
             return ""
-        self._print(f"El servidor muestra un certificado con esta huella SHA-256:\n  {shown}")
+        self._print("El servidor muestra un certificado con esta huella SHA-256:")
+        self._print(f"  {shown}")
         question = "¿Es la que dice el administrador de ACC? Con «no» se exige una autoridad conocida"
         if self._prompt.yes_no(question, default=False):
             return shown
@@ -197,7 +199,7 @@ class Wizard:
         self._print(f"{name}: escrito{'; era un enlace, y aquello a lo que llevaba queda igual' if is_link else ''}.")
 
     def _print(self, text: str) -> None:
-        self._write_out(f"{text}\n")
+        self._write_out(f"{Output().shown(text)}\n")
 
 
 def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from aforo.cli.commands import COMMANDS, Command, dispatch
+from aforo.cli.console import Output
 from aforo.errors import AforoError
 
 _INTERRUPTED = 130  # a shell's exit code for a process that Ctrl-C ended
@@ -31,8 +32,8 @@ def main(argv: Sequence[str] | None = None, commands: Sequence[Command] = COMMAN
 
 def print_error(exc: AforoError) -> None:
     """Print what happened, what it means and what to do, a line each, on stderr."""
-    lines = [part for part in (exc.what, exc.meaning, exc.remedy) if part]
-    print("aforo: " + "\n       ".join(lines), file=sys.stderr)  # noqa: T201
+    first, *others = [part for part in (exc.what, exc.meaning, exc.remedy) if part] or [""]
+    Output().notes(f"aforo: {first}", *(f"       {part}" for part in others))
 
 
 def _write_utf8() -> None:

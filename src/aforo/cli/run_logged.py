@@ -6,22 +6,24 @@ from collections.abc import Callable
 
 from aforo.errors import AforoError
 from aforo.logging_setup import logging_to
+from aforo.redaction import Mask
 from aforo.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 
-def run_logged(settings: Settings, job: Callable[[], int]) -> int:
-    """Run the job with its log set up, and return its exit code.
+def run_logged(settings: Settings, job: Callable[[Mask], int]) -> int:
+    """Run the job with its log set up, and return its exit code. The job gets the mask of the log.
 
     An AforoError is logged, and its exit code returned; anything else is logged and raised. Raises LogUnwritable before
     the job when the log cannot be opened.
     """
-    with logging_to(settings.log, settings.monitor.timezone, settings.secrets(), console=sys.stderr):
+    mask = Mask(settings.secrets())
+    with logging_to(settings.log, settings.monitor.timezone, mask, console=sys.stderr):
         for doubt in settings.doubts:
             _log.warning("%s", doubt)
         try:
-            return job()
+            return job(mask)
         except AforoError as exc:
             return _ended(exc)
         except ExceptionGroup as group:

@@ -3,7 +3,6 @@
 import json
 import logging
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.live import Live
 
+from aforo.cli.console import Output
 from aforo.cli.tui import LastRecords, View
 from aforo.connections import trusted_context
 from aforo.errors import AforoError, BadCommand
@@ -109,7 +109,7 @@ def main(settings: Settings, *, once: bool = False) -> int:
     service, console = Service(settings), Console()
     state = service.state(None)
     if once or not console.is_terminal:
-        sys.stdout.write("\n".join(lines(state)) + "\n")
+        Output().lines(lines(state))
         return 0
     first = view(state, service)
     with suppress(KeyboardInterrupt), Live(first, console=console, screen=True, auto_refresh=False) as live:

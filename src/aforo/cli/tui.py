@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aforo.models import Occupancy, ScheduledEvent
+from aforo.outside_text import visible
 from aforo.wording import grouped
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -87,10 +88,10 @@ class View:
         line = Table.grid(expand=True)
         line.add_column()
         line.add_column(justify="right")
-        line.add_row(f"{self._clock(self.now)}   {self.state.phase}", counts)
+        line.add_row(Text(f"{self._clock(self.now)}   {visible(self.state.phase)}"), counts)
         window = f"{self._clock(event.window.since)}–{self._clock(event.window.until)}"
-        page = f"Página: {self.page}" if self.page else None
-        return Panel(Group(line, bar), title=f"Aforo · {event.name} · {window}", subtitle=page)
+        page = Text(f"Página: {self.page}") if self.page else None
+        return Panel(Group(line, bar), title=Text(f"Aforo · {visible(event.name)} · {window}"), subtitle=page)
 
     def _zones(self) -> RenderableType:
         row = Layout()
@@ -110,7 +111,7 @@ class View:
                 Align.center(Text(f"salidas con la zona en cero: {occupancy.unmatched_exits}", style="dim")),
                 *(Align.center(Text(line, style=color)) for line in self._spark(curve)),
             ),
-            title=occupancy.zone,
+            title=Text(visible(occupancy.zone)),
         )
 
     def _spark(self, curve: Sequence[tuple[datetime, int]]) -> list[str]:
@@ -120,11 +121,12 @@ class View:
     def _problems(self) -> RenderableType:
         if not self.problems:
             return Panel(Text("Todo contesta y todo está guardado.", style="green"), title="Recuperación")
-        return Panel(Text("\n".join(self.problems[:4]), style="yellow"), title="Recuperación")
+        return Panel(Text("\n".join(map(visible, self.problems[:4])), style="yellow"), title="Recuperación")
 
     def _last_lines(self) -> RenderableType:
-        lines = [Text(record.getMessage(), style=_LEVELS.get(record.levelno, "")) for record in self.log.records]
-        return Panel(Group(*lines[-12:]), title=self.log_title)
+        records = list(self.log.records)[-12:]
+        lines = [Text(visible(record.getMessage()), style=_LEVELS.get(record.levelno, "")) for record in records]
+        return Panel(Group(*lines), title=self.log_title)
 
     def _clock(self, instant: datetime) -> str:
         return instant.astimezone(self.timezone).strftime("%H:%M")

@@ -42,7 +42,7 @@ class Host(win32serviceutil.ServiceFramework):  # type: ignore[misc]  # pywin32 
         try:
             settings = load(os.environ, config=self.config)
             settings.require_acc()
-            code = run_logged(settings, lambda: job(settings, continuous=True, stopper=self._shutdown))
+            code = run_logged(settings, lambda mask: job(settings, continuous=True, stopper=self._shutdown, mask=mask))
             reason = "mire el registro"
         except AforoError as exc:
             code, reason = exc.exit_code, str(exc)

@@ -1,7 +1,7 @@
 """The servers and cameras of the site, as ACC last listed them."""
 
 import logging
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -16,6 +16,11 @@ _log = logging.getLogger(__name__)
 
 class SiteLister(Protocol):
     """What the directory needs of a client."""
+
+    @property
+    def unusable(self) -> Mapping[str, int]:
+        """How many entries of the last list of «servidores» and of «cámaras» could not be used."""
+        ...
 
     async def servers(self) -> list[Server]:
         """Every server of the site. Raises AccError."""
@@ -50,7 +55,8 @@ class SiteDirectory:
         try:
             listed = [server.id for server in await self._client.servers()]
             self._listed_at.update(dict.fromkeys(listed, self._clock.now()))
-            for gone in doubtful - set(listed):
+            whole = not self._client.unusable.get("servidores")  # an entry that cannot be read may be one of them
+            for gone in doubtful - set(listed) if whole else ():
                 _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
                 self._servers.remove(gone)
             self.add_servers(listed)

@@ -5,6 +5,7 @@ Times are local. ``hora_fin`` at or before ``hora_inicio`` is on the next day. W
 twice or not at all is taken so that the event is the longer.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +18,9 @@ from zoneinfo import ZoneInfo
 from aforo.errors import BadSchedule
 from aforo.inputs.watched_file import WatchedFile, line_of, read_json
 from aforo.models import ScheduledEvent, Window
+from aforo.outside_text import LONGEST_TEXT, bounded, well_formed
+
+_log = logging.getLogger(__name__)
 
 UNCLOSED_FOR = timedelta(hours=24)  # a start within that time closes an event that a kill left open
 _SHAPE = (
@@ -110,8 +114,10 @@ def _event(day: date, entry: Any, place: str, timezone: ZoneInfo) -> ScheduledEv
         raise BadSchedule(f"{place}: falta nombre.", remedy="Se admite un texto no vacío.")
     starts, ends = _time(entry, "hora_inicio", place), _time(entry, "hora_fin", place)
     last_day = day if ends > starts else day + timedelta(days=1)
+    if bounded(name.strip()) != name.strip():
+        _log.warning("%s: el nombre tiene más de %d caracteres; se usa acortado.", place, LONGEST_TEXT)
     window = Window(min(_instants(day, starts, timezone)), max(_instants(last_day, ends, timezone)))
-    return ScheduledEvent(day, name.strip(), window)
+    return ScheduledEvent(day, bounded(well_formed(name.strip())), window)
 
 
 def _time(entry: dict[str, Any], key: str, place: str) -> time:

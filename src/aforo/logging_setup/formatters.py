@@ -1,18 +1,17 @@
 """The formats of a log line: text for people, JSON for collectors."""
 
-import json
 import logging
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from aforo.outside_text import json_text, visible
 from aforo.redaction import Mask
 
 _SPANISH_LEVELS = {"DEBUG": "DETALLE", "INFO": "INFO", "WARNING": "AVISO", "ERROR": "ERROR", "CRITICAL": "GRAVE"}
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: "\t", 10: "\\n", 13: "\\r"}
 
 
 class TextFormatter(logging.Formatter):
-    """``2025-01-20 16:00:03.123 AVISO   …`` in the given time zone, with control characters escaped."""
+    """``2025-01-20 16:00:03.123 AVISO   …`` in the given time zone. No message begins a line or hides anything."""
 
     def __init__(self, timezone: ZoneInfo, mask: Mask) -> None:
         super().__init__()
@@ -22,9 +21,10 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the traceback below it if the record has one."""
         level = _SPANISH_LEVELS.get(record.levelname, record.levelname)
-        message = record.getMessage().translate(_CONTROL)
+        message = visible(self._mask(record.getMessage()))
         line = f"{self._local_time(record).replace('T', ' ')} {level:7} {message}"
-        return self._mask(f"{line}\n{self._traceback(record)}" if record.exc_info else line)
+        traceback = self._mask(self._traceback(record))
+        return "\n".join([line, *map(_traceback_line, traceback.split("\n"))] if traceback else [line])
 
     def _local_time(self, record: logging.LogRecord, *, with_offset: bool = False) -> str:
         local = datetime.fromtimestamp(record.created, self._timezone)
@@ -47,4 +47,9 @@ class JsonFormatter(TextFormatter):
         }
         if record.exc_info:
             fields["exception"] = self._mask(self._traceback(record))
-        return json.dumps(fields, ensure_ascii=False)
+        return json_text(fields)
+
+
+def _traceback_line(line: str) -> str:
+    """Return a line of a traceback, which may be an exception's text, so that it is not taken for one of the log."""
+    return f" {visible(line)}" if line[:1].isdigit() else visible(line)

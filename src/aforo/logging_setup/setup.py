@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import QueueListener
 from typing import TextIO
@@ -15,13 +15,14 @@ from aforo.redaction import Mask
 
 @contextmanager
 def logging_to(
-    settings: LogSettings, timezone: ZoneInfo, secrets: Iterable[str] = (), *, console: TextIO | None
+    settings: LogSettings, timezone: ZoneInfo, mask: Mask | None = None, *, console: TextIO | None
 ) -> Iterator[None]:
     """Log to the settings' file and to ``console`` (None: no console) inside the ``with``; at its end all is written.
 
+    ``mask`` hides secrets, also those that it learns later.
     Raises LogUnwritable when the file cannot be opened.
     """
-    handlers = _handlers(settings, timezone, Mask(secrets), console)
+    handlers = _handlers(settings, timezone, mask or Mask(), console)
     records: queue.SimpleQueue[object] = queue.SimpleQueue()  # unbounded: its put never blocks the job
     listener = QueueListener(records, *handlers)
     entry = DeferredHandler(records)

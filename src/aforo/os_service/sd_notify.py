@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from aforo.background import background_task
 from aforo.clock import SystemClock, wait_until_set
+from aforo.outside_text import visible
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ async def _send_messages(
     clock = SystemClock()
     sent_ready = sent_stopping = False
     while True:
-        lines = [f"STATUS={' '.join(status().split())[:_LONGEST_STATUS]}", "WATCHDOG=1"]
+        lines = [f"STATUS={visible(' '.join(status().split()))[:_LONGEST_STATUS]}", "WATCHDOG=1"]
         if ready.is_set() and not sent_ready:
             sent_ready = True
             lines.insert(0, "READY=1")

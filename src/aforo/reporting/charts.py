@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import matplotlib as mpl
 from matplotlib import dates as mdates
 from matplotlib.figure import Figure
 
+from aforo.outside_text import visible
 from aforo.reporting.data import DoorFigures, EventReport, Flow, ZoneFigures
 
 if TYPE_CHECKING:
@@ -22,11 +24,13 @@ _COUNT, _IN, _OUT, _FULL, _OUTAGE = "#1f5f8b", "#1f8a70", "#d1682b", "#b3261e", 
 _WIDTH = 7.4  # inches: a page of A4 without its margins
 _MINUTE = 1 / 1440  # of a day
 _MOST_DOORS = 45  # rows that stay legible on a page
+_LONGEST_LABEL = 34  # characters
 _STYLE: Any = {  # matplotlib types the keys as literals
     "svg.fonttype": "none",  # text stays text: small, searchable, sharp on paper
     "svg.hashsalt": "aforo",
     "font.family": ["DejaVu Sans"],
     "font.size": 8.5,
+    "text.parse_math": False,  # a name may hold dollar signs
     "axes.edgecolor": _GRID,
     "axes.labelcolor": _SOFT,
     "axes.titleweight": "bold",
@@ -163,11 +167,13 @@ def _days(at: datetime) -> float:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else f"{name[:33]}…"
+    shown = visible(name)
+    return shown if len(shown) <= _LONGEST_LABEL else f"{shown[: _LONGEST_LABEL - 1]}…"
 
 
 def _svg(draw: Callable[[Figure], None], height: float) -> str:
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the fonts: text stays text
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         draw(figure)
         out = io.StringIO()

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from aforo.outside_text import visible
 from aforo.reporting.charts import doors_chart, zone_chart
 from aforo.reporting.data import EventReport
 from aforo.wording import duration_in_tenths, grouped
@@ -21,7 +22,11 @@ _MONTHS = (
 def html(report: EventReport) -> str:
     """Return the whole page. Every name from outside is escaped; the charts are made here."""
     environment = Environment(
-        loader=PackageLoader("aforo.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("aforo.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_shown,
     )
     environment.filters.update(_filters(ZoneInfo(report.timezone)))
     return environment.get_template("report.html").render(
@@ -29,6 +34,11 @@ def html(report: EventReport) -> str:
         zones=[(zone, Markup(zone_chart(report, zone))) for zone in report.zones],  # noqa: S704 -- made by us
         doors_chart=Markup(doors_chart(report, report.doors)) if report.doors else "",  # noqa: S704
     )
+
+
+def _shown(value: object) -> object:
+    """Return what an expression of the page shows: a text without characters that hide or reverse others."""
+    return visible(value) if type(value) is str else value  # not Markup, which is made here
 
 
 def _filters(timezone: ZoneInfo) -> dict[str, Callable[..., str]]:

@@ -11,9 +11,12 @@ import msgspec
 
 from aforo.errors import BadSetting, os_reason
 from aforo.inputs.watched_file import write_whole
+from aforo.outside_text import json_text, visible
 from aforo.reporting.data import EventReport
 
-_LONGEST_NAME = 80  # characters of a file's name that come from the event's
+_LONGEST_NAME = 80  # characters of a file's name that come from the event's…
+_MOST_BYTES = 110  # …and their bytes: with date, suffixes and a temporary ending 143, the least that file systems take
+_FORMULA_SIGNS = frozenset("=+-@\N{MINUS SIGN}|%")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)")  # names that Windows keeps for itself
 
 
@@ -39,7 +42,8 @@ def write(report: EventReport, folder: Path, *, suffix: str = "") -> Path:
 def file_name(day: str, name: str) -> str:
     """Return ``2026-01-27-Concierto-A``: a file name that Windows and Linux accept, whatever the event's name."""
     plain = unicodedata.normalize("NFC", name)
-    words = "-".join(re.findall(r"[\w.]+", plain)).strip(".-_")[:_LONGEST_NAME].rstrip(".-_")
+    words = "-".join(re.findall(r"[\w.]+", plain)).strip(".-_")[:_LONGEST_NAME]
+    words = words.encode()[:_MOST_BYTES].decode("utf-8", "ignore").rstrip(".-_")
     return f"{day}-{words}" if words and not _RESERVED.fullmatch(words) else f"{day}-evento"
 
 
@@ -65,9 +69,11 @@ def document(report: EventReport) -> str:
     figures |= {"stored": report.stored, "acc": report.acc, "reconciled": report.reconciled}
     for camera, row in zip(report.cameras, figures["cameras"], strict=True):
         row["difference"] = camera.difference
-    return msgspec.json.format(msgspec.json.encode(figures), indent=2).decode() + "\n"
+    return json_text(figures, indent=2) + "\n"
 
 
 def _no_formula(text: str) -> str:
-    """Return a text that a spreadsheet does not read as a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text
+    """Return a text that a spreadsheet does not read as a formula, also where it trims blanks or normalises signs."""
+    begin = next((one for one in text if not one.isspace() and visible(one) == one), "")
+    shown = visible(text)
+    return f"'{shown}" if unicodedata.normalize("NFKC", begin)[:1] in _FORMULA_SIGNS else shown

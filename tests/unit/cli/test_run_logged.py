@@ -11,7 +11,7 @@ from aforo.settings import LogSettings, Settings
 
 
 def in_log(job: Callable[[], int], level: str = "INFO") -> tuple[int, str]:
-    code = run_logged(Settings(log=LogSettings.model_validate({"file": "job.log", "level": level})), job)
+    code = run_logged(Settings(log=LogSettings.model_validate({"file": "job.log", "level": level})), lambda _: job())
     return code, Path("job.log").read_text(encoding="utf-8")
 
 
@@ -54,5 +54,5 @@ def test_a_fault_of_the_program_is_in_the_log_and_raised(error: Exception) -> No
 def test_a_doubtful_value_is_in_the_log() -> None:
     settings = Settings(log=LogSettings(file=Path("job.log")))
     settings.set_doubts([".env:1: el valor acaba donde empieza « #»."])
-    assert run_logged(settings, lambda: 0) == 0
+    assert run_logged(settings, lambda _: 0) == 0
     assert "AVISO   .env:1: el valor acaba donde empieza « #».\n" in Path("job.log").read_text(encoding="utf-8")

@@ -74,6 +74,7 @@ class MemoryServer:
     page_size: int = 2
     seconds: float = 0.01
     list_error: AccError | None = None
+    unusable_servers: int = 0
     link_down_since: datetime | None = None
     batch_limits: BatchLimits = field(default_factory=lambda: BatchLimits("srv"))
     queries: list[tuple[str, tuple[str, ...], Window]] = field(default_factory=list)
@@ -83,6 +84,10 @@ class MemoryServer:
         event = CameraEvent(server, str(number), at(minutes), camera, name, "", "OBJECT_COUNTING_ENTER")
         self.events_of.setdefault(camera, []).append(event)
         return event
+
+    @property
+    def unusable(self) -> dict[str, int]:
+        return {"servidores": self.unusable_servers}
 
     async def servers(self) -> list[Server]:
         if self.list_error is not None:

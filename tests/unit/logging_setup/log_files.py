@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from aforo.logging_setup import logging_to
+from aforo.redaction import Mask
 from aforo.settings import LogSettings
 
 BOGOTA = ZoneInfo("America/Bogota")
@@ -20,7 +21,7 @@ def logged(path: Path | None, secrets: tuple[str, ...] = (), **fields: object) -
     """Log inside the ``with``; yields the console."""
     console = io.StringIO()
     settings = LogSettings.model_validate({"file": path, **fields})
-    with logging_to(settings, BOGOTA, secrets, console=console):
+    with logging_to(settings, BOGOTA, Mask(secrets), console=console):
         yield console
 
 

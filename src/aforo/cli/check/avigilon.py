@@ -6,17 +6,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from aforo.avigilon import AvigilonClient, Camera, Server, fingerprint, home_servers, recent_names
+from aforo.avigilon import (
+    AvigilonClient,
+    Camera,
+    Server,
+    ServerCertificate,
+    home_servers,
+    recent_names,
+    server_certificate,
+)
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
+from aforo.redaction import Mask
 from aforo.settings import AccSettings
-from aforo.wording import duration
+from aforo.wording import duration, plural
 
 _PATIENCE = 30.0  # seconds for the events of one camera
 _SKEW_WARNING, _SKEW_FAILURE = timedelta(seconds=30), timedelta(minutes=5)
 _MOST_NAMES = 6  # of a camera, on its line
 _CERTIFICATE, _LOGIN, _CAMERA = "acc.certificate", "acc.login", "acc.camera"
+_EXPIRY = "acc.certificate_expiry"
 _CONFIRM = "Si el administrador de ACC confirma que renovó el certificado, cambie acc.fingerprint; si no, no siga."
 _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3}
 
@@ -29,6 +39,7 @@ class AvigilonCheck:
     cameras: Set[str]
     days: int
     clock: Clock
+    mask: Mask
     names: dict[str, Counter[str]] = field(default_factory=dict)
 
     async def lines(self) -> AsyncGenerator[Line, None]:
@@ -36,11 +47,14 @@ class AvigilonCheck:
         if not self.settings.url:
             yield skipped("acc", "Sin acc.url no se puede preguntar a nadie.")
             return
-        shown = await _shown_certificate(self.settings, self.clock)
+        certificate = await _shown_certificate(self.settings, self.clock)
+        shown = certificate if isinstance(certificate, AccError) else certificate.fingerprint
         try:
-            async with AvigilonClient(self.settings, self.clock) as acc:
+            async with AvigilonClient(self.settings, self.clock, mask=self.mask) as acc:
                 await acc.login()
                 yield _trusted(self.settings, shown)
+                if isinstance(certificate, ServerCertificate) and self._is_expired(certificate):
+                    yield _expired(certificate)
                 yield ok(_LOGIN, f"Sesión iniciada como «{self.settings.username}».")
                 yield _clock_line(acc.clock_skew)
                 async for line in self._logged_in_lines(acc):
@@ -57,6 +71,10 @@ class AvigilonCheck:
             yield failed(_LOGIN, exc)
             yield skipped("acc.cameras", "Sin sesión no se sabe nada de servidores ni cámaras.")
 
+    def _is_expired(self, certificate: ServerCertificate) -> bool:
+        until = certificate.valid_until
+        return bool(self.settings.fingerprint) and until is not None and until < self.clock.now()
+
     async def _logged_in_lines(self, acc: AvigilonClient) -> AsyncIterator[Line]:
         try:
             servers, known = await acc.servers(), await acc.cameras()
@@ -66,6 +84,10 @@ class AvigilonCheck:
         for server in servers:
             mine = sum(camera.server_id == server.id for camera in known if camera.id in self.cameras)
             yield ok("acc.server", f"Servidor {server.name or server.id}: {mine} de las cámaras permitidas.")
+        for what, number in acc.unusable.items():
+            if number:
+                text = f"De la lista de {what}, {plural(number, 'entrada')} sin usar: ilegibles o sin id."
+                yield warning("acc.lists", text, "Si falta algo abajo, revise en ACC los nombres y el estado.")
         if not servers:
             what = "El sitio no tiene ningún servidor."
             yield failure("acc.server", what, "Revise acc.url y los derechos del usuario.")
@@ -106,11 +128,17 @@ class AvigilonCheck:
         return ok(_CAMERA, f"Cámara {name}: conectada; {most_common}.")
 
 
-async def _shown_certificate(settings: AccSettings, clock: Clock) -> str | AccError:
+async def _shown_certificate(settings: AccSettings, clock: Clock) -> ServerCertificate | AccError:
     try:
-        return await fingerprint(settings.url, clock)
+        return await server_certificate(settings.url, clock)
     except AccError as exc:
         return exc
+
+
+def _expired(certificate: ServerCertificate) -> Line:
+    """Return the line about a certificate that is accepted though it has expired."""
+    what = f"Ese certificado caducó el {certificate.valid_until:%Y-%m-%d}; se acepta porque su huella coincide."
+    return warning(_EXPIRY, what, "Pida que lo renueven en ACC, y cambie entonces acc.fingerprint.")
 
 
 def _untrusted(error: AccUntrusted, shown: str | AccError) -> Line:

@@ -12,12 +12,14 @@ from aforo.cli.check.alerts import alert_lines
 from aforo.cli.check.avigilon import AvigilonCheck
 from aforo.cli.check.database import database_lines
 from aforo.cli.check.local import allowed_cameras, broken_settings, precondition_lines, settings_lines
-from aforo.cli.check.results import Line, Printer, State, count, to_json
+from aforo.cli.check.results import Line, Printer, State, count, to_document
 from aforo.cli.check.rule_coverage import rule_lines
+from aforo.cli.console import Output
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AforoError
 from aforo.models import Matcher
+from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, zones_from
 
@@ -27,22 +29,28 @@ def main(load: Callable[[], Settings], *, as_json: bool = False, days: int = 3) 
 
     ``load`` reads the settings; its AforoError is a line like any other. ``days``: how far back the names are read.
     """
-    printer = Printer(Console(file=sys.stdout))
+    mask = Mask()
+    output = Output(mask)
+    printer = Printer(Console(file=sys.stdout), output)
     write = (lambda _: None) if as_json else printer.write
-    lines = asyncio.run(checkup(load, SystemClock(), days, write))
+    lines = asyncio.run(checkup(load, SystemClock(), days, write, mask))
     if as_json:
-        sys.stdout.write(f"{to_json(lines)}\n")
+        output.document(to_document(lines))
     else:
         printer.sum_up(lines)
     return 1 if count(lines, State.FAILURE) else 0
 
 
 async def checkup(
-    load: Callable[[], Settings], clock: Clock, days: int, write: Callable[[list[Line]], None]
+    load: Callable[[], Settings],
+    clock: Clock,
+    days: int,
+    write: Callable[[list[Line]], None],
+    mask: Mask | None = None,
 ) -> list[Line]:
     """Return all lines; ``write`` receives each as soon as the lines before it are known.
 
-    The database is checked at the same time as the server.
+    The database is checked at the same time as the server. ``mask`` learns the secrets.
     """
     try:
         settings = await asyncio.to_thread(load)
@@ -50,7 +58,9 @@ async def checkup(
         lines = broken_settings(exc)
         write(lines)
         return lines
-    return await _Checkup(settings, ReferenceClock.of(clock), days, write).all()
+    mask = mask or Mask()
+    mask.know(settings.secrets())
+    return await _Checkup(settings, ReferenceClock.of(clock), days, write, mask).all()
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class _Checkup:
     clock: Clock
     days: int
     write: Callable[[list[Line]], None]
+    mask: Mask
 
     async def all(self) -> list[Line]:
         database = asyncio.create_task(asyncio.to_thread(database_lines, self.settings))
@@ -68,7 +79,7 @@ class _Checkup:
             lines.append(line)
             self.write([line])
         cameras = await asyncio.to_thread(allowed_cameras, self.settings)
-        avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock)
+        avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock, self.mask)
         async with aclosing(avigilon.lines()) as server_lines:
             async for line in server_lines:
                 lines.append(line)

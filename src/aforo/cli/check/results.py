@@ -1,14 +1,15 @@
 """The lines of a checkup, for a person on the console or for a program as JSON."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from aforo import __version__
+from aforo.cli.console import Output
 from aforo.errors import AforoError, StoreError
 from aforo.wording import plural
 
@@ -96,8 +97,9 @@ def details_of(error: AforoError) -> Sequence[str]:
 class Printer:
     """Prints lines, each section below its title."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, output: Output) -> None:
         self._console = console
+        self._shown = output.shown
         self._section = ""
 
     def write(self, lines: Iterable[Line]) -> None:
@@ -108,9 +110,9 @@ class Printer:
                 self._print(Text(f"\n{_TITLES.get(line.section, line.section)}", style="bold"))
             self._print(self._line(line))
             if line.remedy and line.state is not State.OK:
-                self._print(Text(f"               → {line.remedy}"))
+                self._print(Text(f"               → {self._shown(line.remedy)}"))
             for detail in line.details:
-                self._print(Text(f"                 {detail}", style="dim"))
+                self._print(Text(f"                 {self._shown(detail)}", style="dim"))
 
     def sum_up(self, lines: Sequence[Line]) -> None:
         """Print the last line: the numbers of failures and warnings."""
@@ -124,7 +126,7 @@ class Printer:
 
     def _line(self, line: Line) -> Text:
         mark, word, style = _MARKS[line.state]
-        return Text.assemble("  ", (f"{mark} {word:10}", style), " ", line.what)
+        return Text.assemble("  ", (f"{mark} {word:10}", style), " ", self._shown(line.what))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
@@ -135,9 +137,9 @@ def count(lines: Iterable[Line], state: State) -> int:
     return sum(line.state is state for line in lines)
 
 
-def to_json(lines: Sequence[Line]) -> str:
-    """Return all lines as one JSON object."""
-    document = {
+def to_document(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return all lines as one object, for programs."""
+    return {
         "ok": not count(lines, State.FAILURE),
         "version": __version__,
         "lines": [
@@ -151,4 +153,3 @@ def to_json(lines: Sequence[Line]) -> str:
             for line in lines
         ],
     }
-    return json.dumps(document, ensure_ascii=False, indent=2)

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from aforo.cli.check.results import Line, Printer, failure, ok, skipped, warning
+from aforo.cli.console import Output
 
 LINES = [
     ok("settings", "Ajustes propios: 1.", ["acc.url = x"]),
@@ -17,7 +18,7 @@ LINES = [
 
 def printed(lines: list[Line]) -> str:
     output = io.StringIO()
-    printer = Printer(Console(file=output, width=200))
+    printer = Printer(Console(file=output, width=200), Output())
     printer.write(lines)
     printer.sum_up(lines)
     return output.getvalue()
