@@ -44,6 +44,10 @@ class _Caution:
         """Take whether impatience helped."""
         self.factor = max(1.0, self.factor / 2) if helped else min(_MOST_CAUTION, self.factor * 2)
 
+    def reset(self) -> None:
+        """Take that what was waited for came."""
+        self.factor = 1.0
+
     def ease(self) -> None:
         """Take that a request was answered in time."""
         self.factor = max(1.0, self.factor * _RECOVERY)
@@ -62,10 +66,16 @@ class AnswerTimes:
         self._start = start
         self._keep_second = keep_second
         self._seconds: deque[float] = deque(maxlen=_SAMPLES)
+        self._token_seconds: deque[float] = deque(maxlen=_SAMPLES)
 
     def record(self, seconds: float) -> None:
         """Record a request that was answered whole."""
         self._seconds.append(seconds)
+
+    def record_token(self, seconds: float) -> None:
+        """Record that the page of a token came whole."""
+        self._token_seconds.append(seconds)
+        self.tokens.reset()
 
     def patience(self, timeout: float) -> float:
         """Return after how many seconds without an answer to send a request again.
@@ -83,12 +93,12 @@ class AnswerTimes:
 
     def token_patience(self, timeout: float) -> float:
         """Return after how many seconds without an answer to give a page token up."""
-        return min(timeout, self._a_few_times() * _TOKEN_TIMES * self.tokens.factor)
+        longest = max(self._a_few_times(), _TIMES * _percentile(self._token_seconds))
+        return min(timeout, longest * _TOKEN_TIMES * self.tokens.factor)
 
     def usual(self) -> float:
         """Return the 95th percentile in seconds, 0.0 before anything was answered."""
-        ordered = sorted(self._seconds)
-        return ordered[math.ceil(_PERCENTILE * len(ordered)) - 1] if ordered else 0.0
+        return _percentile(self._seconds)
 
     def _a_few_times(self) -> float:
         return max(_LEAST, _TIMES * self.usual()) if self._seconds else self._start
@@ -117,7 +127,7 @@ class Hedging:
         """
         times = self._times_of(kind)
         began = self._clock.monotonic()
-        first = asyncio.create_task(self._timed(times, send))
+        first = asyncio.create_task(self._timed(times.record, send))
         again: asyncio.Task[tuple[Response, float] | None] | None = None
         sent_again = asyncio.Event()
         try:
@@ -148,13 +158,12 @@ class Hedging:
         times = self._times_of(kind)
         seconds = times.token_patience(self._timeout)
         try:
-            response = await self._timed(times, lambda: send(seconds))
+            response = await self._timed(times.record_token, lambda: send(seconds))
         except TimedOut as error:
             times.tokens.judge(helped=False)
             if seconds < self._timeout:
                 raise Overdue(error.what) from error
             raise
-        times.tokens.judge(helped=True)
         return response
 
     def _times_of(self, kind: str) -> AnswerTimes:
@@ -164,11 +173,11 @@ class Hedging:
             self._times[kind] = AnswerTimes(start, keep_second=kind not in self._light)
         return self._times[kind]
 
-    async def _timed(self, times: AnswerTimes, send: Send) -> Response:
+    async def _timed(self, record: Callable[[float], None], send: Send) -> Response:
         began = self._clock.monotonic()
         response = await send()
         if response.status < 400:
-            times.record(self._clock.monotonic() - began)
+            record(self._clock.monotonic() - began)
         return response
 
     async def _is_done_within(self, task: "asyncio.Task[Response]", seconds: Callable[[], float]) -> bool:
@@ -195,18 +204,16 @@ class Hedging:
                 sent.set()
                 _log.debug("Una consulta sin respuesta se pide otra vez a la par.")
                 began = self._clock.monotonic()
-                attempt = asyncio.create_task(self._timed(times, send))
+                attempt = asyncio.create_task(self._timed(times.record, send))
                 try:
                     await self._is_done_within(attempt, lambda: times.patience_beside(self._timeout, number))  # noqa: B023
                 finally:
                     await cancel_and_wait(attempt)
-            if attempt.cancelled():
-                continue
-            if attempt.exception() is None and _is_answer(attempt.result()):
-                return attempt.result(), self._clock.monotonic() - began
-            if not isinstance(attempt.exception(), AccError | None):
-                attempt.result()
-            await self._clock.sleep(times.patience_beside(self._timeout, number))
+            answer = _answer_of(attempt)
+            if answer is not None:
+                return answer, self._clock.monotonic() - began
+            if not attempt.cancelled():  # it failed at once
+                await self._clock.sleep(times.patience_beside(self._timeout, number))
         return None
 
 
@@ -215,6 +222,14 @@ def slots(concurrency: int) -> int:
     return max(1, concurrency // _SHARE)
 
 
-def _is_answer(response: Response) -> bool:
-    """Return whether it is more than an error of the server's own, which says nothing of the request."""
-    return response.status < 500 and response.status != 429
+def _percentile(seconds: Iterable[float]) -> float:
+    ordered = sorted(seconds)
+    return ordered[math.ceil(_PERCENTILE * len(ordered)) - 1] if ordered else 0.0
+
+
+def _answer_of(attempt: "asyncio.Task[Response]") -> Response | None:
+    """Return what a request beside the first brought; None where that is nothing, or only a failure of the server."""
+    if attempt.cancelled() or isinstance(attempt.exception(), AccError):
+        return None
+    response = attempt.result()
+    return response if response.status < 500 and response.status != 429 else None

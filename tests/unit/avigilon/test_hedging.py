@@ -201,6 +201,20 @@ async def test_a_token_is_sent_once_and_given_up_soon(fake_clock: FakeClock) -> 
         assert fake_clock.monotonic() - began == pytest.approx(waited), "pages that take long get longer"
     assert len(server.sent) == 3
     assert await hedging.follow("server", Server(fake_clock, 14.0).send) == FINE
+    assert await hedging.follow("server", Server(fake_clock, 20.0).send) == FINE, "now it is known that pages take long"
+
+
+async def test_a_token_that_is_answered_ends_the_doubt_about_those_that_hang(fake_clock: FakeClock) -> None:
+    hedging = Hedging(fake_clock, TIMEOUT, 8)
+    await known(hedging, fake_clock, 0.1)
+    for _ in range(4):
+        with pytest.raises(Overdue):
+            await hedging.follow("server", Server(fake_clock, NEVER).send)
+    await hedging.follow("server", Server(fake_clock, 0.1).send)
+    began = fake_clock.monotonic()
+    with pytest.raises(Overdue):
+        await hedging.follow("server", Server(fake_clock, NEVER).send)
+    assert fake_clock.monotonic() - began == pytest.approx(2)
 
 
 async def test_nobody_is_left_when_the_caller_is_cancelled(fake_clock: FakeClock) -> None:
