@@ -1,7 +1,7 @@
 """The parts that an event runner needs, made by the composition root."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +62,22 @@ class EventDatabase(Sink, Protocol):
         """Recount everything from the ledger; return what the comparison at the close needs. Raises StoreError."""
         ...
 
+    async def events_by_camera(self, record: EventRecord) -> dict[str, int]:
+        """The ledger's events per camera, inside the event's window. Raises StoreError."""
+        ...
+
+    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
+        """Store when an event is to be compared again, in place of all that was planned before. Raises StoreError."""
+        ...
+
+    async def end_comparisons(self, record: EventRecord, now: datetime) -> None:
+        """Store that the comparisons that were due by now are made. Raises StoreError."""
+        ...
+
+    async def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
+        """The comparisons that are planned and not made, each with its event. Raises StoreError."""
+        ...
+
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         """Store that the event is over and compared. Raises StoreError."""
         ...
@@ -101,8 +117,11 @@ class RunContext:
         """Every allowed camera on every server."""
         return self.site.feeds(self.cameras.cameras)
 
-    def poller(self, *, closing: bool = False) -> Poller:
-        """A poller that reads, classifies and stores with these parts; for a close, in the lane of the closes."""
+    def poller(self, *, closing: bool = False, observed: bool = True) -> Poller:
+        """A poller that reads, classifies and stores with these parts; for a close, in the lane of the closes.
+
+        Without ``observed``, how the feeds stand is not reported.
+        """
         batching = QueryBatching(self.client)
         return Poller(
             client=self.client,
@@ -111,7 +130,7 @@ class RunContext:
             lane=self.close_lane.fetch if closing else nullcontext,
             clock=self.clock,
             stopping=self.stopping,
-            observer=self.observer,
+            observer=self.observer if observed else IngestionObserver(),
             timezone=self.timezone,
             feed_label=self.site.feed_label,
         )

@@ -103,7 +103,7 @@ class EventRunner:
         """
         while True:
             await self._wait_for_late_events()
-            reconciliation = await self._reconcile()
+            reconciliation = await self._reconcile(again=False)
             if self._context.stopping.is_set() or self._context.clock.is_past(self._last_late_event_at()):
                 return reconciliation
 
@@ -151,7 +151,16 @@ class EventRunner:
                 await self._follow_database()
                 await self._run_cycle(poller, sweeper, context.clock.monotonic(), until)
 
-    async def _reconcile(self) -> Reconciliation:
+    async def compare_again(self) -> tuple[Reconciliation, int]:
+        """Do the same some time after the close; also returns how many camera events that found and stored."""
+        before = await self._context.database.events_by_camera(self._record)
+        reconciliation = await self._reconcile(again=True)
+        found = sum(reconciliation.stored.values()) - sum(before.values()) if reconciliation.compared else 0
+        if found and not self._context.stopping.is_set():
+            self._write_log()
+        return reconciliation, max(0, found)
+
+    async def _reconcile(self, *, again: bool) -> Reconciliation:
         since = self.event.window.since
         now = self._context.clock.monotonic()  # for what an earlier process read
         read = {
@@ -161,13 +170,13 @@ class EventRunner:
         }
         while True:
             await self._follow_database()
-            reconciler = Reconciler(self._context, self._record, read, self._lateness)
+            reconciler = Reconciler(self._context, self._record, read, self._lateness, again=again)
             try:
                 reconciliation = await reconciler.run()
             except StoreReplaced:
                 continue
             break
-        if not self._context.stopping.is_set():
+        if not again and not self._context.stopping.is_set():
             self._write_log()
             reconciler.write_log(reconciliation)
         return reconciliation

@@ -13,6 +13,7 @@ from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.source_count import SourceCount
 from aforo.models import EventPhase, Feed
 from aforo.storage import EventRecord
@@ -44,17 +45,22 @@ class Reconciliation:
 class Reconciler:
     """Closes one event; ``read``: the feeds that were read while it was watched, and when (monotonic) they answered.
 
-    ``lateness`` measures how late the events are that the close still finds.
+    ``lateness`` measures how late the events are that the close still finds. ``again``: the event has been closed and is
+    compared again; phase and feeds are not reported.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the event, and what is known of it
         self,
         context: RunContext,
         record: EventRecord,
         read: Mapping[Feed, float],
         lateness: LatenessMeter | None = None,
+        *,
+        again: bool = False,
     ) -> None:
         self._context = context
+        self._again = again
+        self._observer = IngestionObserver() if again else context.observer
         self._record = record
         self._read = read
         self._lateness = lateness
@@ -66,9 +72,10 @@ class Reconciler:
     async def run(self) -> Reconciliation:
         """Read everything and compare. A stop ends it early, and not complete. Raises StoreError."""
         context = self._context
-        _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
+        if not self._again:
+            _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
         await context.site.refresh()
-        context.observer.phase_changed(self._record, EventPhase.CLOSING)
+        self._observer.phase_changed(self._record, EventPhase.CLOSING)
         result = Reconciliation(self._count, complete=await self._read_everything())
         result.given_up = not result.complete and not (self._server_answers() and context.database.down_since is None)
         result.unanswered = self._unanswered()
@@ -86,7 +93,7 @@ class Reconciler:
                 "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
                 context.settings.close_patience, left, self._event.day,
             )  # fmt: skip
-        context.observer.phase_changed(self._record, EventPhase.OVER)
+        self._observer.phase_changed(self._record, EventPhase.OVER)
         return result
 
     async def _compare(self, result: Reconciliation) -> None:
@@ -102,13 +109,13 @@ class Reconciler:
     async def _read_everything(self) -> bool:
         """Read until all is read, or what is not is given up."""
         context, planner = self._context, self._planner
-        async with context.poller(closing=True) as poller:
+        async with context.poller(closing=True, observed=not self._again) as poller:
             while not context.stopping.is_set():
                 deadline = context.clock.monotonic() + min(context.settings.interval, _CHECK_INTERVAL)
                 if not context.site.servers:
                     await context.site.refresh()
                 planner.follow(self._feeds(), {})
-                context.observer.feeds_followed(self._record, planner.statuses())
+                self._observer.feeds_followed(self._record, planner.statuses())
                 planner.end_rest(self._disappeared())
                 self._count.servers = frozenset(feed.server_id for feed in planner.feeds)
                 until = self._event.window.until

@@ -17,6 +17,7 @@ class ScheduleQueue:
         self._left_open = tuple(left_open)
         self._done: set[ScheduledEvent] = set()
         self._close_at: dict[ScheduledEvent, datetime] = {}
+        self._compare_at: dict[ScheduledEvent, list[datetime]] = {}
 
     def day_of(self, instant: datetime) -> date:
         """The stadium's date at an instant."""
@@ -28,11 +29,28 @@ class ScheduleQueue:
             for kept in [one for one in (*self._done, *self._close_at) if _share_time(one, event)]:
                 self._done.discard(kept)
                 self._close_at.pop(kept, None)
+            for edited in [one for one in self._compare_at if one != event and _share_time(one, event)]:
+                del self._compare_at[edited]
         self._done.update(events)
 
     def retry_close_at(self, event: ScheduledEvent, at: datetime) -> None:
         """The event is done, but not everything could be compared: it is due again then."""
         self._close_at[event] = at
+
+    def plan_comparison(self, event: ScheduledEvent, at: datetime) -> None:
+        """The event is closed, and is to be compared again then."""
+        self._compare_at.setdefault(event, []).append(at)
+
+    def end_comparisons(self, event: ScheduledEvent, now: datetime) -> datetime | None:
+        """The event was compared; returns when that is due next, None where it was the last time."""
+        left = [at for at in self._compare_at.pop(event, []) if at > now]
+        if left:
+            self._compare_at[event] = left
+        return min(left, default=None)
+
+    def to_compare_again(self, now: datetime) -> list[ScheduledEvent]:
+        """The events that are to be compared again now."""
+        return [event for event, due in self._compare_at.items() if min(due) <= now]
 
     def is_done(self, event: ScheduledEvent) -> bool:
         """Whether it was watched and closed."""
@@ -56,7 +74,8 @@ class ScheduleQueue:
     def next_due_at(self, now: datetime) -> datetime | None:
         """When something else is due, as far as is known now."""
         upcoming = self.upcoming(now)
-        instants = [*self._close_at.values(), *([upcoming.window.since] if upcoming else [])]
+        comparisons = [at for due in self._compare_at.values() for at in due]
+        instants = [*self._close_at.values(), *comparisons, *([upcoming.window.since] if upcoming else [])]
         return min((instant for instant in instants if instant > now), default=None)
 
     def more_today(self, event: ScheduledEvent, day: date) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from aforo.background import cancel_and_wait
@@ -10,9 +10,10 @@ from aforo.clock import wait_until_set
 from aforo.errors import BadCommand
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.event_runner import EventRunner
+from aforo.ingestion.later_comparisons import comparison_times
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
-from aforo.inputs.schedule import Schedule
+from aforo.inputs.schedule import UNCLOSED_FOR, Schedule
 from aforo.models import EventPhase, ScheduledEvent
 from aforo.storage import EventRecord
 
@@ -72,6 +73,8 @@ class ScheduleRunner:
         """
         context, queue = self._context, self._queue
         day, complete, last = queue.day_of(context.clock.now()), True, None
+        if self._continuous:
+            await self._resume_comparisons()
         try:
             while not context.stopping.is_set():
                 await self._begin_due()
@@ -110,9 +113,14 @@ class ScheduleRunner:
             if any(run.event == event or not run.closing for run in before):
                 continue  # it is under way, or who watches its time takes up the edit first
             await self._cancel(before)
-            run = _EventRun(event, schedule)
-            run.task = asyncio.create_task(self._run_event(run), name=f"aforo-event-{event.day}")
-            self._runs.append(run)
+            self._begin(_EventRun(event, schedule), self._run_event)
+        for event in self._queue.to_compare_again(self._context.clock.now()):
+            if not any(run.shares_time_with(event) for run in self._runs):
+                self._begin(_EventRun(event, schedule), self._compare_again)
+
+    def _begin(self, run: _EventRun, work: Callable[[_EventRun], Coroutine[None, None, bool]]) -> None:
+        run.task = asyncio.create_task(work(run), name=f"aforo-event-{run.event.day}")
+        self._runs.append(run)
 
     async def _run_event(self, run: _EventRun) -> bool:
         context, queue, event = self._context, self._queue, run.event
@@ -134,6 +142,8 @@ class ScheduleRunner:
             reconciliation = await runner.close()
             run.closing = False
             complete = await self._closed(runner, reconciliation)
+            if complete and not context.stopping.is_set() and not record.closed:
+                await self._plan_comparisons(run.event, runner.record)
         finally:
             runner.end()
         if not complete and self._continuous:
@@ -149,6 +159,66 @@ class ScheduleRunner:
         if not self._context.stopping.is_set():
             await self._after_close(self._context, runner.record, reconciliation)
         return not reconciliation.given_up
+
+    async def _plan_comparisons(self, event: ScheduledEvent, record: EventRecord) -> None:
+        """Plan when to compare an event again after its close; without a service an operator does it."""
+        context, now = self._context, self._context.clock.now()
+        if not self._continuous:
+            text = "Si algo llega más tarde, se recoge y se compara otra vez con «aforo backfill %s»."
+            _log.info(text, event.day)
+            return
+        due = comparison_times(now, context.timezone)
+        await context.database.plan_comparisons(record, due, now)
+        self._queue.end_comparisons(event, due[-1])
+        for instant in due:
+            self._queue.plan_comparison(event, instant)
+
+    async def _resume_comparisons(self) -> None:
+        """Go on with the comparisons that were planned before a restart."""
+        for event, due in await self._context.database.planned_comparisons():
+            if self._context.clock.now() < due + UNCLOSED_FOR:
+                self._queue.plan_comparison(event, due)
+
+    async def _compare_again(self, run: _EventRun) -> bool:
+        """Compare an event again, some time after its close; the report is made anew where that changes it."""
+        context, event = self._context, run.event
+        record = await context.open_record(context.schedule.schedule.edited(event) or event)
+        run.runner = runner = EventRunner(context, record)
+        try:
+            run.closing = True
+            reconciliation, found = await runner.compare_again()
+            run.closing = False
+            if context.stopping.is_set():
+                return True
+            now = context.clock.now()
+            await context.database.end_comparisons(runner.record, now)
+            self._write_comparison(event, reconciliation, found, self._queue.end_comparisons(event, now))
+            if not reconciliation.given_up and (found or not record.closed):
+                await self._after_close(context, runner.record, reconciliation)
+        finally:
+            runner.end()
+        return True
+
+    def _write_comparison(
+        self, event: ScheduledEvent, reconciliation: Reconciliation, found: int, next_at: datetime | None
+    ) -> None:
+        """Log what a comparison after the close found. ``next_at``: when the next one is due."""
+        then = f"Repita con «aforo backfill {event.day}»."
+        if next_at is not None:
+            then = next_at.astimezone(self._context.timezone).strftime("Se repite el %Y-%m-%d a las %H:%M.")
+        if reconciliation.given_up:
+            text = "No se pudo comparar otra vez «%s»: %s no contestó. %s"
+            who = "el servidor de cámaras" if reconciliation.compared else "la base de datos"
+            _log.error(text, event.name, who, then)
+            return
+        acc, stored = reconciliation.source.valid.total(), sum(reconciliation.stored.values())
+        news = f"llegaron tarde {found} eventos, y ya están guardados" if found else "nada nuevo"
+        silent = len({feed.camera_id for feed in reconciliation.unanswered})
+        missing = f" No contestaron {silent} cámaras. {then}" if silent else ""
+        right = reconciliation.complete and acc == stored
+        text = "Comparación posterior de «%s»: %s. ACC tiene %d eventos válidos y la base %d (diferencia %d).%s"
+        level = logging.INFO if right else logging.WARNING
+        _log.log(level, text, event.name, news, acc, stored, acc - stored, missing)
 
     def _was_the_last(self, event: ScheduledEvent, day: date) -> bool:
         """Whether nothing is left to be done after that event. ``day``: the date on which the program was started."""

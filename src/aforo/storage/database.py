@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -252,6 +252,18 @@ class Database:
     async def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
         """The journal, oldest first; of one event or kind where that is given."""
         return await self._call(self._store.entries, record, kind)
+
+    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
+        """Store when an event is to be compared again, in place of all that was planned before."""
+        await self._call(self._store.plan_comparisons, record, due, now)
+
+    async def end_comparisons(self, record: EventRecord, now: datetime) -> None:
+        """Store that the comparisons that were due by now are made."""
+        await self._call(self._store.end_comparisons, record, now)
+
+    async def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
+        """The comparisons that are planned and not made, each with its event, by the time at which they are due."""
+        return await self._call(self._store.planned_comparisons)
 
     async def beat(
         self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta

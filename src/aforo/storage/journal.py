@@ -23,11 +23,13 @@ _AFTER_OUTAGE = timedelta(minutes=10)  # …and answer again some poll cycles af
 class JournalKind(StrEnum):
     """What a journal entry is about.
 
-    An instance is a running program: its entry's end is its last sign of life.
+    An instance is a running program: its entry's end is its last sign of life. A comparison that is planned after the
+    close begins when it is due, and ends when it was made or left out.
     """
 
     INSTANCE = "instance"
     RECONCILIATION = "reconciliation"
+    COMPARISON = "comparison"
     ACC_AWAY = "acc"
     CAMERA_AWAY = "camera"
     DATABASE_AWAY = "database"
@@ -138,6 +140,14 @@ class Journal:
         connection.execute(
             table.update().where(table.c.id == entry_id, table.c.ended_ms.is_(None)).values(ended_ms=to_ms(ended))
         )
+
+    def end_comparisons(
+        self, connection: Connection, record_id: int, now: datetime, *, due_by: datetime | None = None
+    ) -> None:
+        """Store that an event's planned comparisons are over: those due by then, or all of them."""
+        for entry in self.read(connection, record_id, JournalKind.COMPARISON):
+            if due_by is None or entry.began <= due_by:
+                self.end(connection, entry.id, now)
 
     def read(self, connection: Connection, record_id: int | None, kind: JournalKind | None) -> list[JournalEntry]:
         """The entries, oldest first; of one event or kind where that is given."""

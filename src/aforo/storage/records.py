@@ -1,5 +1,6 @@
 """Event records: found again after a restart or an edit of the schedule, opened, closed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -92,6 +93,11 @@ class EventRecords:
         table = tables.event_records
         query = select(table).where(table.c.closed_ms.is_(None)).order_by(table.c.starts_ms, table.c.id)
         return [_event_of(row) for row in connection.execute(query).all()]
+
+    def of_ids(self, connection: Connection, record_ids: Collection[int]) -> dict[int, ScheduledEvent]:
+        """The events of these records, by the record's id."""
+        rows = connection.execute(select(tables.event_records).where(tables.event_records.c.id.in_(record_ids)))
+        return {row.id: _event_of(row) for row in rows.all()}
 
     def on(self, connection: Connection, day: date) -> list[tuple[StoredEvent, bool]]:
         """The events scheduled for that date, by their start, each with whether it is closed."""

@@ -361,6 +361,29 @@ class Store:
         with self._database.read() as connection:
             return self._journal.read(connection, None if record is None else record.id, kind)
 
+    def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
+        """Store when an event is to be compared again, in place of all that was planned before."""
+
+        def work(connection: Connection) -> None:
+            self._journal.end_comparisons(connection, record.id, now)
+            for instant in due:
+                self._journal.begin(connection, JournalKind.COMPARISON, "", instant, record_id=record.id)
+
+        self._write(work)
+
+    def end_comparisons(self, record: EventRecord, now: datetime) -> None:
+        """Store that the comparisons that were due by now are made."""
+        self._write(lambda connection: self._journal.end_comparisons(connection, record.id, now, due_by=now))
+
+    def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
+        """The comparisons that are planned and not made, each with its event, by the time at which they are due."""
+        with self._database.read() as connection:
+            entries = self._journal.read(connection, None, JournalKind.COMPARISON)
+            due = [(entry.record_id, entry.began) for entry in entries if entry.ended is None]
+            events = self._records.of_ids(connection, {record_id for record_id, _ in due if record_id is not None})
+        planned = [(events[record_id], began) for record_id, began in due if record_id in events]
+        return sorted(planned, key=lambda one: one[1])
+
     def beat(
         self, record: EventRecord, instance: str, began: datetime, now: datetime, every: timedelta
     ) -> list[JournalEntry]:

@@ -557,6 +557,22 @@ def test_events_that_are_open_are_known_until_they_are_closed(database: Database
     assert store.open_events() == [event_at(hours=6), later]
 
 
+def test_planned_comparisons_are_known_until_they_are_made(database: DatabaseUnderTest, store: Store) -> None:
+    record, second = opened(store), opened(store, event_at(name="Segundo", shift=7, hours=1))
+    due = [START + timedelta(hours=hour) for hour in (8, 9, 20)]
+    now = START + timedelta(hours=7, minutes=45)
+    assert store.planned_comparisons() == []
+    for _ in range(2):
+        store.plan_comparisons(record, due, now)
+    store.plan_comparisons(second, due[1:2], now)
+    planned = [(record.event, due[0]), (record.event, due[1]), (second.event, due[1]), (record.event, due[2])]
+    assert database.store().planned_comparisons() == planned
+    store.end_comparisons(record, due[1])
+    assert store.planned_comparisons() == planned[2:]
+    store.plan_comparisons(record, [], due[2])
+    assert store.planned_comparisons() == planned[2:3], "others of the event take their place"
+
+
 def test_the_journal_keeps_beginnings_and_ends(database: DatabaseUnderTest, store: Store) -> None:
     record = opened(store)
     first = store.begin_entry(JournalKind.CAMERA_AWAY, "CAM1", START, detail="no contesta", record=record)

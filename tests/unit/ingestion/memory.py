@@ -132,6 +132,7 @@ class MemoryDatabase:
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     opened: list[ScheduledEvent] = field(default_factory=list)
+    planned: list[tuple[ScheduledEvent, datetime]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     down_since: datetime | None = None
     pending: int = 0
@@ -180,6 +181,21 @@ class MemoryDatabase:
         del record
         events = self.ledger.values()
         return StoredFigures(self._occupancies(), dict(Counter(event.camera_id for event in events)), 0)
+
+    async def events_by_camera(self, record: EventRecord) -> dict[str, int]:
+        del record
+        return dict(Counter(event.camera_id for event in self.ledger.values()))
+
+    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
+        del now
+        self.planned = [(record.event, instant) for instant in due]
+
+    async def end_comparisons(self, record: EventRecord, now: datetime) -> None:
+        del record
+        self.planned = [(event, due) for event, due in self.planned if due > now]
+
+    async def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
+        return self.planned
 
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         del now

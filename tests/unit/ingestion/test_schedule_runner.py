@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.ingestion.memory import BOGOTA, DAY, END, START, Ingestion, at, ingestion
+from tests.unit.ingestion.memory import BOGOTA, DAY, END, EVENT, START, Ingestion, at, ingestion
 
 from aforo.errors import AccUnreachable, BadCommand, StoreNotReady
 from aforo.ingestion.context import RunContext
@@ -276,6 +277,127 @@ async def test_what_ends_one_event_ends_the_other(tmp_path: Path) -> None:
             await runner_of(parts, Closed()).run()
         assert parts.clock.now() < at(62)
         assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("aforo")] == []
+
+
+def comparisons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line for line in caplog.messages if line.startswith(("Comparación posterior", "No se pudo comparar"))]
+
+
+async def test_a_service_compares_again_stores_what_came_late_and_makes_the_report_anew_only_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, starts=at(55), grace=0.0) as parts:
+        parts.server.add("A", 1)
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed, continuous=True).run())
+        await parts.clock.sleep(timedelta(minutes=18).total_seconds())
+        assert closed.results == [("Concierto A", True)], "its close"
+        phases = list(parts.recorder.phases)
+        parts.server.add("A", 2)
+        parts.server.add("B", 3)
+        await parts.clock.sleep(timedelta(minutes=3).total_seconds())
+        assert len(parts.database.ledger) == 3
+        assert comparisons(caplog) == [
+            "Comparación posterior de «Concierto A»: llegaron tarde 2 eventos, y ya están guardados."
+            " ACC tiene 3 eventos válidos y la base 3 (diferencia 0)."
+        ]
+        assert closed.results == [("Concierto A", True)] * 2, "the report is made anew"
+        assert parts.recorder.phases == phases, "it is over for whoever looks"
+        await parts.clock.sleep(timedelta(minutes=50).total_seconds())
+        assert comparisons(caplog)[1:] == [
+            "Comparación posterior de «Concierto A»: nada nuevo."
+            " ACC tiene 3 eventos válidos y la base 3 (diferencia 0)."
+        ]
+        assert len(closed.results) == 2
+        await parts.clock.sleep(timedelta(hours=14).total_seconds())
+        assert len(comparisons(caplog)) == 3
+        assert parts.database.planned == []
+        parts.context.stopping.set()
+        assert await running is True
+
+
+async def test_a_comparison_that_fails_is_told_and_made_at_the_next_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path, starts=at(55), grace=0.0, close_patience=60.0) as parts:
+
+        def fault(*_: object) -> None:
+            if parts.server.link_down_since is not None:
+                raise AccUnreachable("Sin conexión.")
+
+        parts.server.fault = fault
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed, continuous=True).run())
+        await parts.clock.sleep(timedelta(minutes=10).total_seconds())
+        parts.server.link_down_since = at(65)
+        await parts.clock.sleep(timedelta(minutes=20).total_seconds())
+        (line,) = comparisons(caplog)
+        assert line.startswith(
+            "No se pudo comparar otra vez «Concierto A»: el servidor de cámaras no contestó."
+            " Se repite el 2026-01-27 a las"
+        )
+        assert closed.results == [("Concierto A", True)], "the report of the close stays"
+        parts.server.link_down_since = None
+        parts.server.add("A", 2)
+        await parts.clock.sleep(timedelta(minutes=60).total_seconds())
+        assert closed.results == [("Concierto A", True)] * 2
+        parts.context.stopping.set()
+        await running
+
+
+async def test_a_restart_goes_on_with_the_comparisons_that_are_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was due while no program ran is made once, at once."""
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, starts=at(15 * 60)) as parts:  # 07:00 of the next day
+        parts.server.add("A", 1)
+        parts.database.closed.append("Concierto A")
+        old = replace(EVENT, name="Viejo", window=Window(START - timedelta(days=9), END - timedelta(days=9)))
+        parts.database.planned = [
+            (EVENT, at(120)),
+            (EVENT, at(15 * 60 - 1)),
+            (EVENT, at(15 * 60 + 30)),
+            (old, at(-9 * 24 * 60)),
+        ]
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed, continuous=True).run())
+        await parts.clock.sleep(60)
+        assert len(comparisons(caplog)) == 1
+        assert len(parts.database.ledger) == 1
+        await parts.clock.sleep(timedelta(minutes=40).total_seconds())
+        assert len(comparisons(caplog)) == 2
+        parts.context.stopping.set()
+        await running
+
+
+async def test_a_comparison_goes_on_beside_the_next_event(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, starts=at(55), interval=30.0, grace=0.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(at(70), at(100)))
+        await parts.context.schedule.refreshed()
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed, continuous=True).run())
+        await parts.clock.sleep(timedelta(minutes=13).total_seconds())
+        parts.server.add("A", 59)
+        parts.server.add("A", 71)
+        await parts.clock.sleep(timedelta(minutes=10).total_seconds())
+        assert [line[:35] for line in comparisons(caplog)] == ["Comparación posterior de «Primero»:"]
+        assert (parts.database.events_of("Primero"), parts.database.events_of("Segundo")) == (1, 1)
+        parts.context.stopping.set()
+        await running
+
+
+async def test_without_a_service_the_command_for_a_later_comparison_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with ingestion(tmp_path, starts=at(59)) as parts:
+        assert await runner_of(parts, Closed()).run() is True
+        text = "Si algo llega más tarde, se recoge y se compara otra vez con «aforo backfill 2026-01-27»."
+        assert text in caplog.messages
+        assert parts.database.planned == []
 
 
 async def test_an_event_that_was_cancelled_is_not_closed(tmp_path: Path) -> None:
