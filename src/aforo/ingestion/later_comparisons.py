@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _SOON = (timedelta(minutes=15), timedelta(hours=1))
-_MORNING = time(7)  # local: cameras and servers that were restarted at night have sent what they kept
+_MORNING = time(7)  # local: what was restarted after the event has sent what it kept by then
 
 
 def comparison_times(closed_at: datetime, timezone: ZoneInfo) -> Sequence[datetime]:

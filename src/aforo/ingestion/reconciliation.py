@@ -45,11 +45,11 @@ class Reconciliation:
 class Reconciler:
     """Closes one event; ``read``: the feeds that were read while it was watched, and when (monotonic) they answered.
 
-    ``lateness`` measures how late the events are that the close still finds. ``again``: the event has been closed and is
-    compared again; phase and feeds are not reported.
+    ``lateness`` measures how late the events are that the close still finds. ``again``: the event has been closed, and
+    is compared again; phase and feeds are not reported.
     """
 
-    def __init__(  # noqa: PLR0913 -- the event, and what is known of it
+    def __init__(
         self,
         context: RunContext,
         record: EventRecord,

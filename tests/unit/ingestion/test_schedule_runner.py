@@ -317,7 +317,7 @@ async def test_a_service_compares_again_stores_what_came_late_and_makes_the_repo
         assert await running is True
 
 
-async def test_a_comparison_that_fails_is_told_and_made_at_the_next_time(
+async def test_a_comparison_that_fails_is_logged_and_made_at_the_next_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with ingestion(tmp_path, starts=at(55), grace=0.0, close_patience=60.0) as parts:
