@@ -20,10 +20,13 @@ from tests.flow.harness import DOORS, SimulatedEvent, hours
 from tests.private_ca import issue
 
 from aforo.alerting.webhook import Webhook
+from aforo.background import cancel_and_wait
 from aforo.cli.cameras import as_lines, camera_rows
 from aforo.cli.check import Line, State, checkup
 from aforo.cli.check.local import space_line
+from aforo.cli.check.progress import Progress
 from aforo.cli.check.results import count, to_document
+from aforo.clock import SystemClock
 from aforo.errors import AforoError, BadSetting
 from aforo.preconditions import PRECONDITIONS, require
 from aforo.settings import (
@@ -300,6 +303,44 @@ async def test_a_key_of_the_page_that_others_can_read(place: Place) -> None:
     (line,) = (await place.check(place.settings(web=page)))["settings.secrets"]
     assert line.state is State.WARNING
     assert line.remedy == f"chmod 600 '{folder / 'k.pem'}'"
+
+
+# What is waited for
+
+
+async def test_the_checkup_says_what_it_waits_for(place: Place) -> None:
+    said: list[str] = []
+    answered = asyncio.Event()
+
+    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        writer.close()
+
+    def say(text: str) -> None:
+        said.append(text)
+        answered.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    settings = place.acc(url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        lines = await checkup(lambda: settings, SystemClock(), 3, lambda _: None, say=say)
+    assert said[0] == f"Se mira el certificado de {settings.acc.url.removeprefix('https://')}…"
+    assert any(line.topic == "acc.login" and line.state is State.FAILURE for line in lines)
+
+
+async def test_what_takes_long_is_said_again_with_its_time_and_what_is_quick_is_not() -> None:
+    said: list[str] = []
+    async with FakeClock(DOORS) as clock:
+        progress = Progress(said.append, clock)
+        saying = asyncio.create_task(progress.run())
+        progress.begin("Lo rápido")
+        await clock.sleep(0.6)
+        progress.begin("Lo lento")
+        await clock.sleep(12.2)
+        progress.begin("")
+        await clock.sleep(60)
+        await cancel_and_wait(saying)
+    assert said == ["Lo lento…", "Lo lento… van 11 s"]
 
 
 # What the start refuses, the checkup refuses

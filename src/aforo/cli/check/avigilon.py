@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from aforo.avigilon import (
     AvigilonClient,
@@ -33,13 +34,17 @@ _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3
 
 @dataclass(slots=True)
 class AvigilonCheck:
-    """Checks the server. ``lines`` fills ``names``: what each camera (by its display name) sent recently."""
+    """Checks the server. ``lines`` fills ``names``: what each camera (by its display name) sent recently.
+
+    ``begin`` receives in Spanish what is waited for.
+    """
 
     settings: AccSettings
     cameras: Set[str]
     days: int
     clock: Clock
     mask: Mask
+    begin: Callable[[str], None] = lambda _: None
     names: dict[str, Counter[str]] = field(default_factory=dict)
 
     async def lines(self) -> AsyncGenerator[Line, None]:
@@ -47,10 +52,13 @@ class AvigilonCheck:
         if not self.settings.url:
             yield skipped("acc", "Sin acc.url no se puede preguntar a nadie.")
             return
+        host = urlsplit(self.settings.url).netloc
+        self.begin(f"Se mira el certificado de {host}")
         certificate = await _shown_certificate(self.settings, self.clock)
         shown = certificate if isinstance(certificate, AccError) else certificate.fingerprint
         try:
             async with AvigilonClient(self.settings, self.clock, mask=self.mask) as acc:
+                self.begin(f"Se inicia sesión en {host}, hasta {self.settings.timeout:g} s cada intento")
                 await acc.login()
                 yield _trusted(self.settings, shown)
                 if isinstance(certificate, ServerCertificate) and self._is_expired(certificate):
@@ -76,6 +84,7 @@ class AvigilonCheck:
         return bool(self.settings.fingerprint) and until is not None and until < self.clock.now()
 
     async def _logged_in_lines(self, acc: AvigilonClient) -> AsyncIterator[Line]:
+        self.begin("Se piden las listas de servidores y cámaras")
         try:
             servers, known = await acc.servers(), await acc.cameras()
         except AccError as exc:
@@ -91,6 +100,7 @@ class AvigilonCheck:
         if not servers:
             what = "El sitio no tiene ningún servidor."
             yield failure("acc.server", what, "Revise acc.url y los derechos del usuario.")
+        self.begin(f"Se lee lo que {plural(len(self.cameras), 'cámara')} enviaron en {plural(self.days, 'día')}")
         by_id = {camera.id: camera for camera in known}
         checks = [self._camera_line(acc, camera_id, by_id.get(camera_id), servers) for camera_id in self.cameras]
         for line in sorted(await asyncio.gather(*checks), key=lambda line: (_WORST_LAST[line.state], line.what)):

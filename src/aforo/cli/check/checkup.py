@@ -2,16 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from aforo.background import background_task
 from aforo.cli.check.alerts import alert_lines
 from aforo.cli.check.avigilon import AvigilonCheck
 from aforo.cli.check.database import database_lines
 from aforo.cli.check.local import allowed_cameras, broken_settings, precondition_lines, settings_lines
+from aforo.cli.check.progress import Progress
 from aforo.cli.check.results import Line, Printer, State, count, to_document
 from aforo.cli.check.rule_coverage import rule_lines
 from aforo.cli.console import Output
@@ -33,7 +35,7 @@ def main(load: Callable[[], Settings], *, as_json: bool = False, days: int = 3) 
     output = Output(mask)
     printer = Printer(Console(file=sys.stdout), output)
     write = (lambda _: None) if as_json else printer.write
-    lines = asyncio.run(checkup(load, SystemClock(), days, write, mask))
+    lines = asyncio.run(checkup(load, SystemClock(), days, write, mask, say=output.notes))
     if as_json:
         output.document(to_document(lines))
     else:
@@ -47,10 +49,13 @@ async def checkup(
     days: int,
     write: Callable[[list[Line]], None],
     mask: Mask | None = None,
+    *,
+    say: Callable[[str], object] = lambda _: None,
 ) -> list[Line]:
     """Return all lines; ``write`` receives each as soon as the lines before it are known.
 
-    The database is checked at the same time as the server. ``mask`` learns the secrets.
+    The database is checked at the same time as the server. ``mask`` learns the secrets. ``say`` receives what is waited
+    for, where that takes longer than a moment.
     """
     try:
         settings = await asyncio.to_thread(load)
@@ -60,7 +65,9 @@ async def checkup(
         return lines
     mask = mask or Mask()
     mask.know(settings.secrets())
-    return await _Checkup(settings, ReferenceClock.of(clock), days, write, mask).all()
+    progress = Progress(say)
+    async with background_task(progress.run(), name="aforo-check-progress"):
+        return await _Checkup(settings, ReferenceClock.of(clock), days, write, mask, progress).all()
 
 
 @dataclass(slots=True)
@@ -70,24 +77,30 @@ class _Checkup:
     days: int
     write: Callable[[list[Line]], None]
     mask: Mask
+    progress: Progress
+    lines: list[Line] = field(default_factory=list)
 
     async def all(self) -> list[Line]:
+        begin = self.progress.begin
         database = asyncio.create_task(asyncio.to_thread(database_lines, self.settings))
-        lines = await asyncio.to_thread(self._local_lines)
-        self.write(lines)
+        begin("Se miran los archivos de esta máquina")
+        self._add(await asyncio.to_thread(self._local_lines))
+        begin("Se prueban las direcciones de los avisos")
         async for line in alert_lines(self.settings):
-            lines.append(line)
-            self.write([line])
+            self._add([line])
         cameras = await asyncio.to_thread(allowed_cameras, self.settings)
-        avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock, self.mask)
+        avigilon = AvigilonCheck(self.settings.acc, cameras, self.days, self.clock, self.mask, begin)
         async with aclosing(avigilon.lines()) as server_lines:
             async for line in server_lines:
-                lines.append(line)
-                self.write([line])
-        for more in (self._rule_lines(avigilon), await database):
-            lines += more
-            self.write(more)
-        return lines
+                self._add([line])
+        self._add(self._rule_lines(avigilon))
+        begin("Se espera a la base de datos")
+        self._add(await database)
+        return self.lines
+
+    def _add(self, lines: Sequence[Line]) -> None:
+        self.lines += lines
+        self.write(list(lines))
 
     def _local_lines(self) -> list[Line]:
         return [*settings_lines(self.settings), *precondition_lines(self.settings, self.clock.now())]
