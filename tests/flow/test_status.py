@@ -86,6 +86,30 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
     assert asked == ["GET /api/v1/state HTTP/1.1\r\n"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "no es este programa"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no es este programa"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "Ningún servicio contesta"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhola", "Ningún servicio contesta"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n", "no deja mirar"),
+    ],
+)
+async def test_another_program_at_that_address(answer: bytes, sentence: str) -> None:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(reply, "127.0.0.1", 0)
+    service = Service(Settings(web=WebSettings(port=server.sockets[0].getsockname()[1])))
+    async with server:
+        with pytest.raises(ServiceSilent, match=sentence):
+            await asyncio.to_thread(service.state, None)
+
+
 def test_a_service_without_a_page() -> None:
     with pytest.raises(BadCommand, match=r"web\.port = 0"):
         Service(Settings(web=WebSettings(port=0)))

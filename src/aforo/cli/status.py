@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,6 +58,13 @@ class ServiceState:
     alerts: Sequence[str] = ()
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it is an error answer like any other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return no request to go on with."""
+
+
 class Service:
     """The JSON API of the running service."""
 
@@ -72,13 +80,23 @@ class Service:
         self.url = f"{'https' if web.certificate_file else 'http'}://{host}:{web.port}"
         token = web.read_token.get_secret_value()
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]  # it is on this machine
+        # It is on this machine: no proxy, and no other place, which the token would go to as well.
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
         if web.certificate_file:
             handlers.append(urllib.request.HTTPSHandler(context=_tls_context(web.certificate_file)))
         self._opener = urllib.request.build_opener(*handlers)
 
     def state(self, known: ServiceState | None) -> ServiceState:
         """Return the current state; curves are requested again only if they have changed. Raises ServiceSilent."""
+        try:
+            return self._read(known)
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+            raise ServiceSilent(
+                f"Lo que contesta en {self.url} no es este programa, o es de otra versión.",
+                remedy="Compruebe que web.host y web.port son los del servicio.",
+            ) from exc
+
+    def _read(self, known: ServiceState | None) -> ServiceState:
         answer = self._get("state")
         if known is not None and known.series == answer["series"]:
             return _service_state(answer, known.curves)
@@ -96,7 +114,7 @@ class Service:
                 f"El servicio de {self.url} no deja mirar ({exc.code}).",
                 remedy="Ponga en web.read_token la misma clave que tiene el servicio.",
             ) from exc
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, HTTPException) as exc:
             raise ServiceSilent(
                 f"Ningún servicio contesta en {self.url}.",
                 "No está en marcha, o su página es otra.",

@@ -396,7 +396,7 @@ class Settings(Section):
             value = getattr(self.acc, name)
             if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
                 raise BadSetting(
-                    f'Falta el ajuste acc.{name}: escríbalo en aforo.toml ([acc] {name} = "…"), en .env '
+                    f'Falta el ajuste acc.{name}. Escríbalo en aforo.toml ([acc] {name} = "…"), en .env '
                     f"(AFORO_ACC__{name.upper()}=…) o en la variable de entorno AFORO_ACC__{name.upper()}.",
                     remedy="O use «aforo init», que pregunta y lo escribe.",
                 )

@@ -42,7 +42,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("name", ["run", "cameras"])
 def test_a_missing_setting_stops_the_start(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name]) == 2
-    assert capsys.readouterr().err.startswith("aforo: Falta el ajuste acc.url: escríbalo en aforo.toml")
+    assert capsys.readouterr().err.startswith("aforo: Falta el ajuste acc.url. Escríbalo en aforo.toml")
 
 
 def test_a_bad_setting_stops_the_start(capsys: pytest.CaptureFixture[str]) -> None:

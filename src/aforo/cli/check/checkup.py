@@ -43,7 +43,7 @@ def main(load: Callable[[], Settings], *, as_json: bool = False, days: int = 3) 
     return 1 if count(lines, State.FAILURE) else 0
 
 
-async def checkup(
+async def checkup(  # noqa: PLR0913 -- what is checked, and what the console needs
     load: Callable[[], Settings],
     clock: Clock,
     days: int,
