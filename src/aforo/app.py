@@ -21,6 +21,7 @@ from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
+from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.ingestion.schedule_runner import ScheduleRunner, log_nothing_now, past_events
 from aforo.ingestion.site import SiteDirectory
@@ -29,7 +30,7 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.live.freshness import behind
 from aforo.live.observer import LiveObserver
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import EventPhase, Matcher, ScheduledEvent
+from aforo.models import EventPhase, Matcher, Outcome, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.preconditions import exposed_secrets, require
@@ -37,7 +38,7 @@ from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
-from aforo.storage import Database, Store
+from aforo.storage import Database, EventRecord, Store
 from aforo.wording import problem_lines
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ _LOGIN_BACKOFF = Backoff(first=3.0, longest=3.0, least=1 / 3)  # a server that d
 _LOGIN_AGAIN = 300.0  # seconds until a service tries a rejected login again: servers lock accounts after many attempts
 # Events are tuples that no cycle holds: to search for cycles every 700 objects costs a catch-up a tenth of its time.
 _OBJECTS_BETWEEN_SEARCHES = 50_000
-_INCOMPLETE = 5  # exit code: the event ended, and not everything could be compared
+_EXIT_CODES = {Outcome.RECONCILED: 0, Outcome.RESERVED: 6, Outcome.NOT_COMPARED: 5}
 
 
 def main(  # noqa: PLR0913 -- the options of the command
@@ -101,6 +102,7 @@ class Monitor:
         self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
         self._store = Store(settings.database.address(), zones, self._timezone)
         self._login_refused = ""
+        self._outcomes: dict[int, Outcome] = {}  # of the last close of each event, by the record's id
         self.ready = asyncio.Event()
         self.live = LiveState(settings.zones)
 
@@ -115,9 +117,8 @@ class Monitor:
         async with self._opened(observed=True, patient=continuous) as (context, database, left_open):
             self.ready.set()
             queue = ScheduleQueue(self._schedule, self._timezone, left_open)
-            after = partial(after_close, database, self._settings)
-            runner = ScheduleRunner(context, queue, after, continuous=continuous)
-            return 0 if await runner.run(no_wait=no_wait) else _INCOMPLETE
+            runner = ScheduleRunner(context, queue, partial(self._closed, database), continuous=continuous)
+            return self._exit_code(complete=await runner.run(no_wait=no_wait))
 
     async def backfill(self, day: date) -> int:
         """Do the same job over the past events of a date, as fast as it goes; returns the exit code."""
@@ -126,8 +127,22 @@ class Monitor:
         events = past_events(self._schedule.schedule, day, self._clock.now())
         async with self._opened(observed=False, patient=False) as (context, database, _):
             queue = ScheduleQueue(self._schedule, self._timezone)
-            runner = ScheduleRunner(context, queue, partial(after_close, database, self._settings))
-            return 0 if await runner.backfill(events) else _INCOMPLETE
+            runner = ScheduleRunner(context, queue, partial(self._closed, database))
+            return self._exit_code(complete=await runner.backfill(events))
+
+    async def _closed(
+        self, database: Database, context: RunContext, record: EventRecord, reconciliation: Reconciliation
+    ) -> None:
+        self._outcomes[record.id] = reconciliation.outcome
+        await after_close(database, self._settings, context, record, reconciliation)
+
+    def _exit_code(self, *, complete: bool) -> int:
+        """Return the code for the worst outcome of the events that were closed; a stop leaves none."""
+        outcomes = set() if self._stopping.is_set() else set(self._outcomes.values())
+        if not complete:
+            outcomes.add(Outcome.NOT_COMPARED)
+        worst = (Outcome.NOT_COMPARED, Outcome.RESERVED)
+        return _EXIT_CODES[next((one for one in worst if one in outcomes), Outcome.RECONCILED)]
 
     def status(self) -> str:
         """Return the state of the job in one line, for the service manager."""

@@ -5,7 +5,6 @@ zone is a ``Movement``; the aforo of a zone is an ``Occupancy``.
 """
 
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -85,6 +84,25 @@ class CameraEvent(NamedTuple):
         return EventSource(self.camera_id, self.name, self.area, self.activity)
 
 
+def identity_number(event: CameraEvent) -> int:
+    """Return a number that is the same whenever that camera event is read."""
+    # A datetime's own hash would take most of the time.
+    return hash((event[0], event[1], event[2] - EPOCH, event[3]))
+
+
+class Malformed(NamedTuple):
+    """An event that cannot be used: why (in Spanish), and of which camera, "" where that cannot be read.
+
+    ``content`` is the same number for equal content; those without ``thisId`` are distinguished by their number among
+    equals.
+    """
+
+    reason: str
+    content: int
+    camera_id: str = ""
+    has_id: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One answer of ACC: the good events, and why each bad one (``malformed``) could not be read.
@@ -94,7 +112,7 @@ class Page:
     """
 
     events: Sequence[CameraEvent]
-    malformed: Sequence[str] = ()
+    malformed: Sequence[Malformed] = ()
     read_until: datetime | None = None
 
 
@@ -163,6 +181,17 @@ class ExclusionReason(StrEnum):
     AMBIGUOUS = "entrada y salida a la vez"
 
 
+class Exclusion(NamedTuple):
+    """One camera event that is not stored: of which camera ("" where it is not known), and why.
+
+    ``identity`` is the same number whenever that event is read again, from whatever server.
+    """
+
+    camera_id: str
+    reason: str
+    identity: int
+
+
 @dataclass(frozen=True, slots=True)
 class Classification:
     """What the camera events of a source mean: kept in the history, counted in zones, or excluded with a reason.
@@ -181,14 +210,13 @@ class Batch:
     """What one transaction stores: the accepted camera events, what they mean, and until when each feed is read.
 
     ``classifications`` maps an ``EventSource`` to its meaning. ``checkpoints`` maps a feed to the instant before which
-    all of it has been read. ``excluded`` counts the camera events left out, by camera ("" where it is not known) and
-    reason, for the log.
+    all of it has been read. ``excluded``: the camera events left out.
     """
 
     events: list[CameraEvent] = field(default_factory=list)
     classifications: Mapping[tuple[str, str, str, str], Classification] = field(default_factory=dict)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
-    excluded: Counter[tuple[str, str]] = field(default_factory=Counter)
+    excluded: list[Exclusion] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +251,50 @@ class EventPhase(StrEnum):
     WATCHING = "en curso"
     CLOSING = "en cierre"
     OVER = "terminado"
+
+
+class Outcome(StrEnum):
+    """What the comparison at the close came to."""
+
+    RECONCILED = "conciliado"
+    RESERVED = "conciliado con reservas"
+    NOT_COMPARED = "sin conciliar"
+
+
+class ReservationKind(StrEnum):
+    """What a reservation is about."""
+
+    DIFFERENCE = "difference"
+    NO_EVENTS = "no_events"
+    UNREADABLE = "unreadable"
+    INCOMPLETE_CAMERA = "incomplete_camera"
+    UNKNOWN_CAMERA = "unknown_camera"
+    SILENT_CAMERA = "silent_camera"
+    DISCONNECTED_CAMERA = "disconnected_camera"
+    ZONE_TABLE = "zone_table"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Why an event that was compared may yet lack something: a Spanish sentence that says what to do.
+
+    ``subject`` is the camera's id or the zone, "" where it is about no single one; ``number``: how many events it is
+    about, where it is about events.
+    """
+
+    kind: ReservationKind
+    text: str
+    subject: str = ""
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationResult:
+    """What the comparison at the close came to. ``rejected``: ACC's excluded camera events, each once, by reason."""
+
+    outcome: Outcome
+    reservations: Sequence[Reservation] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 class AlertKind(StrEnum):

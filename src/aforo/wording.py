@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aforo.models import Occupancy
+from aforo.models import Occupancy, Reservation, ReservationKind
 
 _MOST_DIGITS = 9  # of one number in a name: longer ones are compared piece by piece
 
@@ -61,6 +61,33 @@ def natural_key(name: str) -> list[tuple[int, str]]:
             digits = ""
         parts.append((0, character))
     return parts
+
+
+_RESERVED = {
+    ReservationKind.DIFFERENCE: ("ACC y la base no coinciden", ""),
+    ReservationKind.NO_EVENTS: ("ningún evento", ""),
+    ReservationKind.UNREADABLE: ("{} evento ilegible", "{} eventos ilegibles"),
+    ReservationKind.INCOMPLETE_CAMERA: ("{} cámara quizá incompleta", "{} cámaras quizá incompletas"),
+    ReservationKind.UNKNOWN_CAMERA: (
+        "{} cámara que ningún servidor conoce",
+        "{} cámaras que ningún servidor conoce",
+    ),
+    ReservationKind.SILENT_CAMERA: ("{} cámara que no envió nada", "{} cámaras que no enviaron nada"),
+    ReservationKind.DISCONNECTED_CAMERA: ("{} cámara desconectada", "{} cámaras desconectadas"),
+    ReservationKind.ZONE_TABLE: ("{} tabla de zona sin su aforo", "{} tablas de zona sin su aforo"),
+}
+
+
+def reserved_in_short(reservations: Iterable[Reservation]) -> str:
+    """Return ``12 eventos ilegibles; 3 cámaras que no enviaron nada``; "" where there are none."""
+    numbers: dict[ReservationKind, int] = {}
+    for one in reservations:
+        numbers[one.kind] = numbers.get(one.kind, 0) + one.number
+    parts = []
+    for kind, number in numbers.items():
+        single, several = _RESERVED[kind]
+        parts.append((several if several and number != 1 else single).format(grouped(number)))
+    return "; ".join(parts)
 
 
 def occupancy_line(occupancy: Occupancy) -> str:

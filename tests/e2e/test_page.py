@@ -270,7 +270,7 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
     for second in range(40):
         scenario.add(scenario.allowed[0], evil, START.replace(minute=second))
     async with chromium() as browser, staged(tmp_path, scenario=scenario) as stage:
-        stage.live.name_cameras({scenario.allowed[1]: evil})
+        stage.live.list_cameras({scenario.allowed[1]: evil}, {})
         await stage.play(stage.at(50), silent=[scenario.allowed[1]])
         gone = next(feed for feed in stage.live.feeds if feed.camera_id == scenario.allowed[1])
         stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -94,7 +95,7 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     async with simulated_event(tmp_path, PLAN, faults=faults, interval=120.0) as (simulated, scenario):
         simulated.reports = tmp_path / "informes"
         locking = asyncio.create_task(lock(simulated, DOORS + 131.8 * minute, DOORS + 132.7 * minute))
-        assert await simulated.run() == 0
+        assert await simulated.run() == 6
         await locking
         simulated.check(scenario, DOORS, END)
     report = figures(tmp_path / "informes")
@@ -110,7 +111,11 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     assert report["refused"]["sin regla"] > 0
     assert report["lateness"]["median"] <= 120 < report["lateness"]["longest"]
     page = next((tmp_path / "informes").glob("*.html")).read_text(encoding="utf-8")
-    assert "Conciliado: ACC y la base de datos coinciden, diferencia 0." in page
+    assert "Conciliado con reservas: ACC y la base de datos coinciden, pero puede faltar algo." in page
+    (reservation,) = report["reservations"]
+    assert reservation["kind"] == "unreadable"
+    assert reservation["number"] == sum(report["refused"].values()) - report["refused"]["sin regla"]
+    assert reservation["text"] in unescape(page)
     assert page.count("<svg") == 4
     for outside in ("http://", "https://", "<script", "<link", "@import", "src="):
         assert outside not in page.replace("http://www.w3.org/", ""), outside

@@ -24,7 +24,7 @@ from aforo.cli.check.results import Printer, to_document, warning
 from aforo.cli.console import Output
 from aforo.cli.tui import LastRecords, View
 from aforo.logging_setup.formatters import JsonFormatter, TextFormatter
-from aforo.models import Alert, AlertKind, Occupancy, ScheduledEvent, Window
+from aforo.models import Alert, AlertKind, Occupancy, Reservation, ReservationKind, ScheduledEvent, Window
 from aforo.outside_text import visible
 from aforo.redaction import Mask
 from aforo.reporting.data import (
@@ -142,7 +142,9 @@ def report_of(name: str) -> EventReport:
         name=name, day=date(2026, 1, 27), since=START, until=START + timedelta(hours=2), timezone="America/Bogota",
         made_at=START, version="1", database=name, compared_at=START, complete=True, rules_changed=False,
         zones=[zone], doors=[door], cameras=[CameraFigures(name, name, 3, 3, name)], history_acc=3, history_stored=3,
-        refused={name: 1}, lateness=Lateness(), corrections=[CorrectionFigures(START, name, 1, name, name, False)],
+        refused={name: 1},
+        reservations=[Reservation(ReservationKind.SILENT_CAMERA, name, name)], lateness=Lateness(),
+        corrections=[CorrectionFigures(START, name, 1, name, name, False)],
         incidents=[incident], alerts=[incident],
     )  # fmt: skip
 

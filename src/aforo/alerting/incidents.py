@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 _LAST_ENTRIES = 3.0  # real seconds at the end in which entries may still be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two beats of the beacon
 
+_RESUMED = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DISCONNECTED})
+
 Subject = tuple[JournalKind, str]  # the journal's kind, and the camera's id or ""
 
 
@@ -95,11 +97,19 @@ class IncidentRecorder:
         return {(JournalKind.CAMERA_AWAY, camera) for camera in silences(self._live.feeds.values())}
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
-        """Give what does not answer, since when and why; a camera only while the site's server answers."""
+        """Give what does not answer, since when and why; a camera only while the site's server answers.
+
+        Also the cameras that ACC reports as disconnected.
+        """
         away = self._live.probes.link_down_since()
         if away is not None:
             yield (JournalKind.ACC_AWAY, ""), (away, "")
             return
+        allowed = {feed.camera_id for feed in self._live.feeds}
+        for camera_id, disconnected_since in self._live.disconnected.items():
+            if camera_id in allowed:
+                detail = json.dumps({"name": self._live.camera_names.get(camera_id, ""), "why": ""}, ensure_ascii=False)
+                yield (JournalKind.DISCONNECTED, camera_id), (disconnected_since, detail)
         for status in self._live.feeds.values():
             since = status.failing_alone_since or (status.failing_since if status.server_failing else None)
             if since is not None and not status.unknown:
@@ -114,7 +124,7 @@ class IncidentRecorder:
         self._beacon.reset()
         self._outages.clear()
         for entry in await self._database.entries(record):
-            if entry.ended is None and entry.kind in {JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY}:
+            if entry.ended is None and entry.kind in _RESUMED:
                 written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
                 written.set_result(entry.id)
                 self._outages[JournalKind(entry.kind), entry.subject] = _Outage(entry.began, written)

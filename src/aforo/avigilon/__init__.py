@@ -3,12 +3,13 @@
 from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_names
 from aforo.avigilon.event_query import EventQuery
-from aforo.avigilon.payloads import Camera, Server
+from aforo.avigilon.payloads import OTHER_TYPE, Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
 from aforo.avigilon.time_watch import watch_time
 from aforo.avigilon.tls import ServerCertificate, fingerprint, server_certificate
 
 __all__ = [
+    "OTHER_TYPE",
     "AvigilonClient",
     "BatchingClient",
     "Camera",

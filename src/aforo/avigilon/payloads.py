@@ -14,7 +14,7 @@ import msgspec
 
 from aforo.avigilon.errors import garbled, parse_error
 from aforo.avigilon.lenient_json import loads, salvage
-from aforo.models import CameraEvent
+from aforo.models import CameraEvent, Malformed
 from aforo.outside_text import LONGEST_TEXT, bounded, well_formed
 
 STOP = "DEVICE_ANALYTICS_STOP"
@@ -40,12 +40,15 @@ class Server(NamedTuple):
 
 
 class Camera(NamedTuple):
-    """A camera as the server lists it; ``state`` is its ``connectionState``, "" where it gave none."""
+    """A camera as the server lists it; ``state`` is its ``connectionState``, "" where it gave none.
+
+    ``connected`` is None where that is not known.
+    """
 
     id: str
     name: str
     state: str
-    connected: bool
+    connected: bool | None
     server_id: str
 
 
@@ -60,12 +63,12 @@ class Damage(Enum):
 class SearchAnswer(NamedTuple):
     """One answer of ``/events/search``: ``received`` events, malformed ones included; ``token`` "" without one.
 
-    ``malformed``: why each of those events cannot be used. An event without ``thisId`` has ``this_id`` "" here and
+    ``malformed``: the events that cannot be used. An event without ``thisId`` has ``this_id`` "" here and
     makes ``unnamed`` true; ``assign_ids`` gives it one.
     """
 
     events: list[CameraEvent]
-    malformed: list[str]
+    malformed: list[Malformed]
     received: int
     token: str
     unnamed: bool
@@ -104,6 +107,7 @@ class _EventsEnvelope(msgspec.Struct, gc=False):
 
 _events_envelope = msgspec.json.Decoder(_EventsEnvelope)
 
+_CONNECTED = {"CONNECTED": True, "DISCONNECTED": False, "LONG_FAILED": False, "ERROR": False}  # UNKNOWN: not known
 _SHORTEST_INSTANT = len("2026-01-17T21:35")
 _read_instant = datetime.fromisoformat
 _Texts = tuple[str, str, str, str, str]
@@ -146,29 +150,29 @@ def decode_page(body: bytes, queried_server: str, texts: SharedTexts) -> SearchA
 
 
 def make_answer(
-    decoded: list[CameraEvent | str], token: str | int | None, damage: Damage = Damage.NONE
+    decoded: list[CameraEvent | Malformed], token: str | int | None, damage: Damage = Damage.NONE
 ) -> SearchAnswer:
-    """Build an answer from its events, or the reasons why they cannot be used, and its token."""
+    """Build an answer from its events, those that cannot be used among them, and its token."""
     events = [event for event in decoded if event.__class__ is CameraEvent]
-    malformed = [event for event in decoded if event.__class__ is str] if len(events) < len(decoded) else []
+    malformed = [event for event in decoded if event.__class__ is Malformed] if len(events) < len(decoded) else []
     unnamed = not all([event[1] for event in events])  # noqa: C419 -- a third of the time of a generator
     return SearchAnswer(events, malformed, len(decoded), "" if token is None else str(token), unnamed, damage)
 
 
-def to_camera_event(wire: WireEvent, queried_server: str, shared: SharedTexts) -> CameraEvent | str:
-    """Return the checked event, or the short Spanish reason why it cannot be used."""
+def to_camera_event(wire: WireEvent, queried_server: str, shared: SharedTexts) -> CameraEvent | Malformed:
+    """Return the checked event, or why it cannot be used."""
     if wire.type != STOP and wire.type is not None:
-        return OTHER_TYPE
+        return _malformed(OTHER_TYPE, wire, queried_server)
     if not wire.cameraId:
-        return NO_CAMERA
+        return _malformed(NO_CAMERA, wire, queried_server)
     if not wire.analyticEventName:
-        return NO_NAME
+        return _malformed(NO_NAME, wire, queried_server)
     try:
         instant = _read_instant(wire.timestamp)
         if instant.tzinfo is not UTC or instant.microsecond % 1000:
             instant = _to_utc_milliseconds(instant, wire.timestamp)
     except (ValueError, OverflowError):
-        return BAD_TIMESTAMP if wire.timestamp else NO_TIMESTAMP
+        return _malformed(BAD_TIMESTAMP if wire.timestamp else NO_TIMESTAMP, wire, queried_server)
     server_id = wire.originatingServerId or queried_server
     texts = (server_id, wire.cameraId, wire.analyticEventName, wire.area or "", wire.activity or "")
     server_id, camera_id, name, area, activity = shared.known.get(texts) or shared.add(texts)
@@ -178,6 +182,13 @@ def to_camera_event(wire: WireEvent, queried_server: str, shared: SharedTexts) -
     elif len(this_id) > _LONGEST_ID:
         this_id = bounded(this_id, _LONGEST_ID)
     return _make(CameraEvent, (server_id, this_id, instant, camera_id, name, area, activity))
+
+
+def _malformed(reason: str, wire: WireEvent, queried_server: str) -> Malformed:
+    server_id = wire.originatingServerId or queried_server
+    this_id = None if wire.thisId is None else str(wire.thisId)
+    texts = (wire.timestamp, wire.analyticEventName, wire.cameraId, wire.type, wire.area, wire.activity)
+    return Malformed(reason, hash((server_id, this_id, *texts)), wire.cameraId, bool(this_id))
 
 
 def _to_utc_milliseconds(instant: datetime, text: str) -> datetime:
@@ -291,7 +302,7 @@ def _camera(entry: dict[str, Any]) -> Camera:
     state = bounded(well_formed(text_or_empty(entry.get("connectionState"))))
     connected = entry.get("connected")
     if not isinstance(connected, bool):
-        connected = state == "CONNECTED"
+        connected = _CONNECTED.get(state)
     server_id = entry["serverId"] if _is_id(entry.get("serverId")) else ""
     return Camera(entry["id"], _name(entry), state, connected, server_id)
 

@@ -21,7 +21,7 @@ from aforo.avigilon.payloads import (
     text_or_empty,
     to_camera_event,
 )
-from aforo.models import CameraEvent
+from aforo.models import CameraEvent, Malformed
 
 _MARKS = frozenset({"timestamp", "cameraId", "analyticEventName"})
 _NO_CHARACTER = re.compile("[\udc80-\udcff]")  # a byte that is no UTF-8
@@ -47,7 +47,7 @@ def _decode_one_by_one(body: bytes, queried_server: str, texts: SharedTexts) -> 
             return make_answer([], None)
         raise garbled()
     decoded = [_to_camera_event(entry, queried_server, texts) for entry in found.entries]
-    decoded += [ILLEGIBLE] * found.lost
+    decoded += [Malformed(ILLEGIBLE, hash(body)) for _ in range(found.lost)]
     result = None if found.rest is None else checked_result(found.rest, body)
     token = None if result is None else result.get("token")
     if result is None or not _may_be_token(token):
@@ -63,13 +63,13 @@ def _may_be_token(token: object) -> bool:
     return token is None or (isinstance(token, int) and not isinstance(token, bool))
 
 
-def _to_camera_event(entry: object, queried_server: str, texts: SharedTexts) -> CameraEvent | str:
-    """Return the checked event, or the short Spanish reason why it cannot be used."""
+def _to_camera_event(entry: object, queried_server: str, texts: SharedTexts) -> CameraEvent | Malformed:
+    """Return the checked event, or why it cannot be used."""
     if not isinstance(entry, dict):
-        return ILLEGIBLE
+        return Malformed(ILLEGIBLE, hash(repr(entry)))
     timestamp, this_id, kind = entry.get("timestamp"), entry.get("thisId"), entry.get("type")
     if timestamp is not None and not isinstance(timestamp, str):
-        return BAD_TIMESTAMP
+        return Malformed(BAD_TIMESTAMP, hash(repr(entry)), _to_id(entry.get("cameraId")), this_id is not None)
     usable = isinstance(this_id, str | int) and not isinstance(this_id, bool)
     wire = WireEvent(
         timestamp=_to_text(timestamp or ""),

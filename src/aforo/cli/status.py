@@ -55,6 +55,7 @@ class ServiceState:
     occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
     problems: Sequence[str] = ()
+    reconciliation: Sequence[str] = ()
     alerts: Sequence[str] = ()
 
 
@@ -151,6 +152,7 @@ def lines(state: ServiceState) -> list[str]:
         *state.beside,
         *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
         *(state.problems or ["Todo contesta y todo está guardado."]),
+        *state.reconciliation,
         *state.alerts,
     ]
 
@@ -180,6 +182,7 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         occupancies={zone.zone: zone for zone in zones},
         curves=curves,
         problems=_problems(answer["trust"]),
+        reconciliation=_reconciliation(answer.get("reconciliation")),
         alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
 
@@ -198,6 +201,14 @@ def _problems(trust: Mapping[str, Any]) -> list[str]:
         silent_cameras=[camera["name"] for camera in trust["cameras"] if not camera["answers"]],
         stale=trust["stale"],
     )
+
+
+def _reconciliation(reconciliation: Mapping[str, Any] | None) -> list[str]:
+    """Return what the close came to, and its reservations; nothing before it, or from an earlier program."""
+    if reconciliation is None:
+        return []
+    outcome = str(reconciliation["outcome"])
+    return [f"{outcome[:1].upper()}{outcome[1:]}.", *(one["text"] for one in reconciliation["reservations"])]
 
 
 def _curve(curve: Mapping[str, Sequence[int]]) -> list[tuple[datetime, int]]:

@@ -1,20 +1,23 @@
 """What a camera event means: a history row, movements in zones, or excluded with a reason. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from aforo.models import (
     Batch,
     CameraEvent,
     Classification,
     EventSource,
+    Exclusion,
     ExclusionReason,
+    Malformed,
     Matcher,
     Movement,
     Page,
     ScheduledEvent,
     Zone,
     comparable,
+    identity_number,
 )
 
 # Sources and names come from outside: however many a server sends, the memory for them is bounded.
@@ -66,14 +69,13 @@ class Rules:
         meanings = {key: self.classify(EventSource._make(key)) for key in dict.fromkeys(one[3:] for one in inside)}
         excluded_sources = {key for key, meaning in meanings.items() if meaning.exclusion is not None}
         accepted = [one for one in inside if one[3:] not in excluded_sources] if excluded_sources else inside
-        excluded: Counter[tuple[str, str]] = Counter()
+        excluded: list[Exclusion] = []
         if len(accepted) < len(page.events):
             for camera_event in page.events:
                 reason = self._exclusion(camera_event, event, cameras)
                 if reason is not None:
-                    excluded[camera_event.camera_id, reason] += 1
-        for text in page.malformed:
-            excluded["", text] += 1
+                    excluded.append(Exclusion(camera_event.camera_id, reason, identity_number(camera_event)))
+        excluded += _malformed(page.malformed)
         return Batch(events=accepted, classifications=meanings, excluded=excluded)
 
     def take_new_names(self) -> list[tuple[str, Classification]]:
@@ -101,3 +103,11 @@ class Rules:
         if history or movements:
             return Classification(history, tuple(movements), ambiguous=ambiguous)
         return Classification(False, (), ExclusionReason.AMBIGUOUS if ambiguous else ExclusionReason.NO_RULE)
+
+
+def _malformed(malformed: Iterable[Malformed]) -> Iterator[Exclusion]:
+    """The exclusions of a page's events that cannot be used."""
+    ordinals: Counter[int] = Counter()
+    for reason, content, camera_id, has_id in malformed:
+        yield Exclusion(camera_id, reason, hash((content, 0 if has_id else ordinals[content])))
+        ordinals[content] += 1

@@ -23,7 +23,7 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.models import Batch, Classification, CommitResult, EventSource, Feed, Occupancy, ScheduledEvent
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import MonitorSettings
-from aforo.storage import EventRecord, StoredFigures
+from aforo.storage import EventRecord, JournalEntry, JournalKind, StoredFigures
 
 
 class CameraServer(EventClient, BatchingClient, SiteLister, Protocol):
@@ -76,6 +76,10 @@ class EventDatabase(Sink, Protocol):
 
     async def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
         """The comparisons that are planned and not made, each with its event. Raises StoreError."""
+        ...
+
+    async def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
+        """The journal, oldest first; of one event or kind where that is given. Raises StoreError."""
         ...
 
     async def close_record(self, record: EventRecord, now: datetime) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from aforo.counting.rules import Rules
 from aforo.ingestion.cycle_stats import CycleStats, total
 from aforo.ingestion.site import SiteDirectory
-from aforo.models import Batch, CommitResult, Occupancy
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy
 from aforo.storage import EventRecord
 from aforo.wording import occupancy_line
 
@@ -33,16 +33,19 @@ class CycleLog:
 
     def recounted(self, occupancies: Mapping[str, Occupancy]) -> None:
         """The database counted the zones anew, or an operator corrected one."""
-        self._occupancies.update(occupancies)
+        self._take(occupancies)
 
     def page_read(self, batch: Batch) -> None:
         """A page was read and classified."""
         self._stats.page_read(batch)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
-        """A transaction was committed."""
+        """A transaction was committed. Each new event and each change of a zone has a line of detail."""
         self._stats.committed(batch, result)
-        self._occupancies.update(result.occupancies)
+        if _log.isEnabledFor(logging.DEBUG):
+            for camera_event in result.new:
+                _log.debug("Guardado: %s.", self._described(camera_event))
+        self._take(result.occupancies)
 
     def write(self, horizon: datetime, unknown_cameras: Set[str], event_name: str = "") -> None:
         """Log what was collected since the last call; ``horizon``: until when (aware UTC) the cycle read.
@@ -52,7 +55,7 @@ class CycleLog:
         event = f"«{event_name}»: " if event_name else ""
         cameras = self._stats.take()
         for camera, stats in sorted(cameras.items()):
-            level = logging.INFO if stats.new or stats.excluded else logging.DEBUG
+            level = logging.INFO if stats.stored or stats.excluded else logging.DEBUG
             label = self._site.camera_label(camera) if camera else "(sin identificar)"
             _log.log(level, "%sCámara %s: %s.", event, label, stats)
         if cameras:
@@ -67,6 +70,23 @@ class CycleLog:
             self._reported_unknown.add(camera)
             text = "Ningún servidor conoce la cámara %s: revise ids_camaras_permitidas.json con «aforo cameras»."
             _log.warning(text, self._site.camera_label(camera))
+
+    def _take(self, occupancies: Mapping[str, Occupancy]) -> None:
+        for zone, occupancy in occupancies.items():
+            known = self._occupancies.get(zone)
+            if known is not None and known.count != occupancy.count:
+                _log.debug("Cambia el aforo de %s: de %d a %d.", zone, known.count, occupancy.count)
+            self._occupancies[zone] = occupancy
+
+    def _described(self, event: CameraEvent) -> str:
+        """A camera event in words: its name, when and where, and what it counts for."""
+        at = event.occurred_at.astimezone(self._timezone).isoformat(" ", "milliseconds")[:23]
+        meaning = self._rules.classify(event.source)
+        counts = ["historial"] * meaning.history
+        counts += [f"{movement.zone} {movement.delta:+d}" for movement in meaning.movements]
+        where = ", ".join(part for part in (event.activity, event.area) if part)
+        name = f"«{event.name}»{f' ({where})' if where else ''}"
+        return f"{name} a las {at}, cámara {self._site.camera_label(event.camera_id)}: {', '.join(counts)}"
 
     def _write_new_names(self) -> None:
         """Names that no rule or two zones take, each once."""

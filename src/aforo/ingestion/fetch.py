@@ -127,8 +127,8 @@ class Fetcher:
                     events += len(page.events)
                     if page.events or page.malformed:
                         if waiting is not None:
-                            await self._sink.put(cycle.record, waiting)
-                        waiting = self._classified(cycle, page)
+                            await self._put(cycle, waiting)
+                        waiting = self._rules.classify_page(page, cycle.record.event, cycle.cameras)
                         followers.page_read(waiting, self._clock.now())
                     if page.read_until is not None:
                         reached = page.read_until
@@ -136,18 +136,20 @@ class Fetcher:
                         waiting = None
         except AccIncomplete as error:
             self._report_incomplete(fetch, error)  # all that could be had was given: reading again would give no more
+            if cycle.count is not None:
+                cycle.count.incomplete.update(fetch.query.cameras)
         except AccError:
             if waiting is not None:
-                await self._sink.put(cycle.record, waiting)
+                await self._put(cycle, waiting)
             raise
         if reached < fetch.query.window.until:
             await self._put_reached(cycle, fetch, waiting, followers, fetch.query.window.until)
         return events
 
-    def _classified(self, cycle: PollCycle, page: Page) -> Batch:
-        batch = self._rules.classify_page(page, cycle.record.event, cycle.cameras)
+    async def _put(self, cycle: PollCycle, batch: Batch) -> None:
+        """Put a batch, and report it before it can be stored: one that is cancelled here is read again."""
+        await self._sink.put(cycle.record, batch)
         self._on_page(cycle.record, batch)
-        return batch
 
     async def _put_reached(
         self, cycle: PollCycle, fetch: PlannedFetch, batch: Batch | None, followers: "_Followers", until: datetime
@@ -156,7 +158,7 @@ class Fetcher:
         last = batch or Batch()
         last.checkpoints = cycle.planner.advance(fetch, until, self._clock.monotonic())
         followers.reached(until)
-        await self._sink.put(cycle.record, last)
+        await self._put(cycle, last)
 
     def _followers(self, cycle: PollCycle, fetch: PlannedFetch) -> "_Followers":
         count = cycle.count.window(fetch.query) if cycle.count is not None else None

@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from aforo.errors import StoreError
-from aforo.models import Batch, CommitResult, EventPhase, FeedLateness, FeedStatus, Occupancy
+from aforo.models import (
+    Batch,
+    CommitResult,
+    EventPhase,
+    FeedLateness,
+    FeedStatus,
+    Occupancy,
+    ReconciliationResult,
+)
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -49,8 +57,11 @@ class IngestionObserver:
     def close_waits(self, record: EventRecord, until: datetime) -> None:
         """The close waits until then (aware UTC) for late camera events."""
 
-    def cameras_named(self, names: Mapping[str, str]) -> None:
-        """The cameras' names at ACC, by id, as far as they are known now."""
+    def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
+        """The event was closed: what the comparison came to."""
+
+    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+        """The site's cameras: their names at ACC ("" where they have none), and since when some are disconnected."""
 
 
 class GuardedObserver(IngestionObserver):
@@ -109,10 +120,15 @@ class GuardedObserver(IngestionObserver):
         with _logged():
             self._observer.close_waits(record, until)
 
-    def cameras_named(self, names: Mapping[str, str]) -> None:
+    def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.cameras_named(names)
+            self._observer.reconciled(record, result)
+
+    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.cameras_listed(names, disconnected)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The close of an event: everything is read once more, what was missing is stored, and both sides are compared."""
 
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,13 +15,17 @@ from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.lateness import LatenessMeter
 from aforo.ingestion.observer import IngestionObserver
+from aforo.ingestion.reservations import ComparedEvent, reservations
 from aforo.ingestion.source_count import SourceCount
-from aforo.models import EventPhase, Feed
-from aforo.storage import EventRecord
+from aforo.models import EventPhase, Feed, Outcome, ReconciliationResult, Reservation, Window
+from aforo.storage import EventRecord, JournalEntry, JournalKind
+from aforo.wording import plural, reserved_in_short
 
 _log = logging.getLogger(__name__)
 
 _CHECK_INTERVAL = 15.0  # seconds between two checks whether answers still come
+# How long after the grace a camera's state at ACC still tells of the event: the close may have waited for late events.
+_STILL_OF_THE_EVENT = timedelta(minutes=20)
 
 
 @dataclass(slots=True)
@@ -30,7 +35,7 @@ class Reconciliation:
     ``stored``: events of the ledger by camera; ``history_rows``: rows of eventos_Analisis; both hold only where the
     database was ``compared``. ``unanswered``: since when (aware UTC) a feed could not be compared, and why.
     ``complete``: nothing stayed unanswered. ``given_up``: not some cameras, but the server or the database was down
-    for all of ``monitor.close_patience``.
+    for all of ``monitor.close_patience``. ``reservations``: why something may be missing all the same.
     """
 
     source: SourceCount
@@ -40,6 +45,19 @@ class Reconciliation:
     unanswered: dict[Feed, tuple[datetime, str]] = field(default_factory=dict)
     complete: bool = False
     given_up: bool = False
+    reservations: list[Reservation] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the comparison came to."""
+        if not (self.complete and self.compared):
+            return Outcome.NOT_COMPARED
+        return Outcome.RESERVED if self.reservations else Outcome.RECONCILED
+
+    @property
+    def result(self) -> ReconciliationResult:
+        """The same for whoever shows it."""
+        return ReconciliationResult(self.outcome, tuple(self.reservations), dict(self.source.excluded.by_reason))
 
 
 class Reconciler:
@@ -65,6 +83,8 @@ class Reconciler:
         self._read = read
         self._lateness = lateness
         self._event = record.event
+        self._rejected_zones: Sequence[str] = ()
+        self._journaled: Sequence[JournalEntry] = ()
         self._planner = FetchPlanner(record.event.window, timedelta(0))
         self._count = SourceCount()
         self._patience = ClosePatience(context.settings.close_patience, context.clock.monotonic(), read)
@@ -93,6 +113,8 @@ class Reconciler:
                 "La base de datos no contestó en %.0f s: %s. Cuando responda, repita con «aforo backfill %s».",
                 context.settings.close_patience, left, self._event.day,
             )  # fmt: skip
+        result.reservations = reservations(self._compared_event(result))
+        context.observer.reconciled(self._record, result.result)
         self._observer.phase_changed(self._record, EventPhase.OVER)
         return result
 
@@ -103,6 +125,8 @@ class Reconciler:
         context.logs.of(record).recounted(figures.occupancies)
         await context.observer.recounted(record, figures.occupancies)
         result.stored, result.history_rows, result.compared = figures.events_by_camera, figures.history_rows, True
+        self._rejected_zones = figures.rejected_zones
+        self._journaled = await context.database.entries(record, JournalKind.DISCONNECTED)
         if result.complete:
             await context.database.close_record(record, context.clock.now())
 
@@ -158,6 +182,42 @@ class Reconciler:
             feed: (state.read_until, self._patience.reason(feed, state, now)) for feed, state in self._waiting().items()
         }
 
+    def _compared_event(self, result: Reconciliation) -> ComparedEvent:
+        site, source = self._context.site, result.source
+        return ComparedEvent(
+            day=self._event.day,
+            cameras=self._context.cameras.cameras,
+            acc=source.valid,
+            stored=result.stored,
+            history=(source.history, result.history_rows),
+            rejected=source.excluded.by_reason,
+            active=source.valid.keys() | result.stored.keys() | source.excluded.cameras,
+            incomplete=source.incomplete,
+            unanswered={feed.camera_id for feed in result.unanswered},
+            listed=site.cameras or None,
+            unknown=self._planner.unknown_cameras(),
+            disconnected=self._disconnected(),
+            zones=self._rejected_zones,
+            names={camera: site.camera_name(camera) for camera in site.cameras},
+            compared=result.compared,
+        )
+
+    def _disconnected(self) -> dict[str, str]:
+        """When ACC reported each camera as disconnected, in words: what this process saw, and one before it."""
+        since, until = self._event.window
+        observed = Window(since, until + timedelta(seconds=self._context.settings.grace) + _STILL_OF_THE_EVENT)
+        spans = defaultdict(list, self._context.site.connections.during(observed))
+        for entry in self._journaled:
+            ended = entry.ended or self._context.clock.now()
+            seen = any(down < ended and (up is None or up > entry.began) for down, up in spans[entry.subject])
+            if not seen and entry.began < observed.until and ended > observed.since:
+                spans[entry.subject].append((entry.began, entry.ended))
+        return {camera: ", ".join(self._span(*one) for one in sorted(some)) for camera, some in spans.items() if some}
+
+    def _span(self, since: datetime, until: datetime | None) -> str:
+        local = self._context.local
+        return f"de {local(since)} a {local(until)}" if until is not None else f"desde {local(since)}"
+
     def write_log(self, result: Reconciliation) -> None:
         """Log the comparison: a line a camera, and the closing line. No figure of a database that was not compared."""
         for feed, (since, why) in result.unanswered.items():
@@ -165,13 +225,16 @@ class Reconciler:
                 "Cierre, cámara %s: no contestó (%s). Puede faltar lo suyo desde %s: repita con «aforo backfill %s».",
                 self._context.site.feed_label(feed), why, self._context.local(since), self._event.day,
             )  # fmt: skip
+        for number, reservation in enumerate(result.reservations, 1):
+            _log.warning("Cierre, reserva %d: %s", number, reservation.text)
         if result.compared:
             self._write_comparison(result)
         else:
             _log.warning(
                 "Cierre de «%s»: ACC tiene %d eventos válidos y %d del historial; a la base de datos no se le pudo"
-                " preguntar, y no se sabe cuántos tiene. Rechazados: %s.",
+                " preguntar, y no se sabe cuántos tiene. Rechazados: %s. %s.",
                 self._event.name, result.source.valid.total(), result.source.history, _excluded(result.source),
+                _outcome(result),
             )  # fmt: skip
 
     def _write_comparison(self, result: Reconciliation) -> None:
@@ -182,15 +245,24 @@ class Reconciler:
             line = "Cierre, cámara %s: ACC %d, base %d, diferencia %d."
             _log.log(level, line, self._context.site.camera_label(camera), acc, stored, acc - stored)
         acc, stored = source.valid.total(), sum(by_camera.values())
-        equal = (acc, source.history) == (stored, result.history_rows)
         _log.log(
-            logging.INFO if equal else logging.WARNING,
+            logging.INFO if result.outcome is Outcome.RECONCILED else logging.WARNING,
             "Cierre de «%s»: ACC tiene %d eventos válidos y la base %d (diferencia %d); del historial, ACC %d y"
-            " eventos_Analisis %d (diferencia %d). Rechazados: %s.",
+            " eventos_Analisis %d (diferencia %d). Rechazados: %s. %s.",
             self._event.name, acc, stored, acc - stored,
             source.history, result.history_rows, source.history - result.history_rows, _excluded(source),
+            _outcome(result),
         )  # fmt: skip
 
 
 def _excluded(source: SourceCount) -> str:
-    return reasons(source.excluded) or "ninguno"
+    return reasons(source.excluded.by_reason) or "ninguno"
+
+
+def _outcome(result: Reconciliation) -> str:
+    """The outcome in words, and in short what it lacks."""
+    parts = [reserved_in_short(result.reservations)] * bool(result.reservations)
+    if result.unanswered:
+        cameras = len({feed.camera_id for feed in result.unanswered})
+        parts.insert(0, f"{plural(cameras, 'cámara')} sin contestar")
+    return ": ".join([result.outcome.capitalize(), *(["; ".join(parts)] * bool(parts))])

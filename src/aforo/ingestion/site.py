@@ -1,6 +1,7 @@
 """The servers and cameras of the site, as ACC last listed them."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +10,7 @@ from aforo.avigilon import Camera, Server
 from aforo.clock import Clock
 from aforo.errors import AccError
 from aforo.ingestion.observer import IngestionObserver
-from aforo.models import Feed
+from aforo.models import Feed, Window
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,41 @@ class SiteLister(Protocol):
         ...
 
 
+class Connections:
+    """Which cameras ACC reported as disconnected, from one list of the cameras to the next. Instants are aware UTC."""
+
+    def __init__(self) -> None:
+        self._down_since: dict[str, datetime] = {}
+        self._over: list[tuple[str, Window]] = []
+
+    @property
+    def down_since(self) -> Mapping[str, datetime]:
+        """The cameras that are disconnected by the last list, and since which list."""
+        return self._down_since
+
+    def take(self, cameras: Sequence[Camera], now: datetime) -> None:
+        """Take a list. A camera is disconnected where no server that lists it says otherwise."""
+        connected: defaultdict[str, set[bool | None]] = defaultdict(set)
+        for camera in cameras:
+            connected[camera.id].add(camera.connected)
+        for camera_id, said in connected.items():
+            if said == {False}:
+                self._down_since.setdefault(camera_id, now)
+            elif True in said and camera_id in self._down_since:
+                self._over.append((camera_id, Window(self._down_since.pop(camera_id), now)))
+
+    def during(self, window: Window) -> dict[str, list[tuple[datetime, datetime | None]]]:
+        """When each camera was disconnected in a window; None: it still is."""
+        found: defaultdict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
+        for camera_id, down in self._over:
+            if down.since < window.until and down.until > window.since:
+                found[camera_id].append(down)
+        for camera_id, since in self._down_since.items():
+            if since < window.until:
+                found[camera_id].append((since, None))
+        return dict(found)
+
+
 class SiteDirectory:
     """Which servers are read, and what the cameras are called."""
 
@@ -41,6 +77,7 @@ class SiteDirectory:
         self._servers: list[str] = []
         self._listed_at: dict[str, datetime] = {}
         self._names: dict[str, str] = {}
+        self._connections = Connections()
 
     @property
     def servers(self) -> Sequence[str]:
@@ -60,11 +97,26 @@ class SiteDirectory:
                 _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
                 self._servers.remove(gone)
             self.add_servers(listed)
-            self._names.update({camera.id: camera.name for camera in await self._client.cameras() if camera.name})
-            self._observer.cameras_named(self._names)
+            self._take(await self._client.cameras())
         except AccError as error:
             if not self._servers:
                 _log.warning("Todavía no se sabe qué servidores tiene el sitio: %s", error)
+
+    @property
+    def cameras(self) -> Set[str]:
+        """The cameras that a server has listed; none where no list could be had yet."""
+        return self._names.keys()
+
+    @property
+    def connections(self) -> "Connections":
+        """Which cameras ACC reported as disconnected, and when."""
+        return self._connections
+
+    def _take(self, cameras: Sequence[Camera]) -> None:
+        for camera in cameras:
+            self._names[camera.id] = camera.name or self._names.get(camera.id, "")
+        self._connections.take(cameras, self._clock.now())
+        self._observer.cameras_listed(self._names, self._connections.down_since)
 
     def add_servers(self, server_ids: Iterable[str]) -> None:
         """Read these servers as well."""

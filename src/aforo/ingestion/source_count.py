@@ -6,20 +6,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from aforo.avigilon import EventQuery
-from aforo.models import EPOCH, Batch, CameraEvent, Classification
+from aforo.counting.exclusions import ExclusionCount
+from aforo.models import Batch, CameraEvent, Classification, Exclusion, identity_number
 
 
 @dataclass(slots=True)
 class SourceCount:
-    """What ACC has of an event: valid camera events per camera, history rows, exclusions by reason.
+    """What ACC has of an event: valid camera events per camera, history rows, and what is excluded.
 
-    ``servers``: all that are read.
+    ``servers``: all that are read. ``incomplete``: cameras of which ACC could not show that it gave everything.
     """
 
     servers: Set[str] = frozenset()
     valid: Counter[str] = field(default_factory=Counter)
     history: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
+    excluded: ExclusionCount = field(default_factory=ExclusionCount)
+    incomplete: set[str] = field(default_factory=set)
 
     def window(self, query: EventQuery) -> "WindowCount":
         """A count for the reading of one camera's window."""
@@ -39,16 +41,15 @@ class WindowCount:
     elsewhere: Set[str] = frozenset()
     _events: dict[int, CameraEvent] = field(default_factory=dict)
     _meanings: dict[tuple[str, str, str, str], Classification] = field(default_factory=dict)
-    _excluded: Counter[str] = field(default_factory=Counter)
+    _excluded: list[Exclusion] = field(default_factory=list)
 
     def add_page(self, batch: Batch) -> None:
         """Take a classified page; what came before in this window is not counted twice."""
-        # By position: this runs for every event that is read. A datetime's own hash would take most of the time.
+        # By position: this runs for every event that is read.
         own = [one for one in batch.events if one[0] not in self.elsewhere] if self.elsewhere else batch.events
-        self._events.update({hash((one[0], one[1], one[2] - EPOCH)): one for one in own})
+        self._events.update({identity_number(one): one for one in own})
         self._meanings.update(batch.classifications)
-        for (_, reason), count in batch.excluded.items():
-            self._excluded[reason] += count
+        self._excluded += batch.excluded
 
     def settle(self, until: datetime) -> None:
         """Add to the total what lies before ``until``: that much of the window was read, and is not read again."""
@@ -56,6 +57,6 @@ class WindowCount:
         if by_source:  # a camera without events is not named
             self.total.valid[self.camera_id] += by_source.total()
         self.total.history += sum(count for source, count in by_source.items() if self._meanings[source].history)
-        self.total.excluded.update(self._excluded)
+        self.total.excluded.add(self._excluded)
         self._events = {identity: one for identity, one in self._events.items() if one[2] >= until}
         self._excluded.clear()

@@ -1,11 +1,12 @@
 """Brings what the ingestion reports into the live state."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from aforo.clock import Clock
 from aforo.ingestion.observer import IngestionObserver
 from aforo.live.state import LiveState
-from aforo.models import Batch, CommitResult, EventPhase, FeedStatus, Occupancy
+from aforo.models import Batch, CommitResult, EventPhase, FeedStatus, Occupancy, ReconciliationResult
 from aforo.storage import Database, EventRecord
 
 
@@ -54,8 +55,13 @@ class LiveObserver(IngestionObserver):
 
     def page_read(self, record: EventRecord, batch: Batch) -> None:
         """Count what was excluded."""
-        del record
-        self._live.page_read(batch)
+        if self._live.displays(record):
+            self._live.page_read(batch)
+
+    def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
+        """Set what the comparison came to."""
+        if self._live.displays(record):
+            self._live.reconcile(result)
 
     def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """Take what was committed."""
@@ -64,6 +70,6 @@ class LiveObserver(IngestionObserver):
         else:
             self._live.committed_beside(result, self._clock.now())
 
-    def cameras_named(self, names: Mapping[str, str]) -> None:
-        """Add the cameras' names."""
-        self._live.name_cameras(names)
+    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+        """Take the site's cameras."""
+        self._live.list_cameras(names, disconnected)

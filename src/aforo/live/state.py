@@ -4,7 +4,7 @@ The figures follow what was committed. While the database is away there are prov
 committed and, on top of it, what was read since.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
+from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
 from aforo.counting.zone_series import ZoneSeries
 from aforo.live import freshness
@@ -27,6 +28,7 @@ from aforo.models import (
     Feed,
     FeedStatus,
     Occupancy,
+    ReconciliationResult,
     ScheduledEvent,
     ZoneLevel,
     from_ms,
@@ -81,13 +83,15 @@ class LiveState:
         self._beside: dict[int, tuple[ScheduledEvent, EventPhase]] = {}
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
+        self._disconnected: dict[str, datetime] = {}
         self._occupancies: dict[str, Occupancy] = {}
         self._series: dict[str, ZoneSeries] = {}
         self._doors = Doors()
         self._corrections: dict[str, Correction] = {}
         self._stored = 0
         self._repeated = 0
-        self._excluded: Counter[str] = Counter()
+        self._exclusions = ExclusionCount()
+        self._reconciliation: ReconciliationResult | None = None
         self._stored_at: datetime | None = None
         self._lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
         self._uncommitted = UncommittedEvents()
@@ -142,8 +146,13 @@ class LiveState:
 
     @property
     def camera_names(self) -> Mapping[str, str]:
-        """The cameras' names at ACC, by id, as far as they are known."""
+        """The names at ACC of the cameras that the site has listed, by id; "" where one has none."""
         return self._camera_names
+
+    @property
+    def disconnected(self) -> Mapping[str, datetime]:
+        """The cameras that ACC reports as disconnected, and since when that is known."""
+        return self._disconnected
 
     @property
     def occupancies(self) -> Mapping[str, Occupancy]:
@@ -172,8 +181,13 @@ class LiveState:
 
     @property
     def excluded(self) -> Mapping[str, int]:
-        """How often camera events were excluded, by reason."""
-        return self._excluded
+        """How many camera events of the event were excluded, each once, by reason: at the close, all that ACC has."""
+        return self._exclusions.by_reason if self._reconciliation is None else self._reconciliation.rejected
+
+    @property
+    def reconciliation(self) -> ReconciliationResult | None:
+        """What the comparison at the close came to; None before it."""
+        return self._reconciliation
 
     @property
     def stored_at(self) -> datetime | None:
@@ -318,6 +332,9 @@ class LiveState:
         if self._record is not None and not self.displays(record):
             self._put_beside(self._record, self._phase)
         self._beside.pop(record.id, None)
+        if not self.displays(record):
+            self._exclusions = ExclusionCount()
+        self._reconciliation = None
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)
         self._opened_at = now
@@ -358,6 +375,11 @@ class LiveState:
             self._put_beside(record, phase)
             self.notify()
 
+    def reconcile(self, result: ReconciliationResult) -> None:
+        """Set what the comparison at the close of the event that is shown came to."""
+        self._reconciliation = result
+        self.notify()
+
     def follow(self, feeds: Sequence[FeedStatus]) -> None:
         """Set all feeds that are read. What a new one was read until has been committed."""
         self._feeds = {status.feed: status for status in feeds}
@@ -374,14 +396,14 @@ class LiveState:
             if self._committed_until.get(status.feed, now) > now:
                 self._committed_until[status.feed] = min(status.read_until, now)
 
-    def name_cameras(self, names: Mapping[str, str]) -> None:
-        """Add names of cameras, by id."""
+    def list_cameras(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+        """Add cameras of the site, by id, and set which of them ACC reports as disconnected, since when."""
         self._camera_names.update(names)
+        self._disconnected = dict(disconnected)
 
     def page_read(self, batch: Batch) -> None:
         """Count what a page held that was excluded."""
-        for (_, reason), count in batch.excluded.items():
-            self._excluded[reason] += count
+        self._exclusions.add(batch.excluded)
         if self._probes.database_down_since() is not None:
             self.notify()
 

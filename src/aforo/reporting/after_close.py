@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import asdict
 
 from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
@@ -62,6 +63,8 @@ def _detail(context: RunContext, result: Reconciliation) -> str:
         "complete": result.complete,
         "cameras": cameras,
         "history": result.source.history,
-        "refused": dict(result.source.excluded),
+        "refused": dict(result.source.excluded.by_reason),
+        "outcome": result.outcome,
+        "reservations": [asdict(one) for one in result.reservations],
     }
     return json.dumps(document, ensure_ascii=False)

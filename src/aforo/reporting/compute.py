@@ -3,15 +3,16 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from aforo import __version__
 from aforo.counting.doors import Crossings, crossings
 from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
+from aforo.ingestion.reservations import ComparedEvent, reservations
 from aforo.live.state import undone_by
-from aforo.models import EventSource, Matcher, Zone, comparable, from_ms
+from aforo.models import EventSource, Matcher, Reservation, ReservationKind, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     CorrectionFigures,
@@ -55,6 +56,7 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         history_acc=result.get("history"),
         history_stored=snapshot.history_rows,
         refused=dict(Counter(result.get("refused", {})).most_common()),
+        reservations=_reservations(record.event.day, result),
         lateness=percentiles(snapshot.lateness),
         corrections=_corrections(history.corrections),
         incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
@@ -135,6 +137,29 @@ def _cameras(stored: Mapping[str, int], result: Mapping[str, Any]) -> list[Camer
     return sorted(figures, key=lambda camera: natural_key(camera.name or camera.id))
 
 
+def _reservations(day: date, result: Mapping[str, Any]) -> list[Reservation]:
+    """Return the reservations of the close; of one of release 1.0, which stored none, what its figures show."""
+    if "reservations" in result:
+        return [Reservation(**one | {"kind": ReservationKind(one["kind"])}) for one in result["reservations"]]
+    if not result:
+        return []
+    cameras: Mapping[str, Mapping[str, Any]] = result.get("cameras", {})
+    acc = {camera: row.get("acc", 0) for camera, row in cameras.items()}
+    event = ComparedEvent(
+        day=day,
+        cameras=cameras.keys(),
+        acc=acc,
+        stored=acc,
+        history=(0, 0),
+        rejected=result.get("refused", {}),
+        active={camera for camera, count in acc.items() if count},
+        unanswered={camera for camera, row in cameras.items() if row.get("unanswered")},
+        listed=cameras.keys(),
+        names={camera: row.get("name", "") for camera, row in cameras.items()},
+    )
+    return reservations(event)
+
+
 def _corrections(corrections: Sequence[Correction]) -> list[CorrectionFigures]:
     undone = {undone_by(correction) for correction in corrections}
     return [
@@ -168,6 +193,11 @@ def _camera_away(entry: JournalEntry) -> tuple[str, str]:
     return f"No contestaba {detail['name'] or entry.subject}", detail["why"]
 
 
+def _disconnected(entry: JournalEntry) -> tuple[str, str]:
+    detail: dict[str, str] = json.loads(entry.detail)
+    return f"ACC daba por desconectada la cámara {detail['name'] or entry.subject}", detail["why"]
+
+
 def _row_quarantined(entry: JournalEntry) -> tuple[str, str]:
     return "Una tabla no admitió una fila", entry.detail
 
@@ -177,6 +207,7 @@ _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
     JournalKind.DATABASE_AWAY: _database_away,
     JournalKind.DATABASE_REPLACED: _database_replaced,
     JournalKind.CAMERA_AWAY: _camera_away,
+    JournalKind.DISCONNECTED: _disconnected,
     JournalKind.ROW_REFUSED: _row_quarantined,
 }
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from aforo.models import Outcome, Reservation
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -109,8 +111,9 @@ class CorrectionFigures:
 class EventReport:
     """All figures of an event.
 
-    ``compared_at`` is None where the event was never closed. ``refused``: ACC's excluded events, by reason. The
-    fields have the names that the report's JSON has.
+    ``compared_at`` is None where the event was never closed. ``refused``: ACC's excluded events, each once, by reason.
+    ``reservations``: why something may be missing though everything was compared. The fields have the names that the
+    report's JSON has.
     """
 
     name: str
@@ -130,6 +133,7 @@ class EventReport:
     history_acc: int | None
     history_stored: int
     refused: dict[str, int]
+    reservations: list[Reservation]
     lateness: Lateness
     corrections: list[CorrectionFigures]
     incidents: list[Incident]
@@ -147,10 +151,22 @@ class EventReport:
         return sum(known) if self.compared_at is not None else None
 
     @property
-    def reconciled(self) -> bool:
-        """Whether everything was compared and every difference is 0."""
+    def outcome(self) -> Outcome:
+        """What the comparison came to. What was stored since, or changed by hand, counts as a difference."""
+        if not self.complete:
+            return Outcome.NOT_COMPARED
+        return Outcome.RESERVED if self.reservations or self.differs else Outcome.RECONCILED
+
+    @property
+    def differs(self) -> bool:
+        """Whether ACC had at the close what the database has not now, or the reverse."""
         differences = [camera.difference for camera in self.cameras]
-        return self.complete and not any(differences) and None not in differences and self.history_difference == 0
+        return any(one != 0 for one in differences) or self.history_difference != 0
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether everything was compared, every difference is 0, and there is no reservation."""
+        return self.outcome is Outcome.RECONCILED
 
     @property
     def history_difference(self) -> int | None:

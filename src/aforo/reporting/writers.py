@@ -66,7 +66,7 @@ def table(report: EventReport) -> str:
 def document(report: EventReport) -> str:
     """Return everything as JSON; instants are UTC."""
     figures = msgspec.to_builtins(report)
-    figures |= {"stored": report.stored, "acc": report.acc, "reconciled": report.reconciled}
+    figures |= {"stored": report.stored, "acc": report.acc, "reconciled": report.reconciled, "outcome": report.outcome}
     for camera, row in zip(report.cameras, figures["cameras"], strict=True):
         row["difference"] = camera.difference
     return json_text(figures, indent=2) + "\n"

@@ -35,11 +35,13 @@ class JournalKind(StrEnum):
     DATABASE_AWAY = "database"
     DATABASE_REPLACED = "database replaced"
     ROW_REFUSED = "row"
+    DISCONNECTED = "disconnected"
     ALERT = "alert"
     ALERT_SENT = "alert sent"
 
 
 OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
+_LISTED = frozenset({JournalKind.ROW_REFUSED, JournalKind.DISCONNECTED})  # in a report, however short they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,14 @@ def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
 
 
 def incidents(entries: Sequence[JournalEntry], window: Window, now: datetime) -> Iterator[JournalEntry]:
-    """The entries that a report lists: outages that lasted some seconds in that window, rejected rows, and a
-    database that was replaced.
+    """The entries that a report lists: outages that lasted some seconds in that window, disconnected cameras,
+    rejected rows, and a database that was replaced.
 
     Cameras that did not answer only because their server did not are left out.
     """
     for entry in _without_echoes(entries):
         long_enough = entry.kind in OUTAGES and (entry.ended or now) - entry.began >= _SHORTEST
-        listed = (long_enough or entry.kind == JournalKind.ROW_REFUSED) and touches(entry, window, now)
+        listed = (long_enough or entry.kind in _LISTED) and touches(entry, window, now)
         if listed or entry.kind == JournalKind.DATABASE_REPLACED:  # at the close it matters as well
             yield entry
 

@@ -45,12 +45,14 @@ class StoredHistory:
 class StoredFigures:
     """What the database holds of an event at its close, after a recount.
 
-    ``history_rows``: the rows of eventos_Analisis with its name, inside its window.
+    ``history_rows``: the rows of eventos_Analisis with its name, inside its window. ``rejected_zones``: those whose
+    table rejects their row.
     """
 
     occupancies: dict[str, Occupancy]
     events_by_camera: dict[str, int]
     history_rows: int
+    rejected_zones: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

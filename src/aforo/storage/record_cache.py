@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, null, select
+from sqlalchemy import Connection, and_, null, or_, select
 
 from aforo.counting.occupancy import CORRECTION, MinuteDelta, OccupancyDelta, TimedMovement
 from aforo.counting.zone_series import ZoneSeries
@@ -27,7 +27,10 @@ _MOST_RECORDS = 3  # cached at once: an event that is watched, and those before 
 
 @dataclass(slots=True)
 class CachedRecord:
-    """An event record as the database had it at ``revision``. Instants are epoch ms."""
+    """An event record as the database had it at ``revision``. Instants are epoch ms.
+
+    ``namesake_day``: of a later event with that name, whose are the rows of the name in the zones' tables; "" without.
+    """
 
     record_id: int
     event: ScheduledEvent
@@ -36,6 +39,7 @@ class CachedRecord:
     rules: str
     closed: bool
     revision: int
+    namesake_day: str = ""
     series: dict[str, ZoneSeries] = field(default_factory=dict)
     checkpoints: dict[Feed, int] = field(default_factory=dict)
     corrections: dict[str, list[TimedMovement]] = field(default_factory=dict)
@@ -139,6 +143,7 @@ class RecordCache:
             rules=row.rules,
             closed=row.closed_ms is not None,
             revision=row.revision,
+            namesake_day=self._later_namesake(connection, row),
             series=self._series(connection, record_id),
             checkpoints=self._checkpoints(connection, record_id),
             most_movements=self._most_movements,
@@ -222,6 +227,23 @@ class RecordCache:
         """Delete the checkpoints: everything has to be read again."""
         connection.execute(tables.checkpoints.delete().where(tables.checkpoints.c.show_id == cached.record_id))
         cached.checkpoints.clear()
+
+    def bump_namesakes(self, connection: Connection, cached: CachedRecord, name: str) -> None:
+        """Increment the revision of the other events of that name: whose its rows are has changed."""
+        table = tables.event_records
+        others = (table.c.name == name, table.c.id != cached.record_id)
+        connection.execute(table.update().where(*others).values(revision=table.c.revision + 1))
+        cached.namesake_day = self._later_namesake(
+            connection, connection.execute(select(table).where(table.c.id == cached.record_id)).one()
+        )
+
+    def _later_namesake(self, connection: Connection, row: Any) -> str:
+        table = tables.event_records.c
+        later = or_(table.starts_ms > row.starts_ms, and_(table.starts_ms == row.starts_ms, table.id > row.id))
+        if row.starts_ms >= row.ends_ms:  # no time is left to it: any other comes first
+            later = table.id != row.id
+        query = select(table.day).where(table.name == row.name, later, table.starts_ms < table.ends_ms)
+        return str(connection.scalars(query.order_by(table.starts_ms).limit(1)).first() or "")
 
     def _series(self, connection: Connection, record_id: int) -> dict[str, ZoneSeries]:
         rows = connection.execute(select(tables.minutes).where(tables.minutes.c.show_id == record_id)).all()

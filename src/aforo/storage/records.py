@@ -62,11 +62,13 @@ class EventRecords:
     ) -> tuple[CachedRecord, list[CachedRecord]]:
         """The record of that event: one stored already, brought to what schedule and rules say now, or a new one.
 
-        Also returns the records that gave a part of their time to it, whose rows in the zones' tables follow.
+        Also returns the records whose rows in the zones' tables follow: those that gave a part of their time to it, and
+        the one that the name it had belongs to now.
         """
         plan = plan_opening(event, rules, self._overlapping(connection, event))
         if plan.record_id is None:
             cached = self._insert(connection, event, rules, opened_ms)
+            self._cache.bump_namesakes(connection, cached, event.name)
         else:
             cached = self._cache.open(connection, plan.record_id)
             if plan.edit is not None:
@@ -79,8 +81,11 @@ class EventRecords:
             self._quarantine.add_due(connection, cached, classify)  # they may have been stored by other rules
             self._totals.recount(connection, cached, classify)
             self._cache.bump_revision(connection, cached)
-        # The row of a name that several events have belongs to the one that was opened last.
-        return cached, [one for one in (*shortened, *(givers or ())) if not self._has_namesake(connection, one)]
+        if shortened:
+            self._cache.bump_namesakes(connection, cached, event.name)
+        before = event.name if plan.edit is None else plan.edit.before.name
+        heirs = [] if before == event.name else self._newest(connection, before)
+        return cached, [*shortened, *(givers or ()), *heirs]
 
     def close(self, connection: Connection, cached: CachedRecord, now: datetime) -> None:
         """Store that the event is over and compared."""
@@ -114,6 +119,8 @@ class EventRecords:
         if edit.clear_checkpoints:
             self._cache.clear_checkpoints(connection, cached)
         self._cache.edit(connection, cached, edit.after, rules, reopened=edit.recount)
+        for name in {edit.before.name, edit.after.name}:
+            self._cache.bump_namesakes(connection, cached, name)
         if edit.rules_changed:
             self._quarantine.add_due(connection, cached, classify)
         if edit.recount:
@@ -132,6 +139,7 @@ class EventRecords:
         self._names.follow(connection, before, after)
         self._names.rename_history(connection, NO_EVENT, receiver.event.name, since_ms, until_ms)
         self._cache.edit(connection, cached, after, cached.rules, reopened=False)
+        self._cache.bump_namesakes(connection, cached, before.name)
         self._totals.recount(connection, cached, classify)
         if given.ends:
             self.close(connection, cached, given.left.until)
@@ -168,6 +176,13 @@ class EventRecords:
         overlap = (table.starts_ms < until_ms, table.ends_ms > since_ms, table.starts_ms < table.ends_ms)
         rows = connection.execute(select(tables.event_records).where(*overlap)).all()
         return [StoredEvent(row.id, _event_of(row), row.rules) for row in rows]
+
+    def _newest(self, connection: Connection, name: str) -> list[CachedRecord]:
+        """The newest event of that name, if there is one."""
+        table = tables.event_records.c
+        alike = select(table.id).where(table.name == name, table.starts_ms < table.ends_ms)
+        newest = connection.scalars(alike.order_by(table.starts_ms.desc(), table.id.desc()).limit(1)).first()
+        return [] if newest is None else [self._cache.open(connection, newest)]
 
     def _has_namesake(self, connection: Connection, cached: CachedRecord) -> bool:
         """Whether another event has that event's name: the zones' tables have one row for both."""

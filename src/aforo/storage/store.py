@@ -231,7 +231,8 @@ class Store:
         with self._database.read() as connection:
             cached = self._cache.open(connection, record.id)
             counts = self._ledger.counts(connection, cached)
-            return StoredFigures(occupancies, counts, self._history_count(connection, cached))
+            rows = self._history_count(connection, cached)
+            return StoredFigures(occupancies, counts, rows, self._zone_rows.rejected)
 
     def close_record(self, record: EventRecord, now: datetime) -> None:
         """Store that the event is over and compared."""

@@ -1,6 +1,7 @@
 """The metrics for Prometheus: the live state at the moment of the request, in a registry of its own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -12,12 +13,15 @@ from prometheus_client.registry import Collector
 from aforo import __version__
 from aforo.clock import Clock
 from aforo.live.state import LiveState
-from aforo.models import EventPhase
+from aforo.models import EventPhase, Outcome
 from aforo.web import serializers
 from aforo.web.admission import Admission
 from aforo.web.sse import Broadcaster
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+_RECONCILED = {Outcome.RECONCILED: 1.0, Outcome.RESERVED: 0.5, Outcome.NOT_COMPARED: 0.0}
 
 
 class LiveCollector(Collector):
@@ -81,10 +85,11 @@ class LiveCollector(Collector):
         live, trust = self._live, serializers.data_quality(self._live, now, self._stale_after)
         yield CounterMetricFamily("aforo_events_stored", "Events stored since the start", value=live.stored)
         yield CounterMetricFamily("aforo_events_repeated", "Events read again, not counted anew", value=live.repeated)
-        excluded = CounterMetricFamily("aforo_events_refused", "Readings that were refused", labels=["reason"])
+        excluded = CounterMetricFamily("aforo_events_refused", "Camera events that were refused", labels=["reason"])
         for reason, count in live.excluded.items():
             excluded.add_metric([reason], count)
         yield excluded
+        yield from self._reconciliation()
         yield GaugeMetricFamily("aforo_events_pending", "Events read and not stored yet", value=trust.pending)
         yield GaugeMetricFamily("aforo_event_running", "1 while an event is watched", value=_is_running(live.phase))
         if trust.stored_at is not None:
@@ -104,6 +109,19 @@ class LiveCollector(Collector):
                 lateness.add_sample("aforo_lateness_seconds", {"quantile": quantile}, seconds)
             yield lateness
         yield from self._alerts()
+
+    def _reconciliation(self) -> Iterator[Metric]:
+        result = self._live.reconciliation
+        reconciled = GaugeMetricFamily(
+            "aforo_event_reconciled", "1: compared, 0.5: with reservations, 0: not compared; none before the close"
+        )
+        reserved = GaugeMetricFamily("aforo_event_reservations", "Reservations of the comparison", labels=["kind"])
+        if result is not None:
+            reconciled.add_metric([], _RECONCILED[result.outcome])
+            for kind, number in Counter(one.kind.value for one in result.reservations).items():
+                reserved.add_metric([kind], number)
+        yield reconciled
+        yield reserved
 
     def _cameras(self, now: datetime) -> Iterator[Metric]:
         up = GaugeMetricFamily("aforo_camera_up", "1 while the camera answers", labels=["camera", "name"])

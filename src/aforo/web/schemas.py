@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aforo.models import AlertKind, ZoneLevel
+from aforo.models import AlertKind, Outcome, ReservationKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
@@ -105,7 +105,7 @@ class Trust(ApiModel):
     acc: LinkState
     cameras: list[CameraState]
     lateness: LatenessState | None
-    refused: dict[str, int] = Field(description="Lecturas rechazadas, por motivo; una repetida cuenta otra vez")
+    refused: dict[str, int] = Field(description="Eventos de cámara rechazados, cada uno una vez, por motivo")
     stored: int = Field(description="Eventos guardados desde el arranque")
     repeated: int = Field(description="Lecturas repetidas, no contadas de nuevo")
     pending: int = Field(description="Eventos leídos y aún no guardados")
@@ -135,6 +135,22 @@ class CorrectionState(ApiModel):
     undone: bool = Field(description="Otra corrección la deshace")
 
 
+class ReservationState(ApiModel):
+    """Why an event that was compared may yet lack something."""
+
+    kind: ReservationKind
+    subject: str = Field(description="La cámara o la zona; vacío si no es de una sola")
+    number: int = Field(description="De cuántos eventos trata, si trata de eventos")
+    text: str = Field(description="Qué pasó y qué hacer")
+
+
+class ReconciliationState(ApiModel):
+    """What the comparison at the close came to."""
+
+    outcome: Outcome
+    reservations: list[ReservationState]
+
+
 class State(ApiModel):
     """Everything that the page shows, but for the curves."""
 
@@ -149,6 +165,7 @@ class State(ApiModel):
     zones: list[ZoneState]
     doors: list[DoorState]
     trust: Trust
+    reconciliation: ReconciliationState | None = Field(description="Nulo hasta el cierre")
     alerts: list[AlertState]
     corrections: list[CorrectionState]
 

@@ -29,6 +29,7 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         zones=zones(live, now),
         doors=doors(live, now),
         trust=data_quality(live, now, stale_after),
+        reconciliation=_reconciliation(live),
         alerts=alerts(live),
         corrections=corrections(live)[-_MAX_CORRECTIONS:],
     )
@@ -65,6 +66,18 @@ def zones(live: LiveState, now: datetime) -> list[schemas.ZoneState]:
 def _event(event: ScheduledEvent) -> schemas.EventState:
     since, until = event.window
     return schemas.EventState(name=event.name, day=event.day.isoformat(), since=since, until=until)
+
+
+def _reconciliation(live: LiveState) -> schemas.ReconciliationState | None:
+    result = live.reconciliation
+    if result is None:
+        return None
+    return schemas.ReconciliationState(
+        outcome=result.outcome,
+        reservations=[
+            schemas.ReservationState.model_validate(one, from_attributes=True) for one in result.reservations
+        ],
+    )
 
 
 def _event_time(live: LiveState, now: datetime) -> datetime:
@@ -145,7 +158,7 @@ def _camera(camera_id: str, feeds: list[FeedStatus], live: LiveState, now: datet
         id=camera_id,
         name=live.camera_names.get(camera_id, "") or camera_id,
         answers=bool(known) and not failing,
-        unknown=not known,
+        unknown=not known and camera_id not in live.camera_names,
         since=min(failing, default=None),
         known_until=until,
         behind=max(0.0, (_event_time(live, now) - until).total_seconds()),

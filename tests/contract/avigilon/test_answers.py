@@ -59,7 +59,7 @@ async def test_what_is_sent(recorded: Recorded) -> None:
     for one in (first, second, third, cameras):
         assert one.headers["x-avg-session"] == SESSION
         assert SESSION not in one.raw
-    assert [page.malformed for page in got[:2]] == [[], ["sin timestamp", "otro tipo"]]
+    assert [[one.reason for one in page.malformed] for page in got[:2]] == [[], ["sin timestamp", "otro tipo"]]
     assert [page.read_until for page in got] == [None, None, recorded.window.until]
     assert [event.this_id for event in got[0].events[:2]] == ["32732", "32733"]
     assert got[0].events[2].this_id.startswith("~")

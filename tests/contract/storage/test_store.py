@@ -677,3 +677,48 @@ def _allow(database: DatabaseUnderTest, table: str) -> None:
         database.run("DROP TRIGGER refuse_INSERT", "DROP TRIGGER refuse_UPDATE")
     else:
         database.run(f"ALTER TABLE {table} DROP CONSTRAINT refuse_{table}")
+
+
+def test_the_row_of_a_name_belongs_to_the_newest_event_of_that_name(
+    database: DatabaseUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = database.store()
+    tonight = opened(store, event_at(7, name="Final"))
+    add(store, tonight, at(10, "1", day=7), at(20, "2", day=7))
+    assert database.aforo() == {"Final": 2}
+    older = opened(store, event_at(0, name="Final"))
+    add(store, older, at(10, "1"), at(20, "2"), at(30, "3"))
+    store.correct(older, Correction("c1", NORTE, 4, "conteo", "Ana", START))
+    assert store.recount(older)[NORTE].count == 7
+    assert database.aforo() == {"Final": 2}
+    (line,) = [one.getMessage() for one in caplog.records if "se llama igual" in one.getMessage()]
+    assert line.startswith("«Final», del 2026-01-17, se llama igual que un evento posterior, el del 2026-01-24:")
+    assert add(store, tonight, at(30, "3", day=7)).occupancies[NORTE].count == 3
+    assert database.aforo() == {"Final": 3}
+
+
+def test_an_event_that_begins_later_takes_the_row_of_its_name_from_a_process_that_counts_on(
+    database: DatabaseUnderTest,
+) -> None:
+    store, other = database.store(), database.store()
+    older = opened(store, event_at(0, name="Final"))
+    add(store, older, at(10, "1"), at(20, "2"))
+    opened(other, event_at(1, name="Final"))
+    assert database.aforo() == {"Final": 0}
+    add(store, older, at(30, "3"))
+    assert database.aforo() == {"Final": 0}
+
+
+def test_a_name_that_the_newest_event_gives_up_goes_back_to_the_earlier_one(database: DatabaseUnderTest) -> None:
+    store = database.store()
+    older = opened(store, event_at(0, name="Final"))
+    add(store, older, at(10, "1"), at(20, "2"))
+    newer = opened(store, event_at(1, name="Final"))
+    add(store, newer, at(10, "1", day=1))
+    assert database.aforo() == {"Final": 1}
+    opened(store, event_at(1, name="Final de verdad"))
+    assert database.aforo() == {"Final": 2, "Final de verdad": 1}
+    add(store, older, at(30, "3"))
+    assert database.aforo() == {"Final": 3, "Final de verdad": 1}
+    opened(store, event_at(1, name="Final"))
+    assert database.aforo()["Final"] == 1

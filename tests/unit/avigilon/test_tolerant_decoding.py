@@ -67,12 +67,26 @@ def test_what_may_be_missing(empty: object) -> None:
 )
 def test_a_bad_event_is_counted_and_the_good_ones_around_it_survive(fields: dict[str, object], reason: str) -> None:
     answer = decoded(GOOD, changed(**fields), GOOD, token="more")
-    assert answer == SearchAnswer([EVENT, EVENT], [reason], 3, "more", False)
+    assert answer._replace(malformed=[]) == SearchAnswer([EVENT, EVENT], [], 3, "more", False)
+    assert [one.reason for one in answer.malformed] == [reason]
 
 
 @pytest.mark.parametrize("junk", [None, 5, "text", [], True])
 def test_what_is_no_event_at_all(junk: object) -> None:
-    assert decoded(GOOD, junk, GOOD) == SearchAnswer([EVENT, EVENT], ["ilegible"], 3, "", False)
+    answer = decoded(GOOD, junk, GOOD)
+    assert answer._replace(malformed=[]) == SearchAnswer([EVENT, EVENT], [], 3, "", False)
+    assert [one.reason for one in answer.malformed] == ["ilegible"]
+
+
+@pytest.mark.parametrize("beside", [[], [5]], ids=["strict", "one by one"])
+def test_a_bad_event_has_the_same_content_whatever_is_beside_it(beside: list[object]) -> None:
+    """Read again, alone or beside what makes the answer be read one by one, it is the same event."""
+    without_name, other = changed(analyticEventName=""), changed(analyticEventName="", thisId="99")
+    first = decoded(without_name, other, without_name).malformed
+    again = decoded(*beside, without_name, GOOD).malformed[len(beside) :]
+    assert first[0] == first[2] == again[0] != first[1]
+    assert (first[0].camera_id, first[0].has_id) == (EVENT.camera_id, True)
+    assert decoded(changed(analyticEventName="", thisId=None)).malformed[0].has_id is False
 
 
 @pytest.mark.parametrize("kind", [None, MISSING])
@@ -109,7 +123,8 @@ def test_a_broken_character_costs_no_page(wrong: bytes, name: str) -> None:
     assert answer == SearchAnswer([EVENT._replace(name=name), EVENT], [], 2, "t", False)
     with_a_bad_one = body.replace(b'"events": [', b'"events": [{"area": 5}, ').replace(b"PUERTA 12", wrong, 1)
     again = decode_events(with_a_bad_one, "queried")
-    assert again == SearchAnswer([EVENT._replace(name=name), EVENT], ["sin cameraId"], 3, "t", False)
+    assert again._replace(malformed=[]) == SearchAnswer([EVENT._replace(name=name), EVENT], [], 3, "t", False)
+    assert [one.reason for one in again.malformed] == ["sin cameraId"]
 
 
 def page(*events: str, token: str = ', "token": "t"') -> bytes:
@@ -176,7 +191,7 @@ def test_a_damaged_event_costs_that_event(damaged: str, place: int, token: str) 
     events.insert(place, damaged)
     answer = decode_events(page(*events, token=token), "queried")
     assert answer.events == [EVENT._replace(this_id="2")] * 2
-    assert set(answer.malformed) == {"ilegible"}
+    assert {one.reason for one in answer.malformed} == {"ilegible"}
     assert answer.received >= 3
     assert (answer.token, answer.damage) == ("t" if token else "", Damage.EVENTS)
 

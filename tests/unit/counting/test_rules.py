@@ -1,16 +1,19 @@
 """The stadium's rules on names, as the mission's table gives them."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.rules import Rules
 from aforo.models import (
     CameraEvent,
     EventSource,
     ExclusionReason,
+    Malformed,
     Matcher,
     Movement,
     Page,
@@ -129,11 +132,11 @@ def test_a_page_is_split_and_each_exclusion_has_its_camera_and_reason(rules: Rul
             camera_event("PUERTA 1", at=until),
             camera_event("PASILLO"),
         ],
-        malformed=["sin timestamp"],
+        malformed=[Malformed("sin timestamp", 1)],
     )
     batch = rules.classify_page(page, EVENT, CAMERAS)
     assert [event.occurred_at for event in batch.events] == [START, until - timedelta(milliseconds=1)]
-    assert batch.excluded == {
+    assert Counter((one.camera_id, one.reason) for one in batch.excluded) == {
         ("CAM000", ExclusionReason.CAMERA): 1,
         ("CAM123", ExclusionReason.OUTSIDE): 2,
         ("CAM123", ExclusionReason.NO_RULE): 1,
@@ -169,3 +172,23 @@ def test_a_name_is_new_once_however_many_sources_report_it(rules: Rules) -> None
     for number in range(100_001):
         rules.classify(EventSource(f"CAM{number}", "PASILLO", "", ""))
     assert [name for name, _ in rules.take_new_names()] == ["PASILLO"]
+
+
+def test_an_event_that_cannot_be_read_counts_once_however_often_it_comes(rules: Rules) -> None:
+    """Those without an id are distinguished by their number among equals; a server that repeats one repeats its id."""
+    unnamed, named = Malformed("ilegible", 1), Malformed("sin timestamp", 2, "CAM123", has_id=True)
+    count = ExclusionCount()
+    for malformed in ([unnamed, unnamed, named], [unnamed], [named, named, unnamed, unnamed]):
+        batch = rules.classify_page(Page([], malformed), EVENT, CAMERAS)
+        assert len(batch.excluded) == len(malformed)
+        count.add(batch.excluded)
+    assert count.by_reason == {"ilegible": 2, "sin timestamp": 1}
+    assert count.cameras == {"CAM123"}
+
+
+def test_an_excluded_event_counts_once_from_whatever_server_and_page(rules: Rules) -> None:
+    page = Page([camera_event("PASILLO"), camera_event("PASILLO", camera="CAM998")])
+    count = ExclusionCount()
+    for _ in range(3):
+        count.add(rules.classify_page(page, EVENT, CAMERAS).excluded)
+    assert count.by_reason == {ExclusionReason.NO_RULE: 2}

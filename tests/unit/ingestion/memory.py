@@ -36,13 +36,14 @@ from aforo.models import (
     Matcher,
     Occupancy,
     Page,
+    ReconciliationResult,
     ScheduledEvent,
     Window,
     Zone,
 )
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import MonitorSettings
-from aforo.storage import EventRecord, StoredFigures
+from aforo.storage import EventRecord, JournalEntry, JournalKind, StoredFigures
 
 BOGOTA = ZoneInfo("America/Bogota")
 START = datetime(2026, 1, 27, 21, tzinfo=UTC)  # 16:00 in Bogotá
@@ -75,6 +76,7 @@ class MemoryServer:
     seconds: float = 0.01
     list_error: AccError | None = None
     unusable_servers: int = 0
+    listed: list[Camera] | None = None
     link_down_since: datetime | None = None
     batch_limits: BatchLimits = field(default_factory=lambda: BatchLimits("srv"))
     queries: list[tuple[str, tuple[str, ...], Window]] = field(default_factory=list)
@@ -95,6 +97,8 @@ class MemoryServer:
         return [Server(server_id, server_id) for server_id in self.server_ids]
 
     async def cameras(self) -> list[Camera]:
+        if self.listed is not None:
+            return self.listed
         return [Camera(camera, f"Puerta {camera}", "CONNECTED", True, "srv") for camera in CAMERAS]
 
     async def events(
@@ -138,6 +142,7 @@ class MemoryDatabase:
     pending: int = 0
     rejects: Exception | None = None
     generation: int = 0
+    journal: list[JournalEntry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answering.set()
@@ -197,6 +202,10 @@ class MemoryDatabase:
     async def planned_comparisons(self) -> list[tuple[ScheduledEvent, datetime]]:
         return self.planned
 
+    async def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
+        del record
+        return [entry for entry in self.journal if entry.kind == kind]
+
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         del now
         self.closed.append(record.event.name)
@@ -219,6 +228,8 @@ class Recorder(IngestionObserver):
         self.pages = 0
         self.commits = 0
         self.names: dict[str, str] = {}
+        self.disconnected: dict[str, datetime] = {}
+        self.results: list[ReconciliationResult] = []
 
     async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         self.opened.append(record.event)
@@ -249,8 +260,12 @@ class Recorder(IngestionObserver):
         del record, batch, result
         self.commits += 1
 
-    def cameras_named(self, names: Any) -> None:
-        self.names = dict(names)
+    def cameras_listed(self, names: Any, disconnected: Any) -> None:
+        self.names, self.disconnected = dict(names), dict(disconnected)
+
+    def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
+        del record
+        self.results.append(result)
 
 
 @dataclass

@@ -1,16 +1,18 @@
 """What the guarded observer passes on, and what it keeps from the counting."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import pytest
 from tests.unit.ingestion.memory import EVENT, START, Recorder
 
 from aforo.errors import StoreUnavailable
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
-from aforo.models import Batch, CommitResult, EventPhase, Feed, FeedStatus, Occupancy
+from aforo.models import Batch, CommitResult, EventPhase, Feed, FeedStatus, Occupancy, Outcome, ReconciliationResult
 from aforo.storage import EventRecord
 
 RECORD = EventRecord(1, EVENT, {}, {}, False, lambda _: pytest.fail("nothing is classified"), "")
+RESULT = ReconciliationResult(Outcome.RECONCILED)
 STATUS = FeedStatus(Feed("srv", "A"), START)
 
 
@@ -23,7 +25,8 @@ async def report(observer: IngestionObserver) -> None:
     observer.feeds_changed(RECORD, [])
     observer.page_read(RECORD, Batch())
     observer.committed(RECORD, Batch(), CommitResult([], 0, {}))
-    observer.cameras_named({"A": "Puerta A"})
+    observer.reconciled(RECORD, RESULT)
+    observer.cameras_listed({"A": "Puerta A"}, {"A": START})
 
 
 class Broken(IngestionObserver):
@@ -50,7 +53,10 @@ class Broken(IngestionObserver):
     def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         raise ZeroDivisionError
 
-    def cameras_named(self, names: Mapping[str, str]) -> None:
+    def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
+        raise ZeroDivisionError
+
+    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
         raise ZeroDivisionError
 
 
@@ -66,7 +72,7 @@ async def test_everything_is_passed_on() -> None:
 
 async def test_a_fault_of_the_observer_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
     await report(GuardedObserver(Broken()))
-    assert caplog.messages == ["Error interno en la imagen en vivo; el conteo sigue."] * 8
+    assert caplog.messages == ["Error interno en la imagen en vivo; el conteo sigue."] * 9
     assert all(record.exc_info for record in caplog.records)
 
 

@@ -3,19 +3,22 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.ingestion.memory import END, Ingestion, at, ingestion
+from tests.unit.ingestion.memory import CAMERAS, END, Ingestion, at, ingestion
 
-from aforo.errors import AccUnknownCamera, AccUnreachable
+from aforo.avigilon import Camera
+from aforo.errors import AccIncomplete, AccUnknownCamera, AccUnreachable
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
-from aforo.models import EventPhase, Feed, Page, Window
-from aforo.storage import EventRecord
+from aforo.models import EventPhase, Feed, Malformed, Outcome, Page, ReconciliationResult, ReservationKind, Window
+from aforo.storage import EventRecord, JournalEntry, JournalKind
 
 A, B = Feed("srv", "A"), Feed("srv", "B")
 AFTER = END + timedelta(minutes=2)
+EACH = {"A": 10, "B": 1, "C": 1}
 
 
 async def reconciled(parts: Ingestion, *read: Feed) -> Reconciliation:
@@ -33,17 +36,20 @@ async def test_what_was_missing_is_stored_and_both_sides_are_equal(
     async with ingestion(tmp_path, starts=AFTER) as parts:
         for minute in range(10):
             parts.server.add("A", minute)
+        parts.server.add("B", 2)
+        parts.server.add("C", 3)
         result = await reconciled(parts)
         assert (result.complete, result.given_up, result.compared, result.unanswered) == (True, False, True, {})
-        assert (dict(result.source.valid), result.stored) == ({"A": 10}, {"A": 10})
-        assert len(parts.database.ledger) == 10
+        assert (dict(result.source.valid), result.stored) == (EACH, EACH)
+        assert len(parts.database.ledger) == 12
+        assert parts.recorder.results == [ReconciliationResult(Outcome.RECONCILED)]
         assert parts.database.closed == ["Concierto A"]
         assert parts.recorder.phases == [EventPhase.CLOSING, EventPhase.OVER]
         assert parts.recorder.recounts == 1
         assert "Cierre, cámara «Puerta A» (A): ACC 10, base 10, diferencia 0." in caplog.messages
         closing = next(line for line in caplog.messages if line.startswith("Cierre de «Concierto A»: ACC tiene"))
-        assert "10 eventos válidos y la base 10 (diferencia 0)" in closing
-        assert closing.endswith("Rechazados: ninguno.")
+        assert "12 eventos válidos y la base 12 (diferencia 0)" in closing
+        assert closing.endswith("Rechazados: ninguno. Conciliado.")
 
 
 async def test_a_window_that_fails_again_and_again_is_counted_once(tmp_path: Path) -> None:
@@ -219,3 +225,170 @@ async def test_a_difference_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptu
         assert result.complete
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
         assert "Cierre, cámara «Puerta A» (A): ACC 0, base 1, diferencia -1." in warnings
+
+
+# Reservations: compared, and something may be missing all the same.
+
+
+def each_sends(parts: Ingestion) -> None:
+    for camera in CAMERAS:
+        parts.server.add(camera, 2)
+
+
+def listed(**connected: bool | None) -> list[Camera]:
+    """The cameras as a server lists them."""
+    return [Camera(camera, f"Puerta {camera}", "", connected.get(camera, True), "srv") for camera in CAMERAS]
+
+
+async def test_a_camera_that_sent_nothing_is_a_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.add("A", 1)
+        parts.server.add("B", 1, name="PASILLO")  # no rule takes it: the camera works
+        result = await reconciled(parts)
+        assert result.outcome is Outcome.RESERVED
+        (reservation,) = result.reservations
+        assert (reservation.kind, reservation.subject) == (ReservationKind.SILENT_CAMERA, "C")
+        assert "La cámara «Puerta C» (C) no envió nada en todo el evento" in reservation.text
+        assert parts.database.closed == ["Concierto A"]
+        assert parts.recorder.results[0].reservations == (reservation,)
+        closing = next(line for line in caplog.messages if line.startswith("Cierre de «Concierto A»: ACC tiene"))
+        assert closing.endswith("Rechazados: 1 sin regla. Conciliado con reservas: 1 cámara que no envió nada.")
+
+
+async def test_a_whole_event_without_events_is_one_reservation(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        result = await reconciled(parts)
+        assert [one.kind for one in result.reservations] == [ReservationKind.NO_EVENTS]
+        assert "compruebe en ACC que la analítica está activa" in result.reservations[0].text
+
+
+async def test_events_that_no_rule_takes_are_not_no_events(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        for camera in CAMERAS:
+            parts.server.add(camera, 2, name="PASILLO")
+        result = await reconciled(parts)
+        assert [one.kind for one in result.reservations] == [ReservationKind.NO_EVENTS]
+        assert "Ninguno de los 3 eventos que ACC tiene cuenta (3 sin regla)" in result.reservations[0].text
+
+
+async def test_unreadable_events_are_a_reservation_and_count_once_each(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        each_sends(parts)
+        bad = [Malformed("sin timestamp", 1), Malformed("sin timestamp", 2), Malformed("otro tipo", 3)]
+        parts.server.edit = lambda page, _cameras, _number: page if not page.events else replace(page, malformed=bad)
+        result = await reconciled(parts)
+        (reservation,) = result.reservations
+        assert (reservation.kind, reservation.number) == (ReservationKind.UNREADABLE, 2)
+        assert "2 eventos de ACC no se pueden leer (2 sin timestamp)" in reservation.text
+        assert parts.recorder.results[0].rejected == {"sin timestamp": 2, "otro tipo": 1}
+
+
+@pytest.mark.parametrize("rejects", [True, False])
+async def test_an_allowed_camera_that_no_server_lists_is_a_reservation(tmp_path: Path, rejects: bool) -> None:
+    """Whether the servers answer 404 for it, or nothing."""
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.add("A", 2)
+        parts.server.add("B", 2)
+        parts.server.listed = [one for one in listed() if one.id == "A"]  # of B an event came: it is known
+
+        def unknown(_server: str, cameras: Sequence[str], _window: Window) -> None:
+            if rejects and "C" in cameras:
+                raise AccUnknownCamera("No existe.")
+
+        parts.server.fault = unknown
+        result = await reconciled(parts)
+        (reservation,) = result.reservations
+        assert (reservation.kind, reservation.subject) == (ReservationKind.UNKNOWN_CAMERA, "C")
+        assert "Ningún servidor conoce la cámara C, que está permitida" in reservation.text
+
+
+async def test_a_camera_of_another_server_is_known_where_one_lists_it(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.server_ids = ["srv", "srv2"]
+        each_sends(parts)
+
+        def unknown(server: str, cameras: Sequence[str], _window: Window) -> None:
+            if server == "srv2":
+                raise AccUnknownCamera("No existe.")
+
+        parts.server.fault = unknown
+        assert (await reconciled(parts)).outcome is Outcome.RECONCILED
+
+
+@pytest.mark.parametrize(("connected", "reserved"), [(False, True), (True, False), (None, False)])
+async def test_a_disconnected_camera_is_a_reservation(tmp_path: Path, connected: bool | None, reserved: bool) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        each_sends(parts)
+        parts.server.listed = listed(B=connected)
+        result = await reconciled(parts)
+        assert [one.kind for one in result.reservations] == [ReservationKind.DISCONNECTED_CAMERA] * reserved
+        if reserved:
+            assert "ACC dio por desconectada la cámara «Puerta B» (B), desde 17:02:00" in result.reservations[0].text
+
+
+async def test_a_camera_is_connected_where_one_of_its_servers_says_so(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        each_sends(parts)
+        parts.server.listed = [*listed(B=False), Camera("B", "Puerta B", "CONNECTED", True, "srv2")]
+        assert (await reconciled(parts)).outcome is Outcome.RECONCILED
+
+
+async def test_a_disconnection_that_is_over_by_the_close_is_a_reservation(tmp_path: Path) -> None:
+    """One that this process saw, and one that a process before it journaled."""
+    async with ingestion(tmp_path, starts=at(10)) as parts:
+        each_sends(parts)
+        parts.server.listed = listed(B=False)
+        await parts.context.site.refresh()
+        parts.server.listed = None
+        await parts.clock.sleep(600)
+        await parts.context.site.refresh()
+        parts.database.journal = [JournalEntry(1, 1, JournalKind.DISCONNECTED, "C", at(1), at(6), "{}")]
+        await parts.clock.sleep((AFTER - parts.clock.now()).total_seconds())
+        texts = {one.subject: one.text for one in (await reconciled(parts)).reservations}
+        assert texts.keys() == {"B", "C"}
+        assert "de 16:10:00 a 16:20:00" in texts["B"]
+        assert "de 16:01:00 a 16:06:00" in texts["C"]
+
+
+async def test_a_state_of_another_day_is_no_reservation(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=END + timedelta(days=3)) as parts:
+        each_sends(parts)
+        parts.server.listed = listed(B=False)
+        assert (await reconciled(parts)).outcome is Outcome.RECONCILED
+
+
+async def test_a_difference_is_a_reservation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        each_sends(parts)
+        parts.database.ledger[" srv", "99"] = parts.server.events_of["A"][0]
+        result = await reconciled(parts)
+        (reservation,) = result.reservations
+        assert (reservation.kind, reservation.number) == (ReservationKind.DIFFERENCE, 1)
+        assert any("Conciliado con reservas: ACC y la base no coinciden." in line for line in caplog.messages)
+
+
+async def test_a_camera_that_may_lack_events_of_a_millisecond_is_a_reservation(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        each_sends(parts)
+
+        def incomplete(page: Page, cameras: Sequence[str], _number: int) -> Page:
+            if page.events and page.events[0].camera_id == "B":
+                raise AccIncomplete("Más eventos en un milisegundo de los que se dan de una vez.")
+            return page
+
+        parts.server.edit = incomplete
+        kinds = {one.kind: one.subject for one in (await reconciled(parts)).reservations}
+        assert kinds[ReservationKind.INCOMPLETE_CAMERA] == "B"
+
+
+async def test_what_could_not_be_compared_wins_over_reservations(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.add("A", 2)
+        parts.server.hanging = {"B"}
+        result = await reconciled(parts)
+        assert result.outcome is Outcome.NOT_COMPARED
+        assert [one.subject for one in result.reservations] == ["C"]
+        end = "Sin conciliar: 1 cámara sin contestar; 1 cámara que no envió nada."
+        assert any(line.endswith(end) for line in caplog.messages)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -84,6 +85,8 @@ def precondition_lines(settings: Settings, now: datetime) -> list[Line]:
             lines.append(failed(precondition.topic, error))
         elif precondition.topic in where_it_holds:
             lines.append(where_it_holds[precondition.topic]())
+            if precondition.topic == "schedule":
+                lines.append(_namesakes_line(settings))
     return [line for line in lines if line is not None]
 
 
@@ -106,6 +109,20 @@ def _schedule_line(settings: Settings, now: datetime) -> Line:
         return warning("schedule", what, f"Escriba el próximo evento en {path}.")
     described = [_described(event, now, timezone) for event in upcoming[:_MOST_EVENTS]]
     return ok("schedule", f"{path}: {plural(len(upcoming), 'evento')} por venir.", described)
+
+
+def _namesakes_line(settings: Settings) -> Line | None:
+    """Return a warning about events of the same name, which share a row of the zones' tables; None without any."""
+    schedule = Schedule.load(settings.monitor.schedule_file, settings.monitor.timezone)
+    days: defaultdict[str, list[str]] = defaultdict(list)
+    for event in schedule.events:
+        days[event.name].append(str(event.day))
+    shared = [f"«{name}»: {', '.join(some)}" for name, some in days.items() if len(some) > 1]
+    if not shared:
+        return None
+    what = "Hay eventos con el mismo nombre: en las tablas de las zonas comparten una fila, que es la del último."
+    remedy = "Dé a cada uno su nombre, por ejemplo con la fecha; el aforo de los demás está solo en aforo_minutes."
+    return warning("schedule.names", what, remedy, shared)
 
 
 def _described(event: ScheduledEvent, now: datetime, timezone: ZoneInfo) -> str:

@@ -28,6 +28,12 @@ class ZoneRows:
         self._rejected: dict[str, datetime | None] = {}
         self._left_out: set[str] = set()
         self._written: set[str] = set()
+        self._logged_namesakes: set[int] = set()
+
+    @property
+    def rejected(self) -> Sequence[str]:
+        """The zones whose table rejected its row when it was last written."""
+        return tuple(self._rejected)
 
     def begin(self, now: datetime | None) -> None:
         """Begin a transaction: tables that rejected their row lately are left out; without ``now`` all are tried."""
@@ -62,12 +68,27 @@ class ZoneRows:
                 self._site_tables.rename_zone(connection, zone.name, old, new)
 
     def write(self, connection: Connection, cached: CachedRecord, only: Container[str] | None = None) -> None:
-        """Write the count of all zones, or ``only`` of some. Raises ZoneRowRejected."""
+        """Write the count of all zones, or ``only`` of some. Raises ZoneRowRejected.
+
+        The row of a name belongs to the newest event of that name: an earlier one leaves it, and that is logged.
+        """
+        if cached.namesake_day:
+            self._log_namesake(cached)
+            return
         due = [zone for zone in self._zones if only is None or zone.name in only or zone.name in self._rejected]
         for zone, occupancy in cached.occupancies(due).items():
             if zone not in self._left_out:
                 self._site_tables.set_aforo(connection, zone, cached.event.name, occupancy.count)
                 self._written.add(zone)
+
+    def _log_namesake(self, cached: CachedRecord) -> None:
+        if cached.record_id not in self._logged_namesakes:
+            self._logged_namesakes.add(cached.record_id)
+            _log.warning(
+                "«%s», del %s, se llama igual que un evento posterior, el del %s: la fila de ese nombre en las tablas"
+                " de las zonas es del posterior y no se toca. El aforo de este está en aforo_minutes y en su acta.",
+                cached.event.name, cached.event.day, cached.namesake_day,
+            )  # fmt: skip
 
 
 class EventNames:

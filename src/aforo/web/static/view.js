@@ -106,7 +106,7 @@ function freshnessOf(state, down) {
   if (trust.age === null) return ["wait", "Sin dato todavía"];
   const silent = trust.cameras.filter((one) => !one.answers).length;
   const without = silent ? `, sin ${silent} ${silent === 1 ? "cámara" : "cámaras"}` : "";
-  if (state.phase === "terminado") return finalFreshness(trust, without);
+  if (state.phase === "terminado") return finalFreshness(trust, without, state.reconciliation);
   if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.duration(trust.age)}`];
   if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.duration(trust.age)}`];
   if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.duration(trust.age)}`];
@@ -114,9 +114,10 @@ function freshnessOf(state, down) {
 }
 
 // The final number, and what it lacks.
-function finalFreshness(trust, without) {
+function finalFreshness(trust, without, reconciliation) {
   if (trust.age > 0) return ["old", `Final incompleto: se conoce hasta las ${format.short(trust.as_of)}`];
   if (!trust.database.up || trust.pending) return ["pending", "Dato final, aún sin guardar"];
+  if (reconciliation && reconciliation.outcome !== "conciliado") return ["pending", `Dato final, ${reconciliation.outcome}${without}`];
   return without ? ["pending", `Dato final${without}`] : ["ok", "Dato final"];
 }
 
@@ -135,6 +136,14 @@ export function dataQuality(state) {
     ["pending", "Por guardar", format.number(trust.pending), trust.database.up ? "ok" : "warn", "Leído y aún no guardado"],
     ["refused", "Rechazados", format.number(excluded), "ok", Object.entries(trust.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
   ];
+  const reconciliation = state.reconciliation, reservations = reconciliation ? reconciliation.reservations : [];
+  if (reconciliation) {
+    const outcome = reconciliation.outcome[0].toUpperCase() + reconciliation.outcome.slice(1);
+    const kind = { conciliado: "ok", "conciliado con reservas": "warn" }[reconciliation.outcome] || "bad";
+    items.push(["closing", "Cierre", outcome, kind, reservations.map((one) => one.text).join("\n")]);
+  }
+  $("reservations").hidden = !reservations.length;
+  keyed($("reservations"), reservations, (one) => one.kind + one.subject, () => make("li", {}), (element, one) => text(element, one.text));
   keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
     (element, [, label, value, kind, more]) => {
       element.dataset.state = kind;

@@ -42,8 +42,17 @@ CREATE TABLE aforo_corrections (
  WITHOUT ROWID
 
 
+-- table aforo_ended_sessions on aforo_ended_sessions
+CREATE TABLE aforo_ended_sessions (
+	session_key VARCHAR(128) NOT NULL, 
+	expires_ms BIGINT NOT NULL, 
+	CONSTRAINT pk_aforo_ended_sessions PRIMARY KEY (session_key)
+)
+ WITHOUT ROWID
+
+
 -- table aforo_events on aforo_events
-CREATE TABLE aforo_events (
+CREATE TABLE "aforo_events" (
 	occurred_ms BIGINT NOT NULL, 
 	server INTEGER NOT NULL, 
 	this_id VARCHAR(128) NOT NULL, 
@@ -51,7 +60,7 @@ CREATE TABLE aforo_events (
 	show_id INTEGER NOT NULL, 
 	history SMALLINT NOT NULL, 
 	seen_ms BIGINT NOT NULL, 
-	CONSTRAINT pk_aforo_events PRIMARY KEY (occurred_ms, server, this_id)
+	CONSTRAINT pk_aforo_events PRIMARY KEY (occurred_ms, server, this_id, source)
 )
  WITHOUT ROWID
 
@@ -126,7 +135,7 @@ CREATE TABLE "eventos_Analisis" (
 	timestamp DATETIME, 
 	nombre_evento VARCHAR(255)
 )
--- aforo_version: [('0001',)]
+-- aforo_version: [('0002',)]
 -- user_version 0
 -- application_id 0
 -- journal_mode wal
