@@ -29,6 +29,8 @@ _HANDSHAKE_TIMEOUT = 10.0  # seconds
 _CLOSE_TIMEOUT = 5.0  # seconds that a TLS connection may take to end
 _PAUSE = 1.0  # seconds after which accepting is tried again
 _TOGETHER = 16  # connections accepted before anything else runs
+_TURNS_TO_END = 50  # of the loop, at most; four or so are usual
+_TRIES = 8  # to get a lower descriptor
 _RESERVED = 96  # descriptors that the page leaves to the log, the database and the cameras' server
 
 _clock = SystemClock()
@@ -77,7 +79,7 @@ class Acceptor:
             except OSError as exc:
                 await self._recover(exc)
                 continue
-            self._admit(connection, str(peer[0]) if peer else "")
+            await self._admit(connection, str(peer[0]) if peer else "")
             accepted += 1
             if accepted % _TOGETHER == 0:  # sock_accept gives no turn to others while connections wait
                 await _clock.sleep(0)
@@ -87,6 +89,13 @@ class Acceptor:
         self._places.close_all()
         if self._connections:
             await asyncio.wait(self._connections, timeout=_PAUSE)
+
+    async def _let_end(self) -> None:
+        """Wait until connections that gave way have given their descriptors back: some turns of the loop."""
+        for _ in range(_TURNS_TO_END):
+            if len(self._connections) <= len(self._places):
+                break
+            await _clock.sleep(0)
 
     async def _recover(self, error: OSError) -> None:
         """Log why no connection can be accepted, and wait; raises the error where the listener is closed."""
@@ -100,7 +109,7 @@ class Acceptor:
         )
         await _clock.sleep(_PAUSE)
 
-    def _admit(self, connection: socket.socket, host: str) -> None:
+    async def _admit(self, connection: socket.socket, host: str) -> None:
         """Begin to serve a connection, or close it."""
         address = network_of(host)
         if self._limits.connections.take(address, _clock.monotonic()):
@@ -109,9 +118,10 @@ class Acceptor:
             return
         if connection.fileno() >= self._ceiling:
             self._log.refused("descriptors", host)
-            if not self._places.make_way():
-                connection.close()
+            lower = await self._lowered(connection)
+            if lower is None:
                 return
+            connection = lower
         gave_way = self._places.gave_way
         place = self._places.admit(address, partial(_shut, connection))
         if place is None or self._places.gave_way > gave_way:
@@ -122,6 +132,23 @@ class Acceptor:
         task = asyncio.create_task(self._serve(connection, place), name="aforo-web-connection")
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        await self._let_end()
+
+    async def _lowered(self, connection: socket.socket) -> socket.socket | None:
+        """Return the connection on a descriptor below the ceiling that another one gave back; None if none does.
+
+        A connection that stayed above the ceiling would hide from the next one how few descriptors are left.
+        """
+        with connection, contextlib.suppress(OSError):
+            for _ in range(_TRIES):  # the rest of the program may take what was given back
+                if not self._places.make_way():
+                    break
+                await self._let_end()
+                lower = connection.dup()
+                if lower.fileno() < self._ceiling:
+                    return lower
+                lower.close()
+        return None
 
     async def _serve(self, connection: socket.socket, place: Place) -> None:
         """Serve a connection from its handshake to its end; frees its place."""
