@@ -307,6 +307,7 @@ class AlertKind(StrEnum):
     STALE = "stale"
     DATABASE_DOWN = "database_down"
     BROKEN_FILE = "broken_file"
+    EVENT_FLOOD = "event_flood"
 
 
 class ZoneLevel(StrEnum):

@@ -32,6 +32,7 @@ def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, no
         found += _zones(live, levels, fresh=fresh)
         found += _cameras(live, settings, now)
         found += _doors(live, settings, fresh=fresh)
+        found += _floods(live, settings, now)
     return found
 
 
@@ -90,6 +91,18 @@ def _is_gone(
         return False
     since = silent[camera]
     return True if since is not None and now - since >= timedelta(seconds=settings.camera_gone) else None
+
+
+def _floods(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
+    """Give a condition for each camera with more events than any crowd makes. All of them are stored."""
+    if not settings.camera_rate:
+        return
+    for camera, busiest in live.busiest_minutes(now).items():
+        name = live.camera_names.get(camera) or camera
+        text = (
+            f"{name} da más de {settings.camera_rate:g} eventos por segundo: se guardan todos, pero revise esa cámara."
+        )
+        yield Condition(AlertKind.EVENT_FLOOD, name, busiest > 60 * settings.camera_rate, text)
 
 
 def _doors(live: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:

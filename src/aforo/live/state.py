@@ -16,6 +16,7 @@ from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
 from aforo.counting.zone_series import ZoneSeries
 from aforo.live import freshness
+from aforo.live.event_rates import EventRates
 from aforo.live.uncommitted import UncommittedEvents
 from aforo.models import (
     Alert,
@@ -87,6 +88,7 @@ class LiveState:
         self._occupancies: dict[str, Occupancy] = {}
         self._series: dict[str, ZoneSeries] = {}
         self._doors = Doors()
+        self._rates = EventRates()
         self._corrections: dict[str, Correction] = {}
         self._stored = 0
         self._repeated = 0
@@ -203,6 +205,10 @@ class LiveState:
     def alerts(self) -> Sequence[Alert]:
         """The alerts that are on, newest first, then the last ones that are over."""
         return self._alerts
+
+    def busiest_minutes(self, now: datetime) -> Mapping[str, int]:
+        """Return for each camera the events of the busiest minute that something was lately stored of."""
+        return self._rates.busiest(now)
 
     @property
     def silent_doors(self) -> frozenset[str]:
@@ -353,6 +359,7 @@ class LiveState:
             for minute, delta in minutes.items():
                 self._series_of(zone).put(minute, MinuteDelta(delta))
         self._doors = Doors()
+        self._rates = EventRates()
         for name, activity, minute, count in history.doors:
             source = EventSource("", name, "", activity)
             self._doors.add(SourceMinute(source, minute), self._classify(source), count)
@@ -416,6 +423,7 @@ class LiveState:
         for feed, until in batch.checkpoints.items():
             self._committed_until[feed] = max(until, self._committed_until.get(feed, until))
         self._count_doors(result.new)
+        self._rates.add(result.new, now)
         self._sample_lateness(result.new, now)
         self._recounted(result.occupancies, result.minutes)
 

@@ -235,6 +235,10 @@ class AlertsSettings(Section):
         180.0, "Segundos sin contestar por los que se avisa de una cámara; 0: nunca.", SECONDS, ge=0,
         allow_inf_nan=False,
     )  # fmt: skip
+    camera_rate: Number = setting(
+        50.0, "Eventos por segundo de una cámara, en un minuto, por los que se avisa; se guardan todos; 0: nunca.",
+        "un número, 0 o mayor", ge=0, allow_inf_nan=False,
+    )  # fmt: skip
     stale: Number = setting(
         300.0, "Segundos de atraso por los que se avisa de que el aforo no es de ahora.",
         "un número de segundos, 1 o mayor", ge=1, allow_inf_nan=False,

@@ -44,13 +44,13 @@ class Certificate:
     context: ssl.SSLContext
 
 
-def self_signed() -> Certificate:
-    """Make a key and a certificate for this machine, valid for 30 days.
+def self_signed(days: int = 30) -> Certificate:
+    """Make a key and a certificate for this machine, valid for so many days; with a negative number, no longer valid.
 
     Blocks for some milliseconds; no file outlives the call.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _signed(key)
+    certificate = _signed(key, days)
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -63,7 +63,7 @@ def self_signed() -> Certificate:
     return Certificate(pem.decode(), certificate.fingerprint(hashes.SHA256()).hex(), context)
 
 
-def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _signed(key: ec.EllipticCurvePrivateKey, days: int) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "aforo simulator")])
     now = SystemClock().now()  # TLS clients use the machine's clock, not the servers' simulated one
     return (
@@ -72,8 +72,8 @@ def _signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(now - timedelta(days=1 + abs(days)))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_USAGE, critical=True)

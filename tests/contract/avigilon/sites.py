@@ -113,6 +113,7 @@ class Recorded:
             "/cameras": recording("cameras"),
         }
         self.first, self.next, self.last = (recording(f"events_{name}") for name in ("first", "next", "last"))
+        self.certificate_days = 30
         self.closing = asyncio.Event()
         self._arrived = asyncio.Event()
 
@@ -133,7 +134,7 @@ class Recorded:
             await self._arrived.wait()
 
     async def __aenter__(self) -> "Recorded":
-        certificate = await asyncio.to_thread(self_signed)
+        certificate = await asyncio.to_thread(self_signed, self.certificate_days)
         self.fingerprint, self.ca_pem = certificate.fingerprint, certificate.pem
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
         await self._runner.setup()

@@ -3,7 +3,17 @@ from datetime import UTC, datetime, timedelta
 from aforo.alerting.engine import ZoneLevels
 from aforo.alerting.rules import conditions
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import AlertKind, Classification, Feed, FeedStatus, ScheduledEvent, Window
+from aforo.models import (
+    AlertKind,
+    Batch,
+    CameraEvent,
+    Classification,
+    CommitResult,
+    Feed,
+    FeedStatus,
+    ScheduledEvent,
+    Window,
+)
 from aforo.settings import AlertsSettings
 from aforo.storage import EventRecord
 
@@ -33,3 +43,34 @@ def test_a_camera_is_unknown_before_it_was_read_and_while_the_server_is_away() -
     assert (gone(4), gone(6)) == (None, True)
     away = after(6)
     assert gone(7) is None
+
+
+def test_a_camera_with_more_events_than_a_crowd_makes_is_told_of_and_stored_on() -> None:
+    live = LiveState()
+    event = ScheduledEvent(NOW.date(), "Concierto A", Window(NOW, after(600)))
+    live.open(EventRecord(1, event, {}, {}, False, lambda _: Classification(False, ()), ""), NOW)
+    live.follow([FeedStatus(Feed("srv", camera), NOW) for camera in ("A", "B")])
+
+    def store(camera: str, minute: int, number: int, at: float) -> None:
+        events = [
+            CameraEvent("srv", f"{minute}-{place}", after(minute), camera, "PUERTA 1", "", "")
+            for place in range(number)
+        ]
+        live.committed(CommitResult(events, 0, {}), after(at), Batch())
+
+    def floods(at: float, **given: float) -> dict[str, bool | None]:
+        found = conditions(live, AlertsSettings.model_validate(given), ZoneLevels(0.0), after(at))
+        return {one.subject: one.holds for one in found if one.kind is AlertKind.EVENT_FLOOD}
+
+    for minute in range(300):  # a catch-up of five hours in one go
+        store("A", minute, 60, at=300)
+    store("B", 300, 2_000, at=300)
+    assert floods(300) == {"A": False, "B": False}
+    store("B", 300, 1_001, at=301)
+    assert floods(301) == {"A": False, "B": True}
+    assert floods(301, camera_rate=100) == {"A": False, "B": False}
+    assert floods(301, camera_rate=0) == {}
+    store("B", 302, 10, at=302)
+    assert floods(302)["B"]
+    store("B", 309, 10, at=309)
+    assert floods(309) == {"B": False}
