@@ -6,6 +6,7 @@
     wheel           build the wheel, and write dist/aforo.txt: what pip checks it against
     test [args]     every check and every test, with coverage; arguments go to pytest, without coverage
     test --fast     unit tests, and contract tests on SQLite: under a minute
+    fuzz [seconds]  random answers of the camera server and random settings, for ten minutes or so many seconds
     docs            write the generated pages, and build the documentation site into site/
     pin             pin all packages anew, after a change of dependencies in pyproject.toml
     sbom            write the bill of materials of what runs at the stadium (dist/aforo.cdx.json)
@@ -49,6 +50,8 @@ WORKERS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
 # Both go to pytest. Coverage is of code that runs in the tests' own processes; pyproject.toml has its limit.
 ALL_TESTS = [*WORKERS, "--cov", "--cov-report=term:skip-covered"]
 FAST_TESTS = [*WORKERS, "tests/unit", "tests/contract"]
+
+FUZZ_RUNS = 4  # runs of examples in tests/fuzz
 
 CHECKS = (
     ("ruff check", ["-m", "ruff", "check", "."]),
@@ -115,6 +118,14 @@ def test(arguments: Sequence[str]) -> int:
     for name in failed:
         print(f"No pasó: {name}", file=sys.stderr)
     return code or int(bool(failed))
+
+
+def fuzz(arguments: Sequence[str]) -> int:
+    """Try random input for ten minutes, or for so many seconds, spread over the tests."""
+    if code := prepare(RUN, DEV):
+        return code
+    os.environ["AFORO_FUZZ_SECONDS"] = str(float(arguments[0] if arguments else 600) / FUZZ_RUNS)
+    return inside(["-m", "pytest", "tests/fuzz"])
 
 
 def docs(_arguments: Sequence[str]) -> int:
@@ -292,6 +303,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "pin": pin,
     "sbom": sbom,
     "audit": audit,
+    "fuzz": fuzz,
     "release": release,
 }
 

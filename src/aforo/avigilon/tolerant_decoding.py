@@ -47,7 +47,7 @@ def _decode_one_by_one(body: bytes, queried_server: str, texts: SharedTexts) -> 
             return make_answer([], None)
         raise garbled()
     decoded = [_to_camera_event(entry, queried_server, texts) for entry in found.entries]
-    decoded += [Malformed(ILLEGIBLE, hash(body)) for _ in range(found.lost)]
+    decoded += [Malformed(ILLEGIBLE, hash((body, number))) for number in range(found.lost)]
     result = None if found.rest is None else checked_result(found.rest, body)
     token = None if result is None else result.get("token")
     if result is None or not _may_be_token(token):

@@ -146,7 +146,7 @@ async def test_one_damaged_byte_costs_one_event_and_is_told_once(
         for _ in range(2):
             got = await pages(acc, recorded)
             assert len([event for page in got for event in page.events]) == 3
-            assert [reason for page in got for reason in page.malformed].count("ilegible") == 1
+            assert [one.reason for page in got for one in page.malformed].count("ilegible") == 1
     told = [record.getMessage() for record in caplog.records if "respuestas dañadas" in record.getMessage()]
     assert len(told) == 1
     searches = [one.raw for one in recorded.got if one.path == SEARCH and "TIME_RANGE" in one.raw]
