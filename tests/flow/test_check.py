@@ -236,6 +236,9 @@ async def test_a_locked_database_and_a_file_that_is_no_database(place: Place) ->
     (line,) = lines["database"]
     assert line.state is State.FAILURE, "nothing was reached"
     assert line.what.endswith("no está lista: el archivo no es una base de datos SQLite.")
+    assert not line.details, "the driver's English is no part of what everybody sees"
+    verbose = place.settings(log=place.settings().log.model_copy(update={"level": "DEBUG"}))
+    (line,) = (await place.check(verbose))["database"]
     assert "file is not a database" in line.details[0]
     assert states(lines, "database.tables") == {State.SKIPPED}
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
@@ -99,6 +99,8 @@ class _Checkup:
         return self.lines
 
     def _add(self, lines: Sequence[Line]) -> None:
+        if self.settings.log.level == "DEBUG":
+            lines = [replace(line, details=[*line.details, *line.technical]) for line in lines]
         self.lines += lines
         self.write(list(lines))
 

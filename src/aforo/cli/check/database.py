@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import make_url
 
 from aforo.cli.check.local import space_line
-from aforo.cli.check.results import Line, State, details_of, failed, failure, ok, skipped, warning
+from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, technical, warning
 from aforo.errors import (
     AforoError,
     BadInput,
@@ -32,7 +33,10 @@ _AWAY = (
     "Compruebe que la base está en marcha, que esta máquina llega a ella y que ningún otro proceso la tiene tomada;"
     " y el ajuste database.odbc o database.url."
 )
-_ASK_DBA = "Dé esa frase a quien administra la base; «aforo schema» escribe las tablas y los permisos que hacen falta."
+_ASK_DBA = (
+    "Dé esa frase a quien administra la base; «aforo schema» escribe las tablas y los permisos que hacen falta, y con"
+    " «aforo check -v» sale lo que dice el controlador."
+)
 
 
 def database_lines(settings: Settings) -> list[Line]:
@@ -103,10 +107,7 @@ def _dry_run_lines(store: Store, events: Collection[str]) -> list[Line]:
     try:
         found = _with_retries(partial(store.dry_run, events))
     except StoreUnavailable as exc:
-        return [
-            failure("database", exc.what, _AWAY, details_of(exc)),
-            skipped(_TABLES, "Sin conexión no se sabe nada de las tablas."),
-        ]
+        return [replace(failure("database", exc.what, _AWAY), technical=technical(exc)), _NO_TABLES]
     except StoreRejectedLogin as exc:
         return [failed("database", exc), _NO_TABLES]
     except StoreNotReady as exc:
@@ -121,7 +122,7 @@ def _dry_run_lines(store: Store, events: Collection[str]) -> list[Line]:
 def _not_ready(error: StoreNotReady) -> Line:
     """Return the line about missing tables, without the remedy that points to this very command."""
     line = failed(_TABLES, error)
-    return failure(_TABLES, line.what, _ASK_DBA, line.details) if "aforo check" in line.remedy else line
+    return replace(line, remedy=_ASK_DBA) if "aforo check" in line.remedy else line
 
 
 def _with_retries(dry_run: Callable[[], Preflight]) -> Preflight:

@@ -1,7 +1,7 @@
 """The lines of a checkup, for a person on the console or for a program as JSON."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -47,7 +47,8 @@ _TITLES = {
 class Line:
     """The result of one check. ``topic`` is for programs (``acc.login``); the rest is Spanish.
 
-    ``remedy`` says what to do if the state is not ok; ``details`` are written below the line.
+    ``remedy`` says what to do if the state is not ok; ``details`` are written below the line. ``technical``, what a
+    driver said in its own language, is a detail for whoever asks for it (``--verbose``).
     """
 
     topic: str
@@ -55,6 +56,7 @@ class Line:
     what: str
     remedy: str = ""
     details: Sequence[str] = ()
+    technical: Sequence[str] = ()
 
     @property
     def section(self) -> str:
@@ -85,13 +87,14 @@ def skipped(topic: str, what: str, remedy: str = "Arregle antes lo de arriba y r
 def failed(topic: str, error: AforoError) -> Line:
     """Return the line of an AforoError."""
     what = f"{error.what} {error.meaning}".strip()
-    return failure(topic, what, error.remedy or "La solución, en docs/solucion-de-problemas.md.", details_of(error))
+    line = failure(topic, what, error.remedy or "La solución, en docs/solucion-de-problemas.md.")
+    return replace(line, technical=technical(error))
 
 
-def details_of(error: AforoError) -> Sequence[str]:
+def technical(error: AforoError) -> Sequence[str]:
     """Return what the database's driver said, for whoever administers the database."""
     detail = error.detail if isinstance(error, StoreError) else ""
-    return [f"Para quien administra la base, lo que dice el controlador: {detail}"] if detail else []
+    return [f"Lo que dice el controlador: {detail}"] if detail else []
 
 
 class Printer:
