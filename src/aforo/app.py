@@ -39,7 +39,7 @@ from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
 from aforo.settings import Settings, zones_from
 from aforo.storage import Database, EventRecord, Store
-from aforo.wording import problem_lines
+from aforo.wording import clock_step, problem_lines
 
 _log = logging.getLogger(__name__)
 
@@ -159,11 +159,12 @@ class Monitor:
         """Return what fails right now, as Spanish sentences; empty when nothing does."""
         probes = self.live.probes
         late = behind(self.live.feeds.values(), self._clock.now())
-        return problem_lines(
+        lines = problem_lines(
             pending=probes.pending() if probes.database_down_since() is not None else None,
             server_up=probes.link_down_since() is None,
             silent_cameras=[f"{status.feed.camera_id[:16]}…" for status in late if status.failing_since],
         )
+        return lines + [clock_step(step) for step in probes.current_clock_steps()]
 
     async def _nothing_is_due(self) -> bool:
         """Return whether no event is due, by this machine's clock and by the server's."""
@@ -207,6 +208,9 @@ class Monitor:
                 pending=lambda: database.pending,
                 upcoming=lambda: self._schedule.schedule.next(self._clock.now()),
                 file_faults=lambda: {file.path.name: file.fault for file in (self._schedule, self._cameras)},
+                clock_steps=lambda: self._clock.steps,
+                current_clock_steps=lambda: self._clock.current_steps,
+                clock_skew=lambda: self._clock.skew,
             )
             self.live.connect(probes)
             await database.open()

@@ -308,6 +308,7 @@ class AlertKind(StrEnum):
     DATABASE_DOWN = "database_down"
     BROKEN_FILE = "broken_file"
     EVENT_FLOOD = "event_flood"
+    CLOCK = "clock"
 
 
 class ZoneLevel(StrEnum):

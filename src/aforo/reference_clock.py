@@ -98,6 +98,11 @@ class _Bounds:
         self.answers += 1
 
     @property
+    def middle(self) -> float:
+        """The offset in the middle."""
+        return (self.low + self.high) / 2
+
+    @property
     def stayed(self) -> float:
         """Seconds from the first answer to the last request: by so much the clock has gone on."""
         return self.asked - self.first
@@ -249,14 +254,14 @@ class ReferenceClock:
             return
         stamped = date.timestamp()
         reading = _Bounds(stamped - received, stamped + _RESOLUTION - sent, received, received, sent)
-        known, before, wall = self._server.known, self.now(), self._wall_offset()
+        before, wall = self.now(), self._wall_offset()
         jump = self._server.read(reading, self._expected(wall))
         if jump is None:
-            self._contradicted(known.distance(reading) if known is not None else 0.0, before)
+            self._contradicted(before)
         else:
             self._pending_since = None
             if abs(jump) > _NOTEWORTHY:
-                self._follow(jump, before, wall)
+                self._follow((self.now() - before).total_seconds(), before, wall)
             self._agreed = wall, self._offset()
         self._mark_asked()
 
@@ -301,13 +306,16 @@ class ReferenceClock:
             return abs(ahead) <= _NOTEWORTHY
         return not self.jump_pending and monotonic - self._contradicted_at >= _STAYS
 
-    def _contradicted(self, seconds: float, now: datetime) -> None:
+    def _contradicted(self, now: datetime) -> None:
         """The server gave another time: a step of its clock begins with the second answer that agrees with that."""
         self._contradicted_at = self._machine.monotonic()
         if self._pending_since is None:
             self._pending_since = self._contradicted_at
-        again = self._server.candidate is not None and self._server.candidate.answers > 1
-        if again and abs(seconds) > _NOTEWORTHY and ClockStepKind.SERVER not in self._open:
+        known, candidate = self._server.known, self._server.candidate
+        if known is None or candidate is None or candidate.answers == 1 or ClockStepKind.SERVER in self._open:
+            return
+        seconds = candidate.middle - self._offset()
+        if abs(known.distance(candidate)) > _NOTEWORTHY:
             self._open[ClockStepKind.SERVER] = ClockStep(ClockStepKind.SERVER, seconds, now)
 
     def _follow(self, seconds: float, before: datetime, wall: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from aforo.models import Occupancy, Reservation, ReservationKind
+from aforo.reference_clock import ClockStep, ClockStepKind
 
 _MOST_DIGITS = 9  # of one number in a name: longer ones are compared piece by piece
 
@@ -41,6 +42,37 @@ def duration_in_tenths(seconds: float) -> str:
 def clock_offset_text(seconds: float) -> str:
     """Return ``adelantado 1 min 40 s``, ``atrasado 2 min 30 s``: how a clock is off that is so many seconds ahead."""
     return f"{'adelantado' if seconds > 0 else 'atrasado'} {duration(abs(seconds))}"
+
+
+def _apart(step: ClockStep) -> str:
+    """Return how far a clock is away: seconds below an hour, then minutes, then days."""
+    seconds = abs(step.seconds)
+    if seconds >= 2 * 86_400:
+        return plural(round(seconds / 86_400), "día")
+    return duration(seconds) if seconds < 3600 else duration(60 * round(seconds / 60))
+
+
+def clock_name(step: ClockStep) -> str:
+    """Return which clock moved and by how much, as ``reloj de este equipo (+5 h)``."""
+    whose = "servidor de cámaras" if step.kind is ClockStepKind.SERVER else "este equipo"
+    return f"reloj de {whose} ({'-' if step.seconds < 0 else '+'}{_apart(step)})"
+
+
+def clock_step(step: ClockStep) -> str:
+    """Return the sentence about a clock that is, or was, more than 30 s away."""
+    much, forward = _apart(step), step.seconds > 0
+    jumped = f"saltó {much} hacia {'delante' if forward else 'atrás'}"
+    carried_on = "se sigue con la hora de antes hasta que la nueva se mantenga."
+    match step.kind:
+        case ClockStepKind.MACHINE:
+            apart = f"va {'adelantado' if forward else 'atrasado'} {much} respecto al del servidor de cámaras"
+            return f"El reloj de este equipo {apart}: se cuenta con la hora del servidor."
+        case ClockStepKind.MACHINE_ALONE:
+            return f"El reloj de este equipo {jumped}: {carried_on}"
+        case ClockStepKind.SERVER:
+            return f"El reloj del servidor de cámaras {jumped}: {carried_on}"
+        case ClockStepKind.PAUSE:
+            return f"Este equipo estuvo parado {much}: lo de ese tiempo se lee al volver."
 
 
 def _split(seconds: float) -> tuple[int, int, int]:

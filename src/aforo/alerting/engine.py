@@ -1,7 +1,7 @@
 """When an alert begins and when it ends. Pure: conditions in, transitions out; ``now`` is an argument.
 
 Conditions are checked again and again. One that holds begins an alert, one that does not ends it, and one that cannot
-be known leaves it as it is. Two transitions of the same alert are never closer than the minimum time.
+be known leaves it as it is. Two transitions of the same alert are never closer than the minimum time, but for clocks.
 """
 
 from collections.abc import Iterable, Mapping
@@ -76,7 +76,8 @@ class AlertTracker:
 
     def _may_change(self, key: AlertKey, now: datetime) -> bool:
         last = self._last.get(key)
-        return last is None or now - last >= self._minimum
+        # A step of a clock is short and does not flutter. A clock that was set back must not hold up the others.
+        return last is None or key[0] is AlertKind.CLOCK or abs(now - last) >= self._minimum
 
     def _begin(self, condition: Condition, now: datetime) -> AlertTransition:
         alert = Alert(str(uuid4()), condition.kind, condition.subject, condition.text, now)

@@ -18,13 +18,14 @@ from aforo.clock import Clock, wait_until_set
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.storage import Database, EventRecord, JournalKind
+from aforo.wording import clock_step
 
 _log = logging.getLogger(__name__)
 
 _LAST_ENTRIES = 3.0  # real seconds at the end in which entries may still be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two beats of the beacon
 
-_RESUMED = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DISCONNECTED})
+_RESUMED = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.CLOCK, JournalKind.DISCONNECTED})
 
 Subject = tuple[JournalKind, str]  # the journal's kind, and the camera's id or ""
 
@@ -51,6 +52,7 @@ class IncidentRecorder:
         self._beat_at: datetime | None = None
         self._beating: asyncio.Task[None] | None = None
         self._outages: dict[Subject, _Outage] = {}
+        self._steps: dict[tuple[str, datetime], _Outage | None] = {}  # by kind and begin; None: its end is journaled
         self._entries = SerialQueue(
             "aforo-incident-entry", _log, failure="Una anotación para el acta no se pudo guardar: %s"
         )
@@ -85,7 +87,8 @@ class IncidentRecorder:
             self._begin(record, subject, *down[subject])
         for subject in self._outages.keys() - down.keys() - self._unknown(down):
             self._entries.add(self._end(self._outages.pop(subject), now))
-        due = last or self._beat_at is None or now - self._beat_at >= self._every
+        self._journal_clock_steps(record)
+        due = last or self._beat_at is None or abs(now - self._beat_at) >= self._every
         if due and (self._beating is None or self._beating.done()):
             self._beat_at = now
             self._beating = self._entries.add(self._beacon.beat(record))
@@ -118,11 +121,33 @@ class IncidentRecorder:
                 detail = json.dumps({"name": name, "why": status.error}, ensure_ascii=False)
                 yield (JournalKind.CAMERA_AWAY, camera_id), (since, detail)
 
+    def _journal_clock_steps(self, record: EventRecord) -> None:
+        """Journal each step of a clock once, and its end; one that was over before the event is not the event's."""
+        for step in self._live.probes.clock_steps():
+            key = step.kind, step.began
+            if key not in self._steps:
+                self._steps[key] = None
+                if step.ended is None or step.ended >= record.event.window.since:
+                    call = self._database.begin_entry(
+                        JournalKind.CLOCK,
+                        step.kind,
+                        step.began,
+                        detail=clock_step(step),
+                        record=record,
+                        ended=step.ended,
+                    )
+                    entry = self._entries.add(call)
+                    self._steps[key] = _Outage(step.began, entry) if step.ended is None else None
+            elif step.ended is not None and (outage := self._steps[key]) is not None:
+                self._steps[key] = None
+                self._entries.add(self._end(outage, step.ended))
+
     async def _resume(self, record: EventRecord) -> None:
         """Begin with an event: what was open in its journal before a restart goes on, or ends at the first check."""
         self._beat_at = None
         self._beacon.reset()
         self._outages.clear()
+        self._steps.clear()
         for entry in await self._database.entries(record):
             if entry.ended is None and entry.kind in _RESUMED:
                 written: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -9,7 +9,7 @@ from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings
-from aforo.wording import grouped
+from aforo.wording import clock_name, clock_step, grouped
 
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
@@ -23,8 +23,8 @@ def stale_seconds(live: LiveState, now: datetime) -> float | None:
 
 
 def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, now: datetime) -> list[Condition]:
-    """Return all conditions; between two events only those of the database and the input files."""
-    found = [_database(live, settings, now), *_files(live)]
+    """Return all conditions; between two events only those of the database, the input files and the clocks."""
+    found = [_database(live, settings, now), *_files(live), *_clocks(live)]
     age = stale_seconds(live, now)
     if live.phase in RUNNING and age is not None:
         fresh = age <= settings.stale
@@ -47,6 +47,12 @@ def _files(live: LiveState) -> Iterator[Condition]:
     """Give a condition for each input file: the version on disk cannot be used, and an older one is in force."""
     for name, fault in live.probes.file_faults().items():
         yield Condition(AlertKind.BROKEN_FILE, name, bool(fault), f"{fault} Sigue en vigor la versión anterior.")
+
+
+def _clocks(live: LiveState) -> Iterator[Condition]:
+    """Give a condition for each step of a clock that lasts; one that is over has none."""
+    for step in live.probes.current_clock_steps():
+        yield Condition(AlertKind.CLOCK, clock_name(step), True, clock_step(step))
 
 
 def _stale(age: float, settings: AlertsSettings) -> Condition:

@@ -145,7 +145,11 @@ def main(settings: Settings, *, once: bool = False) -> int:
 def lines(state: ServiceState) -> list[str]:
     """Return the state as lines of text."""
     if state.event is None:
-        return [f"{state.phase[:1].upper()}{state.phase[1:]}: no hay ningún evento abierto.", *state.problems]
+        return [
+            f"{state.phase[:1].upper()}{state.phase[1:]}: no hay ningún evento abierto.",
+            *state.problems,
+            *state.alerts,
+        ]
     window = " a ".join(f"{instant.astimezone(state.timezone):%H:%M}" for instant in state.event.window)
     return [
         f"«{state.event.name}», de {window}: {state.phase}. {state.stored} eventos guardados.",

@@ -35,6 +35,7 @@ from aforo.models import (
     from_ms,
     to_ms,
 )
+from aforo.reference_clock import ClockStep
 from aforo.settings import ZoneSettings
 from aforo.storage import Correction, EventRecord, StoredHistory
 
@@ -58,6 +59,8 @@ class HealthProbes:
     ``database_down_since`` and ``link_down_since``: since when the database or the cameras' server does not answer.
     ``waiting``: batches read and not committed; ``pending``: how many events those hold; ``upcoming``: the next event.
     ``file_faults``: of each input file, by its name, why its version on disk is not in force; "" where it is.
+    ``clock_steps``: all that are known, ``current_clock_steps``: those that last; ``clock_skew``: the cameras' server's
+    clock less the machine's, None while it is not known.
     """
 
     database_down_since: Callable[[], datetime | None] = lambda: None
@@ -66,6 +69,9 @@ class HealthProbes:
     pending: Callable[[], int] = lambda: 0
     upcoming: Callable[[], ScheduledEvent | None] = lambda: None
     file_faults: Callable[[], Mapping[str, str]] = dict
+    clock_steps: Callable[[], Sequence[ClockStep]] = tuple
+    current_clock_steps: Callable[[], Sequence[ClockStep]] = tuple
+    clock_skew: Callable[[], timedelta | None] = lambda: None
 
 
 def undone_by(correction: Correction) -> str:

@@ -202,6 +202,10 @@ def _row_quarantined(entry: JournalEntry) -> tuple[str, str]:
     return "Una tabla no admitió una fila", entry.detail
 
 
+def _clock_stepped(entry: JournalEntry) -> tuple[str, str]:
+    return entry.detail, ""
+
+
 _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
     JournalKind.ACC_AWAY: _server_away,
     JournalKind.DATABASE_AWAY: _database_away,
@@ -209,6 +213,7 @@ _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
     JournalKind.CAMERA_AWAY: _camera_away,
     JournalKind.DISCONNECTED: _disconnected,
     JournalKind.ROW_REFUSED: _row_quarantined,
+    JournalKind.CLOCK: _clock_stepped,
 }
 
 

@@ -36,12 +36,13 @@ class JournalKind(StrEnum):
     DATABASE_REPLACED = "database replaced"
     ROW_REFUSED = "row"
     DISCONNECTED = "disconnected"
+    CLOCK = "clock"
     ALERT = "alert"
     ALERT_SENT = "alert sent"
 
 
 OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
-_LISTED = frozenset({JournalKind.ROW_REFUSED, JournalKind.DISCONNECTED})  # in a report, however short they were
+_LISTED = frozenset({JournalKind.ROW_REFUSED, JournalKind.DISCONNECTED, JournalKind.CLOCK})  # however short they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
 
 def incidents(entries: Sequence[JournalEntry], window: Window, now: datetime) -> Iterator[JournalEntry]:
     """The entries that a report lists: outages that lasted some seconds in that window, disconnected cameras,
-    rejected rows, and a database that was replaced.
+    rejected rows, steps of a clock, and a database that was replaced.
 
     Cameras that did not answer only because their server did not are left out.
     """

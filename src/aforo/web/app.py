@@ -69,7 +69,7 @@ def create_app(context: WebContext, broadcaster: Broadcaster, admission: Admissi
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    return SecurityMiddleware(app, context.settings, sessions, admission)
+    return SecurityMiddleware(app, context.settings, context.clock, sessions, admission)
 
 
 async def _rejected(_: Request, error: RequestRejected) -> Response:

@@ -102,6 +102,13 @@ class LiveCollector(Collector):
             yield GaugeMetricFamily("aforo_age_seconds", "How old the occupancy is", value=trust.age)
         yield GaugeMetricFamily("aforo_database_up", "1 while the database answers", value=float(trust.database.up))
         yield GaugeMetricFamily("aforo_acc_up", "1 while the cameras' server answers", value=float(trust.acc.up))
+        skew = live.probes.clock_skew()
+        if skew is not None:
+            yield GaugeMetricFamily(
+                "aforo_clock_skew_seconds",
+                "The cameras' server's clock less this machine's",
+                value=skew.total_seconds(),
+            )
         yield from self._cameras(now)
         if trust.lateness is not None:
             lateness = Metric("aforo_lateness_seconds", "From a passage to its storing, last 15 minutes", "summary")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from aforo.clock import SystemClock
+from aforo.clock import Clock, SystemClock
 from aforo.settings import WebSettings
 from aforo.web.addresses import is_loopback, network_of
 from aforo.web.admission import Admission
@@ -72,12 +72,15 @@ class ServiceUnavailable(RequestRejected):
 class SecurityMiddleware:
     """The outermost layer of the application. It stores the request's ``Visitor`` in ``scope["visitor"]``."""
 
-    def __init__(self, app: AsgiApp, settings: WebSettings, sessions: Sessions, admission: Admission) -> None:
+    def __init__(
+        self, app: AsgiApp, settings: WebSettings, clock: Clock, sessions: Sessions, admission: Admission
+    ) -> None:
         self._app = app
         self._sessions = sessions
         self._limits = admission.limits
         self._log = admission.log
-        self._clock = SystemClock()
+        self._clock = clock
+        self._real_time = SystemClock()
         self._serves_this_machine = is_loopback(settings.host) and not settings.proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +113,7 @@ class SecurityMiddleware:
         self._check_rate(visitor, host)
         if visitor.identified:
             scope["state"]["keep_place"]()
-            self._limits.known.add(network_of(host), self._clock.monotonic())
+            self._limits.known.add(network_of(host), self._real_time.monotonic())
         try:
             _check_size(headers)
             if scope["method"] in _UNSAFE_METHODS:
@@ -120,7 +123,7 @@ class SecurityMiddleware:
             raise
 
     def _check_rate(self, visitor: Visitor, host: str) -> None:
-        now = self._clock.monotonic()
+        now = self._real_time.monotonic()
         if visitor.identified:
             wait = self._limits.identified_requests.take(visitor.session or network_of(host), now)
         else:

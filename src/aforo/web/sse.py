@@ -174,7 +174,7 @@ class Broadcaster:
         return client is not None
 
     def _end_expired(self) -> None:
-        now = self._real_time.now().timestamp()
+        now = self._clock.now().timestamp()
         for client in self._clients:
             if client.visitor.until <= now:
                 client.close()

@@ -30,7 +30,7 @@ async def login(request: Request, response: Response, parts: Parts, order: schem
     host = client_address(request)
     name = await _authenticated(parts, order, host)
     parts.admission.log.logged_in(name, host)
-    now = _clock.now().timestamp()
+    now = parts.context.clock.now().timestamp()
     cookie, max_age = parts.sessions.begin(name, now)
     response.headers["set-cookie"] = set_cookie(cookie, max_age, secure=_is_secure(request))
     return _session_state(parts, parts.sessions.visitor(cookie, now))
@@ -40,7 +40,7 @@ async def login(request: Request, response: Response, parts: Parts, order: schem
 async def logout(found: AnyVisitor, request: Request, response: Response, parts: Parts) -> schemas.SessionState:
     """Cierra la sesión."""
     if found.session:
-        now = _clock.now()
+        now = parts.context.clock.now()
         parts.sessions.end(found, now.timestamp())
         parts.broadcaster.end_session(found.session)
         if parts.context.session_archive is not None:
