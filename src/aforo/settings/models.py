@@ -78,7 +78,13 @@ class AccSettings(Section):
     timeout: Number = setting(
         30.0, "Segundos que se espera cada respuesta.", "un número de segundos mayor que 0", gt=0, allow_inf_nan=False
     )
-    concurrency: Whole = setting(8, "Consultas a la vez.", "un entero entre 1 y 64", ge=1, le=64)
+    concurrency: Whole = setting(
+        8,
+        "Consultas a la vez; hasta una cuarta parte más para repetir las que no contestan.",
+        "un entero entre 1 y 64",
+        ge=1,
+        le=64,
+    )
 
     def secrets(self) -> list[str]:
         """Return the secret values, empty ones included."""
