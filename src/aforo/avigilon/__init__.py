@@ -1,7 +1,7 @@
 """The client of Avigilon's Web Endpoint: sessions, requests, pagination, and JSON as typed values."""
 
 from aforo.avigilon.client import AvigilonClient
-from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_names
+from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_names, site_cameras
 from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import OTHER_TYPE, Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
@@ -22,5 +22,6 @@ __all__ = [
     "home_servers",
     "recent_names",
     "server_certificate",
+    "site_cameras",
     "watch_time",
 ]

@@ -142,15 +142,17 @@ class AvigilonClient:
         return [camera._replace(name=self._mask(camera.name)) for camera in listing.entries]
 
     def events(
-        self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+        self, server_id: str, camera_ids: Sequence[str] | None, window: Window, *, suspect: bool = False
     ) -> AsyncGenerator[Page, None]:
         """Yield all events of these cameras in the window, page by page, whatever the server's paging; no others.
+
+        Without ``camera_ids`` (None) those of every camera.
 
         An event may come twice, always with the same identity. ``suspect``: these cameras failed lately, and their
         requests have a small lane of their own. Raises AccError: AccWindowTooLarge for a window that takes too many
         requests, AccIncomplete only after all that could be had was yielded.
         """
-        subjects = tuple(f"{server_id} {camera_id}" for camera_id in camera_ids)
+        subjects = tuple(f"{server_id} {camera_id}" for camera_id in (camera_ids if camera_ids is not None else ("*",)))
 
         async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
             request = Request(SEARCH, subjects, query, suspect, idempotent, server_id)

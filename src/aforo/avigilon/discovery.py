@@ -1,17 +1,62 @@
-"""Which cameras of a site sent something lately, and which of them count."""
+"""Which cameras a site has, which of them sent something lately, and which count."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.payloads import Camera, Server
 from aforo.counting.rules import Rules
-from aforo.models import EventSource, Window
+from aforo.errors import AccBadRequest, AccUnknownCamera
+from aforo.models import CameraEvent, EventSource, Window
 
-_ENOUGH = 2_000  # events of a camera in one day, after which no older day is read
+_ENOUGH = 2_000  # events of a camera in one day, or of a server, after which nothing older is read
+_FIRST_WINDOW = timedelta(hours=1)  # read of a whole server; each further one is four times as long
+
+
+async def site_cameras(client: AvigilonClient, servers: Sequence[Server], until: datetime, days: int) -> list[Camera]:
+    """Return the cameras that a server lists, then those of which only events are known. Raises AccError.
+
+    The list may be of one server only; of each server the latest events in the ``days`` before ``until`` are read.
+    """
+    cameras = await client.cameras()
+    listed = {camera.id for camera in cameras}
+    found = await asyncio.gather(*(_cameras_with_events(client, server.id, until, days) for server in servers))
+    sending = {camera_id: server.id for server, ids in zip(servers, found, strict=True) for camera_id in ids}
+    unlisted = [Camera(camera_id, "", "", None, server_id) for camera_id, server_id in sending.items()]
+    return cameras + [camera for camera in unlisted if camera.id not in listed]
+
+
+async def _cameras_with_events(client: AvigilonClient, server_id: str, until: datetime, days: int) -> set[str]:
+    """The cameras of a server's latest events."""
+    first, width = until - timedelta(days=days), _FIRST_WINDOW
+    cameras: set[str] = set()
+    events = 0
+    while until > first and events < _ENOUGH:
+        since = max(first, until - width)
+        async for event in _events(client, server_id, None, Window(since, until)):
+            cameras.add(event.camera_id)
+            events += 1
+        until, width = since, width * 4
+    return cameras
+
+
+async def _events(
+    client: AvigilonClient, server_id: str, camera_ids: Sequence[str] | None, window: Window
+) -> AsyncIterator[CameraEvent]:
+    """The events of those cameras; none where the server does not have them, which is normal for another's camera."""
+    try:
+        async with aclosing(client.events(server_id, camera_ids, window)) as pages:
+            async for page in pages:
+                for event in page.events:
+                    yield event
+    except AccUnknownCamera:
+        return
+    except AccBadRequest:
+        if camera_ids is not None:
+            raise  # else a server that gives nothing without deviceIds
 
 
 async def cameras_that_count(  # noqa: PLR0913 -- the site's lists, the rules and the time
@@ -38,15 +83,17 @@ async def recent_names(
 ) -> tuple[Counter[str], bool]:
     """Count the event names that a camera sent in the ``days`` before ``until``, the latest day first.
 
-    The second value is False where older days were left out because there was enough. Raises AccError.
+    ``servers``: those that may have it, its own first; that one does not know it is normal. The second value is False
+    where older days were left out because there was enough. Raises AccError.
     """
     names: Counter[str] = Counter()
     for days_left in reversed(range(days)):
         since = until - timedelta(days=1)
         for server in servers:
-            async with aclosing(client.events(server, (camera_id,), Window(since, until))) as pages:
-                async for page in pages:
-                    names.update(event.name for event in page.events if event.camera_id == camera_id)
+            async for event in _events(client, server, (camera_id,), Window(since, until)):
+                names[event.name] += 1
+            if names and server == servers[0]:
+                break  # a camera's own server comes first
         if names.total() >= _ENOUGH:
             return names, days_left == 0
         until = since
@@ -54,5 +101,5 @@ async def recent_names(
 
 
 def home_servers(camera: Camera, servers: Sequence[Server]) -> list[str]:
-    """Return the servers that may have a camera: its own, or every one where it names none that is known."""
-    return [server.id for server in servers if server.id == camera.server_id] or [server.id for server in servers]
+    """Return the servers that may have a camera: its own first, where it names one that is known, then the others."""
+    return sorted((server.id for server in servers), key=lambda server_id: server_id != camera.server_id)

@@ -16,7 +16,7 @@ pages say so (``Page.read_until``): what is read of a window needs not be read a
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -100,17 +100,19 @@ class EventSearch:
         self._quirks: dict[str, ServerQuirks] = {}
 
     async def events(
-        self, send: SendSearch, server_id: str, camera_ids: Sequence[str], window: Window
+        self, send: SendSearch, server_id: str, camera_ids: Sequence[str] | None, window: Window
     ) -> AsyncGenerator[Page, None]:
         """Yield all events of the cameras in the window, page by page; an event may come twice with the same identity.
 
-        A page without events says only how far the window has been read.
+        Without ``camera_ids`` (None) those of every camera. A page without events says only how far the window has been
+        read.
 
         Raises AccError: AccWindowTooLarge for too many requests, AccIncomplete after the last page where the server
         could not show that it sent everything.
         """
         quirks = self._quirks.setdefault(server_id, ServerQuirks())
-        target = _Target(server_id, tuple(camera_ids), self._limit, self._least_full_page)
+        cameras = None if camera_ids is None else tuple(camera_ids)
+        target = _Target(server_id, cameras, self._limit, self._least_full_page)
         fetch = _WindowFetch(send, quirks, target, WindowPart.of(window))
         read_until = fetch.read_until
         while fetch.is_open:
@@ -127,7 +129,7 @@ class _Target(NamedTuple):
     """What is queried, and how large its pages may be."""
 
     server_id: str
-    camera_ids: tuple[str, ...]
+    camera_ids: tuple[str, ...] | None  # None: every camera
     limit: int
     least_full_page: int
 
@@ -250,15 +252,15 @@ class _WindowFetch:
         self._send_search = send
         self._quirks = quirks
         self._server_id = target.server_id
-        self._cameras = frozenset(target.camera_ids)
+        self._cameras = None if target.camera_ids is None else frozenset(target.camera_ids)
         self._limit, self._least_full_page = target.limit, target.least_full_page
         self._fixed_parameters = [
             ("serverId", target.server_id),
             ("eventTopics", STOP),
-            *(("deviceIds", camera) for camera in target.camera_ids),
+            *(("deviceIds", camera) for camera in target.camera_ids or ()),
             ("limit", str(target.limit)),
         ]
-        self._parts = [part] if part.width > 0 and target.camera_ids else []
+        self._parts = [part] if part.width > 0 and target.camera_ids != () else []
         self._end = part.until
         self._chain: _TokenChain | None = None
         self._unproven: list[WindowPart] = []
@@ -428,13 +430,16 @@ class _WindowFetch:
         """Return the events of the cameras in this part of the window, each with an id."""
         since, until = part.window
         cameras = self._cameras
-        kept = [event for event in answer.events if since <= event[2] < until and event[3] in cameras]
-        if len(kept) < len(answer.events):
-            self._report_foreign_cameras(answer.events)
+        if cameras is None:
+            kept = [event for event in answer.events if since <= event[2] < until]
+        else:
+            kept = [event for event in answer.events if since <= event[2] < until and event[3] in cameras]
+            if len(kept) < len(answer.events):
+                self._report_foreign_cameras(answer.events, cameras)
         return Page(assign_ids(kept, ordinals) if answer.unnamed else kept, answer.malformed)
 
-    def _report_foreign_cameras(self, events: Iterable[CameraEvent]) -> None:
-        if self._quirks.foreign_cameras_reported or all(event.camera_id in self._cameras for event in events):
+    def _report_foreign_cameras(self, events: Iterable[CameraEvent], cameras: Set[str]) -> None:
+        if self._quirks.foreign_cameras_reported or all(event.camera_id in cameras for event in events):
             return
         self._quirks.foreign_cameras_reported = True
         _log.warning(

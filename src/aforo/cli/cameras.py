@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from aforo.avigilon import AvigilonClient, Camera, cameras_that_count
+from aforo.avigilon import AvigilonClient, Camera, cameras_that_count, site_cameras
 from aforo.cli.console import Output
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
@@ -62,7 +62,8 @@ async def camera_rows(
     """
     async with AvigilonClient(settings.acc, clock, mask=mask) as acc:
         await acc.login()
-        servers, cameras = await acc.servers(), await acc.cameras()
+        servers = await acc.servers()
+        cameras = await site_cameras(acc, servers, clock.now(), _DAYS)
         if counting:
             rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
             cameras = await cameras_that_count(acc, cameras, servers, rules=rules, until=clock.now(), days=_DAYS)
@@ -102,6 +103,8 @@ def _cell(text: str) -> str:
 
 
 def _state(camera: Camera) -> str:
+    if camera.connected is None:
+        return f"estado desconocido{f' ({camera.state})' if camera.state else ''}"
     return "conectada" if camera.connected else f"sin conexión ({camera.state or '?'})"
 
 
@@ -111,7 +114,7 @@ def _as_object(row: Row) -> dict[str, object]:
         "id": camera.id,
         "name": camera.name,
         "state": camera.state,
-        "connected": camera.connected,
+        "connected": camera.connected is True,
         "server": row.server,
         "allowed": row.allowed,
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aforo.avigilon import AvigilonClient, cameras_that_count, fingerprint
+from aforo.avigilon import AvigilonClient, cameras_that_count, fingerprint, site_cameras
 from aforo.cli.console import Output
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
@@ -214,7 +214,8 @@ async def _cameras_that_count(settings: Settings) -> list[str]:
     clock = ReferenceClock(SystemClock())
     async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()
-        servers, cameras = await acc.servers(), await acc.cameras()
+        servers = await acc.servers()
+        cameras = await site_cameras(acc, servers, clock.now(), _DAYS)
         counting = await cameras_that_count(acc, cameras, servers, rules=rules, until=clock.now(), days=_DAYS)
     return [camera.id for camera in counting]
 

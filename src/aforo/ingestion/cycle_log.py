@@ -68,8 +68,16 @@ class CycleLog:
         self._write_new_names()
         for camera in unknown_cameras - self._reported_unknown:
             self._reported_unknown.add(camera)
-            text = "Ningún servidor conoce la cámara %s: revise ids_camaras_permitidas.json con «aforo cameras»."
-            _log.warning(text, self._site.camera_label(camera))
+            label = self._site.camera_label(camera)
+            if camera in self._site.cameras:
+                text = (
+                    "ACC lista la cámara %s, pero ningún servidor da sus eventos: revise los derechos del usuario en"
+                    " ACC."
+                )
+                _log.warning(text, label)
+            else:
+                text = "Ningún servidor conoce la cámara %s: revise ids_camaras_permitidas.json con «aforo cameras»."
+                _log.warning(text, label)
 
     def _take(self, occupancies: Mapping[str, Occupancy]) -> None:
         for zone, occupancy in occupancies.items():

@@ -109,9 +109,8 @@ class AvigilonCheck:
     async def _camera_line(
         self, acc: AvigilonClient, camera_id: str, camera: Camera | None, servers: Sequence[Server]
     ) -> Line:
-        if camera is None:
-            what = f"Ningún servidor conoce la cámara {camera_id}."
-            return failure(_CAMERA, what, "Revise ids_camaras_permitidas.json; la lista: «aforo cameras».")
+        listed = camera is not None
+        camera = camera or Camera(camera_id, "", "", None, "")
         name = f"«{camera.name}» ({camera.id[:12]}…)" if camera.name else camera.id
         now = self.clock.now()
         try:
@@ -122,20 +121,24 @@ class AvigilonCheck:
         except TimeoutError:
             what = f"Cámara {name}: no contestó en {_PATIENCE:g} s."
             return warning(_CAMERA, what, "Repita; si sigue, revise en ACC el servidor de esa cámara.")
+        if not listed and not names:
+            what = f"Ningún servidor conoce la cámara {camera_id}."
+            return failure(_CAMERA, what, "Revise ids_camaras_permitidas.json; la lista: «aforo cameras».")
         self.names[camera.name or camera.id] = names
         return self._connected_line(camera, name, names, whole=whole)
 
     def _connected_line(self, camera: Camera, name: str, names: Counter[str], *, whole: bool) -> Line:
-        if not camera.connected:
+        if camera.connected is False:
             what = f"Cámara {name}: sin conexión con su servidor ({camera.state or 'estado desconocido'})."
             return warning(_CAMERA, what, "Revise la cámara y su red en ACC.")
+        state = "estado desconocido" if camera.connected is None else "conectada"
         if not names:
-            what = f"Cámara {name}: conectada; ningún evento en {self.days} días."
+            what = f"Cámara {name}: {state}; ningún evento en {self.days} días."
             return warning(_CAMERA, what, "Compruebe en ACC que su analítica está activa y envía eventos.")
         most_common = ", ".join(
             f"{one} ({number}{'' if whole else '+'})" for one, number in names.most_common(_MOST_NAMES)
         )
-        return ok(_CAMERA, f"Cámara {name}: conectada; {most_common}.")
+        return ok(_CAMERA, f"Cámara {name}: {state}; {most_common}.")
 
 
 async def _shown_certificate(settings: AccSettings, clock: Clock) -> ServerCertificate | AccError:
