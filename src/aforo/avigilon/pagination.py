@@ -330,6 +330,7 @@ class _WindowFetch:
             self._split(part, len(answer.events), _edges(answer), part)
         else:
             self._cut = True
+            self._unproven.append(part)  # what follows it is read, but the window is not read beyond it
         return Page(self._page(part, answer, Counter()).events)  # what is malformed comes again
 
     async def _follow(self, chain: _TokenChain) -> Page | None:

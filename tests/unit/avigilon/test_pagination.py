@@ -568,10 +568,17 @@ def test_answers_that_come_cut_lose_nothing_while_shorter_ones_do_not(tokens: st
 
 def test_an_answer_that_comes_cut_down_to_a_millisecond_leaves_the_window_open() -> None:
     events = [wire(5, str(number)) for number in range(12)] + [wire(9, "other")]
-    server = DamagingServer(events, tokens="never", most_bytes=900)
+    server, pages = DamagingServer(events, tokens="never", most_bytes=900), []
+
+    async def read() -> None:
+        async for page in EventSearch(LIMIT, LEAST).events(server.send, "server", [A], Window(at(0), at(100))):
+            pages.append(page)
+
     with pytest.raises(AccUnreachable):
-        found(EventSearch(LIMIT, LEAST), server, Window(at(0), at(100)))
+        asyncio.run(read())
     assert server.requests < 200
+    assert "other" in {one.this_id for page in pages for one in page.events}
+    assert all(page.read_until is None or page.read_until <= at(5) for page in pages)
 
 
 @pytest.mark.parametrize("tokens", ["each", "full", "never"])
