@@ -100,7 +100,7 @@ def _is_gone(
 
 
 def _floods(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:
-    """Give a condition for each camera with more events than any crowd makes. All of them are stored."""
+    """Give a condition for each camera with more events than people make. All of them are stored."""
     if not settings.camera_rate:
         return
     for camera, busiest in live.busiest_minutes(now).items():

@@ -136,7 +136,7 @@ async def test_the_token_of_a_login_is_masked_too(recorded: Recorded) -> None:
     assert mask(f"<{token}> <{token.split(':')[2]}> <{SESSION}>") == "<***> <***> <***>"
 
 
-async def test_one_damaged_byte_costs_one_event_and_is_told_once(
+async def test_one_damaged_byte_costs_one_event_and_is_logged_once(
     recorded: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded.first = recorded.first.replace(b'"thisId": "32732"', b'"thisId" "32732"').replace(
@@ -147,8 +147,8 @@ async def test_one_damaged_byte_costs_one_event_and_is_told_once(
             got = await pages(acc, recorded)
             assert len([event for page in got for event in page.events]) == 3
             assert [one.reason for page in got for one in page.malformed].count("ilegible") == 1
-    told = [record.getMessage() for record in caplog.records if "respuestas dañadas" in record.getMessage()]
-    assert len(told) == 1
+    logged = [record.getMessage() for record in caplog.records if "respuestas dañadas" in record.getMessage()]
+    assert len(logged) == 1
     searches = [one.raw for one in recorded.got if one.path == SEARCH and "TIME_RANGE" in one.raw]
     assert len(searches) == 4, "a damaged answer is asked for once more"
 
@@ -174,16 +174,16 @@ async def test_lists_are_read_entry_by_entry(recorded: Recorded, caplog: pytest.
         recorded.script["/cameras"] = [Reply(body=recording("cameras")[:-20])] * 3
         with pytest.raises(AccUnreachable):
             await acc.cameras()
-    told = [record.getMessage().partition(" del ")[0] for record in caplog.records]
-    assert [line for line in told if line.startswith("De la lista")] == [
+    logged = [record.getMessage().partition(" del ")[0] for record in caplog.records]
+    assert [line for line in logged if line.startswith("De la lista")] == [
         "De la lista de cámaras",
         "De la lista de servidores",
     ]
 
 
-@pytest.mark.parametrize(("days", "told"), [(30, 0), (-1, 1)])
-async def test_a_pinned_certificate_that_has_expired_counts_and_is_told_once(
-    days: int, told: int, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(("days", "logged"), [(30, 0), (-1, 1)])
+async def test_a_pinned_certificate_that_has_expired_counts_and_is_logged_once(
+    days: int, logged: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = Recorded()
     site.certificate_days = days
@@ -191,4 +191,4 @@ async def test_a_pinned_certificate_that_has_expired_counts_and_is_told_once(
         assert len(await events(acc, site)) == 4
         assert acc.requests > 2
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len([line for line in warnings if "fijado en acc.fingerprint caducó el 20" in line]) == told
+    assert len([line for line in warnings if "fijado en acc.fingerprint caducó el 20" in line]) == logged

@@ -45,7 +45,7 @@ def test_a_camera_is_unknown_before_it_was_read_and_while_the_server_is_away() -
     assert gone(7) is None
 
 
-def test_a_camera_with_more_events_than_a_crowd_makes_is_told_of_and_stored_on() -> None:
+def test_a_camera_with_too_many_events_is_an_alert_and_all_are_stored() -> None:
     live = LiveState()
     event = ScheduledEvent(NOW.date(), "Concierto A", Window(NOW, after(600)))
     live.open(EventRecord(1, event, {}, {}, False, lambda _: Classification(False, ()), ""), NOW)
