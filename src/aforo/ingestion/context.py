@@ -66,8 +66,13 @@ class EventDatabase(Sink, Protocol):
         """The ledger's events per camera, inside the event's window. Raises StoreError."""
         ...
 
-    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
-        """Store when an event is to be compared again, in place of all that was planned before. Raises StoreError."""
+    async def plan_comparisons(
+        self, record: EventRecord, due: Sequence[datetime], now: datetime, *, first: bool = False
+    ) -> bool:
+        """Store when an event is to be compared again, in place of what was planned; ``first``: only where none was.
+
+        Returns whether that was done. Raises StoreError.
+        """
         ...
 
     async def end_comparisons(self, record: EventRecord, now: datetime) -> None:

@@ -128,6 +128,8 @@ class ScheduleRunner:
         now = context.clock.now()
         if record.closed and (event.day < queue.day_of(now) or queue.another_is_on(event, now)):
             queue.mark_done(event)  # complete: yesterday's, past midnight, or one that must not hold up the next
+            if self._continuous:
+                await self._plan_comparisons(event, record, first=True)
             return True
         run.runner = runner = EventRunner(context, record, run.schedule, lambda: self._others(run))
         _log.info("Evento «%s»: %d cámaras.", event.name, len(context.cameras.cameras))
@@ -142,13 +144,16 @@ class ScheduleRunner:
             reconciliation = await runner.close()
             run.closing = False
             complete = await self._closed(runner, reconciliation)
-            if complete and not context.stopping.is_set() and not record.closed:
-                await self._plan_comparisons(run.event, runner.record)
+            if complete and not context.stopping.is_set() and self._continuous:
+                await self._plan_comparisons(run.event, runner.record, first=record.closed)
         finally:
             runner.end()
         if not complete and self._continuous:
             queue.retry_close_at(run.event, context.clock.now() + _CLOSE_AGAIN)
             _log.warning("El cierre de «%s» se repite en %d minutos.", event.name, _CLOSE_AGAIN.total_seconds() // 60)
+        elif complete and not self._continuous and not context.stopping.is_set():
+            text = "Si algo llega más tarde, se recoge y se compara otra vez con «aforo backfill %s»."
+            _log.info(text, event.day)
         return complete
 
     async def _close(self, runner: EventRunner) -> bool:
@@ -160,15 +165,15 @@ class ScheduleRunner:
             await self._after_close(self._context, runner.record, reconciliation)
         return not reconciliation.given_up
 
-    async def _plan_comparisons(self, event: ScheduledEvent, record: EventRecord) -> None:
-        """Plan when to compare an event again after its close; without a service an operator does it."""
+    async def _plan_comparisons(self, event: ScheduledEvent, record: EventRecord, *, first: bool) -> None:
+        """Plan when to compare an event again after its close.
+
+        ``first``: it was closed before; a kill may have come between that and the plan.
+        """
         context, now = self._context, self._context.clock.now()
-        if not self._continuous:
-            text = "Si algo llega más tarde, se recoge y se compara otra vez con «aforo backfill %s»."
-            _log.info(text, event.day)
-            return
         due = comparison_times(now, context.timezone)
-        await context.database.plan_comparisons(record, due, now)
+        if not await context.database.plan_comparisons(record, due, now, first=first):
+            return
         self._queue.end_comparisons(event, due[-1])
         for instant in due:
             self._queue.plan_comparison(event, instant)

@@ -253,9 +253,11 @@ class Database:
         """The journal, oldest first; of one event or kind where that is given."""
         return await self._call(self._store.entries, record, kind)
 
-    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
-        """Store when an event is to be compared again, in place of all that was planned before."""
-        await self._call(self._store.plan_comparisons, record, due, now)
+    async def plan_comparisons(
+        self, record: EventRecord, due: Sequence[datetime], now: datetime, *, first: bool = False
+    ) -> bool:
+        """Store when an event is to be compared again, in place of what was planned; ``first``: only where none was."""
+        return await self._call(self._store.plan_comparisons, self._current(record), due, now, first=first)
 
     async def end_comparisons(self, record: EventRecord, now: datetime) -> None:
         """Store that the comparisons that were due by now are made."""

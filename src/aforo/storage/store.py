@@ -362,15 +362,23 @@ class Store:
         with self._database.read() as connection:
             return self._journal.read(connection, None if record is None else record.id, kind)
 
-    def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
-        """Store when an event is to be compared again, in place of all that was planned before."""
+    def plan_comparisons(
+        self, record: EventRecord, due: Sequence[datetime], now: datetime, *, first: bool = False
+    ) -> bool:
+        """Store when an event is to be compared again, in place of all that was planned before.
 
-        def work(connection: Connection) -> None:
+        With ``first``, nothing is done where any comparison was ever planned; then it returns False.
+        """
+
+        def work(connection: Connection) -> bool:
+            if first and self._journal.read(connection, record.id, JournalKind.COMPARISON):
+                return False
             self._journal.end_comparisons(connection, record.id, now)
             for instant in due:
                 self._journal.begin(connection, JournalKind.COMPARISON, "", instant, record_id=record.id)
+            return True
 
-        self._write(work)
+        return self._write(work)
 
     def end_comparisons(self, record: EventRecord, now: datetime) -> None:
         """Store that the comparisons that were due by now are made."""

@@ -562,9 +562,10 @@ def test_planned_comparisons_are_known_until_they_are_made(database: DatabaseUnd
     due = [START + timedelta(hours=hour) for hour in (8, 9, 20)]
     now = START + timedelta(hours=7, minutes=45)
     assert store.planned_comparisons() == []
-    for _ in range(2):
-        store.plan_comparisons(record, due, now)
-    store.plan_comparisons(second, due[1:2], now)
+    assert store.plan_comparisons(record, due[:1], now, first=True)
+    assert store.plan_comparisons(record, due, now)
+    assert store.plan_comparisons(second, due[1:2], now, first=True)
+    assert not store.plan_comparisons(second, due, now, first=True)
     planned = [(record.event, due[0]), (record.event, due[1]), (second.event, due[1]), (record.event, due[2])]
     assert database.store().planned_comparisons() == planned
     store.end_comparisons(record, due[1])

@@ -137,6 +137,7 @@ class MemoryDatabase:
     closed: list[str] = field(default_factory=list)
     opened: list[ScheduledEvent] = field(default_factory=list)
     planned: list[tuple[ScheduledEvent, datetime]] = field(default_factory=list)
+    ever_planned: set[str] = field(default_factory=set)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     down_since: datetime | None = None
     pending: int = 0
@@ -191,9 +192,15 @@ class MemoryDatabase:
         del record
         return dict(Counter(event.camera_id for event in self.ledger.values()))
 
-    async def plan_comparisons(self, record: EventRecord, due: Sequence[datetime], now: datetime) -> None:
+    async def plan_comparisons(
+        self, record: EventRecord, due: Sequence[datetime], now: datetime, *, first: bool = False
+    ) -> bool:
         del now
+        if first and record.event.name in self.ever_planned:
+            return False
+        self.ever_planned.add(record.event.name)
         self.planned = [(record.event, instant) for instant in due]
+        return True
 
     async def end_comparisons(self, record: EventRecord, now: datetime) -> None:
         del record

@@ -354,6 +354,7 @@ async def test_a_restart_goes_on_with_the_comparisons_that_are_left(
     async with ingestion(tmp_path, starts=at(15 * 60)) as parts:  # 07:00 of the next day
         parts.server.add("A", 1)
         parts.database.closed.append("Concierto A")
+        parts.database.ever_planned.add("Concierto A")
         old = replace(EVENT, name="Viejo", window=Window(START - timedelta(days=9), END - timedelta(days=9)))
         parts.database.planned = [
             (EVENT, at(120)),
@@ -368,6 +369,16 @@ async def test_a_restart_goes_on_with_the_comparisons_that_are_left(
         assert len(parts.database.ledger) == 1
         await parts.clock.sleep(timedelta(minutes=40).total_seconds())
         assert len(comparisons(caplog)) == 2
+        parts.context.stopping.set()
+        await running
+
+
+async def test_a_kill_between_the_close_and_the_plan_costs_no_comparison(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(70)) as parts:
+        parts.database.closed.append("Concierto A")
+        running = asyncio.create_task(runner_of(parts, Closed(), continuous=True).run())
+        await parts.clock.sleep(60)
+        assert len(parts.database.planned) == 3
         parts.context.stopping.set()
         await running
 
