@@ -17,12 +17,14 @@ def survive_hangup() -> None:
     terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]  # after the hang-up none is
 
     def hung_up(_number: int, _frame: object) -> None:
-        if terminals:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for descriptor in terminals:
-                os.dup2(nowhere, descriptor)
-            os.close(nowhere)
-            terminals.clear()
+        if not terminals:
+            _log.info("Se recibió SIGHUP: el trabajo sigue, con los mismos ajustes.")
+            return
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in terminals:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        terminals.clear()
         _log.warning("La consola se cerró. El trabajo sigue sin ella; lo que hace, en el archivo de registro.")
 
     signal.signal(signal.SIGHUP, hung_up)

@@ -18,7 +18,7 @@ import logging, os, signal, sys, threading
 from pathlib import Path
 from aforo.cli.hangup import survive_hangup
 survive_hangup()
-logging.basicConfig(filename="job.log", format="%(message)s")
+logging.basicConfig(filename="job.log", format="%(message)s", level="INFO")
 hung_up = threading.Event()
 ours = signal.getsignal(signal.SIGHUP)
 if callable(ours):
@@ -57,6 +57,8 @@ def test_an_output_that_is_no_terminal_is_kept(tmp_path: Path) -> None:
         assert job.stdout.read() == "nobody reads this\n"
         assert job.wait() == 0
     assert (tmp_path / "errors").read_text() == "nor this\n"
+    log = (tmp_path / "job.log").read_text(encoding="utf-8")
+    assert log == "Se recibió SIGHUP: el trabajo sigue, con los mismos ajustes.\n"
 
 
 def test_with_nohup_nothing_changes() -> None:
