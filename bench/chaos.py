@@ -101,7 +101,6 @@ def _options(chance: random.Random, seed: int) -> list[str]:
         "order": chance.choice(("oldest", "oldest", "newest", "shuffled")),
         "to_inclusive": chance.choice(("true", "false")),
         "device_ids": chance.choice(("honoured", "honoured", "first_only", "ignored", "refused")),
-        "away_cameras_known": chance.choice(("true", "false")),
     }
     numbers = {
         "--events": chance.choice((300, 2_000, 8_000)),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from aiohttp import web
@@ -121,6 +122,7 @@ async def _begun(request: web.Request, body: bytes) -> web.StreamResponse:
     """Send the headers of the whole body and half of the body."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
+    with suppress(ConnectionResetError):  # the client did not wait for it
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
     return response
