@@ -102,6 +102,24 @@ async def log_in_from(client: ClientSession, address: str, password: str = PASSW
         return answer
 
 
+async def test_a_proxy_may_open_a_connection_for_each_request_of_its_visitors(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"proxies": ["127.0.0.1"]})
+    async with staged(tmp_path, settings=settings) as stage:
+        port = int(stage.url.rstrip("/").rpartition(":")[2])
+
+        async def visit(number: int) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            visitor = f"X-Forwarded-For: 10.0.{number % 50}.1"
+            writer.write(f"GET /health HTTP/1.1\r\nHost: x\r\n{visitor}\r\nConnection: close\r\n\r\n".encode())
+            try:
+                return (await reader.readline()).split()[1]
+            finally:
+                writer.close()
+
+        answers = [await asyncio.gather(*(visit(number) for number in range(60))) for _ in range(5)]
+        assert {status for some in answers for status in some} == {b"200"}
+
+
 async def test_who_is_no_proxy_of_the_settings_cannot_say_who_visits(tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"proxies": ["10.0.0.1"]})
     async with staged(tmp_path, settings=settings) as stage, browser(stage) as client:

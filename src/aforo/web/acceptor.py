@@ -112,7 +112,7 @@ class Acceptor:
     async def _admit(self, connection: socket.socket, host: str) -> None:
         """Begin to serve a connection, or close it."""
         address = network_of(host)
-        if self._limits.connections.take(address, _clock.monotonic()):
+        if self._places.is_limited(address) and self._limits.connections.take(address, _clock.monotonic()):
             self._log.refused("connection_rate", host)
             connection.close()
             return

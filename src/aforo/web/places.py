@@ -35,9 +35,13 @@ class Places:
     def __contains__(self, place: Place) -> bool:
         return place in self._open
 
+    def is_limited(self, address: str) -> bool:
+        """Return whether the address is that of one visitor, and not of a proxy."""
+        return address not in self._without_limit
+
     def admit(self, address: str, close: Callable[[], None]) -> Place | None:
         """Return a place for a new connection; None where all are taken by connections that do not give way."""
-        crowded = self._by_address[address] >= MAX_CONNECTIONS_PER_ADDRESS and address not in self._without_limit
+        crowded = self._by_address[address] >= MAX_CONNECTIONS_PER_ADDRESS and self.is_limited(address)
         if crowded and not self.make_way(address):
             return None
         if len(self._open) >= MAX_CONNECTIONS and not self.make_way():
