@@ -202,6 +202,11 @@ class ReferenceClock:
         return None if latest is None else self._within(latest, self._machine.now())
 
     @property
+    def machine_time(self) -> datetime:
+        """The machine's own time, aware UTC: TLS checks certificates by it."""
+        return self._machine.now()
+
+    @property
     def skew(self) -> timedelta | None:
         """The server's clock less the machine's, None while it is not known; zero where no answer shows more."""
         latest = self._server.known or self._server.candidate

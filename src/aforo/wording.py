@@ -54,8 +54,8 @@ def _apart(step: ClockStep) -> str:
 
 def clock_name(step: ClockStep) -> str:
     """Return which clock moved and by how much, as ``reloj de este equipo (+5 h)``."""
-    whose = "servidor de cámaras" if step.kind is ClockStepKind.SERVER else "este equipo"
-    return f"reloj de {whose} ({'-' if step.seconds < 0 else '+'}{_apart(step)})"
+    whose = "del servidor de cámaras" if step.kind is ClockStepKind.SERVER else "de este equipo"
+    return f"reloj {whose} ({'-' if step.seconds < 0 else '+'}{_apart(step)})"
 
 
 def clock_step(step: ClockStep) -> str:

@@ -1,7 +1,12 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from aforo.models import Occupancy
+from aforo.reference_clock import ClockStep, ClockStepKind
 from aforo.wording import (
+    clock_name,
+    clock_step,
     duration,
     duration_in_tenths,
     duration_to_the_second,
@@ -74,3 +79,19 @@ def test_problem_lines_name_silent_cameras_only_while_the_server_is_up() -> None
         "El servidor de cámaras no responde: se recuperará todo lo que falte.",
         "El aforo no es de ahora.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "name", "sentence"),
+    [
+        ("machine", 17_999.4, "reloj de este equipo (+5 h)", "va adelantado 5 h respecto"),
+        ("machine", -119.8, "reloj de este equipo (-2 min 0 s)", "va atrasado 2 min 0 s respecto"),
+        ("machine alone", 86_400.0 * 365, "reloj de este equipo (+365 días)", "saltó 365 días hacia delante"),
+        ("server", -3_600.0, "reloj del servidor de cámaras (-1 h)", "servidor de cámaras saltó 1 h hacia atrás"),
+        ("pause", 900.0, "reloj de este equipo (+15 min 0 s)", "Este equipo estuvo parado 15 min 0 s"),
+    ],
+)
+def test_a_step_of_a_clock(kind: str, seconds: float, name: str, sentence: str) -> None:
+    step = ClockStep(ClockStepKind(kind), seconds, datetime(2026, 1, 27, tzinfo=UTC))
+    assert clock_name(step) == name
+    assert sentence in clock_step(step)

@@ -15,18 +15,21 @@ from aforo.avigilon.errors import no_connection, timed_out
 from aforo.clock import Clock, SystemClock
 from aforo.connections import certificate_reason, connection_reason, trusted_context
 from aforo.errors import AccUnreachable, AccUntrusted
+from aforo.reference_clock import ReferenceClock
 from aforo.settings import AccSettings
 
 _log = logging.getLogger(__name__)
 _HANDSHAKE_SECONDS = 10.0  # enough for a handshake, and for a person who waits for «aforo check»
+_OF_TIME = frozenset({9, 10})  # OpenSSL's numbers: not yet valid, expired
 _NOT_COUNTED = "No se le envió ninguna contraseña y no se puede contar."
 
 
 class ServerCertificate(NamedTuple):
-    """A server's certificate: its SHA-256, ``AA:BB:…``, and its end, aware UTC, None where it cannot be read."""
+    """A server's certificate: its SHA-256, ``AA:BB:…``, and its validity, aware UTC, None where it cannot be read."""
 
     fingerprint: str
     valid_until: datetime | None
+    valid_from: datetime | None = None
 
 
 class _PinnedCertificate(Fingerprint):
@@ -43,7 +46,7 @@ class _PinnedCertificate(Fingerprint):
         if self._examined:
             return
         self._examined = True
-        until = _valid_until(transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        _, until = _validity(transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
         if until is not None and until < self._clock.now():
             _log.warning(
                 "El certificado fijado en acc.fingerprint caducó el %s; se acepta porque su huella coincide. Pida que"
@@ -102,32 +105,51 @@ async def server_certificate(url: str, clock: Clock | None = None) -> ServerCert
         raise no_connection(parts.netloc, connection_reason(exc)) from exc
     certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
-    return ServerCertificate(_colons(hashlib.sha256(certificate).hexdigest()), _valid_until(certificate))
+    since, until = _validity(certificate)
+    return ServerCertificate(_colons(hashlib.sha256(certificate).hexdigest()), until, since)
 
 
-def _valid_until(certificate: bytes) -> datetime | None:
+def _validity(certificate: bytes) -> tuple[datetime | None, datetime | None]:
     try:
-        return load_der_x509_certificate(certificate).not_valid_after_utc
+        parsed = load_der_x509_certificate(certificate)
     except ValueError:
-        return None
+        return None, None
+    return parsed.not_valid_before_utc, parsed.not_valid_after_utc
 
 
 def _colons(digits: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).upper()
 
 
-async def untrusted_certificate(url: str, exc: Exception, clock: Clock) -> AccUntrusted:
-    """Return the error for a certificate that no trusted CA signed, with the fingerprint to pin if it can be had."""
+async def untrusted_certificate(url: str, exc: Exception, clock: ReferenceClock) -> AccUntrusted:
+    """Return the error for a certificate that is not trusted, with the fingerprint to pin if it can be had."""
     try:
-        shown = await fingerprint(url, clock)
+        certificate = await server_certificate(url, clock)
     except AccUnreachable:
-        shown = ""
+        certificate = ServerCertificate("", None)
+    shown = certificate.fingerprint
+    untimely = _not_valid_at(clock.machine_time, urlsplit(url).netloc, certificate)
+    if untimely is not None and getattr(exc, "verify_code", 0) in _OF_TIME:
+        return untimely
     why = certificate_reason(exc) if isinstance(exc, ssl.SSLCertVerificationError) else ""
     pin = f"si es {shown}, póngala en acc.fingerprint; si no, no siga" if shown else "póngala en acc.fingerprint"
     return AccUntrusted(
         f"El certificado del servidor de cámaras {urlsplit(url).netloc} no es de confianza{why and f': {why}'}.",
         _NOT_COUNTED,
         f"Ponga en acc.ca_file la autoridad que lo firmó. O pida al administrador de ACC la huella SHA-256: {pin}.",
+    )
+
+
+def _not_valid_at(instant: datetime, host: str, certificate: ServerCertificate) -> AccUntrusted | None:
+    """Return the error for a certificate that is not valid at the machine's time, by which TLS checks it."""
+    since, until = certificate.valid_from, certificate.valid_until
+    if since is None or until is None or since <= instant <= until:
+        return None
+    return AccUntrusted(
+        f"El certificado del servidor de cámaras {host} vale del {since:%Y-%m-%d} al {until:%Y-%m-%d}, y para este"
+        f" equipo hoy es {instant:%Y-%m-%d}.",
+        _NOT_COUNTED,
+        "Si esa fecha no es la de hoy, ponga en hora este equipo (NTP). Si lo es, pida que renueven el certificado.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,14 @@ from pydantic import SecretStr
 from tests.contract.avigilon.sites import Recorded, Simulated, Site
 
 from aforo.avigilon import AvigilonClient, fingerprint
+from aforo.avigilon.tls import untrusted_certificate
 from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.errors import AccRejectedLogin, AccUnreachable, AccUntrusted, BadSetting
 from aforo.models import CameraEvent, Window
+from aforo.reference_clock import ReferenceClock
 from aforo.simulator import Fault, Faults
+from aforo.simulator.shifted_clock import ShiftedClock
 
 NO_RETRY = Backoff(first=0.5, longest=8.0, attempts=1)
 
@@ -253,6 +257,20 @@ async def test_clocks_that_are_apart_are_named(simulated: Simulated) -> None:
     assert simulated.site.request_counts["login"] == 2, "servers lock accounts"
     assert "acc.user_nonce" in str(raised.value)
     assert "derecho del Web Endpoint" in str(raised.value)
+
+
+@pytest.mark.parametrize(("days", "code"), [(-4_000, 9), (40_000, 10)])
+async def test_a_certificate_that_a_wrong_clock_refuses_is_explained_by_the_clock(
+    simulated: Simulated, days: int, code: int
+) -> None:
+    clock = ReferenceClock(ShiftedClock(SystemClock(), days * 86_400.0))
+    refusal = ssl.SSLCertVerificationError()
+    refusal.verify_code = code
+    error = await untrusted_certificate(simulated.site.url, refusal, clock)
+    assert f"para este equipo hoy es {clock.machine_time:%Y-%m-%d}" in error.what
+    assert "NTP" in error.remedy
+    right = await untrusted_certificate(simulated.site.url, refusal, ReferenceClock(SystemClock()))
+    assert "acc.ca_file" in right.remedy, "then it is another certificate of the chain"
 
 
 async def test_the_session_ends_with_the_client(recorded: Recorded) -> None:

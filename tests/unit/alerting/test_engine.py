@@ -38,6 +38,19 @@ def test_a_condition_that_flaps_changes_at_most_once_in_the_minimum_time() -> No
     assert [one.begins for one in found] == [True, False, True][: len(found)]
 
 
+def test_a_step_of_a_clock_ends_at_once() -> None:
+    tracker = AlertTracker(timedelta(minutes=2))
+    step = Condition(AlertKind.CLOCK, "reloj de este equipo (+5 h)", True, "…")
+    assert [one.begins for one in tracker.step([step], NOW)] == [True]
+    assert [one.begins for one in tracker.step([], NOW + timedelta(seconds=8))] == [False]
+
+
+def test_a_clock_that_was_set_back_holds_up_no_alert() -> None:
+    tracker = AlertTracker(timedelta(minutes=2))
+    tracker.step([condition(True)], after(60))
+    assert [one.begins for one in tracker.step([condition(False)], after(0))] == [False]
+
+
 def test_a_condition_that_cannot_be_known_changes_nothing() -> None:
     tracker = AlertTracker(MINIMUM)
     assert tracker.step([condition(None)], NOW) == []

@@ -14,6 +14,7 @@ from aforo.models import (
     ScheduledEvent,
     Window,
 )
+from aforo.reference_clock import ClockStep, ClockStepKind
 from aforo.settings import AlertsSettings
 from aforo.storage import EventRecord
 
@@ -74,3 +75,11 @@ def test_a_camera_with_too_many_events_is_an_alert_and_all_are_stored() -> None:
     assert floods(302)["B"]
     store("B", 309, 10, at=309)
     assert floods(309) == {"B": False}
+
+
+def test_a_step_of_a_clock_is_a_condition_also_between_two_events() -> None:
+    step = ClockStep(ClockStepKind.MACHINE, 18_000.0, NOW)
+    live = LiveState(probes=HealthProbes(current_clock_steps=lambda: [step]))
+    (found,) = [one for one in conditions(live, AlertsSettings(), ZoneLevels(0.0), NOW) if one.kind is AlertKind.CLOCK]
+    assert found.holds
+    assert "adelantado 5 h" in found.text
