@@ -58,14 +58,19 @@ class FeedState:
         return Window(self.next_since, min(horizon, self.next_since + longest))
 
     def advance(self, until: datetime) -> None:
-        """All before ``until`` is read: after a failure of the window the reading goes on from there."""
+        """All before ``until`` is read: after a failure of the window the reading goes on from there.
+
+        Only what had not been read before ends the pauses: a part that always fails may follow one that never does.
+        """
         self.next_since = until
-        self.read_until = max(self.read_until, until)
-        self.answered, self.failures, self.resting_until = True, 0, None
+        self.answered = True
+        if until > self.read_until:
+            self.read_until, self.failures = until, 0
 
     def mark_read(self, until: datetime, events: int, longest: timedelta) -> None:
         """All before ``until`` is read, with so many events; no later window is longer than ``longest``."""
         self.advance(until)
+        self.failures, self.resting_until = 0, None
         self.error = self.failing_since = self.failing_alone_since = self.failed_at = None
         self.alone = False
         if events > _BUSY:

@@ -181,6 +181,23 @@ def test_a_fetch_that_fails_is_read_on_from_what_it_had_read() -> None:
     assert fetch.query.window == Window(at(48), at(61)), "a new poll cycle looks back from there"
 
 
+def test_a_part_that_always_fails_after_one_that_never_does_is_tried_ever_less_often() -> None:
+    planner = planner_of(A, checkpoints={A: at(30)})
+    tries, now = [], at(31)
+    for _ in range(20):
+        planner.begin_cycle()
+        for step in range(60):
+            moment = now + timedelta(seconds=step)
+            for fetch in planner.due_fetches(moment, moment, one):
+                tries.append(fetch.suspect)
+                if fetch.query.window.since < at(30):
+                    planner.advance(fetch, at(30), 0.0)
+                planner.mark_failed(fetch, AccUnreachable("cortado"), moment)
+        now += timedelta(minutes=1)
+    assert len(tries) < 5 + 20 * 4
+    assert all(tries[1:]), "it stays in the lane of those that failed lately"
+
+
 def test_while_the_grace_lasts_each_cycle_looks_back() -> None:
     planner = planner_of(A, checkpoints={A: END})
     planner.begin_cycle()
