@@ -1,12 +1,17 @@
 """A server that lies, by real HTTPS: no header, no byte and no echoed secret costs more than itself."""
 
+import asyncio
 import gzip
 import html
 import json
 import logging
+import sys
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
+from pydantic import SecretStr
 from tests.contract.avigilon.recorded_client import (
     NO_RETRY,
     QUICK,
@@ -18,11 +23,17 @@ from tests.contract.avigilon.recorded_client import (
     pages,
 )
 from tests.contract.avigilon.sites import SESSION, Recorded, Reply, recording
+from tests.fake_clock import FakeClock
 
 from aforo.avigilon import AvigilonClient
+from aforo.cli.check.checkup import checkup
+from aforo.cli.check.results import to_document
+from aforo.cli.console import Output
 from aforo.clock import SystemClock
 from aforo.errors import AccError, AccUnreachable
+from aforo.logging_setup import logging_to
 from aforo.redaction import Mask
+from aforo.settings import DatabaseSettings, LogSettings, MonitorSettings, Settings, WebSettings
 
 BODY = b'{"status": "success", "result": {}}'
 DATES = (
@@ -128,6 +139,36 @@ async def test_what_the_server_echoes_is_masked_in_errors_and_names(
         assert shown.count("***") >= len(SECRETS)
 
 
+async def test_what_names_echo_is_masked_by_the_commands_and_the_log(
+    recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join(SECRETS)
+    recorded.first = recorded.first.replace(b"PUERTA 12", f"PUERTA {words}".encode())
+    cameras = tmp_path / "cameras.json"
+    cameras.write_text(json.dumps([recorded.camera]))
+    settings = Settings(
+        acc=recorded.settings(),
+        database=DatabaseSettings(url=SecretStr(f"sqlite:///{tmp_path}/aforo.db")),
+        monitor=MonitorSettings(schedule_file=tmp_path / "events.json", cameras_file=cameras),
+        log=LogSettings(file=tmp_path / "aforo.log"),
+        web=WebSettings(port=0),
+    )
+    mask = Mask()
+    lines = await checkup(lambda: settings, FakeClock(recorded.window.until), 1, lambda _: None, mask)
+    assert SESSION in str(lines), "the names came through"
+    Output(mask).document(to_document(lines))
+
+    def log() -> None:
+        with logging_to(settings.log, settings.monitor.timezone, mask, console=sys.stderr):
+            logging.getLogger("aforo").warning("El nombre analítico «%s» no se cuenta.", words)
+
+    await asyncio.to_thread(log)
+    out, err = capsys.readouterr()
+    for shown in (out, err, (tmp_path / "aforo.log").read_text(encoding="utf-8")):
+        assert "PUERTA *** ***" in shown or "«*** ***" in shown
+        assert not [secret for secret in SECRETS if secret in shown]
+
+
 async def test_the_token_of_a_login_is_masked_too(recorded: Recorded) -> None:
     mask = Mask()
     async with AvigilonClient(recorded.settings(), SystemClock(), QUICK, mask) as acc:
@@ -160,6 +201,26 @@ async def test_a_damaged_answer_that_comes_whole_the_second_time_costs_nothing(r
 
 
 ENTRIES = ("null", '{"id": "a", "name": "A\x1b"}', '{"id": "b", "name": }', '{"id": 5}', '{"id": "c", "name": "\\q"}')
+
+
+@pytest.mark.parametrize("times", [1, 99])
+async def test_a_damaged_page_that_a_token_leads_to_is_queried_anew(recorded: Recorded, times: int) -> None:
+    whole, damaged = recorded.next, recorded.next.replace(b'"thisId": "32740"', b'"thisId" "32740"')
+    assert damaged != whole
+
+    class Site(Recorded):
+        left = times
+
+        def _search(self, request: web.Request) -> bytes:
+            if request.query["queryType"] == "CONTINUE" and request.query["token"].endswith("+=="):
+                self.left -= 1
+                return damaged if self.left >= 0 else whole
+            return super()._search(request)
+
+    async with Site() as site, client(site) as acc:
+        got = {event.this_id for event in await events(acc, site)}
+    assert ("32740" in got) is (times == 1)
+    assert {"32732", "32733"} <= got
 
 
 async def test_lists_are_read_entry_by_entry(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
