@@ -194,7 +194,7 @@ class Reconciler:
             active=source.valid.keys() | result.stored.keys() | source.excluded.cameras,
             incomplete=source.incomplete,
             unanswered={feed.camera_id for feed in result.unanswered},
-            listed=site.cameras or None,
+            listed=site.cameras if site.lists_all else None,
             unknown=self._planner.unknown_cameras(),
             disconnected=self._disconnected(),
             zones=self._rejected_zones,

@@ -78,6 +78,7 @@ class SiteDirectory:
         self._listed_at: dict[str, datetime] = {}
         self._names: dict[str, str] = {}
         self._connections = Connections()
+        self._lists_all = False
 
     @property
     def servers(self) -> Sequence[str]:
@@ -112,7 +113,13 @@ class SiteDirectory:
         """Which cameras ACC reported as disconnected, and when."""
         return self._connections
 
+    @property
+    def lists_all(self) -> bool:
+        """Whether there is a list of the cameras, and no entry of the last one was unusable."""
+        return self._lists_all
+
     def _take(self, cameras: Sequence[Camera]) -> None:
+        self._lists_all = not self._client.unusable.get("cámaras")
         for camera in cameras:
             self._names[camera.id] = camera.name or self._names.get(camera.id, "")
         self._connections.take(cameras, self._clock.now())

@@ -116,6 +116,8 @@ def test_a_page_that_comes_again_in_another_order_has_the_same_fingerprint() -> 
     first, second = GOOD, changed(thisId="2")
     assert page_fingerprint(decoded(first, second)) == page_fingerprint(decoded(second, first, token="other"))
     assert page_fingerprint(decoded(first, second)) != page_fingerprint(decoded(first))
+    of_another_camera = [changed(thisId=event["thisId"], cameraId="other") for event in (first, second)]
+    assert page_fingerprint(decoded(first, second)) != page_fingerprint(decoded(*of_another_camera))
     assert page_fingerprint(decoded()) != page_fingerprint(decoded(token="a")) != page_fingerprint(decoded(token="b"))
     unnamed = changed(thisId=None)
     assert page_fingerprint(decoded(unnamed, first)) == page_fingerprint(decoded(first, unnamed))

@@ -76,6 +76,7 @@ class MemoryServer:
     seconds: float = 0.01
     list_error: AccError | None = None
     unusable_servers: int = 0
+    unusable_cameras: int = 0
     listed: list[Camera] | None = None
     link_down_since: datetime | None = None
     batch_limits: BatchLimits = field(default_factory=lambda: BatchLimits("srv"))
@@ -89,7 +90,7 @@ class MemoryServer:
 
     @property
     def unusable(self) -> dict[str, int]:
-        return {"servidores": self.unusable_servers}
+        return {"servidores": self.unusable_servers, "cámaras": self.unusable_cameras}
 
     async def servers(self) -> list[Server]:
         if self.list_error is not None:

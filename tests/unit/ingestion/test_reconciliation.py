@@ -302,6 +302,14 @@ async def test_an_allowed_camera_that_no_server_lists_is_a_reservation(tmp_path:
         assert "Ningún servidor conoce la cámara C, que está permitida" in reservation.text
 
 
+async def test_a_camera_may_be_in_an_entry_of_the_list_that_cannot_be_read(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        parts.server.add("A", 2)
+        parts.server.add("B", 2)
+        parts.server.listed, parts.server.unusable_cameras = [one for one in listed() if one.id != "C"], 1
+        assert [one.kind for one in (await reconciled(parts)).reservations] == [ReservationKind.SILENT_CAMERA]
+
+
 async def test_a_camera_of_another_server_is_known_where_one_lists_it(tmp_path: Path) -> None:
     async with ingestion(tmp_path, starts=AFTER) as parts:
         parts.server.server_ids = ["srv", "srv2"]
