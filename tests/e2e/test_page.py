@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
-from aforo.models import EventPhase
+from aforo.models import EventPhase, Outcome, ReconciliationResult, Reservation, ReservationKind
 from aforo.settings import WebSettings
 from aforo.simulator import Scenario, ScenarioPlan
 
@@ -262,6 +262,22 @@ async def tab_to(page: "playwright.Page", selector: str) -> None:
             assert outline != "none"
             return
     raise AssertionError(f"no se llega a {selector} con el teclado")
+
+
+async def test_after_the_close_the_page_lists_the_reservations(tmp_path: Path) -> None:
+    silent = Reservation(ReservationKind.SILENT_CAMERA, "La cámara <b>«Puerta 9»</b> no envió nada.", "CAM9")
+    reserved = ReconciliationResult(Outcome.RESERVED, (silent,), {"sin regla": 3, "sin timestamp": 4})
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(50))
+        stage.live.enter(stage.record, EventPhase.OVER)
+        stage.live.reconcile(reserved)
+        async with page_of(stage, browser) as page:
+            await displays(page, "#reservations", silent.text)
+            await displays(page, "#trust", "Conciliado con reservas")
+            assert await page.locator("#trust li", has_text="Rechazados").text_content() == "Rechazados7"
+            stage.live.reconcile(ReconciliationResult(Outcome.RECONCILED))
+            await displays(page, "#trust", "Cierre")
+            await page.wait_for_function("() => document.querySelector('#reservations').hidden")
 
 
 async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
