@@ -309,6 +309,8 @@ class AlertKind(StrEnum):
     BROKEN_FILE = "broken_file"
     EVENT_FLOOD = "event_flood"
     CLOCK = "clock"
+    LATE_EVENTS = "late_events"
+    CAMERA_CLOCK = "camera_clock"
 
 
 class ZoneLevel(StrEnum):

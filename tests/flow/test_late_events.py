@@ -1,7 +1,11 @@
 """Events that come late, cameras whose clocks are off, and outages on the cameras' side, through a whole event."""
 
+import asyncio
+import json
 import logging
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +13,10 @@ from pathlib import Path
 import pytest
 from tests.flow.harness import SHORT, SimulatedEvent, hours, simulated_event
 
+from aforo.models import AlertKind
 from aforo.simulator import Delay, Fault, Faults, Scenario
+from aforo.web import serializers
+from aforo.web.metrics import LiveCollector, Metrics
 
 
 async def run_through(parts: SimulatedEvent) -> timedelta:
@@ -28,6 +35,8 @@ async def test_everything_150_seconds_late_is_counted_with_factory_settings(
         parts.check(scenario, SHORT.start, SHORT.end)
         assert timedelta(seconds=150) < after < timedelta(seconds=300)
         assert any("se espera por los últimos hasta las" in line for line in caplog.messages)
+        with closing(sqlite3.connect(parts.database)) as database:
+            assert database.execute("SELECT count(*) FROM aforo_journal WHERE kind = 'lateness'").fetchone()[0] > 0
 
 
 async def test_a_punctual_server_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -35,7 +44,7 @@ async def test_a_punctual_server_is_not_waited_for(tmp_path: Path, caplog: pytes
     async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
         assert await run_through(parts) < timedelta(seconds=120)
         parts.check(scenario, SHORT.start, SHORT.end)
-        assert not any("tarde" in line or "reloj" in line for line in caplog.messages)
+        assert not any("entrega eventos tarde" in line or "El reloj" in line for line in caplog.messages)
 
 
 async def test_a_tail_of_lateness_up_to_ten_minutes(tmp_path: Path) -> None:
@@ -84,3 +93,36 @@ async def test_what_comes_after_the_close_began_is_waited_for(tmp_path: Path) ->
         parts.site.faults.set("camera_outage", outage)
         assert await parts.run() == 0
         parts.check(scenario, SHORT.start, SHORT.end)
+
+
+async def test_page_report_and_alerts_show_lateness_and_clocks(tmp_path: Path) -> None:
+    async with simulated_event(tmp_path, SHORT, interval=60.0) as (parts, scenario):
+        parts.reports = tmp_path / "actas"
+        behind = busiest(scenario)
+        others = frozenset(scenario.allowed) - {behind}
+        parts.site.faults.set("late", Fault(0.3, seconds=200.0, delay=Delay.FIXED, cameras=others))
+        parts.site.faults.set("camera_clock", Fault(seconds=-300.0, cameras=frozenset({behind})))
+        monitor = await asyncio.to_thread(parts.monitor)
+        running = asyncio.create_task(monitor.run())
+        await parts.clock.sleep(42 * 60)
+        state = serializers.state(monitor.live, parts.clock.now(), "America/Bogota", 180)
+        delivery = state.trust.delivery
+        assert delivery is not None
+        assert delivery.late > 50
+        assert 195 <= delivery.p95 <= 235
+        assert delivery.worst >= 200
+        clocks = {camera.id: camera.clock_offset for camera in state.trust.cameras if camera.clock_offset is not None}
+        assert clocks.keys() == {behind}
+        kinds = {alert.kind for alert in monitor.live.alerts if alert.ended is None}
+        assert {AlertKind.LATE_EVENTS, AlertKind.CAMERA_CLOCK} <= kinds
+        metrics = (await Metrics(LiveCollector(monitor.live, parts.clock, 180)).text()).decode()
+        assert 'aforo_delivery_lateness_seconds{quantile="0.95"}' in metrics
+        assert f'aforo_camera_clock_offset_seconds{{camera="{behind}"' in metrics
+        await parts.clock.sleep(5 * 60)
+        state = serializers.state(monitor.live, parts.clock.now(), "America/Bogota", 180)
+        assert (state.phase, state.close_waits_until is not None) == ("en cierre", True)
+        assert await running == 0
+        report = json.loads(next((tmp_path / "actas").glob("*.json")).read_text(encoding="utf-8"))
+        assert report["delivery"]["late"] > 50
+        assert [clock["id"] for clock in report["delivery"]["clocks"]] == [behind]
+        assert "Entrega de ACC" in next((tmp_path / "actas").glob("*.html")).read_text(encoding="utf-8")

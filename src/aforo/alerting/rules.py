@@ -9,7 +9,10 @@ from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings
-from aforo.wording import clock_name, clock_step, grouped
+from aforo.wording import clock_name, clock_offset_text, clock_step, grouped
+
+_LATE_FOR = timedelta(minutes=15)  # after the last late event nothing is said of it any more
+_MOST_NAMES = 3  # of cameras in one sentence
 
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
@@ -33,6 +36,7 @@ def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, no
         found += _cameras(live, settings, now)
         found += _doors(live, settings, fresh=fresh)
         found += _floods(live, settings, now)
+        found += _lateness(live, now)
     return found
 
 
@@ -88,6 +92,17 @@ def _cameras(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterat
         known = not server_away and (camera in silent or camera in answered)
         gone = _is_gone(camera, silent, settings, now) if known else None
         yield Condition(AlertKind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
+
+
+def _lateness(live: LiveState, now: datetime) -> Iterator[Condition]:
+    """Give the condition that events come late, and one for each camera whose clock is off."""
+    names = [live.camera_names.get(camera) or camera for camera in live.late_cameras(now - _LATE_FOR)]
+    shown = ", ".join(names[:_MOST_NAMES]) + (f" y {len(names) - _MOST_NAMES} más" if len(names) > _MOST_NAMES else "")
+    text = f"Llegan eventos tarde: el aforo de ahora va atrasado en lo de {shown}."
+    yield Condition(AlertKind.LATE_EVENTS, "", bool(names), text)
+    for camera, offset in live.clock_offsets.items():
+        name = live.camera_names.get(camera) or camera
+        yield Condition(AlertKind.CAMERA_CLOCK, name, True, f"El reloj de {name} va {clock_offset_text(offset)}.")
 
 
 def _is_gone(

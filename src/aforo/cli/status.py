@@ -185,7 +185,7 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         series=answer["series"],
         occupancies={zone.zone: zone for zone in zones},
         curves=curves,
-        problems=_problems(answer["trust"]),
+        problems=_closing(answer) + _problems(answer["trust"]),
         reconciliation=_reconciliation(answer.get("reconciliation")),
         alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
@@ -196,6 +196,14 @@ def _event(event: Mapping[str, Any] | None) -> ScheduledEvent | None:
         return None
     window = Window(datetime.fromisoformat(event["since"]), datetime.fromisoformat(event["until"]))
     return ScheduledEvent(date.fromisoformat(event["day"]), event["name"], window)
+
+
+def _closing(answer: Mapping[str, Any]) -> list[str]:
+    until = answer["close_waits_until"]
+    if until is None:
+        return []
+    local = datetime.fromisoformat(until).astimezone(ZoneInfo(answer["timezone"]))
+    return [f"El cierre espera hasta las {local:%H:%M:%S} por eventos que llegan tarde."]
 
 
 def _problems(trust: Mapping[str, Any]) -> list[str]:

@@ -87,6 +87,19 @@ class EventDatabase(Sink, Protocol):
         """The journal, oldest first; of one event or kind where that is given. Raises StoreError."""
         ...
 
+    async def begin_entry(  # noqa: PLR0913 -- the columns of the journal
+        self,
+        kind: JournalKind,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        record: EventRecord | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        """Store in the journal that something began (and is over, with ``ended``). Raises StoreError."""
+        ...
+
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         """Store that the event is over and compared. Raises StoreError."""
         ...

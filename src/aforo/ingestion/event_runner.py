@@ -78,6 +78,7 @@ class EventRunner:
     async def watch(self) -> None:
         """Read poll cycle after poll cycle until the event and its grace are over, or until a stop."""
         context = self._context
+        await self._lateness_log.restore(self._record)
         await self._report_opened()
         if self._doubtful_servers():
             await self._refresh_site()

@@ -206,7 +206,9 @@ class LatenessMeter:
         observed.events += 1
         observed.recent.append((occurred_at, delay))
         if delay.lower >= self._late_from:
-            observed.late[int((delay.lower + delay.upper) / 2) // _BIN * _BIN] += 1
+            # Of a wide interval, as the sweep's are, the lower end is what is certain.
+            seconds = delay.lower + min(delay.upper - delay.lower, self._resolution) / 2
+            observed.late[int(seconds) // _BIN * _BIN] += 1
             observed.worst = max(observed.worst, delay)
             self._found_late[feed] += 1
         self._changed.add(feed)
@@ -247,6 +249,10 @@ class LatenessMeter:
         """What is known of the feeds of which something was measured since the last call."""
         changed, self._changed = self._changed, set()
         return [self.status(feed) for feed in changed]
+
+    def statuses(self) -> list[FeedLateness]:
+        """What is known of each feed of which something was measured."""
+        return [self.status(feed) for feed in sorted(self._observed)]
 
     def status(self, feed: Feed) -> FeedLateness:
         """What is known of a feed."""

@@ -1,4 +1,4 @@
-"""Logs late camera events and cameras whose clocks are off, and reports them to the observer."""
+"""Logs late camera events and cameras whose clocks are off, and reports them to observer and journal."""
 
 import logging
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.lateness_journal import LatenessJournal
 from aforo.models import Feed, FeedLateness, ScheduledEvent
 from aforo.storage import EventRecord
 from aforo.wording import clock_offset_text, duration, duration_to_the_second, plural
@@ -22,13 +23,22 @@ class LatenessLog:
     def __init__(self, meter: LatenessMeter, context: RunContext) -> None:
         self._meter = meter
         self._context = context
+        self._journal = LatenessJournal(context)
         self._late: dict[Feed, float] = {}
         self._offsets: dict[Feed, float] = {}
+
+    async def restore(self, record: EventRecord) -> None:
+        """Go on with what earlier runs of the program measured of that event. Raises StoreError."""
+        known = await self._journal.read(record)
+        self._meter.restore(known)
+        self._late.update((one.feed, one.worst[1]) for one in known)
+        self._offsets.update((one.feed, one.clock_offset) for one in known if one.clock_offset is not None)
 
     def write(self, record: EventRecord) -> None:
         """Report what was measured of an event since the last call."""
         changed = self._meter.take_changed()
         self._context.observer.lateness_measured(record, changed)
+        self._journal.write(record, changed)
         found = self._meter.take_found_late()
         if found:
             events, cameras = plural(found.total(), "evento"), plural(len(found), "cámara")

@@ -18,7 +18,7 @@ from aforo.models import Feed, Window
 SWEEP_AGES = tuple(timedelta(minutes=minutes) for minutes in (2, 5, 15, 45))
 _WIDEST = timedelta(minutes=10)  # of the windows that are read when they are due
 _LONGEST_WINDOW = timedelta(minutes=30)  # of those that are read later: bounds what is read at once after a restart
-_AHEAD_EVERY = timedelta(minutes=5)  # between two reads of what lies ahead of the server's time
+_AHEAD_EVERY = timedelta(minutes=10)  # between two reads of what lies ahead of the server's time
 _SHORTEST_AHEAD = timedelta(seconds=10)
 _KNOWN_AHEAD_EVERY = timedelta(minutes=1)  # where a camera's clock is known to be ahead
 _REST = timedelta(minutes=1)  # after a failure, of the whole server

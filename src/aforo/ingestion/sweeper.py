@@ -13,8 +13,7 @@ from aforo.ingestion.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
-_SHARE = 2  # ordinary fetches for each query of the sweep…
-_LEAST = 2  # …which may yet send so many in a poll cycle
+_LEAST = 2  # queries of the sweep in a poll cycle, where the cycle before had fewer fetches
 _IDLE_CHECK = 1.0  # seconds between two checks whether ordinary fetches are under way
 
 
@@ -51,11 +50,14 @@ class Sweeper:
                 await self._sweep(self._work)
 
     async def _sweep(self, work: SweepWork) -> None:
-        """Send what is due in one poll cycle: one query at least, the others while no ordinary fetch is under way."""
+        """Send what is due in one poll cycle: no more queries than the cycle before had fetches.
+
+        One of them is sent at any rate, the others while no ordinary fetch is under way.
+        """
         cycle, sweep = work
         planner, lateness = cycle.planner, cycle.lateness
         self._batching.begin_cycle()
-        allowed = max(_LEAST, (planner.fetches_read - self._fetches_read) // _SHARE)
+        allowed = max(_LEAST, planner.fetches_read - self._fetches_read)
         self._fetches_read = planner.fetches_read
         known_ahead = lateness.is_ahead if lateness is not None else None
         due = sweep.due(planner.well(), self._clock.now(), self._batching.max_cameras, known_ahead)

@@ -6,7 +6,7 @@ from datetime import datetime
 from aforo.clock import Clock
 from aforo.ingestion.observer import IngestionObserver
 from aforo.live.state import LiveState
-from aforo.models import Batch, CommitResult, EventPhase, FeedStatus, Occupancy, ReconciliationResult
+from aforo.models import Batch, CommitResult, EventPhase, FeedLateness, FeedStatus, Occupancy, ReconciliationResult
 from aforo.storage import Database, EventRecord
 
 
@@ -73,3 +73,13 @@ class LiveObserver(IngestionObserver):
     def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
         """Take the site's cameras."""
         self._live.list_cameras(names, disconnected)
+
+    def lateness_measured(self, record: EventRecord, feeds: Sequence[FeedLateness]) -> None:
+        """Set how late these feeds are."""
+        if self._live.displays(record):
+            self._live.measure_lateness(feeds, self._clock.now())
+
+    def close_waits(self, record: EventRecord, until: datetime) -> None:
+        """Set until when the close waits."""
+        if self._live.displays(record):
+            self._live.wait_at_close(until)

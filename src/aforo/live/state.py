@@ -27,6 +27,7 @@ from aforo.models import (
     EventPhase,
     EventSource,
     Feed,
+    FeedLateness,
     FeedStatus,
     Occupancy,
     ReconciliationResult,
@@ -102,6 +103,9 @@ class LiveState:
         self._reconciliation: ReconciliationResult | None = None
         self._stored_at: datetime | None = None
         self._lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
+        self._measured: dict[Feed, FeedLateness] = {}
+        self._found_late_at: dict[Feed, datetime] = {}
+        self._close_waits_until: datetime | None = None
         self._uncommitted = UncommittedEvents()
         self._alerts: tuple[Alert, ...] = ()
         self._levels: dict[str, ZoneLevel] = {}
@@ -206,6 +210,37 @@ class LiveState:
     def lateness(self) -> Sequence[Lateness]:
         """A sample of the last new events, oldest first."""
         return self._lateness
+
+    @property
+    def measured_lateness(self) -> Mapping[Feed, FeedLateness]:
+        """How late camera events became visible at ACC, in this event so far, by feed."""
+        return self._measured
+
+    @property
+    def close_waits_until(self) -> datetime | None:
+        """Until when the close waits for late camera events; None where it does not."""
+        return self._close_waits_until if self._phase is EventPhase.CLOSING else None
+
+    def late_cameras(self, since: datetime) -> list[str]:
+        """Return the cameras of which late events were found since an instant; not those whose clocks are off."""
+        return sorted(
+            {
+                feed.camera_id
+                for feed, at in self._found_late_at.items()
+                if at >= since and self._measured[feed].clock_offset is None
+            }
+        )
+
+    def late_events(self, feed: Feed) -> int:
+        """Return how many camera events of a feed were late."""
+        return sum(self._measured[feed].late.values()) if feed in self._measured else 0
+
+    @property
+    def clock_offsets(self) -> dict[str, float]:
+        """By how many seconds the clocks of cameras are ahead (behind: less than zero), where they are off."""
+        return {
+            feed.camera_id: one.clock_offset for feed, one in self._measured.items() if one.clock_offset is not None
+        }
 
     @property
     def alerts(self) -> Sequence[Alert]:
@@ -343,6 +378,9 @@ class LiveState:
         """
         if self._record is not None and not self.displays(record):
             self._put_beside(self._record, self._phase)
+            self._measured.clear()
+            self._found_late_at.clear()
+        self._close_waits_until = None
         self._beside.pop(record.id, None)
         if not self.displays(record):
             self._exclusions = ExclusionCount()
@@ -379,6 +417,19 @@ class LiveState:
         """Take zones and history as they are after the database counted the whole event anew."""
         self._occupancies.update(occupancies)
         self.load(history)
+
+    def measure_lateness(self, feeds: Sequence[FeedLateness], now: datetime) -> None:
+        """Set how late the camera events of some feeds became visible at ACC, in this event so far."""
+        for one in feeds:
+            before = self._measured.get(one.feed)
+            if sum(one.late.values()) > (sum(before.late.values()) if before is not None else 0):
+                self._found_late_at[one.feed] = now
+            self._measured[one.feed] = one
+
+    def wait_at_close(self, until: datetime) -> None:
+        """Set until when the close waits for late camera events."""
+        self._close_waits_until = until
+        self.notify()
 
     def enter(self, record: EventRecord, phase: EventPhase) -> None:
         """Set an event's phase."""

@@ -3,11 +3,14 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from aforo.counting.lateness import summarize
 from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
+from aforo.models import FeedLateness
 from aforo.reporting import compute_report, render, suffix_of
 from aforo.settings import Settings
 from aforo.storage import Database, EventRecord, JournalKind
@@ -25,7 +28,7 @@ async def after_close(
         async with context.clock.timeout(_TIMEOUT):
             now = context.clock.now()
             await database.begin_entry(
-                JournalKind.RECONCILIATION, "", now, detail=_detail(context, result), record=record, ended=now
+                JournalKind.RECONCILIATION, "", now, detail=_detail(context, record, result), record=record, ended=now
             )
             if settings.report.folder is None:
                 return
@@ -45,7 +48,7 @@ async def after_close(
         _log.error("%s", exc)
 
 
-def _detail(context: RunContext, result: Reconciliation) -> str:
+def _detail(context: RunContext, record: EventRecord, result: Reconciliation) -> str:
     """Return as JSON what ACC had, camera by camera, and which cameras did not answer."""
     unanswered = {
         feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {context.local(since)}."
@@ -59,8 +62,10 @@ def _detail(context: RunContext, result: Reconciliation) -> str:
         }
         for camera in sorted(context.cameras.cameras | result.source.valid.keys())
     }
+    meter = context.lateness_meters.get(record.id)
     document = {
         "complete": result.complete,
+        "lateness": _lateness(context, meter.statuses()) if meter is not None else None,
         "cameras": cameras,
         "history": result.source.history,
         "refused": dict(result.source.excluded.by_reason),
@@ -68,3 +73,24 @@ def _detail(context: RunContext, result: Reconciliation) -> str:
         "reservations": [asdict(one) for one in result.reservations],
     }
     return json.dumps(document, ensure_ascii=False)
+
+
+def _lateness(context: RunContext, feeds: Sequence[FeedLateness]) -> dict[str, object]:
+    """Return how late ACC gave the camera events, which cameras were late, and whose clocks are off."""
+
+    def name(one: FeedLateness) -> str:
+        return context.site.camera_name(one.feed.camera_id) or one.feed.camera_id
+
+    return {
+        **asdict(summarize(feeds)),
+        "cameras": [
+            {"id": one.feed.camera_id, "name": name(one), "late": sum(one.late.values()), "worst": one.worst[1]}
+            for one in feeds
+            if one.late and one.clock_offset is None
+        ],
+        "clocks": [
+            {"id": one.feed.camera_id, "name": name(one), "offset": one.clock_offset}
+            for one in feeds
+            if one.clock_offset is not None
+        ],
+    }

@@ -15,11 +15,14 @@ from aforo.live.state import undone_by
 from aforo.models import EventSource, Matcher, Reservation, ReservationKind, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
+    ClockFigures,
     CorrectionFigures,
+    Delivery,
     DoorFigures,
     EventReport,
     Flow,
     Incident,
+    LateCamera,
     Lateness,
     ZoneFigures,
 )
@@ -58,6 +61,7 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         refused=dict(Counter(result.get("refused", {})).most_common()),
         reservations=_reservations(record.event.day, result),
         lateness=percentiles(snapshot.lateness),
+        delivery=_delivery(entries),
         corrections=_corrections(history.corrections),
         incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
         alerts=_alerts(entries),
@@ -220,6 +224,18 @@ _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
 def _alerts(entries: Iterable[JournalEntry]) -> list[Incident]:
     alerts = [(entry, json.loads(entry.detail)) for entry in entries if entry.kind == JournalKind.ALERT]
     return [Incident(detail["kind"], detail["text"], entry.began, entry.ended) for entry, detail in alerts]
+
+
+def _delivery(entries: Iterable[JournalEntry]) -> Delivery | None:
+    """Return what was measured until the last close that measured anything."""
+    closes = [entry for entry in entries if entry.kind == JournalKind.RECONCILIATION]
+    measured = [json.loads(entry.detail).get("lateness") for entry in sorted(closes, key=lambda entry: entry.id)]
+    found = [one for one in measured if one and (one["events"] or one["clocks"])]
+    if not found:
+        return None
+    cameras = [LateCamera(**camera) for camera in found[-1]["cameras"]]
+    clocks = [ClockFigures(**clock) for clock in found[-1]["clocks"]]
+    return Delivery(**found[-1] | {"cameras": cameras, "clocks": clocks})
 
 
 def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:

@@ -84,6 +84,41 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
+class LateCamera:
+    """A camera whose events ACC gave late: how many, and by how many seconds at most."""
+
+    id: str
+    name: str
+    late: int
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFigures:
+    """A camera whose clock was off: ``offset`` seconds ahead (behind: less than zero)."""
+
+    id: str
+    name: str
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Seconds from a camera event to its being readable at ACC, as measured; a punctual event counts as zero.
+
+    ``events``: all that were measured, without those of cameras whose ``clocks`` were off; ``late``: of these.
+    """
+
+    events: int = 0
+    late: int = 0
+    median: float = 0.0
+    p95: float = 0.0
+    worst: float = 0.0
+    cameras: list[LateCamera] = field(default_factory=list)
+    clocks: list[ClockFigures] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """An outage, a gap of the program or an alert. ``recovered``: its camera events that were stored after its end."""
 
@@ -111,9 +146,9 @@ class CorrectionFigures:
 class EventReport:
     """All figures of an event.
 
-    ``compared_at`` is None where the event was never closed. ``refused``: ACC's excluded events, each once, by reason.
-    ``reservations``: why something may be missing though everything was compared. The fields have the names that the
-    report's JSON has.
+    ``compared_at`` is None where the event was never closed, ``delivery`` where nothing was measured. ``refused``:
+    ACC's excluded events, each once, by reason. ``reservations``: why something may be missing though everything was
+    compared. The fields have the names that the report's JSON has.
     """
 
     name: str
@@ -138,6 +173,7 @@ class EventReport:
     corrections: list[CorrectionFigures]
     incidents: list[Incident]
     alerts: list[Incident]
+    delivery: Delivery | None = None
 
     @property
     def stored(self) -> int:

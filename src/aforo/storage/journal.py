@@ -37,6 +37,7 @@ class JournalKind(StrEnum):
     ROW_REFUSED = "row"
     DISCONNECTED = "disconnected"
     CLOCK = "clock"
+    LATENESS = "lateness"
     ALERT = "alert"
     ALERT_SENT = "alert sent"
 

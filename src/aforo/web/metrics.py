@@ -14,7 +14,7 @@ from aforo import __version__
 from aforo.clock import Clock
 from aforo.live.state import LiveState
 from aforo.models import EventPhase, Outcome
-from aforo.web import serializers
+from aforo.web import schemas, serializers
 from aforo.web.admission import Admission
 from aforo.web.sse import Broadcaster
 
@@ -115,6 +115,7 @@ class LiveCollector(Collector):
             for quantile, seconds in (("0.5", trust.lateness.median), ("0.95", trust.lateness.p95)):
                 lateness.add_sample("aforo_lateness_seconds", {"quantile": quantile}, seconds)
             yield lateness
+        yield from self._delivery(trust.delivery)
         yield from self._alerts()
 
     def _reconciliation(self) -> Iterator[Metric]:
@@ -130,14 +131,32 @@ class LiveCollector(Collector):
         yield reconciled
         yield reserved
 
+    @staticmethod
+    def _delivery(delivery: schemas.DeliveryState | None) -> Iterator[Metric]:
+        if delivery is None:
+            return
+        lateness = Metric(
+            "aforo_delivery_lateness_seconds", "From a passage to its being readable at ACC, this event", "summary"
+        )
+        for quantile, seconds in (("0.5", delivery.median), ("0.95", delivery.p95), ("1", delivery.worst)):
+            lateness.add_sample("aforo_delivery_lateness_seconds", {"quantile": quantile}, seconds)
+        yield lateness
+        yield GaugeMetricFamily("aforo_events_late", "Events that ACC gave late, this event", value=delivery.late)
+
     def _cameras(self, now: datetime) -> Iterator[Metric]:
         up = GaugeMetricFamily("aforo_camera_up", "1 while the camera answers", labels=["camera", "name"])
         behind = GaugeMetricFamily("aforo_camera_behind_seconds", "What is not known yet", labels=["camera", "name"])
+        offset = GaugeMetricFamily(
+            "aforo_camera_clock_offset_seconds", "How far a camera's clock is ahead", labels=["camera", "name"]
+        )
         for camera in serializers.cameras(self._live, now):
             up.add_metric([camera.id, camera.name], float(camera.answers))
             behind.add_metric([camera.id, camera.name], camera.behind)
+            if camera.clock_offset is not None:
+                offset.add_metric([camera.id, camera.name], camera.clock_offset)
         yield up
         yield behind
+        yield offset
 
     def _alerts(self) -> Iterator[Metric]:
         active = GaugeMetricFamily("aforo_alert_active", "1 while an alert is on", labels=["kind", "subject"])

@@ -76,6 +76,10 @@ class CameraState(ApiModel):
     since: datetime | None = Field(description="Desde cuándo no contesta")
     known_until: datetime = Field(description="Hasta cuándo se conoce lo suyo")
     behind: float = Field(description="Segundos que faltan por recuperar")
+    clock_offset: float | None = Field(
+        description="Segundos que va adelantado el reloj de la cámara (negativo: atrasado); nulo si no consta"
+    )
+    late: int = Field(description="Eventos de la cámara que llegaron tarde, en este evento")
 
 
 class LinkState(ApiModel):
@@ -94,6 +98,16 @@ class LatenessState(ApiModel):
     passages: int
 
 
+class DeliveryState(ApiModel):
+    """How long after their instant the event's passages could be read at ACC, in seconds; punctual ones count as 0."""
+
+    passages: int = Field(description="Pasos medidos en este evento, sin los de cámaras con el reloj desajustado")
+    late: int = Field(description="De esos, los que llegaron tarde")
+    median: float
+    p95: float
+    worst: float = Field(description="El que más tardó, como mucho")
+
+
 class Trust(ApiModel):
     """How far the number can be trusted."""
 
@@ -105,6 +119,7 @@ class Trust(ApiModel):
     acc: LinkState
     cameras: list[CameraState]
     lateness: LatenessState | None
+    delivery: DeliveryState | None = Field(description="Retraso con que ACC entrega; nulo si aún no se ha medido")
     refused: dict[str, int] = Field(description="Eventos de cámara rechazados, cada uno una vez, por motivo")
     stored: int = Field(description="Eventos guardados desde el arranque")
     repeated: int = Field(description="Lecturas repetidas, no contadas de nuevo")
@@ -157,6 +172,7 @@ class State(ApiModel):
     now: datetime = Field(description="Reloj del servidor")
     timezone: str
     phase: Literal["en espera", "en curso", "en cierre", "terminado"]
+    close_waits_until: datetime | None = Field(description="Hasta cuándo espera el cierre por eventos que llegan tarde")
     event: EventState | None
     next: EventState | None = Field(description="El próximo evento del programa")
     beside: list[BesideState] = Field(description="Eventos anteriores que aún reciben lo suyo o están en cierre")

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from aforo.counting.doors import Crossings, Door
+from aforo.counting.lateness import summarize
 from aforo.live.state import LiveState, undone_by
 from aforo.models import MINUTE_MS, EventPhase, FeedStatus, ScheduledEvent, to_ms
 from aforo.web import schemas
@@ -21,6 +22,7 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         now=now,
         timezone=timezone,
         phase=live.phase.value,
+        close_waits_until=live.close_waits_until,
         event=_event(event) if event else None,
         next=_event(upcoming) if upcoming else None,
         beside=[schemas.BesideState(name=other.name, phase=phase.value) for other, phase in live.beside],
@@ -130,6 +132,7 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         acc=_link(live.probes.link_down_since()),
         cameras=cameras(live, now),
         lateness=_lateness(live, now),
+        delivery=_delivery(live),
         refused=dict(Counter(live.excluded).most_common()),
         stored=live.stored,
         repeated=live.repeated,
@@ -162,6 +165,8 @@ def _camera(camera_id: str, feeds: list[FeedStatus], live: LiveState, now: datet
         since=min(failing, default=None),
         known_until=until,
         behind=max(0.0, (_event_time(live, now) - until).total_seconds()),
+        clock_offset=live.clock_offsets.get(camera_id),
+        late=sum(live.late_events(status.feed) for status in feeds),
     )
 
 
@@ -174,6 +179,15 @@ def _lateness(live: LiveState, now: datetime) -> schemas.LatenessState | None:
         p95=round(seconds[int(len(seconds) * 0.95)], 1),
         longest=round(seconds[-1], 1),
         passages=len(seconds),
+    )
+
+
+def _delivery(live: LiveState) -> schemas.DeliveryState | None:
+    summary = summarize(live.measured_lateness.values())
+    if not summary.events:
+        return None
+    return schemas.DeliveryState(
+        passages=summary.events, late=summary.late, median=summary.median, p95=summary.p95, worst=summary.worst
     )
 
 

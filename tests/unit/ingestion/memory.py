@@ -32,6 +32,7 @@ from aforo.models import (
     EventPhase,
     EventSource,
     Feed,
+    FeedLateness,
     FeedStatus,
     Matcher,
     Occupancy,
@@ -136,6 +137,7 @@ class MemoryDatabase:
     stored_for: Counter[str] = field(default_factory=Counter)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
     opened: list[ScheduledEvent] = field(default_factory=list)
     planned: list[tuple[ScheduledEvent, datetime]] = field(default_factory=list)
     ever_planned: set[str] = field(default_factory=set)
@@ -144,7 +146,6 @@ class MemoryDatabase:
     pending: int = 0
     rejects: Exception | None = None
     generation: int = 0
-    journal: list[JournalEntry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answering.set()
@@ -214,6 +215,21 @@ class MemoryDatabase:
         del record
         return [entry for entry in self.journal if entry.kind == kind]
 
+    async def begin_entry(
+        self,
+        kind: JournalKind,
+        subject: str,
+        began: datetime,
+        *,
+        detail: str = "",
+        record: EventRecord | None = None,
+        ended: datetime | None = None,
+    ) -> int:
+        await self.answering.wait()
+        record_id = None if record is None else record.id
+        self.journal.append(JournalEntry(len(self.journal), record_id, kind, subject, began, ended, detail))
+        return len(self.journal)
+
     async def close_record(self, record: EventRecord, now: datetime) -> None:
         del now
         self.closed.append(record.event.name)
@@ -238,6 +254,8 @@ class Recorder(IngestionObserver):
         self.names: dict[str, str] = {}
         self.disconnected: dict[str, datetime] = {}
         self.results: list[ReconciliationResult] = []
+        self.lateness: dict[Feed, FeedLateness] = {}
+        self.close_waited_until: datetime | None = None
 
     async def event_opened(self, record: EventRecord, feeds: Sequence[FeedStatus]) -> None:
         self.opened.append(record.event)
@@ -274,6 +292,14 @@ class Recorder(IngestionObserver):
     def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         del record
         self.results.append(result)
+
+    def lateness_measured(self, record: EventRecord, feeds: Sequence[FeedLateness]) -> None:
+        del record
+        self.lateness.update((one.feed, one) for one in feeds)
+
+    def close_waits(self, record: EventRecord, until: datetime) -> None:
+        del record
+        self.close_waited_until = until
 
 
 @dataclass

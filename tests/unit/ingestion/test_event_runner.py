@@ -1,6 +1,7 @@
 """One event from its first poll cycle to its end: what changes meanwhile is taken up, and nothing is left out."""
 
 import asyncio
+import json
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.unit.ingestion.memory import CAMERAS, END, START, Ingestion, at, inge
 from aforo.errors import AccUnreachable, StoreRejectedRow
 from aforo.ingestion.event_runner import EventRunner
 from aforo.models import EventPhase, Feed
+from aforo.storage import JournalKind
 
 
 async def runner_of(parts: Ingestion) -> EventRunner:
@@ -196,3 +198,30 @@ async def test_a_restart_goes_on_from_the_checkpoints(tmp_path: Path) -> None:
         assert min(window.since for _, _, window in parts.server.queries) == at(26), "the overlap is read again"
         parts.context.stopping.set()
         await watching
+
+
+async def test_a_restart_waits_for_what_an_earlier_run_found_late(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"server": "srv", "camera": "A", "events": 9, "late": {"150": 9}, "worst": [140.0, 200.0], "clock": None}
+    async with ingestion(tmp_path, starts=at(50)) as parts:
+        record = await parts.record()
+        kind, now = JournalKind.LATENESS, parts.clock.now()
+        await parts.database.begin_entry(kind, "", now, detail=json.dumps([known]), record=record, ended=now)
+        runner = EventRunner(parts.context, record)
+        await runner.watch()
+        assert parts.recorder.lateness[Feed("srv", "A")].worst == (140.0, 200.0)
+        await runner.close()
+        assert parts.recorder.close_waited_until == END + timedelta(seconds=205)
+        assert END + timedelta(seconds=205) <= parts.clock.now() < END + timedelta(seconds=300)
+        assert parts.recorder.phases == [EventPhase.CLOSING, EventPhase.CLOSING, EventPhase.OVER]
+        assert any("se espera por los últimos hasta las 17:03:25" in line for line in caplog.messages)
+
+
+async def test_a_punctual_event_is_closed_after_its_grace(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=at(50)) as parts:
+        runner = await runner_of(parts)
+        await runner.watch()
+        await runner.close()
+        assert parts.recorder.close_waited_until is None
+        assert parts.clock.now() < END + timedelta(seconds=90)

@@ -70,7 +70,8 @@ export function zones(state, may, onCorrect) {
 
 export function header(state) {
   text($("event-name"), state.event ? state.event.name : state.next ? `Próximo: ${state.next.name}` : "Sin evento");
-  const phase = state.phase[0].toUpperCase() + state.phase.slice(1);
+  const waits = state.close_waits_until ? `, espera eventos tardíos hasta las ${format.clock(state.close_waits_until)}` : "";
+  const phase = state.phase[0].toUpperCase() + state.phase.slice(1) + waits;
   const parts = [phase, ...state.beside.map((other) => `«${other.name}» ${other.phase}`)];
   if (state.event) parts.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
   if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) parts.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
@@ -121,10 +122,20 @@ function finalFreshness(trust, without, reconciliation) {
   return without ? ["pending", `Dato final${without}`] : ["ok", "Dato final"];
 }
 
+function deliveryText({ delivery }) {
+  if (!delivery) return "—";
+  return delivery.late ? `${format.number(delivery.late)} tarde, hasta ${format.duration(delivery.worst)}` : "Puntual";
+}
+
+function clockText(camera) {
+  return `${camera.clock_offset > 0 ? "adelantado" : "atrasado"} ${format.duration(Math.abs(camera.clock_offset))}`;
+}
+
 export function dataQuality(state) {
   const trust = state.trust, answering = trust.cameras.filter((one) => one.answers).length;
   const failing = trust.cameras.filter((one) => !one.answers);
   const behind = trust.cameras.filter((one) => one.answers && one.behind > 600);
+  const clocks = trust.cameras.filter((one) => one.clock_offset !== null);
   const excluded = Object.values(trust.refused).reduce((sum, count) => sum + count, 0);
   const items = [
     ["data", "Dato", trust.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.duration(trust.age)}`, trust.stale ? "bad" : "ok", trust.as_of ? `Se conoce todo hasta las ${format.clock(trust.as_of)}` : ""],
@@ -133,6 +144,8 @@ export function dataQuality(state) {
     ["cameras", "Cámaras", !trust.cameras.length ? "—" : `${answering} de ${trust.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : trust.cameras.length ? "Contestan todas" : ""],
     ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => one.name).join(", ")],
     ["late", "Llegan tras", trust.lateness ? `${format.duration(trust.lateness.median)} (95 %: ${format.duration(trust.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
+    ["delivery", "ACC entrega", deliveryText(trust), trust.delivery && trust.delivery.late ? "warn" : "ok", trust.delivery ? `${format.number(trust.delivery.late)} de ${format.number(trust.delivery.passages)} eventos llegaron tarde: la mitad, en ${format.duration(trust.delivery.median)} o menos; 95 de cada 100, en ${format.duration(trust.delivery.p95)}; el que más, en ${format.duration(trust.delivery.worst)}` : ""],
+    ["clocks", "Relojes", clocks.length ? `${clocks.length} ${clocks.length === 1 ? "desajustado" : "desajustados"}` : trust.cameras.length ? "En hora" : "—", clocks.length ? "warn" : "ok", clocks.map((one) => `${one.name}: ${clockText(one)}`).join(", ")],
     ["pending", "Por guardar", format.number(trust.pending), trust.database.up ? "ok" : "warn", "Leído y aún no guardado"],
     ["refused", "Rechazados", format.number(excluded), "ok", Object.entries(trust.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
   ];
@@ -172,12 +185,12 @@ export function doors(state) {
 
 export function cameras(state) {
   const all = state.trust.cameras;
-  const shown = all.filter((one) => !one.answers || one.behind > 600);
+  const shown = all.filter((one) => !one.answers || one.behind > 600 || one.clock_offset !== null);
   const answering = all.filter((one) => one.answers).length;
   text($("cameras-total"), all.length ? `${answering} de ${all.length} contestan` : "");
   rows($("cameras"), shown.length ? shown : [null], (camera) => camera ? camera.id : "", (camera) => {
     if (!camera) return [all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
-    const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
+    const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers && camera.behind <= 600 ? `reloj ${clockText(camera)}` : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
       : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
     return [camera.answers ? "warn" : "bad", camera.name, state];
   });
