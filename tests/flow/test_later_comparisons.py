@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.fake_clock import FakeClock
-from tests.flow.harness import DOORS, hours
+from tests.flow.harness import BOGOTA, DOORS, hours
 from tests.flow.test_continuous import PLAN, serving
 
 from aforo.ingestion import schedule_runner
@@ -95,3 +97,35 @@ async def test_what_cameras_deliver_after_the_close_is_stored_and_the_report_mad
         assert lines(caplog, "Acta: ") == []
         await service.until(DOORS + hours(22))
         assert len(lines(caplog, "Comparación posterior")) == 1, "it was the last one"
+
+
+async def test_what_comes_late_for_the_first_of_two_events_of_one_name_leaves_the_row_to_the_second(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aforo")
+    scenario = Scenario(replace(PLAN, end=END + hours(1), events=480))
+    outage = Fault(since=DOORS + hours(0.5), until=END + timedelta(minutes=5), cameras=frozenset(scenario.allowed))
+    async with (
+        FakeClock(DOORS - timedelta(minutes=10)) as clock,
+        Simulator(scenario, clock=clock, faults=Faults(1, {"camera_outage": outage})) as site,
+        serving(tmp_path, site, clock) as service,
+    ):
+        times = [(DOORS, END), (END, END + hours(1))]
+        day = [
+            {
+                "nombre": "Clásico",
+                "hora_inicio": f"{since.astimezone(BOGOTA):%H:%M}",
+                "hora_fin": f"{until.astimezone(BOGOTA):%H:%M}",
+            }
+            for since, until in times
+        ]
+        path = tmp_path / "eventos_programados.json"
+        path.write_text(json.dumps({str(DOORS.astimezone(BOGOTA).date()): day}), encoding="utf-8")
+        await service.until(END + hours(1.3))
+        assert lines(caplog, "Comparación posterior de «Clásico»: llegaron tarde ")
+    whole, second = (scenario.truth().between(since, END + hours(1), scenario.allowed) for since in (DOORS, END))
+    with closing(sqlite3.connect(service.simulated.database)) as database:
+        (rows,) = database.execute("SELECT count(*) FROM eventos_Analisis WHERE nombre_evento = 'Clásico'").fetchone()
+        aforos = database.execute("SELECT aforo FROM Aforo_parqueadero WHERE evento = 'Clásico'").fetchall()
+    assert rows == len(whole.history)
+    assert aforos == [(second.zones["Parqueadero Norte"].aforo,)]

@@ -145,6 +145,7 @@ class ScheduleRunner:
             run.closing = False
             complete = await self._closed(runner, reconciliation)
             if complete and not context.stopping.is_set() and self._continuous:
+                await self._end_comparisons(run.event, runner.record)  # those that were due: the close was one
                 await self._plan_comparisons(run.event, runner.record, first=record.closed)
         finally:
             runner.end()
@@ -195,14 +196,19 @@ class ScheduleRunner:
             run.closing = False
             if context.stopping.is_set():
                 return True
-            now = context.clock.now()
-            await context.database.end_comparisons(runner.record, now)
-            self._write_comparison(event, reconciliation, found, self._queue.end_comparisons(event, now))
+            next_at = await self._end_comparisons(event, runner.record)
+            self._write_comparison(event, reconciliation, found, next_at)
             if not reconciliation.given_up and (found or not record.closed):
                 await self._after_close(context, runner.record, reconciliation)
         finally:
             runner.end()
         return True
+
+    async def _end_comparisons(self, event: ScheduledEvent, record: EventRecord) -> datetime | None:
+        """Take the comparisons that are due as made; returns when the next one is due."""
+        now = self._context.clock.now()
+        await self._context.database.end_comparisons(record, now)
+        return self._queue.end_comparisons(event, now)
 
     def _write_comparison(
         self, event: ScheduledEvent, reconciliation: Reconciliation, found: int, next_at: datetime | None
