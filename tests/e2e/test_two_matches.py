@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.harness import BOGOTA, TABLES, Stadium, stadium
-from tests.e2e.test_killed import FAST, end, kill_after
+from tests.e2e.test_killed import FAST, kill_after
 
 pytestmark = pytest.mark.e2e
 
@@ -72,14 +73,14 @@ class MatchDay:
 @pytest.fixture
 def match_day(tmp_path: Path) -> Iterator[MatchDay]:
     """Three matches: one that ends in 8 s, one of 20 s from 2 s later on, and one that begins when that one ends."""
-    before, after = timedelta(minutes=2), timedelta(seconds=45)
+    before, after = timedelta(minutes=2), timedelta(seconds=75)  # longer than all three: the simulator may start slowly
     with stadium(tmp_path, before=before, after=after, options=OPTIONS, **FAST) as place:
-        half = place.since + before + timedelta(seconds=8)
+        half = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)
         last = half + BREAK + timedelta(seconds=20)
         matches = [
             Match("Primero", place.since, half),
             Match("Segundo", half + BREAK, last),
-            Match("Tercero", last, place.until),
+            Match("Tercero", last, last + timedelta(seconds=15)),
         ]
         document: dict[str, list[dict[str, str]]] = {}
         for match in matches:
@@ -94,6 +95,14 @@ def fail_a_camera(match_day: MatchDay, *, until: datetime) -> None:
     """One camera fails from now on until then."""
     fault = {"cameras": [match_day.place.site["cameras"][0]], "until": until.isoformat()}
     match_day.place.control("faults", {"set": {"camera_500": fault}})
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """The program's own end; a camera may have sent nothing in a match that is so short."""
+    _, output = process.communicate(timeout=120)
+    assert process.returncode in {0, 6}, output[-3000:]
+    assert "Traceback" not in output
+    return output
 
 
 def wait_until(instant: datetime) -> None:
@@ -158,6 +167,6 @@ def test_a_backfill_in_another_process_beside_the_close_and_the_watch(match_day:
     match_day.place.settings["AFORO_MONITOR__SCHEDULE_FILE"] = str(past)
     backfill = match_day.place.start("backfill", day)
     _, output = backfill.communicate(timeout=90)
-    assert backfill.returncode in {0, 5}, output[-3000:]
+    assert backfill.returncode in {0, 5, 6}, output[-3000:]
     end(process)
     match_day.check()
