@@ -18,7 +18,7 @@ from aforo.settings.credentials import has_host_and_port, has_stray_at
 
 RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
 SCRYPT = re.compile(  # as web.auth writes it: a salt of 16 bytes, a hash of 32
-    r"scrypt\$(\d{5,6})\$(\d{1,2})\$(\d)\$[A-Za-z0-9_-]{21}[AQgw]\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+    r"scrypt\$([0-9]{5,6})\$([0-9]{1,2})\$([0-9])\$[A-Za-z0-9_-]{21}[AQgw]\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 )
 _MAX_SCRYPT_BYTES = 2**26  # memory of one check: twice that of what «aforo password» writes
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")

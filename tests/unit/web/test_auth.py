@@ -1,6 +1,8 @@
+import itertools
 from datetime import UTC, datetime
 
-from pydantic import SecretStr
+import pytest
+from pydantic import SecretStr, ValidationError
 
 from aforo.settings import OperatorSettings, WebSettings
 from aforo.web.auth import Sessions, decoy_hashes, hash_password, session_cookie, set_cookie, verify_password
@@ -18,6 +20,32 @@ def test_a_hash_matches_its_password_and_no_other() -> None:
     assert not verify_password("x" * 5000, HASH)
     assert hash_password("correcta") != HASH
     assert OperatorSettings(name="a", password_hash=SecretStr(HASH)).password_hash.get_secret_value() == HASH
+
+
+def test_every_hash_that_is_written_is_taken() -> None:
+    for number in range(30):
+        OperatorSettings(name="a", password_hash=SecretStr(hash_password(str(number), n=2**14)))
+
+
+SALT, DIGEST = HASH.split("$")[4:]
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        "", "correcta", "scrypt", HASH[:-1], HASH + "A", HASH + "$", HASH.replace("scrypt", "bcrypt"), HASH + "\n\n$",
+        f"scrypt$32767$8$1${SALT}${DIGEST}", f"scrypt$0$8$1${SALT}${DIGEST}", f"scrypt$32768$0$1${SALT}${DIGEST}",
+        f"scrypt$32768$8$0${SALT}${DIGEST}", f"scrypt$32768$8$9${SALT}${DIGEST}", f"scrypt$524288$8$1${SALT}${DIGEST}",
+        f"scrypt$32768$99$1${SALT}${DIGEST}", f"scrypt$32768$8$1$${DIGEST}", f"scrypt$32768$8$1${SALT}$",
+        f"scrypt$32768$8$1${SALT[:-1]}${DIGEST}", f"scrypt$32768$8$1${SALT}A${DIGEST}",
+        f"scrypt$32768$8$1${SALT}${DIGEST[:-1]}é", f"scrypt$-32768$8$1${SALT}${DIGEST}",
+        f"scrypt$٣٢٧٦٨$8$1${SALT}${DIGEST}",
+    ],
+    ids=itertools.count(),
+)  # fmt: skip
+def test_a_hash_that_cannot_be_computed_stops_the_start(malformed: str) -> None:
+    with pytest.raises(ValidationError):
+        OperatorSettings(name="a", password_hash=SecretStr(malformed))
 
 
 def test_a_session_belongs_to_its_operator_until_it_ends() -> None:
