@@ -81,5 +81,5 @@ async def test_an_address_of_an_unknown_kind_is_a_bad_setting_and_not_repeated()
 
 async def test_without_apprise_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(BadSetting, match=r"aforo\[notifications\]"):
+    with pytest.raises(BadSetting, match=r"dev\.py install --extras"):
         await AppriseChannel.of(["json://127.0.0.1/x"])
