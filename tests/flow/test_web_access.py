@@ -9,6 +9,7 @@ import sqlite3
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,12 +183,12 @@ async def test_a_logout_holds_while_the_database_is_away_and_is_stored_when_it_i
         assert await status(client, **ended) == 401
 
 
-async def test_a_session_that_ends_by_itself_ends_its_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aforo.web.auth._OPERATOR_SECONDS", 2)
+async def test_a_session_that_ends_by_itself_ends_its_streams(tmp_path: Path) -> None:
     async with staged(tmp_path, settings=SETTINGS) as stage, browser(stage, Via="1.1 x") as client:
         await csrf(client)
         async with client.get("/api/v1/stream") as answer:
             assert answer.status == 200
+            stage.clock.instant += timedelta(hours=12)
             async with asyncio.timeout(6):
                 while await answer.content.read(1 << 16):
                     pass

@@ -218,7 +218,7 @@ class _Built(NamedTuple):
 async def _restore(context: WebContext, sessions: Sessions) -> None:
     """Read which sessions were logged out before this start; it may have to wait for the database."""
     if context.session_archive is not None:
-        now = SystemClock().now()
+        now = context.clock.now()
         sessions.await_restoring(now.timestamp())
         sessions.restore(await context.session_archive.ended(now), now.timestamp())
 
