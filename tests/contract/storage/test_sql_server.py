@@ -338,6 +338,34 @@ def test_an_account_without_update_on_the_history_does_the_whole_job_and_leaves_
     assert len([record for record in caplog.records if "conservan el nombre" in record.getMessage()]) == 1
 
 
+def test_an_account_that_may_not_alter_goes_on_with_the_tables_of_the_first_version(
+    database: DatabaseUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = os.environ.get("AFORO_TEST_MSSQL_LIMITED_URL")
+    if not url:
+        pytest.skip("AFORO_TEST_MSSQL_LIMITED_URL names no account")
+    *tables, grants = [
+        batch for batch in schema_sql(zones(), str(make_url(url).username)).split("\nGO\n") if batch.strip()
+    ]
+    database.run(*tables, *_grants(grants))
+    administrator = database.store()
+    add(administrator, opened(administrator), at(10, "1"))
+    assert administrator.revert("0001") == "0002"
+    administrator.close()
+    limited = Store(url, zones(), BOGOTA)
+    database.stores.append(limited)
+    limited.open()
+    assert len([one for one in caplog.records if "«aforo schema --since 0001»" in one.getMessage()]) == 1
+    assert limited.dry_run().kept is not None
+    stored = add(limited, opened(limited), at(10, "1"), at(70, "7"), at(70, "7", camera="CAM2"))
+    assert (len(stored.new), stored.already) == (1, 2)
+    limited.close()
+    database.run(*[batch for batch in schema_sql(zones(), since="0001").split("\nGO\n") if "aforo_events" in batch][:1])
+    administrator.open()
+    assert database.rows("SELECT version_num FROM aforo_version") == [("0002",)]
+    assert len(add(administrator, opened(administrator), at(70, "7"), at(70, "7", camera="CAM2")).new) == 1
+
+
 def _grants(script: str) -> list[str]:
     return [line for line in script.splitlines() if line.startswith("GRANT ")]
 
