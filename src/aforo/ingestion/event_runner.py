@@ -78,6 +78,9 @@ class EventRunner:
     async def watch(self) -> None:
         """Read poll cycle after poll cycle until the event and its grace are over, or until a stop."""
         context = self._context
+        if not context.clock.is_past(self._ends):  # a close reads the servers of its event by itself
+            context.site.add_servers(feed.server_id for feed in self._record.checkpoints)
+            self._follow()
         await self._lateness_log.restore(self._record)
         await self._report_opened()
         if self._doubtful_servers():
@@ -192,7 +195,6 @@ class EventRunner:
         context = self._context
         self._record = record
         context.logs.begin(record, self._log).open_record(record.occupancies)
-        context.site.add_servers(feed.server_id for feed in record.checkpoints)
         self._planner = FetchPlanner(record.event.window, timedelta(seconds=context.settings.overlap))
         context.lateness_meters[record.id] = self._lateness
         self._lateness.open(record.event.window.since)
