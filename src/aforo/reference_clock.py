@@ -159,7 +159,7 @@ class ReferenceClock:
         self._alone = _Follower()  # the machine's own clock, where no server's is known
         self._agreed: tuple[float, float] | None = None  # the machine's offset and the reference's when both were read
         self._asked_at = self._wall_asked = 0.0
-        self._followed_at: float | None = None
+        self._unsettled_until = 0.0  # by the monotonic clock: until then no event is ended by the server's clock alone
         self._usual = 0.0  # seconds by which the machine's clock is ahead since the server's jumped
         self._disputed = False  # the machine's clock goes on with the time from before the server's jump
         self._pending_since: float | None = None
@@ -232,10 +232,17 @@ class ReferenceClock:
         return min(self.now(), self._machine.now()) if self._disputed else self.now()
 
     def is_past(self, instant: datetime) -> bool:
-        """Return whether an event that ends then is over: by the machine's clock too while a jump is pending."""
-        recent = self._followed_at is not None and self._machine.monotonic() - self._followed_at < _SETTLES
-        settled = not (self.jump_pending or recent or self._disputed)
+        """Return whether an event that ends then is over.
+
+        By the machine's clock too while a jump is pending or new, or a first time that the machine's does not confirm.
+        """
+        settled = not self.disputed and self._machine.monotonic() >= self._unsettled_until
         return self.now() >= instant and (settled or self._machine.now() >= instant)
+
+    @property
+    def disputed(self) -> bool:
+        """Whether a jump of the server's clock is pending, or is disputed by the machine's clock."""
+        return self.jump_pending or self._disputed
 
     @property
     def steps(self) -> list[ClockStep]:
@@ -259,12 +266,14 @@ class ReferenceClock:
             return
         stamped = date.timestamp()
         reading = _Bounds(stamped - received, stamped + _RESOLUTION - sent, received, received, sent)
-        before, wall = self.now(), self._wall_offset()
+        before, wall, is_first = self.now(), self._wall_offset(), self._server.known is None
         jump = self._server.read(reading, self._expected(wall))
         if jump is None:
             self._contradicted(before)
         else:
             self._pending_since = None
+            if is_first and not reading.near(wall, _NOTEWORTHY):  # the server's clock may be the one that is wrong
+                self._unsettled_until = self._machine.monotonic() + _STAYS
             if abs(jump) > _NOTEWORTHY:
                 self._follow((self.now() - before).total_seconds(), before, wall)
             self._agreed = wall, self._offset()
@@ -303,7 +312,7 @@ class ReferenceClock:
         """Follow the machine's clock where no server's time is known: a jump of it has to stay, too."""
         jump = self._alone.read(_Bounds(wall - _SLACK, wall + _SLACK, monotonic, monotonic, monotonic))
         if jump:
-            self._followed_at = monotonic
+            self._unsettled_until = monotonic + _SETTLES
 
     def _server_step_is_over(self, ahead: float, monotonic: float) -> bool:
         """Return whether the machine's clock agrees with the one that is followed, or no candidate has come back."""
@@ -325,12 +334,13 @@ class ReferenceClock:
 
     def _follow(self, seconds: float, before: datetime, wall: float) -> None:
         """A jump is followed: the machine stood still, or the server's clock moved, or it came back."""
-        self._followed_at = self._machine.monotonic()
+        followed_at = self._machine.monotonic()
+        self._unsettled_until = followed_at + _SETTLES
         ahead = wall - self._offset()
         moved = wall - self._agreed[0] if self._agreed is not None else 0.0
         if abs(moved - seconds) <= _NOTEWORTHY:
             kind = ClockStepKind.PAUSE if seconds > 0 else ClockStepKind.SERVER
-            self._over.append((self._followed_at, ClockStep(kind, seconds, before, max(before, self.now()))))
+            self._over.append((followed_at, ClockStep(kind, seconds, before, max(before, self.now()))))
             return
         returned = abs(ahead) <= _NOTEWORTHY
         self._disputed = not returned and abs(self._machine.now() - before) <= NOTEWORTHY

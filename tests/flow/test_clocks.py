@@ -218,3 +218,15 @@ async def test_without_a_date_a_short_step_does_nothing_either(tmp_path: Path, s
         assert await monitor == 0
         assert timedelta(seconds=29) < clocks.closed_at() - SHORT.end < timedelta(minutes=10)
         clocks.check()
+
+
+async def test_a_date_that_is_wrong_at_the_start_ends_no_event(tmp_path: Path) -> None:
+    async with clocks_of(tmp_path, starts=DOORS + timedelta(minutes=20)) as clocks:
+        clocks.site.faults.set("date", Fault(seconds=2 * 3600.0))
+        running = asyncio.create_task(clocks.run())
+        await clocks.at(20.3)
+        clocks.site.faults.clear("date")
+        await clocks.at(40)
+        assert not running.done()
+        assert await running == 0
+        clocks.check()

@@ -126,3 +126,37 @@ async def test_page_report_and_alerts_show_lateness_and_clocks(tmp_path: Path) -
         assert report["delivery"]["late"] > 50
         assert [clock["id"] for clock in report["delivery"]["clocks"]] == [behind]
         assert "Entrega de ACC" in next((tmp_path / "actas").glob("*.html")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("seconds", [25.0, 40.0, 55.0])
+@pytest.mark.parametrize("ahead", [0.0, 45.0])
+async def test_a_short_event_with_a_short_overlap_waits_for_what_no_cycle_has_seen(
+    tmp_path: Path, seconds: float, ahead: float
+) -> None:
+    """Half of the events are later than overlap and grace reach: only the close finds the first of them."""
+    plan = replace(SHORT, end=SHORT.start + timedelta(seconds=47), events=800, servers=2, burst=0)
+    faults = Faults(5, {"late": Fault(0.5, seconds=seconds, delay=Delay.FIXED)})
+    starts = SHORT.start - timedelta(seconds=6 + ahead)
+    async with simulated_event(
+        tmp_path, plan, starts=starts, faults=faults, interval=4.0, overlap=20.0, grace=15.0
+    ) as (parts, scenario):
+        parts.site.clock.shift(ahead)
+        await parts.run()
+        parts.check(scenario, plan.start, plan.end)
+
+
+async def test_a_close_that_still_finds_late_events_compares_once_more(tmp_path: Path) -> None:
+    """Started after the event: nothing is known of its lateness but what the close finds below the checkpoints."""
+    plan = replace(SHORT, end=SHORT.start + timedelta(minutes=3), events=2_000, burst=0)
+    faults = Faults(5, {"late": Fault(0.2, seconds=120.0, delay=Delay.TAIL)})
+    async with simulated_event(
+        tmp_path, plan, starts=SHORT.start, faults=faults, interval=4.0, overlap=20.0, grace=15.0
+    ) as (parts, scenario):
+        stopping = asyncio.Event()
+        running = asyncio.create_task((await asyncio.to_thread(parts.monitor, stopping)).run())
+        await parts.clock.sleep(150)
+        stopping.set()
+        await running
+        await parts.clock.sleep((plan.end - parts.clock.now()).total_seconds() + 16)
+        await parts.run()
+        parts.check(scenario, plan.start, plan.end)

@@ -393,3 +393,13 @@ def test_whatever_the_clocks_do_an_honest_server_is_followed() -> None:
         clocks.wait(120)
         assert clocks.clock.now() == clocks.machine.now()
         assert all(step.ended is not None and step.ended >= step.began for step in clocks.clock.steps), seed
+
+
+def test_a_first_time_that_the_machine_does_not_confirm_ends_no_event_at_once() -> None:
+    clocks = Clocks(ahead=2 * HOUR)
+    soon = clocks.true.now() + HOUR
+    clocks.wait(10, every=1)
+    assert abs(clocks.error) < 1
+    assert not clocks.clock.is_past(soon)
+    clocks.wait(60)
+    assert clocks.clock.is_past(soon)

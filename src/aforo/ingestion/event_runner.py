@@ -11,7 +11,7 @@ from aforo.errors import StoreRejectedRow, StoreReplaced
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
-from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.lateness import LONGEST_WAIT, LatenessMeter
 from aforo.ingestion.lateness_log import LatenessLog
 from aforo.ingestion.poller import Poller
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
@@ -52,6 +52,7 @@ class EventRunner:
         self._lateness = LatenessMeter(
             *(timedelta(seconds=seconds) for seconds in (settings.interval, settings.overlap, settings.grace))
         )
+        self._settled_at: datetime | None = None  # when what a comparison found late should all have come
         self._lateness_log = LatenessLog(self._lateness, context)
         self._take(record)
 
@@ -103,13 +104,22 @@ class EventRunner:
     async def close(self) -> Reconciliation:
         """Wait for late events where some were late, read the whole event once more, store what was missing, compare.
 
-        Where that finds later ones, the close waits for the last of these, and compares again.
+        Where that still finds late ones, more of them may come: the close waits once more for as long as the latest was
+        late, and compares again, until nothing late is found or the longest wait is over.
         """
+        context = self._context
         while True:
             await self._wait_for_late_events()
-            reconciliation = await self._reconcile(again=False)
-            if self._context.stopping.is_set() or self._context.clock.is_past(self._last_late_event_at()):
-                return reconciliation
+            known = self._lateness.late_events
+            reconciler, reconciliation = await self._reconcile(again=False)
+            if not context.stopping.is_set() and self._lateness.late_events > known:
+                self._settled_at = context.clock.now() + self._lateness.close_waits() + _LAST_READ
+            if context.stopping.is_set() or context.clock.is_past(self._last_late_event_at()):
+                break
+        if not context.stopping.is_set():
+            self._write_log()
+            reconciler.write_log(reconciliation)
+        return reconciliation
 
     @asynccontextmanager
     async def _reading(self, *, closing: bool = False) -> AsyncIterator[tuple[Poller, Sweeper]]:
@@ -127,7 +137,7 @@ class EventRunner:
     async def _run_cycle(self, poller: Poller, sweeper: Sweeper, started: float, ends: datetime) -> None:
         """Run a poll cycle that began at ``started``; wait until the next one is due, or until the end of them all."""
         context = self._context
-        self._lateness.begin_cycle(context.clock.now(), context.clock.monotonic())
+        self._begin_measuring()
         self._planner.begin_cycle(context.clock.earliest, self._lateness.overlaps())
         deadline = started + context.settings.interval
         cycle = PollCycle(
@@ -139,6 +149,13 @@ class EventRunner:
         left = (ends - context.clock.now()).total_seconds()
         wait = min(deadline - context.clock.monotonic(), left if left > 0 else _CHECK_END)
         await wait_until_set(context.stopping, context.clock, wait)
+
+    def _begin_measuring(self) -> None:
+        """Measure lateness by the clock as it is now; not at all while it is disputed what time it is."""
+        clock = self._context.clock
+        self._lateness.begin_cycle(clock.now(), clock.monotonic())
+        if clock.disputed:
+            self._lateness.distrust()
 
     async def _wait_for_late_events(self) -> None:
         """Go on reading after the event's grace for as long as its events were late; nothing where none was."""
@@ -158,13 +175,13 @@ class EventRunner:
     async def compare_again(self) -> tuple[Reconciliation, int]:
         """Do the same some time after the close; also returns how many camera events that found and stored."""
         before = await self._context.database.events_by_camera(self._record)
-        reconciliation = await self._reconcile(again=True)
+        _, reconciliation = await self._reconcile(again=True)
         found = sum(reconciliation.stored.values()) - sum(before.values()) if reconciliation.compared else 0
         if found and not self._context.stopping.is_set():
             self._write_log()
         return reconciliation, max(0, found)
 
-    async def _reconcile(self, *, again: bool) -> Reconciliation:
+    async def _reconcile(self, *, again: bool) -> tuple[Reconciler, Reconciliation]:
         since = self.event.window.since
         now = self._context.clock.monotonic()  # for what an earlier process read
         read = {
@@ -173,17 +190,14 @@ class EventRunner:
             if state.read_until > since
         }
         while True:
+            self._begin_measuring()
             await self._follow_database()
             reconciler = Reconciler(self._context, self._record, read, self._lateness, again=again)
             try:
                 reconciliation = await reconciler.run()
             except StoreReplaced:
                 continue
-            break
-        if not again and not self._context.stopping.is_set():
-            self._write_log()
-            reconciler.write_log(reconciliation)
-        return reconciliation
+            return reconciler, reconciliation
 
     def end(self) -> None:
         """End the event's log, and measure no more."""
@@ -293,9 +307,10 @@ class EventRunner:
 
     def _last_late_event_at(self) -> datetime:
         """When the last late event is expected; the event's end where none was late by more than the grace."""
-        wait = self._lateness.close_waits()
+        wait, until = self._lateness.close_waits(), self.event.window.until
         late = wait > timedelta(seconds=self._context.settings.grace)
-        return self.event.window.until + (wait + _LAST_READ if late else timedelta(0))
+        expected = until + (wait + _LAST_READ if late else timedelta(0))
+        return expected if self._settled_at is None else max(expected, min(self._settled_at, until + LONGEST_WAIT))
 
     def _write_log(self) -> None:
         name = self.event.name if self._context.logs.several else ""

@@ -89,6 +89,7 @@ class LatenessMeter:
         self._uncommitted: dict[_Identity, tuple[Feed, Delay] | None] = {}  # None: found by the first read
         self._changed: set[Feed] = set()
         self._found_late: Counter[Feed] = Counter()
+        self._late_events = 0
 
     @property
     def reads(self) -> Mapping[Feed, FeedReads]:
@@ -104,7 +105,8 @@ class LatenessMeter:
         """Follow these feeds; a feed that is new was read from the event's begin to its checkpoint, or not at all."""
         for feed in feeds:
             if feed not in self._reads:
-                self._reads[feed] = FeedReads.until_checkpoint(self._begin, checkpoints.get(feed, self._begin))
+                checkpoint = checkpoints.get(feed, self._begin)
+                self._reads[feed] = FeedReads.until_checkpoint(self._begin, checkpoint, self._overlap)
 
     def begin_cycle(self, now: datetime, monotonic: float) -> None:
         """A poll cycle begins. Where the clock was set meanwhile, earlier reads cannot be compared with later ones."""
@@ -116,7 +118,7 @@ class LatenessMeter:
         """What that server (None: any) answered is no evidence: everything is read anew, and is not late by that."""
         for feed in self._reads:
             if server_id is None or feed.server_id == server_id:
-                self._reads[feed] = FeedReads.until_checkpoint(self._begin, self._begin)
+                self._reads[feed] = FeedReads.until_checkpoint(self._begin, self._begin, self._overlap)
 
     def restore(self, known: Iterable[FeedLateness]) -> None:
         """Take what an earlier run of the program measured of this event."""
@@ -130,11 +132,7 @@ class LatenessMeter:
 
     def begin(self, query: EventQuery, now: datetime) -> Reading:
         """A fetch is sent."""
-        before = {
-            feed: FeedReads(reads.since, reads.until, reads.at, list(reads.swept))
-            for feed in query.feeds
-            if (reads := self._reads.get(feed)) is not None
-        }
+        before = {feed: reads.copy() for feed in query.feeds if (reads := self._reads.get(feed)) is not None}
         return Reading(query, now, before)
 
     def page_read(self, reading: Reading, events: Sequence[CameraEvent], now: datetime) -> None:
@@ -194,6 +192,8 @@ class LatenessMeter:
         last = reads.last_read(event.occurred_at)
         if last is None or identity in self._uncommitted:
             return
+        if last.at > now:  # the clock was set back meanwhile: the two reads cannot be compared
+            return
         lower = max(0.0, (last.at - event.occurred_at).total_seconds())
         upper = (now - event.occurred_at).total_seconds()
         usual = self._usual_pause if last.next_within is None else last.next_within + self._usual_pause
@@ -211,6 +211,7 @@ class LatenessMeter:
             observed.late[int(seconds) // _BIN * _BIN] += 1
             observed.worst = max(observed.worst, delay)
             self._found_late[feed] += 1
+            self._late_events += 1
         self._changed.add(feed)
 
     # What follows from it.
@@ -231,6 +232,11 @@ class LatenessMeter:
         Where two cameras of a server are late, all of it may be: the second latest counts for the others.
         """
         return self._within(feed, self._shared_by_servers())
+
+    @property
+    def late_events(self) -> int:
+        """How many late events were stored since this began to measure."""
+        return self._late_events
 
     def close_waits(self) -> timedelta:
         """How long after the event's end camera events may still become visible; zero where none was late."""

@@ -8,7 +8,7 @@ become longer, not more.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,24 +39,34 @@ class FeedReads:
     """When a feed was read: all before ``until`` once, ``[since, until)`` last at ``at``.
 
     ``swept``: for each of ``SWEEP_AGES``, the instant before which everything was read at that age or later.
+    ``overlapped``: the same for the age that the ``overlap`` reaches, where that is less than all of these.
     """
 
     since: datetime
     until: datetime
     at: datetime
     swept: list[datetime]
+    overlapped: datetime
+    overlap: timedelta = SWEEP_AGES[0]
 
     @classmethod
-    def until_checkpoint(cls, begin: datetime, checkpoint: datetime) -> "FeedReads":
+    def until_checkpoint(cls, begin: datetime, checkpoint: datetime, overlap: timedelta = SWEEP_AGES[0]) -> "FeedReads":
         """The reads of a feed that was read from ``begin`` to its checkpoint, sweeps included, by an earlier run."""
         swept = [max(begin, checkpoint - age - width_of(age)) for age in SWEEP_AGES]
-        return cls(max(begin, checkpoint - SWEEP_AGES[0]), checkpoint, checkpoint, swept)
+        since = max(begin, checkpoint - min(overlap, SWEEP_AGES[0]))
+        return cls(since, checkpoint, checkpoint, swept, since, overlap)
+
+    def copy(self) -> "FeedReads":
+        """Return what was read by now."""
+        return replace(self, swept=list(self.swept))
 
     def add(self, window: Window, sent: datetime) -> None:
         """Add a window that was read whole by a fetch sent at ``sent``."""
         for index, age in enumerate(SWEEP_AGES):
             if window.since <= self.swept[index]:
                 self.swept[index] = max(self.swept[index], min(window.until, sent - age))
+        if window.since <= self.overlapped:
+            self.overlapped = max(self.overlapped, min(window.until, sent - self.overlap))
         if window.until >= self.until:
             self.since, self.until, self.at = window.since, window.until, sent
 
@@ -65,11 +75,17 @@ class FeedReads:
         if instant >= self.until:
             return None
         found = LastRead(instant, timedelta(0))
+        if instant < self.overlapped:
+            found = LastRead(instant + self.overlap, _until_next_sweep(self.overlap))
         for index, age in enumerate(SWEEP_AGES):
             if instant < self.swept[index]:
-                later = SWEEP_AGES[index + 1 :]
-                found = LastRead(instant + age, 2 * later[0] - age if later else timedelta(0))
+                found = max(found, LastRead(instant + age, _until_next_sweep(age)))
         return LastRead(self.at, None) if instant >= self.since and self.at >= found.at else found
+
+
+def _until_next_sweep(age: timedelta) -> timedelta:
+    """Within how long what was read at that age is read at the next one; zero after the last."""
+    return next((2 * later - age for later in SWEEP_AGES if later > age), timedelta(0))
 
 
 def width_of(age: timedelta) -> timedelta:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.ingestion.sweep import SWEEP_AGES, FeedReads, Sweep
+from aforo.ingestion.sweep import SWEEP_AGES, FeedReads, LastRead, Sweep
 from aforo.models import Feed, Window
 
 START = datetime(2026, 1, 27, 21, tzinfo=UTC)
@@ -147,3 +147,19 @@ def test_an_instant_was_read_last_when_it_was() -> None:
     found = reads.last_read(at(7))
     assert found is not None
     assert found.at == at(9), "at an age of two minutes at least"
+
+
+def test_the_overlap_shows_at_which_age_an_instant_was_last_read() -> None:
+    """A short overlap reads nothing at the first age of the sweep, and yet an event that comes later is late."""
+    overlap = timedelta(seconds=20)
+    reads = FeedReads.until_checkpoint(START, START, overlap)
+    for seconds in range(4, 61, 4):
+        now = START + timedelta(seconds=seconds)
+        reads.add(Window(max(START, now - timedelta(seconds=24)), now), now)
+    old = reads.last_read(START + timedelta(seconds=10))
+    assert old is not None
+    assert old.at == START + timedelta(seconds=30)
+    assert old.next_within is not None
+    assert old.next_within >= SWEEP_AGES[0] - overlap
+    recent = reads.last_read(START + timedelta(seconds=50))
+    assert recent == LastRead(START + timedelta(seconds=60), None)
