@@ -22,7 +22,7 @@ _NAMED = re.compile(
 _IN_URL = re.compile(r"(://[^\s/@:]*):[^\s/@]+@")
 _ESCAPE = re.compile(
     r"(?:%[0-9A-Fa-f]{2})+"
-    r"|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[\"'\\/bfnrt]"
+    r"|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[!-/:-@[-`{-~bfnrt]"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
 
@@ -112,7 +112,9 @@ def _characters(escapes: str) -> Iterator[tuple[str, int, int]]:
     """Give the characters of a run of escapes, each with where it stands in the run."""
     if escapes[0] == "%":
         text = unquote(escapes, errors="surrogateescape")
-        yield from _with_places(text, lambda one: 3 * len(one.encode("utf-8", "surrogateescape")))
+        for character, first, last in _with_places(text, lambda one: 3 * len(one.encode("utf-8", "surrogateescape"))):
+            byte = ord(character) - 0xDC00  # one that is no UTF-8: a letter of Latin-1
+            yield (chr(byte) if 0x80 <= byte <= 0xFF else character), first, last
     elif escapes[:2] == "\\u":
         text = bytes.fromhex(escapes.replace("\\u", "")).decode("utf-16-be", "surrogatepass")
         yield from _with_places(text, lambda one: 12 if ord(one) > 0xFFFF else 6)

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
@@ -35,6 +36,8 @@ SPELLINGS: list[Callable[[str], str]] = [
     lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
     lambda text: quote(quote(text, safe=""), safe=""),
     lambda text: quote(text, safe="/!'()*~"),
+    lambda text: quote(text, safe="", encoding="latin-1" if "ñ" in text else "utf-8"),
+    lambda text: re.sub(r"[!-/:-@[-`{-~]", r"\\\g<0>", text),
     html.escape,
     lambda text: "".join(f"&#{ord(one)};" for one in text),
     lambda text: "".join(f"&#x{ord(one):X};" for one in text),
