@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
 
 from aforo.models import EventPhase, Outcome, ReconciliationResult, Reservation, ReservationKind
+from aforo.outside_text import visible
 from aforo.settings import WebSettings
 from aforo.simulator import Scenario, ScenarioPlan
 
@@ -298,6 +299,47 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
             await page.hover("#heat .nsewdrag")
             assert await page.locator("#doors img, #cameras img, #alerts img, #heat b").count() == 0
             assert await page.get_attribute("body", "data-evil") is None
+
+
+# What is shown (texts, hints, labels of the charts) with a character that hides or acts, but for an isolate's marks.
+UNSEEN = r"""() => {
+  const shown = [...document.querySelectorAll("body *")].flatMap((it) => [it.title, it.getAttribute("aria-label"),
+    ...[...it.childNodes].filter((child) => child.nodeType === 3).map((child) => child.data)]);
+  const unseen = /(?![\u2068\u2069\n])[\p{C}\p{Zl}\p{Zp}\ufe00-\ufe0f\u3164]/u;
+  return [document.title, ...shown].filter((text) => unseen.test(text || ""));
+}"""
+ROWS = "() => [...document.querySelectorAll('#heat .ytick text')].map((it) => it.textContent).sort()"
+
+
+async def test_names_show_what_hides_and_turn_nothing_that_stands_beside_them(tmp_path: Path) -> None:
+    scenario = Scenario(ScenarioPlan(START, START + timedelta(hours=7), cameras=24, events=300))
+    long = "PUERTA ORIENTAL PRINCIPAL DE ABONADOS"
+    hidden, hebrew = "PUERTA \u202e\x9b31m\u2028\u3164\ufe0f\u2066", "PUERTA שער 7"
+    for door in (hidden, hebrew, f"{long} 1", f"{long} 2", "PUERTA <b>%{y}</b>"):
+        for second in range(3):
+            scenario.add(scenario.allowed[0], door, START.replace(minute=2, second=second))
+    zones = [zone.model_copy(update={"name": f"<i>{zone.name}</i>{hidden}"}) for zone in capped_zones()]
+    async with chromium() as browser, staged(tmp_path, scenario=scenario, zones=zones) as stage:
+        event = replace(stage.event, name=f"Final {hidden}")
+        stage.live.list_cameras({scenario.allowed[1]: hidden, scenario.allowed[2]: hebrew}, {})
+        stage.live.connect(replace(stage.live.probes, upcoming=lambda: event))
+        await stage.play(stage.at(50), silent=scenario.allowed[1:3])
+        for feed in [feed for feed in stage.live.feeds if feed.camera_id in scenario.allowed[1:3]]:
+            stage.change_feed(feed, failing_since=stage.at(1), failing_alone_since=stage.at(1))
+        stage.live.notify()
+        async with page_of(stage, browser) as page:
+            await displays(page, "#doors", visible(hidden))
+            await displays(page, "#zones", visible(zones[0].name))
+            await displays(page, "#cameras", visible(hidden))
+            await displays(page, "#cameras", f"\u2068{hebrew}\u2069")
+            await displays(page, "#event-phase", f"Después: Final {visible(hidden)}, a las")
+            await displays(page, "#curve .legend", "<i>")
+            await page.hover("#heat .nsewdrag")
+            assert await page.evaluate(UNSEEN) == []
+            rows = await page.evaluate(ROWS)
+            assert len(rows) == len(set(rows)) == len([door for door in stage.live.doors if door.people])
+            drawn = await page.evaluate("() => document.querySelector('#heat').data[0].z.length")
+            assert drawn == len(rows), "a row for each door, also where names begin alike"
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -116,15 +116,15 @@ export function curve(element, state, series) {
     const x = [format.wall(start), ...points.map(([at]) => format.wall(at))];
     const y = [series.zones.get(zone.name).initial, ...points.map(([, count]) => count)];
     if (points.length && known > points.at(-1)[0]) { x.push(format.wall(known - (known % 60))); y.push(points.at(-1)[1]); }
-    traces.push({ type: "scatter", mode: "lines", name: zone.name, x, y,
+    traces.push({ type: "scatter", mode: "lines", name: label(zone.name, LEGEND), x, y,
       line: { shape: "hv", width: 3, color: zoneColor(place), dash: ["solid", "dash", "dot"][place % 3] },
       hovertemplate: "%{y:,d}" });
     const corrections = state.corrections.filter((one) => one.zone === zone.name);
     if (corrections.length) {
-      traces.push({ type: "scatter", mode: "markers", name: `Corrección, ${zone.name}`, showlegend: false,
+      traces.push({ type: "scatter", mode: "markers", name: `Corrección, ${label(zone.name, LEGEND)}`, showlegend: false,
         x: corrections.map((one) => format.wall(Date.parse(one.at) / 1000)), y: corrections.map((one) => countAt(points, one.at)),
         marker: { symbol: "diamond", size: 13, color: zoneColor(place), line: { width: 2, color: css("--text") } },
-        text: corrections.map((one) => `corrección ${format.signed(one.delta)} (${escape(one.author)}): ${escape(one.reason)}`),
+        text: corrections.map((one) => `corrección ${format.signed(one.delta)} (${label(one.author, LEGEND)}): ${label(one.reason, HOVER)}`),
         hovertemplate: "%{text}" });
     }
   });
@@ -133,6 +133,8 @@ export function curve(element, state, series) {
 
 // plotly interprets some HTML in texts: what people wrote is escaped.
 const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%", "％");
+const LEGEND = 40, HOVER = 120; // characters
+const label = (text, most) => escape(format.name(format.shortened(text, most)));
 
 function countAt(points, instant) {
   const seconds = Date.parse(instant) / 1000;
@@ -184,14 +186,13 @@ export function heat(element, state, series) {
   // One burst at one door does not dim all the rest.
   const sorted = z.flat().filter((value) => value > 0).sort((a, b) => a - b);
   const zmax = Math.max(5, sorted[Math.floor(sorted.length * 0.99)] || 0);
+  // A row for each door, by its place: two names may be shortened to the same text.
   element.style.height = `${Math.max(260, names.length * 26 + 60)}px`;
-  drawChart(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map((name) => shortName(name)), z, zmin: 0, zmax, xgap: 1, ygap: 2,
+  drawChart(element, [{ type: "heatmap", x: starts.map((at) => format.wall(at + 150)), y: names.map((_, place) => `${place}`), z, zmin: 0, zmax, xgap: 1, ygap: 2,
     colorscale: [[0, css("--heat-0")], [0.5, css("--heat-1")], [1, css("--heat-2")]],
     colorbar: { thickness: 10, outlinewidth: 0, tickfont: { color: css("--text-soft"), size: 13 } }, showscale: !isNarrow(),
-    hovertemplate: "%{y}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],
+    text: names.map((name) => starts.map(() => label(name, HOVER))), hovertemplate: "%{text}, %{x|%H:%M}: %{z:,d}<extra></extra>" }],
   { hovermode: "closest", xaxis: { range: timeRange(state) }, margin: { l: 52, r: 12, t: isTouch() ? 40 : 8, b: 10 },
-    yaxis: { type: "category", autorange: "reversed", rangemode: "normal", tickformat: "", autorangeoptions: {}, tickfont: { size: 12, color: css("--text-soft") } } },
+    yaxis: { type: "category", tickmode: "array", tickvals: names.map((_, place) => place), ticktext: names.map((name) => label(name, isNarrow() ? 18 : 26)), autorange: "reversed", rangemode: "normal", tickformat: "", autorangeoptions: {}, tickfont: { size: 12, color: css("--text-soft") } } },
   "heat", series);
 }
-
-const shortName = (name, most = isNarrow() ? 18 : 26) => escape(name.length > most ? `${name.slice(0, most - 1)}…` : name);

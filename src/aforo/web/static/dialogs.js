@@ -46,7 +46,7 @@ function formDialog(id, send) {
       dialog.close();
     } catch (failure) {
       if (!(failure instanceof RequestError)) throw failure;
-      error.textContent = failure.message;
+      error.textContent = format.visible(failure.message);
       error.hidden = false;
     } finally {
       button.disabled = false;
@@ -83,14 +83,14 @@ export function makeDialogs(context) {
       zone = name;
       correctionId = uuid();
       correct.open();
-      $("correct-title").textContent = `Corregir ${name}`;
-      $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${context.session.name}.`;
+      $("correct-title").textContent = `Corregir ${format.name(name)}`;
+      $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${format.name(context.session.name)}.`;
       preview();
     },
     undo(one) {
       toUndo = one;
       undo.open();
-      $("undo-what").textContent = `${one.zone} ${format.signed(one.delta)}, de ${one.author}: ${one.reason}`;
+      $("undo-what").textContent = `${format.name(one.zone)} ${format.signed(one.delta)}, de ${format.name(one.author)}: ${format.name(one.reason)}`;
     },
   };
 }

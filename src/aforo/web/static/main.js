@@ -19,7 +19,7 @@ const dialogs = makeDialogs(context);
 
 async function loadSession() {
   context.session = await request("GET", "/api/v1/session");
-  $("account").textContent = context.session.logged_in ? `Salir${context.session.name ? ` (${context.session.name})` : ""}` : "Entrar";
+  $("account").textContent = context.session.logged_in ? `Salir${context.session.name ? ` (${format.name(context.session.name)})` : ""}` : "Entrar";
   $("account").hidden = !context.session.logged_in && !context.session.accounts;
   if (state) render();
   return context.session;

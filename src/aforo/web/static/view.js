@@ -50,8 +50,8 @@ export function zones(state, may, onCorrect) {
     const [word, sign] = LEVELS[zone.level];
     card.dataset.level = zone.level;
     card.style.setProperty("--own", `var(--zone-${(place % 6) + 1})`);
-    card.setAttribute("aria-label", `${zone.name}: ${zone.count}`);
-    text(part("name"), zone.name);
+    card.setAttribute("aria-label", `${format.name(zone.name)}: ${zone.count}`);
+    text(part("name"), format.name(zone.name));
     text(part("level"), `${sign} ${word}`);
     text(part("count"), format.number(zone.count));
     part("note").hidden = !zone.provisional;
@@ -69,14 +69,14 @@ export function zones(state, may, onCorrect) {
 }
 
 export function header(state) {
-  text($("event-name"), state.event ? state.event.name : state.next ? `Próximo: ${state.next.name}` : "Sin evento");
+  text($("event-name"), state.event ? format.name(state.event.name) : state.next ? `Próximo: ${format.name(state.next.name)}` : "Sin evento");
   const waits = state.close_waits_until ? `, espera eventos tardíos hasta las ${format.clock(state.close_waits_until)}` : "";
   const phase = state.phase[0].toUpperCase() + state.phase.slice(1) + waits;
-  const parts = [phase, ...state.beside.map((other) => `«${other.name}» ${other.phase}`)];
+  const parts = [phase, ...state.beside.map((other) => `«${format.name(other.name)}» ${other.phase}`)];
   if (state.event) parts.push(`de ${format.hour(state.event.since, state.now)} a ${format.hour(state.event.until, state.event.since)}`);
-  if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) parts.push(`${state.event ? `Después: ${state.next.name}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
+  if (state.next && (state.phase !== "en curso" || format.day(state.next.since) === format.day(state.now))) parts.push(`${state.event ? `Después: ${format.name(state.next.name)}, ` : ""}a las ${format.hour(state.next.since, state.now)}`);
   text($("event-phase"), parts.join(" · "));
-  document.title = state.event ? `Aforo · ${state.event.name}` : "Aforo";
+  document.title = state.event ? `Aforo · ${format.name(state.event.name)}` : "Aforo";
 }
 
 export function time(state) {
@@ -141,11 +141,11 @@ export function dataQuality(state) {
     ["data", "Dato", trust.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.duration(trust.age)}`, trust.stale ? "bad" : "ok", trust.as_of ? `Se conoce todo hasta las ${format.clock(trust.as_of)}` : ""],
     ["base", "Base de datos", trust.database.up ? "Responde" : `No responde desde las ${format.short(trust.database.since)}`, trust.database.up ? "ok" : "bad", ""],
     ["acc", "Servidor de cámaras", trust.acc.up ? "Responde" : `No responde desde las ${format.short(trust.acc.since)}`, trust.acc.up ? "ok" : "bad", ""],
-    ["cameras", "Cámaras", !trust.cameras.length ? "—" : `${answering} de ${trust.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => one.name).join(", ")}` : trust.cameras.length ? "Contestan todas" : ""],
-    ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => one.name).join(", ")],
+    ["cameras", "Cámaras", !trust.cameras.length ? "—" : `${answering} de ${trust.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => format.name(one.name)).join(", ")}` : trust.cameras.length ? "Contestan todas" : ""],
+    ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => format.name(one.name)).join(", ")],
     ["late", "Llegan tras", trust.lateness ? `${format.duration(trust.lateness.median)} (95 %: ${format.duration(trust.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],
     ["delivery", "ACC entrega", deliveryText(trust), trust.delivery && trust.delivery.late ? "warn" : "ok", trust.delivery ? `${format.number(trust.delivery.late)} de ${format.number(trust.delivery.passages)} eventos llegaron tarde: la mitad, en ${format.duration(trust.delivery.median)} o menos; 95 de cada 100, en ${format.duration(trust.delivery.p95)}; el que más, en ${format.duration(trust.delivery.worst)}` : ""],
-    ["clocks", "Relojes", clocks.length ? `${clocks.length} ${clocks.length === 1 ? "desajustado" : "desajustados"}` : trust.cameras.length ? "En hora" : "—", clocks.length ? "warn" : "ok", clocks.map((one) => `${one.name}: ${clockText(one)}`).join(", ")],
+    ["clocks", "Relojes", clocks.length ? `${clocks.length} ${clocks.length === 1 ? "desajustado" : "desajustados"}` : trust.cameras.length ? "En hora" : "—", clocks.length ? "warn" : "ok", clocks.map((one) => `${format.name(one.name)}: ${clockText(one)}`).join(", ")],
     ["pending", "Por guardar", format.number(trust.pending), trust.database.up ? "ok" : "warn", "Leído y aún no guardado"],
     ["refused", "Rechazados", format.number(excluded), "ok", Object.entries(trust.refused).map(([reason, count]) => `${count} ${reason}`).join(", ")],
   ];
@@ -153,10 +153,10 @@ export function dataQuality(state) {
   if (reconciliation) {
     const outcome = reconciliation.outcome[0].toUpperCase() + reconciliation.outcome.slice(1);
     const kind = { conciliado: "ok", "conciliado con reservas": "warn" }[reconciliation.outcome] || "bad";
-    items.push(["closing", "Cierre", outcome, kind, reservations.map((one) => one.text).join("\n")]);
+    items.push(["closing", "Cierre", outcome, kind, reservations.map((one) => format.visible(one.text)).join("\n")]);
   }
   $("reservations").hidden = !reservations.length;
-  keyed($("reservations"), reservations, (one) => one.kind + one.subject, () => make("li", {}), (element, one) => text(element, one.text));
+  keyed($("reservations"), reservations, (one) => one.kind + one.subject, () => make("li", {}), (element, one) => text(element, format.visible(one.text)));
   keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
     (element, [, label, value, kind, more]) => {
       element.dataset.state = kind;
@@ -173,10 +173,10 @@ export function doors(state) {
   (element, door) => {
     element.dataset.silent = door.silent;
     const [name, total, last, bar] = element.children;
-    text(name, door.name);
+    text(name, format.name(door.name));
     text(total, format.number(door.total));
     text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
-    element.title = `${door.name}: ${door.entries} entradas, ${door.exits} salidas; +${door.last_5} en 5 minutos, +${door.last_15} en 15`;
+    element.title = `${format.name(door.name)}: ${door.entries} entradas, ${door.exits} salidas; +${door.last_5} en 5 minutos, +${door.last_15} en 15`;
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
@@ -192,7 +192,7 @@ export function cameras(state) {
     if (!camera) return [all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
     const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers && camera.behind <= 600 ? `reloj ${clockText(camera)}` : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
       : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
-    return [camera.answers ? "warn" : "bad", camera.name, state];
+    return [camera.answers ? "warn" : "bad", format.name(camera.name), state];
   });
 }
 
@@ -215,8 +215,8 @@ export function corrections(state, may, onUndo) {
   const shown = [...state.corrections].reverse();
   rows($("corrections"), shown.length ? shown : [null], (one) => (one ? `${one.id}${may.correct}` : ""), (one) => {
     if (!one) return ["", "Ninguna en este evento.", ""];
-    const what = `${one.undoes ? "Deshace: " : ""}${one.zone} ${format.signed(one.delta)}${one.undone ? " (deshecha)" : ""}`;
-    return [one.undone ? "undone" : "", what, `${format.short(one.at)} · ${one.author}: ${one.reason}`];
+    const what = `${one.undoes ? "Deshace: " : ""}${format.name(one.zone)} ${format.signed(one.delta)}${one.undone ? " (deshecha)" : ""}`;
+    return [one.undone ? "undone" : "", what, `${format.short(one.at)} · ${format.name(one.author)}: ${format.name(one.reason)}`];
   }, (one) => {
     if (!may.correct) return null;
     const button = make("button", { type: "button", class: "quiet" }, "Deshacer");
@@ -233,13 +233,13 @@ export function alerts(state) {
   document.body.classList.toggle("has-alerts", shown.length > 0);
   keyed($("alerts"), shown, (one) => one.id, () => make("p", { class: "alert" }, make("strong"), make("span", { class: "since" })), (element, one) => {
     element.dataset.kind = one.kind;
-    text(element.children[0], one.text);
+    text(element.children[0], format.visible(one.text));
     text(element.children[1], `desde las ${format.short(one.began)}`);
   });
   rows($("history"), over.length ? over : [null], (one) => (one ? one.id : ""), (one) =>
-    one ? ["", one.text, `de ${format.short(one.began)} a ${format.short(one.ended)}`] : ["", "Ninguno.", ""]);
+    one ? ["", format.visible(one.text), `de ${format.short(one.began)} a ${format.short(one.ended)}`] : ["", "Ninguno.", ""]);
 }
 
 export function flowZones(state) {
-  keyed($("flow-zone"), state.zones, (zone) => zone.name, (zone) => make("option", { value: zone.name }, zone.name), () => {});
+  keyed($("flow-zone"), state.zones, (zone) => zone.name, (zone) => make("option", { value: zone.name }, format.name(zone.name)), () => {});
 }
