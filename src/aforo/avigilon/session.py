@@ -29,6 +29,7 @@ _REQUIRED = ("url", "username", "password", "user_nonce", "user_key")
 _LOGIN_PAUSE = 30.0  # seconds without another login after a rejected one: servers lock accounts that insist
 _LOGOUT_SECONDS = 5.0  # the end of the program waits no longer for a logout
 _FIRST_PAUSE = 5.0  # seconds between two renewals on trial: a server that is starting up may lose sessions…
+_KNOWN_PAUSE = 1.0  # the same for what an earlier session has read
 _LONGEST_PAUSE = 300.0  # …and then twice as long each time: a right that was given may count for new sessions only
 
 
@@ -206,7 +207,8 @@ class RenewalPolicy:
     """Decides whether a rejected read is sent again with a new session.
 
     A subject (a camera or a list) that the same session has read before means that the session has expired: it is
-    renewed at once, once for all. Other subjects may be forbidden for good, and there may be thousands: together they
+    renewed at once, once for all. One that an earlier session has read renews it too, but not again right away: its
+    right may have been withdrawn. Other subjects may be forbidden for good, and there may be thousands: together they
     get a renewal on trial now and then, with ever longer pauses.
     """
 
@@ -214,6 +216,7 @@ class RenewalPolicy:
         self._clock = clock
         self._read_with: dict[str, int] = {}
         self._given_up = 0
+        self._given_up_at = -math.inf
         self._pause = _FIRST_PAUSE
         self._next_trial_at = -math.inf
 
@@ -226,10 +229,11 @@ class RenewalPolicy:
         if generation <= self._given_up:
             return True
         now = self._clock.monotonic()
-        expired = any(self._read_with.get(subject) == generation for subject in subjects)
+        read_with = {self._read_with[subject] for subject in subjects if subject in self._read_with}
+        expired = generation in read_with or (bool(read_with) and now - self._given_up_at >= _KNOWN_PAUSE)
         if not expired and now < self._next_trial_at:
             return False
-        self._given_up = generation
+        self._given_up, self._given_up_at = generation, now
         if now - self._next_trial_at > _LONGEST_PAUSE:
             self._pause = _FIRST_PAUSE
         self._next_trial_at = max(self._next_trial_at, now + self._pause)

@@ -35,7 +35,7 @@ class SessionStore:
     def __init__(self, credentials: Credentials, profile: ServerProfile, seed: int) -> None:
         self._credentials = credentials
         self._profile = profile
-        self._random = random.Random(seed)
+        self._random = random.Random(f"sessions {seed}")  # with the seed alone they would be the cameras' ids
         self._last_used: dict[str, datetime] = {}
 
     def login(self, body: Mapping[str, object], now: datetime) -> str:

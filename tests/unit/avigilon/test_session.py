@@ -163,6 +163,19 @@ class TestRenewalPolicy:
         policy.record_read(["a"], 2)
         assert policy.should_renew(["a"], 2)
 
+    def test_what_an_earlier_session_has_read_renews_it_whatever_the_trials_of_others(self) -> None:
+        """Sessions that expire after a few requests: each camera is read by some of them only."""
+        clock = FakeClock()
+        policy = RenewalPolicy(clock)
+        policy.record_read(["a"], 1)
+        assert policy.should_renew(["never read"], 1)
+        assert not policy.should_renew(["never read"], 2), "the trials of these have pauses"
+        clock.advance(1.0)
+        assert policy.should_renew(["a"], 2)
+        assert not policy.should_renew(["a"], 3), "it may have lost its right"
+        clock.advance(1.0)
+        assert policy.should_renew(["a"], 3)
+
     def test_what_was_never_read_renews_on_trial_ever_less_often(self) -> None:
         clock = FakeClock()
         policy = RenewalPolicy(clock)
