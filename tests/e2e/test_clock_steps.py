@@ -70,7 +70,7 @@ def steps(place: Stadium) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(("step", "words"), [("+5h", "adelantado 5 h"), ("-1h", "atrasado 1 h")])
-def test_a_step_in_mid_event_does_nothing_and_is_told_once(tmp_path: Path, step: str, words: str) -> None:
+def test_a_step_in_mid_event_does_nothing_and_is_logged_once(tmp_path: Path, step: str, words: str) -> None:
     before, after = timedelta(minutes=2), timedelta(seconds=25)
     with stadium(tmp_path, before=before, after=after, options=OPTIONS, **FAST) as place:
         clock = WallClock(tmp_path)

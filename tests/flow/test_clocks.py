@@ -1,4 +1,4 @@
-"""Whole events through steps of the machine's clock and of the server's: the count is exact, and the step is told."""
+"""Whole events through steps of the machine's clock and of the server's: the count is exact, and the step is logged."""
 
 import asyncio
 import logging
@@ -75,7 +75,7 @@ async def clocks_of(
         yield Clocks(event, site, true, ShiftedClock(true), scenario)
 
 
-def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
+def logged(caplog: pytest.LogCaptureFixture, words: str) -> int:
     return sum(words in record.getMessage() for record in caplog.records)
 
 
@@ -83,7 +83,7 @@ def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
     ("step", "words"),
     [(5 * 3600.0, "adelantado 5 h"), (-3600.0, "atrasado 1 h"), (-86_400.0 * 9_000, "atrasado 9000 días")],
 )
-async def test_a_step_of_the_machines_clock_does_nothing_to_the_event_and_is_told(
+async def test_a_step_of_the_machines_clock_does_nothing_to_the_event_and_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, step: float, words: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -103,8 +103,8 @@ async def test_a_step_of_the_machines_clock_does_nothing_to_the_event_and_is_tol
     assert began >= DOORS + timedelta(minutes=12)
     assert ended is not None
     assert ended >= began
-    assert told(caplog, f"Aviso: {text}") == 1
-    assert told(caplog, f"Fin del aviso: {text}") == 1
+    assert logged(caplog, f"Aviso: {text}") == 1
+    assert logged(caplog, f"Fin del aviso: {text}") == 1
     (act,) = (tmp_path / "actas").glob("*.json")
     assert words in act.read_text(encoding="utf-8")
 
@@ -121,7 +121,7 @@ async def test_started_with_a_wrong_clock_it_watches_the_right_event_by_the_serv
         ((text, _, ended),) = clocks.incidents()
     assert "El reloj de este equipo va" in text
     assert ended is None or ended > SHORT.end
-    assert told(caplog, f"Aviso: {text}") == 1
+    assert logged(caplog, f"Aviso: {text}") == 1
 
 
 async def test_a_wrong_clock_that_is_mended_in_mid_event_changes_nothing(tmp_path: Path) -> None:
