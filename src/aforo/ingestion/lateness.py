@@ -97,9 +97,13 @@ class LatenessMeter:
         return self._reads
 
     def open(self, begin: datetime) -> None:
-        """Begin with an event that begins then, or go on with it after an edit of the schedule."""
+        """Begin with an event that begins then, or go on with it after an edit of the schedule or another database.
+
+        What was read and is not stored is stored by now, or was dropped and is read anew: then it is not late by that.
+        """
         self._begin = begin
         self._reads.clear()
+        self._uncommitted.clear()
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
         """Follow these feeds; a feed that is new was read from the event's begin to its checkpoint, or not at all."""
