@@ -178,8 +178,7 @@ class Database:
     async def open_record(self, event: ScheduledEvent, classify: Classify, rules: str) -> EventRecord:
         """Open the record of that event, once all that was read of its time is stored: this may edit its record."""
         since, until = event.window
-        for queue in list(self._queues.values()):
-            record, _ = queue.batches[0]
+        for record in [queue.batches[0][0] for queue in self._queues.values()]:  # they change while one is waited for
             if record.event.window.since < until and since < record.event.window.until:
                 await self.drain(record)
         try:

@@ -411,3 +411,18 @@ def _reject_bad_cameras(database: DatabaseUnderTest) -> None:
         f"CREATE TRIGGER reject BEFORE INSERT ON {HISTORY} WHEN NEW.cameraId = 'MALA'"
         " BEGIN SELECT RAISE(ABORT, 'no'); END"
     )
+
+
+async def test_a_record_is_opened_though_another_event_is_stored_meanwhile(
+    database: DatabaseUnderTest, storage: Database, record: EventRecord
+) -> None:
+    beside = await storage.open_record(event_at(1, name="Segundo"), rules().classify, rules().fingerprint)
+    with _locked(database):
+        for number in range(30):  # more than one transaction takes: the other event has its turn in between
+            await storage.put(record, batch(at(number, str(number))))
+        await storage.put(beside, batch(at(10, "other", day=1)))
+        opening = asyncio.create_task(storage.open_record(event_at(), rules().classify, rules().fingerprint))
+        await asyncio.sleep(0)
+    assert (await opening).id == record.id
+    await storage.drain()
+    assert database.aforo() == {"Concierto Ñandú": 30, "Segundo": 1}
