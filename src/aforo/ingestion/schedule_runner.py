@@ -14,7 +14,7 @@ from aforo.ingestion.later_comparisons import comparison_times
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.inputs.schedule import UNCLOSED_FOR, Schedule
-from aforo.models import EventPhase, ScheduledEvent
+from aforo.models import EventPhase, Outcome, ReconciliationResult, ScheduledEvent
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class ScheduleRunner:
         self._after_close = after_close
         self._continuous = continuous
         self._runs: list[_EventRun] = []
+        self._reported: dict[ScheduledEvent, ReconciliationResult] = {}  # what the last report of each says
 
     async def run(self, *, no_wait: bool = False) -> bool:
         """Run the day's events, waiting for the next one unless ``no_wait``; False where a close was given up.
@@ -163,8 +164,22 @@ class ScheduleRunner:
     async def _closed(self, runner: EventRunner, reconciliation: Reconciliation) -> bool:
         """Do what follows a close; False when the server or the database was down to the last."""
         if not self._context.stopping.is_set():
-            await self._after_close(self._context, runner.record, reconciliation)
+            await self._report(runner.record, reconciliation)
         return not reconciliation.given_up
+
+    async def _report(self, record: EventRecord, reconciliation: Reconciliation) -> None:
+        self._reported[record.event] = reconciliation.result
+        await self._after_close(self._context, record, reconciliation)
+
+    def _is_news(self, record: EventRecord, reconciliation: Reconciliation) -> bool:
+        """Whether a comparison came to anything else than the report says; after a restart, whether to reservations.
+
+        What could not be compared this time says nothing: the report stays.
+        """
+        reported = self._reported.get(record.event)
+        if reconciliation.outcome is Outcome.NOT_COMPARED:
+            return False
+        return bool(reconciliation.reservations) if reported is None else reported != reconciliation.result
 
     async def _plan_comparisons(self, event: ScheduledEvent, record: EventRecord, *, first: bool) -> None:
         """Plan when to compare an event again after its close.
@@ -198,8 +213,12 @@ class ScheduleRunner:
                 return True
             next_at = await self._end_comparisons(event, runner.record)
             self._write_comparison(event, reconciliation, found, next_at)
-            if not reconciliation.given_up and (found or not record.closed):
-                await self._after_close(context, runner.record, reconciliation)
+            is_news = self._is_news(runner.record, reconciliation)
+            if is_news:
+                for number, reservation in enumerate(reconciliation.reservations, 1):
+                    _log.warning("Tras esa comparación, reserva %d: %s", number, reservation.text)
+            if not reconciliation.given_up and (found or is_news or not record.closed):
+                await self._report(runner.record, reconciliation)
         finally:
             runner.end()
         return True

@@ -15,7 +15,7 @@ from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.ingestion.schedule_runner import ScheduleRunner, past_events
-from aforo.models import EventPhase, Page, Window
+from aforo.models import EventPhase, Malformed, Page, Window
 from aforo.storage import EventRecord, StoredFigures
 
 
@@ -315,6 +315,24 @@ async def test_a_service_compares_again_stores_what_came_late_and_makes_the_repo
         assert parts.database.planned == []
         parts.context.stopping.set()
         assert await running is True
+
+
+async def test_a_comparison_that_finds_what_cannot_be_read_makes_the_report_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ingestion(tmp_path, starts=at(55), grace=0.0) as parts:
+        parts.server.add("A", 1)
+        parts.server.add("B", 1)
+        closed = Closed()
+        running = asyncio.create_task(runner_of(parts, closed, continuous=True).run())
+        await parts.clock.sleep(timedelta(minutes=10).total_seconds())
+        parts.server.edit = lambda page, *_: replace(page, malformed=(Malformed("sin fecha", 1, "A"),))
+        await parts.clock.sleep(timedelta(minutes=80).total_seconds())
+        parts.context.stopping.set()
+        await running
+    assert len(closed.results) == 2, "made anew once: the comparison after that says the same"
+    told = [line for line in caplog.messages if line.startswith("Tras esa comparación, reserva")]
+    assert sum("1 evento de ACC no se puede leer (1 sin fecha)" in line for line in told) == 1
 
 
 async def test_a_comparison_that_fails_is_logged_and_made_at_the_next_time(
