@@ -94,7 +94,8 @@ class SiteDirectory:
             listed = [server.id for server in await self._client.servers()]
             self._listed_at.update(dict.fromkeys(listed, self._clock.now()))
             whole = not self._client.unusable.get("servidores")  # an entry that cannot be read may be one of them
-            for gone in doubtful - set(listed) if whole else ():
+            known = set(self._servers)  # who watches another event may have left one out meanwhile
+            for gone in (doubtful & known) - set(listed) if whole else ():
                 _log.info("El sitio ya no tiene el servidor %s: no se le pregunta, a no ser que vuelva.", gone)
                 self._servers.remove(gone)
             self.add_servers(listed)

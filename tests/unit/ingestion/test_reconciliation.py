@@ -400,3 +400,11 @@ async def test_what_could_not_be_compared_wins_over_reservations(
         assert [one.subject for one in result.reservations] == ["C"]
         end = "Sin conciliar: 1 cámara sin contestar; 1 cámara que no envió nada."
         assert any(line.endswith(end) for line in caplog.messages)
+
+
+async def test_two_events_leave_a_server_out_that_has_left_the_site(tmp_path: Path) -> None:
+    async with ingestion(tmp_path, starts=AFTER) as parts:
+        site = parts.context.site
+        site.add_servers(["srv", "gone"])
+        await asyncio.gather(site.refresh(frozenset({"gone"})), site.refresh(frozenset({"gone"})))
+        assert site.servers == ("srv",)
