@@ -178,7 +178,12 @@ class RunContext:
         return instant.astimezone(self.timezone).strftime("%H:%M:%S")
 
     def page_read(self, record: EventRecord, batch: Batch) -> None:
-        """Report a classified page to the event's log and the observer."""
+        """Report a classified page to the event's log and the observer.
+
+        Not one that the database has dropped, since it was replaced after the record was opened: it is read again.
+        """
+        if record.generation != self.database.generation:
+            return
         self.logs.of(record).page_read(batch)
         self.observer.page_read(record, batch)
 

@@ -39,6 +39,10 @@ class CycleLog:
         """A page was read and classified."""
         self._stats.page_read(batch)
 
+    def dropped(self) -> None:
+        """The database was replaced: what waited to be stored is read again."""
+        self._stats.forget_waiting()
+
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """A transaction was committed. Each new event and each change of a zone has a line of detail."""
         self._stats.committed(batch, result)

@@ -81,6 +81,12 @@ class CycleStats:
             self._waiting[camera] += stats.waiting
         return cameras
 
+    def forget_waiting(self) -> None:
+        """What waits to be stored was dropped, and is read again."""
+        self._waiting.clear()
+        for stats in self._cameras.values():
+            stats.received -= stats.waiting
+
     def _new_of_earlier(
         self, events: Iterable[CameraEvent], new: Iterable[CameraEvent], cameras: Sequence[str]
     ) -> dict[str, int]:

@@ -221,6 +221,7 @@ class EventRunner:
     async def _follow_database(self) -> None:
         """Open the record again where the database was replaced: what it lacks is read from ACC again."""
         while self._record.generation != self._context.database.generation:
+            self._log.dropped()
             try:
                 await self._reopen(self.event)
             except StoreReplaced:

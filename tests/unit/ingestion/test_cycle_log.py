@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +82,30 @@ def test_every_line_adds_up_and_all_lines_together_do(steps: list[tuple[str, lis
     received, new, already, rejected, _, earlier_new, earlier_already = map(sum, zip(*lines, strict=True))
     assert received == new + already + rejected + earlier_new + earlier_already
     assert new + earlier_new == len(stored)
+
+
+async def test_what_a_replaced_database_drops_does_not_wait_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aforo.ingestion.cycle_log")
+    async with ingestion(tmp_path, starts=at(5)) as running:
+        record = await running.record()
+        log = running.context.logs.begin(record)
+        read = [event(number) for number in range(5)]
+        running.context.page_read(record, Batch(read[:2]))
+        log.write(at(5), set())
+        running.context.page_read(record, Batch(read))
+        running.database.generation += 1
+        running.context.page_read(record, Batch(read))
+        log.dropped()
+        running.context.page_read(replace(record, generation=1), Batch(read))
+        log.committed(Batch(read), CommitResult(read, 0, {}))
+        log.write(at(6), set())
+    turns = [line for line in caplog.messages if line.startswith("Vuelta")]
+    assert [line.partition(": ")[2] for line in turns] == [
+        "2 recibidos, 0 guardados, 0 ya estaban, 0 rechazados, 2 por guardar.",
+        "5 recibidos, 5 guardados, 0 ya estaban, 0 rechazados.",
+    ]
 
 
 async def test_with_detail_each_insertion_and_each_change_of_a_zone_has_a_line(
