@@ -331,8 +331,8 @@ async def test_a_comparison_that_finds_what_cannot_be_read_makes_the_report_anew
         parts.context.stopping.set()
         await running
     assert len(closed.results) == 2, "made anew once: the comparison after that says the same"
-    told = [line for line in caplog.messages if line.startswith("Tras esa comparación, reserva")]
-    assert sum("1 evento de ACC no se puede leer (1 sin fecha)" in line for line in told) == 1
+    news = [line for line in caplog.messages if line.startswith("Tras esa comparación, reserva")]
+    assert sum("1 evento de ACC no se puede leer (1 sin fecha)" in line for line in news) == 1
 
 
 async def test_a_comparison_that_fails_is_logged_and_made_at_the_next_time(
