@@ -10,6 +10,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 _SHORTEST_SECRET = 4  # characters; shorter ones would mask half of every line, and no secret that matters is that short
@@ -56,6 +57,14 @@ class Mask:
         if any(sign in text for sign in "%\\&"):
             text = _without(text, _hidden(text, self._secrets))
         return _IN_URL.sub(r"\1:***@", _NAMED.sub(r"\1\2***", text))
+
+    def document(self, value: Any) -> Any:
+        """Return a document as JSON has it, with each text in it masked."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, dict):
+            return {key: self.document(one) for key, one in value.items()}
+        return [self.document(one) for one in value] if isinstance(value, list) else value
 
     def _set_spellings(self) -> None:
         # Replaced, never changed: the log's thread may be reading them.

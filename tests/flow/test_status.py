@@ -7,12 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 from tests.flow.harness import DOORS, PLAN, hours, simulated_event
+from tests.page_harness import staged
 
 from aforo.cli.status import Service, ServiceSilent, ServiceState, lines, main, view
 from aforo.errors import BadCommand
-from aforo.settings import Settings, WebSettings
+from aforo.settings import AccSettings, Settings, WebSettings
 
 
 def free_port() -> int:
@@ -60,6 +62,20 @@ async def reached(service: Service) -> ServiceState:
     raise AssertionError("the page never answered")
 
 
+async def test_a_secret_that_a_camera_s_name_echoes_is_masked(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        camera = stage.scenario.allowed[0]
+        stage.live.list_cameras({camera: "clave-inventada"}, {})
+        for feed in [feed for feed in stage.live.feeds if feed.camera_id == camera]:
+            stage.change_feed(feed, failing_since=stage.at(1), failing_alone_since=stage.at(1))
+        await stage.play(stage.at(50), silent=[camera])
+        web = WebSettings(port=int(stage.url.rstrip("/").rpartition(":")[2]))
+        settings = Settings(acc=AccSettings(password=SecretStr("clave-inventada")), web=web)
+        state = await asyncio.to_thread(Service(settings).state, None)
+    assert "La cámara *** no contesta; su tiempo queda pendiente." in lines(state)
+    assert "clave-inventada" not in str(state)
+
+
 def test_no_service_answers() -> None:
     with pytest.raises(ServiceSilent, match=r"Ningún servicio contesta en http://127\.0\.0\.1:9"):
         main(Settings(web=WebSettings(port=9)), once=True)
@@ -93,6 +109,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "no es este programa"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "Ningún servicio contesta"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhola", "Ningún servicio contesta"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"[" * 100_000, "Ningún servicio contesta"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n", "no deja mirar"),
     ],
 )

@@ -24,15 +24,8 @@ class Output:
 
     def document(self, document: Any) -> None:
         """Write a document as JSON, for programs."""
-        sys.stdout.write(f"{json_text(self._masked(document), indent=2)}\n")
+        sys.stdout.write(f"{json_text(self._mask.document(document), indent=2)}\n")
 
     def shown(self, text: str) -> str:
         """Return a text as it may be shown."""
         return visible(self._mask(text))
-
-    def _masked(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._mask(value)
-        if isinstance(value, dict):
-            return {key: self._masked(one) for key, one in value.items()}
-        return [self._masked(one) for one in value] if isinstance(value, list) else value

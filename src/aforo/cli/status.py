@@ -23,6 +23,7 @@ from aforo.cli.tui import LastRecords, View
 from aforo.connections import trusted_context
 from aforo.errors import AforoError, BadCommand
 from aforo.models import Occupancy, ScheduledEvent, Window
+from aforo.redaction import Mask
 from aforo.settings import Settings
 from aforo.wording import occupancy_line, problem_lines
 
@@ -86,12 +87,13 @@ class Service:
         if web.certificate_file:
             handlers.append(urllib.request.HTTPSHandler(context=_tls_context(web.certificate_file)))
         self._opener = urllib.request.build_opener(*handlers)
+        self._mask = Mask(settings.secrets())  # what the cameras' server echoed in a name is in the answers
 
     def state(self, known: ServiceState | None) -> ServiceState:
         """Return the current state; curves are requested again only if they have changed. Raises ServiceSilent."""
         try:
             return self._read(known)
-        except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as exc:
             raise ServiceSilent(
                 f"Lo que contesta en {self.url} no es este programa, o es de otra versión.",
                 remedy="Compruebe que web.host y web.port son los del servicio.",
@@ -108,14 +110,14 @@ class Service:
         request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers=self._headers)  # noqa: S310 -- http(s)
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as response:
-                answer: dict[str, Any] = json.load(response)
+                answer: dict[str, Any] = self._mask.document(json.load(response))
                 return answer
         except urllib.error.HTTPError as exc:
             raise ServiceSilent(
                 f"El servicio de {self.url} no deja mirar ({exc.code}).",
                 remedy="Ponga en web.read_token la misma clave que tiene el servicio.",
             ) from exc
-        except (OSError, ValueError, HTTPException) as exc:
+        except (OSError, ValueError, RecursionError, HTTPException) as exc:
             raise ServiceSilent(
                 f"Ningún servicio contesta en {self.url}.",
                 "No está en marcha, o su página es otra.",
