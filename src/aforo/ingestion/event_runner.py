@@ -269,7 +269,13 @@ class EventRunner:
         _log.warning(text, self.event.name, self._context.schedule.path)
 
     async def _keep_site_fresh(self) -> None:
-        """List the site's servers again and again beside the poll cycles: one may have been restarting."""
+        """List the site's servers again and again beside the poll cycles: one may have been restarting.
+
+        At once where the servers are known from before a restart, and the cameras' names are not.
+        """
+        site = self._context.site
+        if site.servers and not site.cameras:
+            await self._refresh_site()
         while True:
             await self._context.clock.sleep(_REFRESH_SITE)
             await self._refresh_site()

@@ -196,6 +196,7 @@ async def test_a_restart_goes_on_from_the_checkpoints(tmp_path: Path) -> None:
         watching = asyncio.create_task(runner.watch())
         await parts.clock.sleep(30)
         assert min(window.since for _, _, window in parts.server.queries) == at(26), "the overlap is read again"
+        assert parts.recorder.names["A"] == "Puerta A", "the cameras have their names at once"
         parts.context.stopping.set()
         await watching
 
