@@ -108,6 +108,7 @@ def _curve(axes: "Axes", report: EventReport, zone: ZoneFigures) -> None:
             axes.annotate(f"{correction.delta:+d}", place, (2, -9), xycoords=("data", "axes fraction"),
                           textcoords="offset points", color=_OUT)  # fmt: skip
     axes.set_ylim(0, max(zone.peak, zone.capacity, 1) * 1.15)
+    axes.locator_params(axis="y", integer=True)
     axes.set_ylabel("aforo")
     axes.grid(axis="y", color=_GRID, lw=0.6)
 
@@ -119,6 +120,7 @@ def _bars(axes: "Axes", flows: Sequence[Flow]) -> None:
     axes.bar(instants, [-flow.exits for flow in flows], width, align="edge", color=_OUT, label="salidas")
     axes.axhline(0, color=_SOFT, lw=0.6)
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.locator_params(axis="y", integer=True)
     axes.set_ylabel("cada 5 min")
     axes.grid(axis="y", color=_GRID, lw=0.6)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1.02), frameon=False, ncols=2, fontsize=7.5, borderaxespad=0,
