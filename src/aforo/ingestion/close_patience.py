@@ -6,7 +6,7 @@ from aforo.ingestion.feed_state import FeedState
 from aforo.models import Feed
 from aforo.wording import duration
 
-_NEVER_ANSWERED = 30.0  # seconds of the close, for a camera without one answer since the event began
+_NEVER_ANSWERED = 30.0  # seconds of the close, for a camera without one page since the event began
 
 
 class ClosePatience:
@@ -42,12 +42,15 @@ class ClosePatience:
         if not state.failures:
             return "no dio tiempo"
         last = self._last_answer(feed, state)
-        silence = "ni una vez en todo el evento" if last is None else f"nada desde hace {duration(now - last)}"
-        return f"{silence}: {state.error}"
+        if last is not None:
+            return f"nada desde hace {duration(now - last)}: {state.error}"
+        return f"{'nada entero' if state.page_seen else 'ni una vez'} en todo el evento: {state.error}"
 
     def _ends(self, feed: Feed, state: FeedState) -> float:
         last = self._last_answer(feed, state)
         soonest = self._began + _NEVER_ANSWERED
+        if last is None and state.page_seen:
+            return self._began + self._seconds
         return soonest if last is None else max(soonest, last + self._seconds)
 
     def _last_answer(self, feed: Feed, state: FeedState) -> float | None:

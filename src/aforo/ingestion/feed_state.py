@@ -26,6 +26,7 @@ class FeedState:
     is None while it is well; ``failing_alone_since``: since when it fails while its server answers for the other
     cameras. A failure that it shares with most of them is the server's, and is not charged to the camera.
     ``failed_at``: the last failure; ``answered``: it has answered, last at ``answered_at`` (monotonic seconds).
+    ``page_seen``: at least a page of it came, be it of a window that was never read whole.
     """
 
     read_until: datetime
@@ -39,6 +40,7 @@ class FeedState:
     failed_at: datetime | None = None
     answered: bool = False
     answered_at: float | None = None
+    page_seen: bool = False
     resting_until: datetime | None = None
     error: AccError | None = None
 

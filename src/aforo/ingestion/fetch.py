@@ -124,6 +124,7 @@ class Fetcher:
             async with aclosing(self._pages(fetch)) as pages:
                 async for page in pages:
                     self._batching.record_page(fetch.query, page)
+                    cycle.planner.mark_page(fetch)
                     events += len(page.events)
                     if page.events or page.malformed:
                         if waiting is not None:

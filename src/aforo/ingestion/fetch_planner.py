@@ -139,6 +139,12 @@ class FetchPlanner:
             state.mark_read(fetch.query.window.until, events, self.window.until - self.window.since)
         return recovered
 
+    def mark_page(self, fetch: PlannedFetch) -> None:
+        """A page of the fetch was read."""
+        for feed in fetch.query.feeds:
+            if feed in self._feeds:
+                self._feeds[feed].page_seen = True
+
     def advance(self, fetch: PlannedFetch, until: datetime, now: float) -> dict[Feed, datetime]:
         """All of the fetch before ``until`` was read ``now`` (monotonic); return the checkpoints, to store with it.
 

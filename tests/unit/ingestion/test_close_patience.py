@@ -14,15 +14,18 @@ A, B, ELSEWHERE = Feed("srv", "A"), Feed("srv", "B"), Feed("other", "A")
 BEGAN, SECONDS = 1_000.0, 900.0
 
 
-def feed(answered_at: float | None = None, failures: int = 0) -> FeedState:
+def feed(answered_at: float | None = None, failures: int = 0, *, page_seen: bool = False) -> FeedState:
     error = AccUnreachable("Cortado.") if failures else None
-    return FeedState(START, START, failures=failures, answered_at=answered_at, error=error)
+    return FeedState(
+        START, START, failures=failures, answered_at=answered_at, page_seen=page_seen or bool(answered_at), error=error
+    )
 
 
 @pytest.mark.parametrize(
     ("state", "others", "before", "down", "given_up_at"),
     [
         (feed(failures=2), {A: 1_010.0}, {}, False, 1_030.0),  # not once, and its server answers for others
+        (feed(failures=2, page_seen=True), {A: 1_010.0}, {}, False, 1_900.0),  # pages came, no window whole
         (feed(failures=2), {ELSEWHERE: 1_010.0}, {}, False, 1_910.0),  # its server answers for none
         (feed(failures=2), {A: 1_010.0}, {}, True, 1_910.0),  # the server is down now
         (feed(failures=2), {}, {}, False, 1_900.0),
@@ -57,5 +60,6 @@ def test_without_any_feed_the_list_of_servers_is_waited_for() -> None:
 def test_why() -> None:
     patience = ClosePatience(SECONDS, BEGAN, {A: 940.0})
     assert patience.reason(A, feed(failures=1), 1_900.0) == "nada desde hace 16 min 0 s: Cortado."
+    assert patience.reason(B, feed(failures=1, page_seen=True), 1_900.0) == "nada entero en todo el evento: Cortado."
     assert patience.reason(B, feed(failures=1), 1_900.0) == "ni una vez en todo el evento: Cortado."
     assert patience.reason(B, feed(), 1_900.0) == "no dio tiempo"
