@@ -185,6 +185,22 @@ async def test_after_a_restart_an_alert_waits_for_its_event_and_is_not_sent_agai
     assert receiver.received == BOTH
 
 
+async def test_a_journal_entry_that_cannot_be_read_costs_that_alert_alone(tmp_path: Path) -> None:
+    async with staged(tmp_path, alerts=settings(""), zones=FULL_SOON) as stage:
+        await stage.play(stage.at(100))
+        await until(lambda: len(active(stage.live)) == 2)
+    with closing(sqlite3.connect(tmp_path / "stage.db")) as damaged, damaged:
+        rows = damaged.execute("SELECT id, detail FROM aforo_journal WHERE kind = 'alert' ORDER BY id").fetchall()
+        (first, _), (_, kept) = rows
+        for detail in ("", "{", "[]", '{"id": 1}', kept.replace('"kind": "', '"kind": "x')):
+            damaged.execute(
+                "INSERT INTO aforo_journal (kind, subject, began_ms, detail) VALUES ('alert', '', 0, ?)", (detail,)
+            )
+        damaged.execute("UPDATE aforo_journal SET detail = ? WHERE id = ?", ("\0", first))
+    async with restarted(tmp_path, settings(""), None) as (_, live):
+        await until(lambda: len(active(live)) == 1)
+
+
 async def test_an_alert_whose_condition_ended_while_the_program_was_down_ends(tmp_path: Path) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:

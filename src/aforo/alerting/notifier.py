@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from aforo.alerting.apprise_channel import AppriseChannel
 from aforo.alerting.engine import AlertTracker, AlertTransition, Condition, ZoneLevels
@@ -45,6 +47,14 @@ class Channel(Protocol):
     async def send(self, transition: AlertTransition, event_name: str) -> bool:
         """Send a transition; False, logged, where that was given up."""
         ...
+
+
+class _Detail(msgspec.Struct):
+    """What the journal keeps of an alert."""
+
+    id: str
+    kind: AlertKind
+    text: str
 
 
 class _Delivery(NamedTuple):
@@ -150,16 +160,15 @@ class AlertNotifier:
         sent = {entry.subject for entry in await self._database.entries(kind=JournalKind.ALERT_SENT)}
         left_open = await self._database.open_events()
         self._reopened_by = left_open[-1].window.until + UNCLOSED_FOR if left_open else None
-        recent = entries[-_MOST_TO_SEND:]
-        for entry in recent:
-            alert = _alert_of(entry)
+        recent = [(entry, alert) for entry in entries[-_MOST_TO_SEND:] if (alert := _alert_of(entry)) is not None]
+        for entry, alert in recent:
             self._entry_ids[alert.id] = entry.id
             if alert.ended is None:
                 self._tracker.restore([alert])
                 self._levels.restore(alert)
         oldest = self._clock.now() - _MOST_LATE
-        for entry in recent:
-            for transition in _transitions_of(_alert_of(entry)) if entry.began >= oldest else []:
+        for entry, alert in recent:
+            for transition in _transitions_of(alert) if entry.began >= oldest else []:
                 channels = [one for one in self._channels if _sent_subject(transition, one) not in sent]
                 if channels and not self._deliveries.full():
                     self._deliveries.put_nowait(_Delivery(transition, channels))
@@ -193,9 +202,14 @@ class AlertNotifier:
             await self._database.end_entry(self._entry_ids.pop(alert.id), alert.ended)
 
 
-def _alert_of(entry: JournalEntry) -> Alert:
-    detail: dict[str, Any] = json.loads(entry.detail)
-    return Alert(detail["id"], AlertKind(detail["kind"]), entry.subject, detail["text"], entry.began, entry.ended)
+def _alert_of(entry: JournalEntry) -> Alert | None:
+    """Return the alert of an entry; None where it cannot be read, as of a damaged file or a later program."""
+    try:
+        detail = msgspec.json.decode(entry.detail, type=_Detail)
+    except (msgspec.MsgspecError, ValueError):
+        _log.warning("Una anotación de un aviso no se puede leer: ese aviso no se retoma.")
+        return None
+    return Alert(detail.id, detail.kind, entry.subject, detail.text, entry.began, entry.ended)
 
 
 def _transitions_of(alert: Alert) -> list[AlertTransition]:

@@ -2,8 +2,10 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
 
 from aforo.background import SerialQueue
 from aforo.ingestion.context import RunContext
@@ -13,6 +15,21 @@ from aforo.storage import EventRecord, JournalKind
 _log = logging.getLogger(__name__)
 
 _GROWS = 1.1  # a feed is journaled again when its events are late by so much more, or its clock is off by that
+
+
+_LONGEST = 1e9  # seconds: what is more is damaged
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)]
+
+
+class _Row(msgspec.Struct):
+    """What is journaled of a feed."""
+
+    server: str
+    camera: str
+    events: int
+    late: dict[int, int]
+    worst: tuple[_Seconds, _Seconds]
+    clock: Annotated[float, msgspec.Meta(ge=-_LONGEST, le=_LONGEST)] | None
 
 
 class LatenessJournal:
@@ -28,11 +45,18 @@ class LatenessJournal:
         )
 
     async def read(self, record: EventRecord) -> list[FeedLateness]:
-        """Return what earlier runs of the program measured of that event. Raises StoreError."""
+        """Return what earlier runs of the program measured of that event. Raises StoreError.
+
+        An entry that cannot be read, as of a damaged file, is left out: it is measured anew.
+        """
         for entry in await self._context.database.entries(record, JournalKind.LATENESS):
-            for row in json.loads(entry.detail):
-                one = _decoded(row)
-                self._journaled[one.feed] = one
+            try:
+                rows = msgspec.json.decode(entry.detail, type=list[_Row])
+            except (msgspec.MsgspecError, ValueError):
+                _log.warning("Lo que se anotó del retraso de las cámaras no se puede leer: se mide de nuevo.")
+                continue
+            measured = map(_decoded, rows)
+            self._journaled.update((one.feed, one) for one in measured)
         return list(self._journaled.values())
 
     def write(self, record: EventRecord, changed: Iterable[FeedLateness]) -> None:
@@ -65,7 +89,5 @@ def _encoded(one: FeedLateness) -> dict[str, object]:
     }
 
 
-def _decoded(row: Mapping[str, Any]) -> FeedLateness:
-    late = {int(seconds): count for seconds, count in row["late"].items()}
-    lower, upper = row["worst"]
-    return FeedLateness(Feed(row["server"], row["camera"]), row["events"], late, (lower, upper), row["clock"])
+def _decoded(row: _Row) -> FeedLateness:
+    return FeedLateness(Feed(row.server, row.camera), row.events, row.late, row.worst, row.clock)
