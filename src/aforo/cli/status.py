@@ -154,7 +154,8 @@ def lines(state: ServiceState) -> list[str]:
         ]
     window = " a ".join(f"{instant.astimezone(state.timezone):%H:%M}" for instant in state.event.window)
     return [
-        f"«{state.event.name}», de {window}: {state.phase}. {state.stored} eventos guardados desde que arrancó el programa.",
+        f"«{state.event.name}», de {window}: {state.phase}.",
+        f"Eventos guardados desde que arrancó el programa: {state.stored}.",
         *state.beside,
         *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
         *(state.problems or ["Todo contesta y todo está guardado."]),
