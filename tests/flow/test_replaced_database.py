@@ -57,3 +57,23 @@ async def test_rows_of_a_restored_copy_are_completed(tmp_path: Path) -> None:
         assert await simulated.run() == 0
         await asyncio.gather(*steps)
         simulated.check(scenario, SHORT.start, SHORT.end)
+
+
+async def test_a_damaged_journal_costs_the_report_and_not_the_close(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with simulated_event(tmp_path, SHORT, starts=SHORT.start, interval=60.0) as (simulated, scenario):
+        simulated.reports = tmp_path / "informes"
+
+        def damage() -> None:
+            with closing(sqlite3.connect(simulated.database)) as file, file:
+                file.execute(
+                    "INSERT INTO aforo_journal (id, show_id, kind, subject, began_ms, ended_ms, detail)"
+                    " SELECT 1000000, id, 'camera', 'A', starts_ms, ends_ms, '{' FROM aforo_shows"
+                )
+
+        damaging = asyncio.create_task(at(simulated, timedelta(minutes=10), damage))
+        assert await simulated.run() == 0
+        await damaging
+        simulated.check(scenario, SHORT.start, SHORT.end)
+    assert any(record.getMessage().startswith("Error interno al hacer el acta") for record in caplog.records)

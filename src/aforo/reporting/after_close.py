@@ -46,6 +46,8 @@ async def after_close(
         _log.info("Acta: %s", await render(report, settings.report.folder, suffix))
     except AforoError as exc:
         _log.error("%s", exc)
+    except Exception:  # noqa: BLE001 -- a fault of ours, or a damaged journal, must not end the counting
+        _log.exception("Error interno al hacer el acta; el conteo sigue. Revise la base de datos con «aforo check».")
 
 
 def _detail(context: RunContext, record: EventRecord, result: Reconciliation) -> str:
