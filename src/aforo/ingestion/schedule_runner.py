@@ -16,6 +16,7 @@ from aforo.ingestion.schedule_queue import ScheduleQueue
 from aforo.inputs.schedule import UNCLOSED_FOR, Schedule
 from aforo.models import EventPhase, Outcome, ReconciliationResult, ScheduledEvent
 from aforo.storage import EventRecord
+from aforo.wording import plural
 
 _log = logging.getLogger(__name__)
 
@@ -243,8 +244,10 @@ class ScheduleRunner:
             return
         acc, stored = reconciliation.source.valid.total(), sum(reconciliation.stored.values())
         news = f"llegaron tarde {found} eventos, y ya están guardados" if found else "nada nuevo"
+        if found == 1:
+            news = "llegó tarde 1 evento, y ya está guardado"
         silent = len({feed.camera_id for feed in reconciliation.unanswered})
-        missing = f" No contestaron {silent} cámaras. {then}" if silent else ""
+        missing = f" {plural(silent, 'cámara')} sin contestar. {then}" if silent else ""
         right = reconciliation.complete and acc == stored
         text = "Comparación posterior de «%s»: %s. ACC tiene %d eventos válidos y la base %d (diferencia %d).%s"
         level = logging.INFO if right else logging.WARNING

@@ -338,6 +338,7 @@ async def test_a_comparison_that_finds_what_cannot_be_read_makes_the_report_anew
 async def test_a_comparison_that_fails_is_logged_and_made_at_the_next_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     async with ingestion(tmp_path, starts=at(55), grace=0.0, close_patience=60.0) as parts:
 
         def fault(*_: object) -> None:
@@ -359,6 +360,7 @@ async def test_a_comparison_that_fails_is_logged_and_made_at_the_next_time(
         parts.server.link_down_since = None
         parts.server.add("A", 2)
         await parts.clock.sleep(timedelta(minutes=60).total_seconds())
+        assert "«Concierto A»: llegó tarde 1 evento, y ya está guardado." in comparisons(caplog)[-1]
         assert closed.results == [("Concierto A", True)] * 2
         parts.context.stopping.set()
         await running
