@@ -104,7 +104,7 @@ def few_faults(scenario: Scenario) -> Faults:
                 since=BEGIN + 8 * MINUTE, until=BEGIN + 16 * MINUTE, cameras=frozenset(scenario.allowed[:1])
             ),
             "away": Fault(since=BEGIN + 25 * MINUTE, until=BEGIN + 32 * MINUTE),
-            "late": Fault(0.05, seconds=40.0),
+            "late": Fault(0.05, seconds=25.0),
             "malformed": Fault(0.03),
             "repeated": Fault(0.05),
         },

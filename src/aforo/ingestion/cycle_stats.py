@@ -122,5 +122,6 @@ def total(cameras: Mapping[str, CameraStats]) -> CameraStats:
 
 
 def reasons(excluded: Mapping[str, int]) -> str:
-    """The reasons in words, most frequent first."""
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(excluded.items(), key=lambda item: -item[1]))
+    """The reasons in words, most frequent first, then by name."""
+    in_order = sorted(excluded.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {reason}" for reason, count in in_order)
