@@ -45,8 +45,8 @@ DIST = HERE / "dist"
 BILL = DIST / "aforo.cdx.json"
 WHEEL = "dist/aforo.txt"  # the wheel and its hash, as a file of requirements
 
-# One worker more than processors: tests that kill and restart programs wait as long as they compute.
-WORKERS = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
+# Two workers more than processors: tests that kill and restart programs wait longer than they compute.
+WORKERS = ["-n", str((os.cpu_count() or 1) + 2), "--dist", "worksteal"]
 # Both go to pytest. Coverage is of code that runs in the tests' own processes; pyproject.toml has its limit.
 ALL_TESTS = [*WORKERS, "--cov", "--cov-report=term:skip-covered"]
 FAST_TESTS = [*WORKERS, "tests/unit", "tests/contract"]

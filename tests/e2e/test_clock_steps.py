@@ -89,7 +89,7 @@ def test_a_step_in_mid_event_does_nothing_and_is_logged_once(tmp_path: Path, ste
     assert "diferencia 0" in output
 
 
-@pytest.mark.parametrize("offset", ["+2m", "-2m", "-1d", "+400d"])
+@pytest.mark.parametrize("offset", ["+2m", "-1d"])  # others on virtual time: tests/flow/test_clocks.py
 def test_started_with_a_wrong_clock_it_watches_the_event_that_is_on(tmp_path: Path, offset: str) -> None:
     before, after = timedelta(minutes=2), timedelta(seconds=15)
     with stadium(tmp_path, before=before, after=after, options=OPTIONS, **FAST) as place:

@@ -43,8 +43,9 @@ async def test_after_an_outage_cameras_are_queried_together_as_before(tmp_path: 
         minutes = {minute: site.searches[minute] for minute in sorted(site.searches)}
         before = [count for minute, count in minutes.items() if DOORS + hours(0.2) <= minute < away - hours(0.05)]
         after = [count for minute, count in minutes.items() if back + hours(0.05) <= minute < SHORT.end - hours(0.05)]
-        assert max(before) < 20
-        assert max(after) < 20
+        # A tenth of the cameras' number, and at most as many again by the sweep: alone they would be 200.
+        assert max(before) <= 40
+        assert max(after) <= 40
 
 
 class _Slow(Simulator):
