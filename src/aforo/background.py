@@ -50,7 +50,7 @@ async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
 async def _guarded(work: Coroutine[Any, Any, None], log: logging.Logger, failure: str) -> None:
     try:
         await work
-    except Exception:
+    except Exception:  # a fault beside the count must not end the count; the log has all of it
         log.exception(failure)
 
 

@@ -109,7 +109,7 @@ class Transport:
             raise timed_out(self.host, seconds) from exc
         except AccError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # a header of the server's can make the HTTP library raise whatever it likes
             raise await self._to_acc_error(exc) from exc
         if 300 <= response.status < 400:
             raise redirected(response.status, self.mask(_host_of(response.headers.get("Location", ""))))

@@ -31,7 +31,7 @@ def run_logged(settings: Settings, job: Callable[[Mask], int]) -> int:
                 _log.critical("Error inesperado: es un fallo del programa.", exc_info=True)
                 raise
             return _ended(error)
-        except Exception:
+        except Exception:  # only to have it in the log file as well: a service has no console
             _log.critical("Error inesperado: es un fallo del programa.", exc_info=True)
             raise
 

@@ -79,7 +79,7 @@ def write_whole(path: Path, text: str, *, private: bool = False) -> None:
         if not private and path.is_file() and not path.is_symlink():
             unfinished.chmod(path.stat().st_mode & 0o777)
         unfinished.replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: no half-written file stays behind
         unfinished.unlink(missing_ok=True)
         raise
 
