@@ -62,6 +62,8 @@ class LiveObserver(IngestionObserver):
         """Set what the comparison came to."""
         if self._live.displays(record):
             self._live.reconcile(result)
+        else:
+            self._live.reconcile_beside(record, result.outcome)
 
     def committed(self, record: EventRecord, batch: Batch, result: CommitResult) -> None:
         """Take what was committed."""

@@ -30,6 +30,7 @@ from aforo.models import (
     FeedLateness,
     FeedStatus,
     Occupancy,
+    Outcome,
     ReconciliationResult,
     ScheduledEvent,
     ZoneLevel,
@@ -88,7 +89,7 @@ class LiveState:
         self._probes = probes or HealthProbes()
         self._phase = EventPhase.WAITING
         self._record: EventRecord | None = None
-        self._beside: dict[int, tuple[ScheduledEvent, EventPhase]] = {}
+        self._beside: dict[int, tuple[ScheduledEvent, EventPhase | Outcome]] = {}
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
         self._disconnected: dict[str, datetime] = {}
@@ -147,8 +148,11 @@ class LiveState:
         return self._record.event if self._record is not None else None
 
     @property
-    def beside(self) -> Sequence[tuple[ScheduledEvent, EventPhase]]:
-        """The events that are watched or closed beside the one that is shown, and the phase of each."""
+    def beside(self) -> Sequence[tuple[ScheduledEvent, EventPhase | Outcome]]:
+        """The events that are watched or closed beside the one that is shown, and the phase of each.
+
+        Those of its date that were not reconciled without reservations stay, with what their close came to.
+        """
         return tuple(self._beside.values())
 
     @property
@@ -378,10 +382,17 @@ class LiveState:
         """
         if self._record is not None and not self.displays(record):
             self._put_beside(self._record, self._phase)
+            if self._reconciliation is not None:
+                self.reconcile_beside(self._record, self._reconciliation.outcome)
             self._measured.clear()
             self._found_late_at.clear()
         self._close_waits_until = None
         self._beside.pop(record.id, None)
+        self._beside = {
+            number: (event, state)
+            for number, (event, state) in self._beside.items()
+            if not isinstance(state, Outcome) or event.day == record.event.day
+        }
         if not self.displays(record):
             self._exclusions = ExclusionCount()
         self._reconciliation = None
@@ -522,6 +533,14 @@ class LiveState:
             self._touch_uncommitted()
             self._uncommitted.deactivate()
 
+    def reconcile_beside(self, record: EventRecord, outcome: Outcome) -> None:
+        """Set what the comparison at the close of another event came to."""
+        if outcome is Outcome.RECONCILED:
+            self._beside.pop(record.id, None)
+        else:
+            self._beside[record.id] = record.event, outcome
+        self.notify()
+
     def notify(self) -> None:
         """Call the listeners: something changed."""
         self._changes += 1
@@ -531,7 +550,7 @@ class LiveState:
     def _put_beside(self, record: EventRecord, phase: EventPhase) -> None:
         if phase in {EventPhase.WATCHING, EventPhase.CLOSING}:
             self._beside[record.id] = record.event, phase
-        else:
+        elif not isinstance(self._beside.get(record.id, (None, None))[1], Outcome):
             self._beside.pop(record.id, None)
 
     def _recounted(

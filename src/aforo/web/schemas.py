@@ -32,7 +32,7 @@ class BesideState(ApiModel):
     """An event that is not the one that is displayed."""
 
     name: str = Field(description="Nombre del evento")
-    phase: str = Field(description="«en curso» o «en cierre»")
+    phase: str = Field(description="«en curso», «en cierre», o a qué llegó su cierre si tuvo reservas")
 
 
 class ZoneState(ApiModel):

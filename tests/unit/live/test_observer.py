@@ -22,6 +22,8 @@ from aforo.models import (
     Feed,
     FeedStatus,
     Occupancy,
+    Outcome,
+    ReconciliationResult,
     ScheduledEvent,
     Window,
 )
@@ -96,3 +98,6 @@ async def test_what_is_read_of_an_event_beside_does_not_touch_the_one_that_is_di
     assert (dict(live.occupancies), list(live.lateness), live.as_of()) == ({}, [], NOW)
     assert (live.stored, live.repeated) == (1, 2), "the sums are of all events"
     assert list(live.beside) == [(EVENT, EventPhase.CLOSING)]
+    observer.reconciled(first, ReconciliationResult(Outcome.RESERVED))
+    assert list(live.beside) == [(EVENT, Outcome.RESERVED)]
+    assert live.reconciliation is None, "that is of the event that is displayed"

@@ -19,6 +19,8 @@ from aforo.models import (
     FeedStatus,
     Matcher,
     Occupancy,
+    Outcome,
+    ReconciliationResult,
     ScheduledEvent,
     Window,
 )
@@ -163,6 +165,35 @@ def approximate(fake: Fake, waiting: Sequence[CameraEvent]) -> int:
         for minute in minutes
     }
     return composed(deltas).occupancy("Norte", 2).count
+
+
+def test_a_close_with_reservations_stays_in_sight_beside_the_next_event_of_that_date() -> None:
+    fake = Fake()
+    hour = timedelta(hours=1)
+    windows = [
+        Window(EVENT.window.until + hour * number, EVENT.window.until + hour * (number + 1)) for number in (0, 1)
+    ]
+    second = EventRecord(2, ScheduledEvent(EVENT.day, "Segundo", windows[0]), {}, {}, False, RULES.classify, "")
+    next_day = EventRecord(
+        3, ScheduledEvent(EVENT.day + timedelta(days=1), "Otro", windows[1]), {}, {}, False, RULES.classify, ""
+    )
+    first = EventRecord(1, EVENT, {}, {"Norte": fake.truth()}, False, RULES.classify, "")
+    live = fake.live
+    live.open(second, windows[0].since)
+    live.enter(first, EventPhase.CLOSING)
+    live.reconcile_beside(first, Outcome.RESERVED)
+    live.enter(first, EventPhase.OVER)
+    assert list(live.beside) == [(EVENT, Outcome.RESERVED)]
+    live.reconcile_beside(first, Outcome.RECONCILED)  # a later comparison
+    assert list(live.beside) == []
+    live.reconcile(ReconciliationResult(Outcome.NOT_COMPARED))  # of the second, before the third begins
+    live.reconcile_beside(first, Outcome.RESERVED)
+    live.enter(second, EventPhase.OVER)
+    third = EventRecord(4, ScheduledEvent(EVENT.day, "Tercero", windows[1]), {}, {}, False, RULES.classify, "")
+    live.open(third, windows[1].since)
+    assert list(live.beside) == [(EVENT, Outcome.RESERVED), (second.event, Outcome.NOT_COMPARED)]
+    live.open(next_day, windows[1].since)
+    assert [outcome for _, outcome in live.beside if isinstance(outcome, Outcome)] == []
 
 
 def test_the_event_that_began_last_is_displayed_and_the_others_are_beside_it() -> None:
