@@ -26,7 +26,7 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.live.observer import LiveObserver
 from aforo.live.state import LiveState
-from aforo.models import Matcher
+from aforo.models import Rule
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, load, zones_from
 from aforo.storage import Database, Store
@@ -44,7 +44,7 @@ class Timed(NamedTuple):
 
 def _context(settings: Settings, client: AvigilonClient, database: Database, live: LiveState) -> RunContext:
     clock, timezone = SystemClock(), settings.monitor.timezone
-    rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+    rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
     observer = LiveObserver(live, database, clock)
     site = SiteDirectory(client, clock, observer)
     return RunContext(

@@ -26,7 +26,7 @@ from aforo.alerting import notifying_alerts
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Matcher, Page, ScheduledEvent, Window
+from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Page, Rule, ScheduledEvent, Window
 from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
@@ -154,7 +154,7 @@ async def staged(
     zones = list(zones or capped_zones())
     event = ScheduledEvent(date(2026, 11, 24), "Millonarios – Santa Fe", Window(START, START + timedelta(hours=7)))
     clock = StageClock(START)
-    rules = Rules(map(Matcher.parse, STORED), zones_from(zones))
+    rules = Rules(map(Rule.of, STORED), zones_from(zones))
     path = folder / "stage.db"
     address = f"sqlite:///{path}"
 

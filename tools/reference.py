@@ -185,6 +185,10 @@ OWN_TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "detail": "lo demás, como JSON o texto",
         },
     ),
+    "aforo_totals": (
+        "Qué zonas suma cada suma de zonas, en cada evento.",
+        {"show_id": "qué evento", "total": "la suma", "zone": "una de sus zonas"},
+    ),
     "aforo_ended_sessions": (
         "Las sesiones de la página que se cerraron antes de caducar.",
         {"session_key": "de qué sesión", "expires_ms": "cuándo caduca por sí misma"},

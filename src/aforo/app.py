@@ -30,14 +30,14 @@ from aforo.inputs.schedule import ScheduleFile
 from aforo.live.freshness import behind
 from aforo.live.observer import LiveObserver
 from aforo.live.state import HealthProbes, LiveState
-from aforo.models import EventPhase, Matcher, Outcome, ScheduledEvent
+from aforo.models import EventPhase, Outcome, Rule, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.preconditions import exposed_secrets, require
 from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
-from aforo.settings import Settings, zones_from
+from aforo.settings import Settings, totals_from, zones_from
 from aforo.storage import Database, EventRecord, Store
 from aforo.wording import clock_step, problem_lines
 
@@ -99,12 +99,13 @@ class Monitor:
         self._schedule = ScheduleFile(settings.monitor.schedule_file, self._timezone)
         self._cameras = CamerasFile(settings.monitor.cameras_file)
         zones = zones_from(settings.zones)
-        self._rules = Rules(map(Matcher.parse, settings.events.stored), zones)
-        self._store = Store(settings.database.address(), zones, self._timezone)
+        self._rules = Rules(map(Rule.of, settings.events.stored), zones)
+        totals = totals_from(settings.totals)
+        self._store = Store(settings.database.address(), zones, self._timezone, totals=totals)
         self._login_refused = ""
         self._outcomes: dict[int, Outcome] = {}  # of the last close of each event, by the record's id
         self.ready = asyncio.Event()
-        self.live = LiveState(settings.zones)
+        self.live = LiveState(settings.zones, totals=settings.totals)
 
     async def run(self, *, no_wait: bool = False, continuous: bool = False) -> int:
         """Watch the day's event, waiting for it if need be; returns the exit code.

@@ -4,6 +4,7 @@ A match or a concert is a ``ScheduledEvent``; what ACC returns is a ``CameraEven
 zone is a ``Movement``; the aforo of a zone is an ``Occupancy``.
 """
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,19 +130,29 @@ def comparable(name: str) -> str:
     return " ".join(name.upper().split())
 
 
+def comparable_source(source: EventSource) -> EventSource:
+    """Return a source as rules compare it: its texts as ``comparable`` returns them, its camera's id as it is."""
+    return EventSource(source.camera_id, *map(comparable, source[1:]))
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A rule on an ``analyticEventName`` as ``comparable`` returns it: ``contains:TEXT`` or ``equals:TEXT``."""
+    """A condition on a text as ``comparable`` returns it: ``contains:TEXT`` or ``equals:TEXT``."""
 
     whole: bool
     text: str
 
     @classmethod
-    def parse(cls, rule: str) -> "Matcher":
-        """Read ``contains:TEXT`` or ``equals:TEXT``; raises ValueError for anything else."""
+    def parse(cls, rule: str, *, bare: bool = False, exact: bool = False) -> "Matcher":
+        """Read ``contains:TEXT`` or ``equals:TEXT``; raises ValueError for anything else.
+
+        ``bare``: a text without a colon means equals. ``exact``: the text is compared as it is, as ids are.
+        """
         kind, separator, text = rule.partition(":")
-        text = comparable(text)
-        if not separator or kind.strip() not in {"contains", "equals"} or not text:
+        if bare and not separator:
+            kind, text = "equals", rule
+        text = text.strip() if exact else comparable(text)
+        if kind.strip() not in {"contains", "equals"} or not text:
             raise ValueError(rule)
         return cls(whole=kind.strip() == "equals", text=text)
 
@@ -154,15 +165,81 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """Which camera events count: those for which every condition holds; None sets none.
+
+    ``camera`` is compared with the id as it is, the other texts as ``comparable`` returns them. ``stored``: only what
+    the history keeps.
+    """
+
+    name: Matcher | None = None
+    activity: Matcher | None = None
+    area: Matcher | None = None
+    camera: Matcher | None = None
+    stored: bool = False
+
+    @classmethod
+    def of(cls, written: str | Mapping[str, str | bool]) -> "Rule":
+        """Return the rule of a text on the name, or of a table of conditions. Raises ValueError, TypeError."""
+        if isinstance(written, str):
+            return cls(Matcher.parse(written))
+        conditions = {
+            key: Matcher.parse(str(text), bare=True, exact=key == "camera")
+            for key, text in written.items()
+            if key != "stored"
+        }
+        return cls(**conditions, stored=bool(written.get("stored")))
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the name alone decides, or whether the history keeps it."""
+        return self.activity is self.area is self.camera is None
+
+    def matches(self, source: EventSource, *, stored: bool) -> bool:
+        """Return whether a source matches that ``comparable_source`` returned; ``stored``: the history keeps it."""
+        matchers = (self.camera, self.name, self.area, self.activity)
+        return (stored or not self.stored) and all(
+            matcher is None or matcher.matches(text) for matcher, text in zip(matchers, source, strict=True)
+        )
+
+    def __str__(self) -> str:
+        """The rule as it may be written in aforo.toml, without the quotes of a text; equal rules have equal texts."""
+        if self.name is not None and self == Rule(self.name):
+            return str(self.name)
+        conditions = {"name": self.name, "activity": self.activity, "area": self.area, "camera": self.camera}
+        parts = [
+            f"{key} = {json.dumps(str(matcher), ensure_ascii=False)}"
+            for key, matcher in conditions.items()
+            if matcher is not None
+        ]
+        parts += ["stored = true"] * self.stored
+        return f"{{{', '.join(parts)}}}"
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone (zona) and its table. ``capacity`` 0 means unknown; ``initial`` is the aforo at the event's start."""
+    """A zone (zona) and its table, "" where it has none.
+
+    ``capacity`` 0 means unknown; ``initial`` is the aforo at the event's start. ``within``: the zone in which it lies,
+    "" for none; who is inside it is inside that one too.
+    """
 
     name: str
     table: str
-    entries: tuple[Matcher, ...]
-    exits: tuple[Matcher, ...]
+    entries: tuple[Rule, ...]
+    exits: tuple[Rule, ...]
     capacity: int = 0
     initial: int = 0
+    within: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Zones that are added up. ``capacity`` 0 means unknown."""
+
+    name: str
+    zones: tuple[str, ...]
+    capacity: int = 0
 
 
 class Movement(NamedTuple):

@@ -21,7 +21,7 @@ from tests.flow.harness import DOORS, SimulatedEvent, hours, simulated_event
 
 from aforo.counting.rules import Rules
 from aforo.errors import BadCommand
-from aforo.models import Matcher
+from aforo.models import Rule
 from aforo.reporting import EventReport, make_reports
 from aforo.reporting.page import html
 from aforo.settings import DatabaseSettings, Settings, zones_from
@@ -205,7 +205,7 @@ def correct(settings: Settings, zone: str, delta: int) -> None:
 
 
 def rules(settings: Settings) -> Any:
-    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones)).classify
+    return Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones)).classify
 
 
 async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The client of Avigilon's Web Endpoint: sessions, requests, pagination, and JSON as typed values."""
 
 from aforo.avigilon.client import AvigilonClient
-from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_names, site_cameras
+from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_sources, site_cameras
 from aforo.avigilon.event_query import EventQuery
 from aforo.avigilon.payloads import OTHER_TYPE, Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
@@ -20,7 +20,7 @@ __all__ = [
     "cameras_that_count",
     "fingerprint",
     "home_servers",
-    "recent_names",
+    "recent_sources",
     "server_certificate",
     "site_cameras",
     "watch_time",

@@ -69,35 +69,35 @@ async def cameras_that_count(  # noqa: PLR0913 -- the site's lists, the rules an
     days: int,
 ) -> list[Camera]:
     """Return the cameras that, in the ``days`` before ``until``, sent an event that a rule counts. Raises AccError."""
-    reads = [recent_names(client, camera.id, home_servers(camera, servers), until, days) for camera in cameras]
+    reads = [recent_sources(client, camera.id, home_servers(camera, servers), until, days) for camera in cameras]
     answers = await asyncio.gather(*reads)
     return [
         camera
-        for camera, (names, _) in zip(cameras, answers, strict=True)
-        if any(rules.classify(EventSource(camera.id, name, "", "")).exclusion is None for name in names)
+        for camera, (sources, _) in zip(cameras, answers, strict=True)
+        if any(rules.classify(source).exclusion is None for source in sources)
     ]
 
 
-async def recent_names(
+async def recent_sources(
     client: AvigilonClient, camera_id: str, servers: Sequence[str], until: datetime, days: int
-) -> tuple[Counter[str], bool]:
-    """Count the event names that a camera sent in the ``days`` before ``until``, the latest day first.
+) -> tuple[Counter[EventSource], bool]:
+    """Count the sources of the events that a camera sent in the ``days`` before ``until``, the latest day first.
 
     ``servers``: those that may have it, its own first; that one does not know it is normal. The second value is False
     where older days were left out because there was enough. Raises AccError.
     """
-    names: Counter[str] = Counter()
+    sources: Counter[EventSource] = Counter()
     for days_left in reversed(range(days)):
         since = until - timedelta(days=1)
         for server in servers:
             async for event in _events(client, server, (camera_id,), Window(since, until)):
-                names[event.name] += 1
-            if names and server == servers[0]:
+                sources[event.source] += 1
+            if sources and server == servers[0]:
                 break  # a camera's own server comes first
-        if names.total() >= _ENOUGH:
-            return names, days_left == 0
+        if sources.total() >= _ENOUGH:
+            return sources, days_left == 0
         until = since
-    return names, True
+    return sources, True
 
 
 def home_servers(camera: Camera, servers: Sequence[Server]) -> list[str]:

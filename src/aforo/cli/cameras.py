@@ -10,7 +10,7 @@ from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import BadCameras
 from aforo.inputs.camera_list import load_cameras, write_cameras
-from aforo.models import Matcher
+from aforo.models import Rule
 from aforo.outside_text import visible
 from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
@@ -65,7 +65,7 @@ async def camera_rows(
         servers = await acc.servers()
         cameras = await site_cameras(acc, servers, clock.now(), _DAYS)
         if counting:
-            rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+            rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
             cameras = await cameras_that_count(acc, cameras, servers, rules=rules, until=clock.now(), days=_DAYS)
     names = {server.id: server.name or server.id for server in servers}
     allowed = await asyncio.to_thread(_allowed, settings)

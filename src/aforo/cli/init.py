@@ -18,7 +18,7 @@ from aforo.counting.rules import Rules
 from aforo.errors import AccError, AforoError, BadCommand, BadSchedule, BadSetting, os_reason
 from aforo.inputs.schedule import check_event
 from aforo.inputs.watched_file import write_whole
-from aforo.models import Matcher
+from aforo.models import Rule
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import Given, MonitorSettings, Settings, validated, zones_from
 
@@ -210,7 +210,7 @@ def _event(day: str, name: str, since: str, until: str) -> dict[str, Any]:
 
 
 async def _cameras_that_count(settings: Settings) -> list[str]:
-    rules = Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+    rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
     clock = ReferenceClock(SystemClock())
     async with AvigilonClient(settings.acc, clock) as acc:
         await acc.login()

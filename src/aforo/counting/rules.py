@@ -11,12 +11,12 @@ from aforo.models import (
     Exclusion,
     ExclusionReason,
     Malformed,
-    Matcher,
     Movement,
     Page,
+    Rule,
     ScheduledEvent,
     Zone,
-    comparable,
+    comparable_source,
     identity_number,
 )
 
@@ -31,34 +31,43 @@ class Rules:
     A camera event's meaning depends on its source alone, so the same source always means the same.
     """
 
-    def __init__(self, history: Iterable[Matcher], zones: Sequence[Zone]) -> None:
+    def __init__(self, history: Iterable[Rule], zones: Sequence[Zone]) -> None:
         self._history = tuple(history)
         self._zones = tuple(zones)
+        self._outer = outer_zones(zones)
         self._known: dict[tuple[str, str, str, str], Classification] = {}
-        self._reported: set[str] = set()
-        self._new_names: list[tuple[str, Classification]] = []
+        self._reported: set[tuple[str, Classification]] = set()
+        self._new_names: list[tuple[EventSource, Classification]] = []
+
+    @property
+    def by_name(self) -> bool:
+        """Whether the name alone decides which events are stored."""
+        rules = [*self._history, *(rule for zone in self._zones for rule in (*zone.entries, *zone.exits))]
+        return all(rule.by_name or rule.stored for rule in rules)
 
     @property
     def fingerprint(self) -> str:
         """A text that changes whenever a rule, a zone or an initial occupancy does."""
-        lines = [f"history {matcher}" for matcher in self._history]
+        lines = [f"history {rule}" for rule in self._history]
         for zone in self._zones:
-            lines.append(f"zone {zone.name} {zone.table} initial {zone.initial}")
-            lines += [f"  + {matcher}" for matcher in zone.entries] + [f"  - {matcher}" for matcher in zone.exits]
+            within = f" within {zone.within}" if zone.within else ""
+            lines.append(f"zone {zone.name} {zone.table} initial {zone.initial}{within}")
+            lines += [f"  + {rule}" for rule in zone.entries] + [f"  - {rule}" for rule in zone.exits]
         return "\n".join(lines)
 
     def classify(self, source: EventSource) -> Classification:
-        """What a camera event of that source means; its name is matched as ``comparable`` returns it."""
+        """What a camera event of that source means; it is matched as ``comparable_source`` returns it."""
         known = self._known.get(source)
         if known is None:
             if len(self._known) >= _MOST_SOURCES:
                 self._known = {}  # not cleared: the database's thread may be reading it
-            known = self._known[source] = self._classify(comparable(source.name))
-            if source.name not in self._reported:
+            known = self._known[source] = self._classify(comparable_source(source))
+            meaning = (source.name, known)
+            if meaning not in self._reported:
                 if len(self._reported) >= _MOST_NAMES:
                     self._reported = set()
-                self._reported.add(source.name)
-                self._new_names.append((source.name, known))
+                self._reported.add(meaning)
+                self._new_names.append((source, known))
         return known
 
     def classify_page(self, page: Page, event: ScheduledEvent, cameras: Set[str]) -> Batch:
@@ -78,8 +87,11 @@ class Rules:
         excluded += _malformed(page.malformed)
         return Batch(events=accepted, classifications=meanings, excluded=excluded)
 
-    def take_new_names(self) -> list[tuple[str, Classification]]:
-        """The names classified for the first time since the last call, so that each is reported once."""
+    def take_new_names(self) -> list[tuple[EventSource, Classification]]:
+        """The names classified for the first time since the last call, so that each is reported once.
+
+        Of a name with several meanings, by its activity, area or camera, a source with each.
+        """
         names, self._new_names = self._new_names, []
         return names
 
@@ -90,19 +102,38 @@ class Rules:
             return ExclusionReason.OUTSIDE
         return self.classify(camera_event.source).exclusion
 
-    def _classify(self, name: str) -> Classification:
-        history = any(matcher.matches(name) for matcher in self._history)
-        movements = []
-        ambiguous = False
+    def _classify(self, source: EventSource) -> Classification:
+        history = any(rule.matches(source, stored=False) for rule in self._history)
+        deltas: dict[str, int] = {}  # of each zone with a rule for it; 0: an entry and an exit at once
         for zone in self._zones:
-            enters = any(matcher.matches(name) for matcher in zone.entries)
-            leaves = any(matcher.matches(name) for matcher in zone.exits)
-            ambiguous |= enters and leaves
-            if enters != leaves:
-                movements.append(Movement(zone.name, 1 if enters else -1))
+            enters = any(rule.matches(source, stored=history) for rule in zone.entries)
+            leaves = any(rule.matches(source, stored=history) for rule in zone.exits)
+            if enters or leaves:
+                deltas[zone.name] = enters - leaves
+        # A passage through an inner door stays inside the zones around.
+        around = {outer for zone in deltas for outer in self._outer[zone]}
+        deltas = {zone: delta for zone, delta in deltas.items() if zone not in around}
+        movements = tuple(Movement(zone, delta) for zone, delta in deltas.items() if delta)
+        ambiguous = 0 in deltas.values()
         if history or movements:
-            return Classification(history, tuple(movements), ambiguous=ambiguous)
+            return Classification(history, movements, ambiguous=ambiguous)
         return Classification(False, (), ExclusionReason.AMBIGUOUS if ambiguous else ExclusionReason.NO_RULE)
+
+
+def outer_zones(zones: Sequence[Zone]) -> dict[str, tuple[str, ...]]:
+    """The zones in which each one lies, the nearest first. Raises ValueError where one lies in itself."""
+    within = {zone.name: zone.within for zone in zones}
+    found: dict[str, tuple[str, ...]] = {}
+    for zone in zones:
+        outer: list[str] = []
+        name = zone.within
+        while name:
+            if name in (zone.name, *outer):
+                raise ValueError(zone.name)
+            outer.append(name)
+            name = within.get(name, "")
+        found[zone.name] = tuple(outer)
+    return found
 
 
 def _malformed(malformed: Iterable[Malformed]) -> Iterator[Exclusion]:

@@ -102,7 +102,10 @@ class CycleLog:
 
     def _write_new_names(self) -> None:
         """Names that no rule or two zones take, each once."""
-        for name, classification in self._rules.take_new_names():
+        for source, classification in self._rules.take_new_names():
+            name = source.name
+            if not self._rules.by_name and (more := ", ".join(filter(None, (source.activity, source.area)))):
+                name = f"{name} ({more})"
             if classification.exclusion is not None:
                 text = "El nombre analítico «%s» no se cuenta: %s. Si debe contar, añada una regla."
                 _log.warning(text, name, classification.exclusion)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
+from aforo.counting.totals import summed, summed_curve
 from aforo.counting.zone_series import ZoneSeries
 from aforo.live import freshness
 from aforo.live.event_rates import EventRates
@@ -38,7 +39,7 @@ from aforo.models import (
     to_ms,
 )
 from aforo.reference_clock import ClockStep
-from aforo.settings import ZoneSettings
+from aforo.settings import TotalSettings, ZoneSettings
 from aforo.storage import Correction, EventRecord, StoredHistory
 
 UNDO = "deshace:"  # a correction's id made of this and another's id takes that one back, and once only
@@ -84,8 +85,16 @@ def undone_by(correction: Correction) -> str:
 class LiveState:
     """The live state. Instants are aware UTC; minutes are named by the epoch millisecond of their start."""
 
-    def __init__(self, zones: Sequence[ZoneSettings] = (), probes: HealthProbes | None = None) -> None:
+    def __init__(
+        self,
+        zones: Sequence[ZoneSettings] = (),
+        probes: HealthProbes | None = None,
+        *,
+        totals: Sequence[TotalSettings] = (),
+    ) -> None:
         self._zones = tuple(zones)
+        self._totals = tuple(totals)
+        self._summed = {total.name: tuple(total.zones) for total in totals}
         self._probes = probes or HealthProbes()
         self._phase = EventPhase.WAITING
         self._record: EventRecord | None = None
@@ -126,6 +135,11 @@ class LiveState:
     def zones(self) -> tuple[ZoneSettings, ...]:
         """The zones of the settings, in their order."""
         return self._zones
+
+    @property
+    def totals(self) -> tuple[TotalSettings, ...]:
+        """The sums of zones of the settings, in their order."""
+        return self._totals
 
     @property
     def probes(self) -> HealthProbes:
@@ -174,6 +188,15 @@ class LiveState:
     def occupancies(self) -> Mapping[str, Occupancy]:
         """Each zone's occupancy as committed."""
         return self._occupancies
+
+    @property
+    def total_occupancies(self) -> Mapping[str, Occupancy]:
+        """Each total's occupancy as committed; of those whose zones are all counted."""
+        return {
+            name: summed(name, [self._occupancies[zone] for zone in zones])
+            for name, zones in self._summed.items()
+            if self._occupancies.keys() >= set(zones)
+        }
 
     @property
     def doors(self) -> Doors:
@@ -277,31 +300,33 @@ class LiveState:
 
     @property
     def curves(self) -> dict[str, list[tuple[datetime, int]]]:
-        """Each zone's count, as committed, at the end of each minute in which it moved."""
-        return {
-            name: [(from_ms(minute), count) for minute, count in series.curve({})]
-            for name, series in self._series.items()
-        }
+        """The count of each zone and total, as committed, at the end of each minute in which it moved."""
+        curves = {name: series.curve({}) for name, series in self._series.items()}
+        for name in self.total_occupancies:
+            parts = [(self.initial(zone), dict(curves.get(zone, ()))) for zone in self._summed[name]]
+            curves[name] = summed_curve(parts)
+        return {name: [(from_ms(minute), count) for minute, count in curve] for name, curve in curves.items()}
 
-    def level(self, zone: str) -> ZoneLevel:
-        """Return how full the zone is."""
-        return self._levels.get(zone, ZoneLevel.UNKNOWN)
+    def level(self, name: str) -> ZoneLevel:
+        """Return how full a zone or a total is."""
+        return self._levels.get(name, ZoneLevel.UNKNOWN)
 
-    def occupancy(self, zone: str) -> Occupancy:
-        """Return a zone's occupancy, the provisional one while there is one."""
-        uncommitted = self._uncommitted.deltas(zone)
-        if not uncommitted:
-            return self._occupancies[zone]
-        series = self._series_of(zone)
-        return composed(series.deltas(uncommitted)).occupancy(zone, series.initial)
+    def occupancy(self, name: str) -> Occupancy:
+        """Return the occupancy of a zone or a total, the provisional one while there is one."""
+        if name in self._summed:
+            return summed(name, map(self._occupancy, self._summed[name]))
+        return self._occupancy(name)
 
-    def count_at(self, zone: str, instant: datetime) -> int:
-        """Return a zone's count at an instant, to the minute."""
-        return self._series_of(zone).count(to_ms(instant), self._uncommitted.deltas(zone))
+    def count_at(self, name: str, instant: datetime) -> int:
+        """Return the count of a zone or a total at an instant, to the minute."""
+        return sum(
+            self._series_of(zone).count(to_ms(instant), self._uncommitted.deltas(zone))
+            for zone in self._summed.get(name, (name,))
+        )
 
-    def initial(self, zone: str) -> int:
-        """Return a zone's count at the start of the event."""
-        return self._series_of(zone).initial
+    def initial(self, name: str) -> int:
+        """Return the count of a zone or a total at the start of the event."""
+        return sum(self._series_of(zone).initial for zone in self._summed.get(name, (name,)))
 
     def deltas(self, zone: str) -> dict[int, OccupancyDelta]:
         """Return what happened in a zone, minute by minute, in order, uncommitted events included."""
@@ -313,9 +338,20 @@ class LiveState:
         uncommitted = self._uncommitted.deltas(zone).get(minute)
         return committed if uncommitted is None else committed.then(uncommitted)
 
-    def curve(self, zone: str) -> list[tuple[int, int]]:
-        """Return a zone's count at the end of each minute in which it moved, uncommitted events included."""
-        return self._series_of(zone).curve(self._uncommitted.deltas(zone))
+    def flows(self, total: str) -> dict[int, tuple[int, int]]:
+        """Return a total's entries and exits by minute, uncommitted events included."""
+        found: dict[int, tuple[int, int]] = {}
+        for zone in self._summed[total]:
+            for minute, delta in self.deltas(zone).items():
+                entries, exits = found.get(minute, (0, 0))
+                found[minute] = entries + delta.entries, exits + delta.exits
+        return found
+
+    def curve(self, name: str) -> list[tuple[int, int]]:
+        """Return the count of a zone or a total at the end of each minute in which it moved, uncommitted included."""
+        if name not in self._summed:
+            return self._series_of(name).curve(self._uncommitted.deltas(name))
+        return summed_curve([(self.initial(zone), dict(self.curve(zone))) for zone in self._summed[name]])
 
     def uncommitted_doors(self) -> Doors:
         """Return the crossings that were read and are not committed."""
@@ -415,8 +451,7 @@ class LiveState:
                 self._series_of(zone).put(minute, MinuteDelta(delta))
         self._doors = Doors()
         self._rates = EventRates()
-        for name, activity, minute, count in history.doors:
-            source = EventSource("", name, "", activity)
+        for source, minute, count in history.doors:
             self._doors.add(SourceMinute(source, minute), self._classify(source), count)
         self._corrections = {correction.id: correction for correction in history.corrections}
         self._touched.clear()
@@ -574,6 +609,13 @@ class LiveState:
 
     def _series_of(self, zone: str) -> ZoneSeries:
         return self._series.setdefault(zone, ZoneSeries())
+
+    def _occupancy(self, zone: str) -> Occupancy:
+        uncommitted = self._uncommitted.deltas(zone)
+        if not uncommitted:
+            return self._occupancies[zone]
+        series = self._series_of(zone)
+        return composed(series.deltas(uncommitted)).occupancy(zone, series.initial)
 
     def _may_be_new(self, event: CameraEvent) -> bool:
         floor = self._floors.get(event.camera_id)

@@ -12,7 +12,7 @@ from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
 from aforo.ingestion.reservations import ComparedEvent, reservations
 from aforo.live.state import undone_by
-from aforo.models import EventSource, Matcher, Reservation, ReservationKind, Zone, comparable, from_ms
+from aforo.models import Reservation, ReservationKind, Rule, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     ClockFigures,
@@ -37,7 +37,7 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
     """Return every figure of an event; ``now`` is when the report is made."""
     record, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
-    rules = Rules(map(Matcher.parse, settings.events.stored), zones)
+    rules = Rules(map(Rule.of, settings.events.stored), zones)
     entries = [entry for entry in snapshot.entries if entry.record_id is not None]
     compared = _last(entries, JournalKind.RECONCILIATION)
     result: dict[str, Any] = json.loads(compared.detail) if compared else {}
@@ -111,11 +111,11 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
 def _doors(minutes: Iterable[DoorMinute], rules: Rules) -> list[DoorFigures]:
     slots: defaultdict[str, defaultdict[int, Crossings]] = defaultdict(lambda: defaultdict(Crossings))
     names: dict[str, str] = {}
-    for name, activity, minute_ms, events in minutes:
-        key = comparable(name)
-        names.setdefault(key, name.strip())
+    for source, minute_ms, events in minutes:
+        key = comparable(source.name)
+        names.setdefault(key, source.name.strip())
         slot = minute_ms - minute_ms % _SLOT_MS
-        counted = crossings(activity, rules.classify(EventSource("", name, "", activity)).movements, events)
+        counted = crossings(source.activity, rules.classify(source).movements, events)
         slots[key][slot] = slots[key][slot].plus(counted)
     return [_door(names[key], slots[key]) for key in sorted(slots, key=natural_key)]
 

@@ -3,6 +3,7 @@
 from aforo.settings.loader import Given, environment_for_child, load, validated
 from aforo.settings.models import (
     HISTORY_TABLE,
+    STADIUM_TOTALS,
     STADIUM_ZONES,
     AccSettings,
     AlertsSettings,
@@ -13,14 +14,17 @@ from aforo.settings.models import (
     OperatorSettings,
     ReportSettings,
     Settings,
+    TotalSettings,
     WebSettings,
     ZoneSettings,
+    totals_from,
     zones_from,
 )
 from aforo.settings.reference import Row, rows
 
 __all__ = [
     "HISTORY_TABLE",
+    "STADIUM_TOTALS",
     "STADIUM_ZONES",
     "AccSettings",
     "AlertsSettings",
@@ -33,11 +37,13 @@ __all__ = [
     "ReportSettings",
     "Row",
     "Settings",
+    "TotalSettings",
     "WebSettings",
     "ZoneSettings",
     "environment_for_child",
     "load",
     "rows",
+    "totals_from",
     "validated",
     "zones_from",
 ]

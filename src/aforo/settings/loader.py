@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from aforo.errors import BadSetting
 from aforo.settings.credentials import contains_password, without_password
 from aforo.settings.models import Settings
-from aforo.settings.reference import PREFIX, env_name, known_names, rows, suggestion, zone_rows
+from aforo.settings.reference import LISTS, PREFIX, env_name, known_names, rows, suggestion, table_rows
 from aforo.text_file import curly_quote, misleading, read_text
 
 SHOWN = 80  # characters of a rejected value in a sentence
@@ -263,7 +263,7 @@ def _contains_secret(name: str, value: str) -> bool:
 
 
 def _from_text(name: str, value: str) -> Any:
-    """Parse a list, written as JSON or, except for zones, separated by commas. Other values stay as they are."""
+    """Parse a list, written as JSON or, but for lists of tables, separated by commas. Other values stay as they are."""
     if name not in rows() or not rows()[name].is_list:
         return value
     if value.lstrip().startswith("["):
@@ -271,7 +271,7 @@ def _from_text(name: str, value: str) -> Any:
             return json.loads(value)
         except (ValueError, RecursionError):
             return value  # validation rejects it, with a sentence that names the setting and its origin
-    return value if name == "zones" else [part.strip() for part in value.split(",") if part.strip()]
+    return value if name in LISTS else [part.strip() for part in value.split(",") if part.strip()]
 
 
 # Secrets in files and in the keyring
@@ -372,30 +372,44 @@ def _sentence(failure: ValidationError, given: Layer) -> str:
     loc = fault["loc"]
     if fault["type"] == "aforo":
         return _section_sentence(fault["msg"], loc, given)
-    if loc[0] == "zones" and len(loc) > 1:
-        return _zone_sentence(fault, loc, given["zones"])
-    name = "zones" if loc[0] == "zones" else ".".join(str(part) for part in loc[:2])
+    section = str(loc[0])
+    if section in LISTS and len(loc) > 1:
+        return _table_sentence(fault, section, given[section])
+    name = section if section in LISTS else ".".join(str(part) for part in loc[:2])
+    if fault["type"] == "rule":
+        return _rule_sentence(name, "", given[name].origin, fault["ctx"])
     return _value_sentence(name, given[name], rows()[name].allowed, secret=rows()[name].secret)
 
 
 def _section_sentence(message: str, loc: tuple[int | str, ...], given: Layer) -> str:
-    section = str(loc[0]) if loc else "zones"
+    section = str(loc[0]) if loc else message.partition(":")[0]
     origins = (one.origin for name, one in given.items() if name.partition(".")[0] == section)
     return f"{message[0].upper()}{message[1:]} ({', '.join(dict.fromkeys(origins)) or 'valor de fábrica'})."
 
 
-def _zone_sentence(fault: Any, loc: tuple[int | str, ...], zones: Given) -> str:
+def _table_sentence(fault: Any, section: str, tables: Given) -> str:
+    """Return the sentence of a fault in one of the tables of a list."""
+    loc = fault["loc"]
     number = int(loc[1])
     key = str(loc[2]) if len(loc) > 2 else ""
-    place = f"zones.{number}.{key}" if key else f"zones.{number}"
-    origin = zones.places.get(place) or zones.places.get(f"zones.{number}") or zones.origin
-    name = f"zones.{key or '…'} de la zona {number + 1}"
+    place = f"{section}.{number}.{key}" if key else f"{section}.{number}"
+    origin = tables.places.get(place) or tables.places.get(f"{section}.{number}") or tables.origin
+    which = f" de la {'zona' if section == 'zones' else 'suma'} {number + 1}"
+    name = f"{section}.{key or '…'}{which}"
+    if fault["type"] == "rule":
+        return _rule_sentence(f"{section}.{key}", which, origin, fault["ctx"])
     if fault["type"] == "missing":
-        return f"Falta el ajuste {name} ({origin}): se admite {zone_rows()[key].allowed}."
+        return f"Falta el ajuste {name} ({origin}): se admite {table_rows(section)[key].allowed}."
     if fault["type"] == "extra_forbidden":
-        return f"Ajuste desconocido: {name} ({origin}).{suggestion(key, zone_rows())}"
-    allowed = zone_rows()[key].allowed if key else rows()["zones"].allowed
+        return f"Ajuste desconocido: {name} ({origin}).{suggestion(key, table_rows(section))}"
+    allowed = table_rows(section)[key].allowed if key else rows()[section].allowed
     return _value_sentence(name, Given(fault["input"], origin), allowed, secret=False)
+
+
+def _rule_sentence(name: str, which: str, origin: str, context: Mapping[str, str]) -> str:
+    """Return the sentence of a fault in a rule that is a table; ``context``: the key, its value, what is allowed."""
+    name = f"{name}.{context['key']}" if context["key"] else name
+    return _value_sentence(f"{name}{which}", Given(context["shown"], origin), context["allowed"], secret=False)
 
 
 def _value_sentence(name: str, given: Given, allowed: str, *, secret: bool) -> str:

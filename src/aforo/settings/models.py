@@ -10,11 +10,12 @@ from typing import Literal
 from urllib.parse import quote_plus, urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from aforo.counting.rules import outer_zones
 from aforo.errors import BadSetting
-from aforo.models import Matcher, Zone
+from aforo.models import Rule, Total, Zone
 from aforo.settings.credentials import passwords_in
 from aforo.settings.value_types import (
     PERCENT,
@@ -22,24 +23,25 @@ from aforo.settings.value_types import (
     TEXT,
     DatabaseUrl,
     Fingerprint,
+    HistoryRule,
     Https,
     IpAddress,
     LogLevel,
     Number,
     OptionalFile,
     PasswordHash,
-    Rule,
     Section,
     TableName,
     TimeZone,
     Whole,
+    WrittenRule,
     YesNo,
     setting,
 )
 
 HISTORY_TABLE = "eventos_Analisis"
 SHORTEST_TOKEN = 16  # characters: nobody guesses it at the request rate that the page allows
-RULES = "reglas «contains:TEXTO» o «equals:TEXTO»"
+RULES = "reglas: «contains:TEXTO», «equals:TEXTO» o una tabla de condiciones"
 
 
 class AccSettings(Section):
@@ -290,7 +292,7 @@ class LogSettings(Section):
 class EventsSettings(Section):
     """Which camera events go to the history table."""
 
-    stored: list[Rule] = setting(
+    stored: list[HistoryRule] = setting(
         ["contains:PUERTA", "contains:AFORO ENTRADA SENCIA", "equals:INGRESO PERSONAS ENTRADA MARATON"],
         "Qué eventos se guardan en eventos_Analisis, por su analyticEventName.", f"una lista de {RULES}",
     )  # fmt: skip
@@ -302,13 +304,17 @@ class ZoneSettings(Section):
     name: str = setting(..., "Nombre de la zona.", "un texto no vacío, distinto en cada zona", min_length=1)
     table: TableName = setting(
         ...,
-        "Tabla que lleva su aforo.",
-        "un nombre de tabla, con o sin esquema, distinto en cada zona",
+        "Tabla que lleva su aforo; vacía: ninguna, y su aforo está solo en las tablas aforo_….",
+        "un nombre de tabla, con o sin esquema, distinto en cada zona, o vacío",
     )
-    entries: list[Rule] = setting([], "Qué eventos son una entrada.", f"una lista de {RULES}")
-    exits: list[Rule] = setting([], "Qué eventos son una salida.", f"una lista de {RULES}")
+    entries: list[WrittenRule] = setting([], "Qué eventos son una entrada.", f"una lista de {RULES}")
+    exits: list[WrittenRule] = setting([], "Qué eventos son una salida.", f"una lista de {RULES}")
     capacity: Whole = setting(0, "Cupo de la zona; 0: no se conoce.", "un entero, 0 o mayor", ge=0)
     initial: Whole = setting(0, "Aforo con el que empieza el evento.", "un entero, 0 o mayor", ge=0)
+    within: str = setting(
+        "", "Zona que la contiene: por una puerta de dentro se pasa de una a otra, y solo se mueve esta.",
+        "el nombre de otra zona, o vacío",
+    )  # fmt: skip
     warning: Number = setting(80.0, "Porcentaje del cupo desde el que la zona está casi llena.", PERCENT, gt=0, le=1000)
     full: Number = setting(100.0, "Porcentaje del cupo desde el que la zona está llena.", PERCENT, gt=0, le=1000)
 
@@ -319,7 +325,23 @@ class ZoneSettings(Section):
         return self
 
 
-STADIUM_ZONES = [
+class TotalSettings(Section):
+    """Zones that are added up."""
+
+    name: str = setting(..., "Nombre de la suma.", "un texto no vacío, distinto del de toda zona y suma", min_length=1)
+    zones: list[str] = setting(..., "Zonas que se suman.", "una lista de nombres de zonas", min_length=1)
+    capacity: Whole = setting(0, "Cupo de la suma; 0: no se conoce.", "un entero, 0 o mayor", ge=0)
+    warning: Number = setting(80.0, "Porcentaje del cupo desde el que está casi llena.", PERCENT, gt=0, le=1000)
+    full: Number = setting(100.0, "Porcentaje del cupo desde el que está llena.", PERCENT, gt=0, le=1000)
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> "TotalSettings":
+        if self.warning > self.full:
+            raise PydanticCustomError("aforo", "totals: warning no puede ser mayor que full")
+        return self
+
+
+_CAR_PARKS = [
     ZoneSettings(
         name="Parqueadero Norte", table="Aforo_parqueadero",
         entries=["contains:AFORO ENTRADA PARQUEADERO NORTE"], exits=["contains:AFORO SALIDA PARQUEADERO NORTE"],
@@ -333,6 +355,15 @@ STADIUM_ZONES = [
         entries=["contains:INGRESO PARQUEADERO SUR"], exits=["contains:SALIDA PARQUEADERO SUR"],
     ),
 ]  # fmt: skip
+STADIUM_ZONES = [
+    *_CAR_PARKS,
+    ZoneSettings(
+        name="Personas en el estadio", table="",
+        entries=[{"activity": "OBJECT_COUNTING_ENTER", "stored": True}],
+        exits=[{"activity": "OBJECT_COUNTING_EXIT", "stored": True}],
+    ),
+]  # fmt: skip
+STADIUM_TOTALS = [TotalSettings(name="Vehículos", zones=[zone.name for zone in _CAR_PARKS])]
 
 
 def zones_from(zones: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
@@ -341,13 +372,68 @@ def zones_from(zones: Iterable[ZoneSettings]) -> tuple[Zone, ...]:
         Zone(
             name=zone.name,
             table=zone.table,
-            entries=tuple(map(Matcher.parse, zone.entries)),
-            exits=tuple(map(Matcher.parse, zone.exits)),
+            entries=tuple(map(Rule.of, zone.entries)),
+            exits=tuple(map(Rule.of, zone.exits)),
             capacity=zone.capacity,
             initial=zone.initial,
+            within=zone.within,
         )
         for zone in zones
     )
+
+
+def totals_from(totals: Iterable[TotalSettings]) -> tuple[Total, ...]:
+    """Return the totals as storage and event report take them."""
+    return tuple(Total(total.name, tuple(total.zones), total.capacity) for total in totals)
+
+
+def _zones_fault(zones: Sequence[ZoneSettings]) -> str:
+    """Return in Spanish what does not fit between the zones; "" where all does."""
+    tables = [HISTORY_TABLE, *(zone.table for zone in zones if zone.table)]
+    for what, values in (("name", [zone.name for zone in zones]), ("table", tables)):
+        if repeated := _repeated(values):
+            return (
+                f"zones: «{repeated}» está dos veces como {what}; se admite uno distinto en cada zona, y no"
+                f" {HISTORY_TABLE}"
+            )
+    names = {zone.name for zone in zones}
+    for zone in zones:
+        if zone.within and zone.within not in names:
+            return f"zones: «{zone.name}» está en «{zone.within}» (within), que no es ninguna zona"
+    try:
+        outer_zones(zones_from(zones))
+    except ValueError as error:
+        return f"zones: «{error}» está dentro de sí misma: revise los within"
+    return ""
+
+
+def _totals_fault(totals: Sequence[TotalSettings], zones: Sequence[ZoneSettings]) -> str:
+    """Return in Spanish what does not fit between the totals and the zones; "" where all does."""
+    outer = outer_zones(zones_from(zones))
+    if repeated := _repeated([*outer, *(total.name for total in totals)]):
+        return f"totals: «{repeated}» está dos veces como name; se admite uno distinto de toda zona y suma"
+    for total in totals:
+        for name in total.zones:
+            if name not in outer:
+                return f"totals: «{total.name}» suma «{name}», que no es ninguna zona"
+            if total.zones.count(name) > 1:
+                return f"totals: «{total.name}» suma dos veces «{name}»"
+            if around := next((one for one in outer[name] if one in total.zones), ""):
+                return f"totals: «{total.name}» suma «{name}» y «{around}», que la contiene: contaría dos veces"
+    return ""
+
+
+def _repeated(names: Sequence[str]) -> str:
+    """Return the first of the names that is there before it, whatever its case; "" where each is there once."""
+    folded = [name.strip().casefold() for name in names]
+    return next((name for index, name in enumerate(names) if folded[index] in folded[:index]), "")
+
+
+def _factory_totals(data: Mapping[str, object]) -> list[TotalSettings]:
+    """Return the factory's totals of zones that there are; ``data``: the settings that were read before."""
+    zones = data.get("zones")
+    fits = isinstance(zones, list) and not _zones_fault(zones) and not _totals_fault(STADIUM_TOTALS, zones)
+    return STADIUM_TOTALS if fits else []
 
 
 class Settings(Section):
@@ -364,23 +450,21 @@ class Settings(Section):
     zones: list[ZoneSettings] = setting(
         STADIUM_ZONES, "Las zonas.", "una lista de tablas [[zones]] con name, table, entries y exits"
     )
+    totals: list[TotalSettings] = Field(
+        default_factory=_factory_totals,
+        description="Las sumas de zonas.",
+        json_schema_extra={
+            "allowed": "una lista de tablas [[totals]] con name y zones", "from_file": False, "secret": False,
+        },
+    )  # fmt: skip
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _doubts: list[str] = PrivateAttr(default_factory=list)
 
     @model_validator(mode="after")
     def _check_zones(self) -> "Settings":
-        for what, values in (
-            ("name", [zone.name for zone in self.zones]),
-            ("table", [HISTORY_TABLE, *(zone.table for zone in self.zones)]),
-        ):
-            folded = [value.strip().casefold() for value in values]
-            repeated = next((value for index, value in enumerate(values) if folded[index] in folded[:index]), None)
-            if repeated is not None:
-                text = (
-                    "zones: «{value}» está dos veces como {what}; se admite uno distinto en cada zona, y no {history}"
-                )
-                raise PydanticCustomError("aforo", text, {"value": repeated, "what": what, "history": HISTORY_TABLE})
+        if fault := _zones_fault(self.zones) or _totals_fault(self.totals, self.zones):
+            raise PydanticCustomError("aforo", "{fault}", {"fault": fault})
         return self
 
     def set_origins(self, origins: Mapping[str, str]) -> None:

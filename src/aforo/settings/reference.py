@@ -1,6 +1,6 @@
 """The reference of all settings: as rows, and as the page ``docs/ajustes.md`` (Spanish)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from aforo.settings.models import Settings, ZoneSettings
+from aforo.settings.models import Settings, TotalSettings, ZoneSettings
 
 PREFIX = "AFORO_"
 
@@ -52,8 +52,32 @@ table = "Aforo_parqueadero"
 entries = ["contains:AFORO ENTRADA PARQUEADERO NORTE"]
 exits = ["contains:AFORO SALIDA PARQUEADERO NORTE"]
 capacity = 900
+
+[[zones]]
+name = "Personas en el estadio"
+table = ""
+entries = [{activity = "OBJECT_COUNTING_ENTER", stored = true}]
+exits = [{activity = "OBJECT_COUNTING_EXIT", stored = true}]
+capacity = 36000
 ```
 """
+
+RULE_TABLES = """\
+Una regla escrita como texto mira el nombre (`analyticEventName`). Escrita como tabla mira más, y han de cumplirse todas
+sus condiciones:
+
+| condición | qué mira | se admite |
+| --- | --- | --- |
+| `name` | el `analyticEventName` | «contains:TEXTO», «equals:TEXTO» o el texto entero |
+| `activity` | la actividad, como `OBJECT_COUNTING_ENTER` | lo mismo |
+| `area` | el área | lo mismo |
+| `camera` | el id de la cámara, con sus mayúsculas y minúsculas | lo mismo |
+| `stored` | que el historial guarde el evento (`events.stored`) | true; en `events.stored`, no |
+
+`entries = [{name = "contains:PUERTA", activity = "OBJECT_COUNTING_ENTER"}]` cuenta como entrada lo que entra por las
+puertas, y deja lo que sale para `exits`.
+"""
+FACTORY_TOTALS = "De fábrica, mientras existan sus zonas:"
 
 TITLES = {
     "acc": "[acc]: el servidor de las cámaras",
@@ -65,6 +89,7 @@ TITLES = {
     "report": "[report]: el acta",
     "events": "[events]: el historial",
     "zones": "[[zones]]: las zonas",
+    "totals": "[[totals]]: las sumas de zonas",
 }
 
 
@@ -113,10 +138,13 @@ def rows() -> dict[str, Row]:
     return {row.name: row for row in _rows(Settings)}
 
 
+LISTS: Mapping[str, type[BaseModel]] = {"zones": ZoneSettings, "totals": TotalSettings}  # sections of tables
+
+
 @cache
-def zone_rows() -> dict[str, Row]:
-    """Return what a ``[[zones]]`` table may contain, by name."""
-    return {row.name: row for row in _rows(ZoneSettings)}
+def table_rows(section: str) -> dict[str, Row]:
+    """Return what a ``[[zones]]`` or a ``[[totals]]`` table may contain, by name."""
+    return {row.name: row for row in _rows(LISTS[section])}
 
 
 @cache
@@ -143,13 +171,21 @@ def page() -> str:
 
 def _section(section: str, section_rows: list[Row]) -> str:
     title = TITLES[section]
-    if section != "zones":
+    if section not in LISTS:
         return f"\n## {title}\n\n{_table(section_rows)}"
+    table = _table(list(table_rows(section).values()), env=False)
     variable = section_rows[0].env
-    note = f"Quien escribe una zona las escribe todas. En el entorno: `{variable}`, como JSON. De fábrica:\n\n"
-    zones = "".join(f"- {zone.name}: tabla `{zone.table}`\n" for zone in Settings().zones)
-    table = _table(list(zone_rows().values()), env=False)
-    return f"\n## {title}\n\n{table}\n{note}{zones}\n## Un ejemplo\n{EXAMPLE}"
+    if section == "zones":
+        zones = "".join(f"- {zone.name}: {_table_of(zone)}\n" for zone in Settings().zones)
+        note = f"Quien escribe una zona las escribe todas. En el entorno: `{variable}`, como JSON. De fábrica:\n"
+        return f"\n## {title}\n\n{table}\n{note}\n{zones}\n{RULE_TABLES}"
+    totals = "".join(f"- {total.name}: {', '.join(total.zones)}\n" for total in Settings().totals)
+    note = f"El aforo de una suma es el de sus zonas sumado. En el entorno: `{variable}`, como JSON. {FACTORY_TOTALS}\n"
+    return f"\n## {title}\n\n{table}\n{note}\n{totals}\n## Un ejemplo\n{EXAMPLE}"
+
+
+def _table_of(zone: ZoneSettings) -> str:
+    return f"tabla `{zone.table}`" if zone.table else "sin tabla; lo que el historial guarda, según entre o salga"
 
 
 def _table(section_rows: list[Row], *, env: bool = True) -> str:

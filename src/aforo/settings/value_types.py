@@ -5,6 +5,7 @@ Each check raises ValueError; the ``allowed`` text of the setting says in Spanis
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,9 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from aforo.models import Matcher, Rule
 from aforo.settings.credentials import has_host_and_port, has_stray_at
 
-RULE = re.compile(r"\s*(contains|equals)\s*:\s*\S.*", re.DOTALL)
 SCRYPT = re.compile(  # as web.auth writes it: a salt of 16 bytes, a hash of 32
     r"scrypt\$([0-9]{5,6})\$([0-9]{1,2})\$([0-9])\$[A-Za-z0-9_-]{21}[AQgw]\$[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
 )
@@ -25,6 +26,10 @@ TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
 SECONDS = "un número de segundos, 0 o mayor"
 TEXT = "un texto"
 PERCENT = "un porcentaje mayor que 0"
+CONDITIONS = ("name", "activity", "area", "camera")
+CONDITION = "«contains:TEXTO», «equals:TEXTO» o el texto entero"
+HISTORY_RULE_KEYS = "una tabla con name, activity, area o camera"
+RULE_KEYS = "una tabla con name, activity, area, camera o stored"
 
 
 def setting(
@@ -108,9 +113,43 @@ def _database_url(value: Any) -> Any:
 
 
 def _rule(value: Any) -> Any:
-    if isinstance(value, str) and not RULE.fullmatch(value):
-        raise ValueError("rule")
+    if isinstance(value, Mapping):
+        return _rule_table(value)
+    if not isinstance(value, str):
+        raise ValueError("rule")  # noqa: TRY004 - pydantic turns only ValueError into its own error
+    Rule.of(value)
     return value
+
+
+def _rule_table(table: Mapping[Any, Any]) -> Any:
+    """Return a table of conditions. Raises a ``rule`` error with the first key that is not allowed, and its value."""
+    if not table:
+        raise PydanticCustomError("rule", "", {"key": "", "shown": "{}", "allowed": RULE_KEYS})
+    for key, value in table.items():
+        if key == "stored":
+            good = value is True
+        elif key in CONDITIONS:
+            good = isinstance(value, str) and _is_condition(value, exact=key == "camera")
+        else:
+            raise PydanticCustomError("rule", "", {"key": "", "shown": str(key), "allowed": RULE_KEYS})
+        if not good:
+            allowed = "true" if key == "stored" else CONDITION
+            raise PydanticCustomError("rule", "", {"key": key, "shown": str(value), "allowed": allowed})
+    return dict(table)
+
+
+def _is_condition(text: str, *, exact: bool) -> bool:
+    try:
+        Matcher.parse(text, bare=True, exact=exact)
+    except ValueError:
+        return False
+    return True
+
+
+def _history_rule(value: Any) -> Any:
+    if isinstance(value, Mapping) and "stored" in value:  # what the history keeps cannot depend on itself
+        raise PydanticCustomError("rule", "", {"key": "", "shown": "stored", "allowed": HISTORY_RULE_KEYS})
+    return _rule(value)
 
 
 def _password_hash(value: Any) -> Any:
@@ -129,7 +168,7 @@ def _address(value: Any) -> Any:
 
 
 def _table(value: Any) -> Any:
-    if isinstance(value, str) and not TABLE.fullmatch(value):
+    if isinstance(value, str) and value and not TABLE.fullmatch(value):
         raise ValueError("table")
     return value
 
@@ -137,7 +176,8 @@ def _table(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 OptionalFile = Annotated[Path | None, BeforeValidator(_file_or_none)]
-Rule = Annotated[str, BeforeValidator(_rule)]
+WrittenRule = Annotated[str | dict[str, str | bool], BeforeValidator(_rule)]
+HistoryRule = Annotated[str | dict[str, str | bool], BeforeValidator(_history_rule)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Https = Annotated[str, BeforeValidator(_https)]
 Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]

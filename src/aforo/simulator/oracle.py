@@ -15,12 +15,16 @@ BOGOTA = ZoneInfo("America/Bogota")
 
 
 class ZoneTexts(NamedTuple):
-    """A zone's rules as texts, ``contains:TEXT`` or ``equals:TEXT``, and its occupancy at the start."""
+    """A zone's rules as texts, ``contains:TEXT`` or ``equals:TEXT``, and its occupancy at the start.
+
+    With ``activities``, it counts instead what the history stores: entries of the first activity, exits of the second.
+    """
 
     name: str
-    entries: tuple[str, ...]
-    exits: tuple[str, ...]
+    entries: tuple[str, ...] = ()
+    exits: tuple[str, ...] = ()
     initial: int = 0
+    activities: tuple[str, str] | None = None
 
 
 class RuleTexts(NamedTuple):
@@ -40,6 +44,7 @@ STADIUM = RuleTexts(
         ),
         ZoneTexts("Campinsito", ("contains:ENTRADA VEHICULAR CAMPINSITO",), ("contains:SALIDA VEHICULAR CAMPINSITO",)),
         ZoneTexts("Zona Sur", ("contains:INGRESO PARQUEADERO SUR",), ("contains:SALIDA PARQUEADERO SUR",)),
+        ZoneTexts("Personas en el estadio", activities=("OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT")),
     ),
 )
 
@@ -95,6 +100,10 @@ class Oracle:
         history = [self._row(crossing) for crossing in crossings if stored[crossing.kind.name]]
         zones, counted = {}, {name for name, kept in stored.items() if kept}
         for zone in self._rules.zones:
+            if zone.activities is not None:
+                moves = [_by_activity(zone.activities, one.kind.activity) * stored[one.kind.name] for one in crossings]
+                zones[zone.name] = _count(zone.initial, moves)
+                continue
             deltas = {name: _delta(zone, name) for name in stored}
             counted |= {name for name, delta in deltas.items() if delta}
             zones[zone.name] = _count(zone.initial, [deltas[crossing.kind.name] for crossing in crossings])
@@ -114,6 +123,10 @@ class Oracle:
 def _delta(zone: ZoneTexts, name: str) -> int:
     """Return +1 for an entry, -1 for an exit, 0 for neither and for both."""
     return _fits(zone.entries, name) - _fits(zone.exits, name)
+
+
+def _by_activity(activities: tuple[str, str], activity: str) -> int:
+    return (activity == activities[0]) - (activity == activities[1])
 
 
 def _count(initial: int, deltas: list[int]) -> ZoneTruth:

@@ -24,17 +24,16 @@ _TENTH: ColumnElement[int] = literal_column("100", BigInteger)
 
 
 class DoorMinute(NamedTuple):
-    """How many events one analytic name of the history had in one minute, by activity."""
+    """How many events of the history a source had in one minute."""
 
-    name: str
-    activity: str
+    source: EventSource
     minute_ms: int
     events: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHistory:
-    """An event so far, as stored: each zone by minute (epoch ms), the history's names by minute, the corrections."""
+    """An event so far, as stored: each zone by minute (epoch ms), the history's sources by minute, the corrections."""
 
     minutes: Mapping[str, Mapping[int, OccupancyDelta]] = field(default_factory=dict)
     doors: Sequence[DoorMinute] = ()
@@ -95,7 +94,7 @@ class Queries:
         self._records = records
 
     def doors(self, connection: Connection, cached: CachedRecord, since_ms: int) -> list[DoorMinute]:
-        """The history's names, minute by minute, from the minute of ``since_ms`` on."""
+        """The history's sources, minute by minute, from the minute of ``since_ms`` on."""
         table = tables.events.c
         minute = (table.occurred_ms // _MINUTE).label("minute")
         rows: list[Any] = []
@@ -108,11 +107,10 @@ class Queries:
                 .group_by(minute, table.source)
             )
         sources = self._lookup.sources(connection, {source for _, source, _ in rows})
-        found: Counter[tuple[int, str, str]] = Counter()
+        found: Counter[tuple[int, str, EventSource]] = Counter()
         for start, number, count in rows:
-            source = sources[number]
-            found[start * MINUTE_MS, source.name, source.activity] += count
-        return [DoorMinute(name, activity, start, count) for (start, name, activity), count in sorted(found.items())]
+            found[start * MINUTE_MS, sources[number].name, sources[number]] += count
+        return [DoorMinute(source, start, count) for (start, _, source), count in sorted(found.items())]
 
     def events(
         self, connection: Connection, cached: CachedRecord, after: Cursor | None, limit: int

@@ -1,13 +1,13 @@
 """Event records: found again after a restart or an edit of the schedule, opened, closed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import Feed, Occupancy, ScheduledEvent, Window, from_ms, to_ms
+from aforo.models import Feed, Occupancy, ScheduledEvent, Total, Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.edit_plan import RecordEdit, StoredEvent, TimeGiven, plan_opening
 from aforo.storage.event_ledger import Classify, EventLedger
@@ -86,6 +86,15 @@ class EventRecords:
         before = event.name if plan.edit is None else plan.edit.before.name
         heirs = [] if before == event.name else self._newest(connection, before)
         return cached, [*shortened, *(givers or ()), *heirs]
+
+    def keep_totals(self, connection: Connection, cached: CachedRecord, totals: Sequence[Total]) -> None:
+        """Store what the totals add up in an event, in place of what they did when it was last opened."""
+        table = tables.totals
+        wanted = {(cached.record_id, total.name, zone) for total in totals for zone in total.zones}
+        stored = {tuple(row) for row in connection.execute(select(table).where(table.c.show_id == cached.record_id))}
+        if stored != wanted:
+            connection.execute(table.delete().where(table.c.show_id == cached.record_id))
+            self._database.insert(connection, table, sorted(wanted))
 
     def close(self, connection: Connection, cached: CachedRecord, now: datetime) -> None:
         """Store that the event is over and compared."""

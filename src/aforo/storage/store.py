@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection
 
 from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import BadSetting, StoreNotReady
-from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent, Zone, from_ms, to_ms
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent, Total, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.backends.errors import AfterFailure
 from aforo.storage.column_text import ZONE_LENGTH, fit
@@ -45,17 +45,26 @@ class Store:
     """
 
     def __init__(
-        self, url: URL | str, zones: Sequence[Zone], timezone: ZoneInfo, *, most_cached: int = MOST_MOVEMENTS
+        self,
+        url: URL | str,
+        zones: Sequence[Zone],
+        timezone: ZoneInfo,
+        *,
+        totals: Sequence[Total] = (),
+        most_cached: int = MOST_MOVEMENTS,
     ) -> None:
         """``most_cached``: movements kept in memory, which spare reading their minutes again."""
-        for zone in zones:
-            if len(zone.name) > ZONE_LENGTH:
-                raise BadSetting(f"zones.name «{zone.name}» es demasiado largo: hasta {ZONE_LENGTH} caracteres.")
+        for section, named in (("zones", zones), ("totals", totals)):
+            for one in named:
+                if len(one.name) > ZONE_LENGTH:
+                    raise BadSetting(f"{section}.name «{one.name}» es demasiado largo: hasta {ZONE_LENGTH} caracteres.")
         self._zones = tuple(zones)
+        self._with_table = tuple(zone for zone in zones if zone.table)
+        self._zone_totals = tuple(totals)
         self._database = DatabaseConnection(url)
         self._cache = RecordCache(self._database, most_cached)
-        self._site_tables = SiteTables(self._database, self._zones, timezone)
-        self._zone_rows = ZoneRows(self._site_tables, self._zones)
+        self._site_tables = SiteTables(self._database, self._with_table, timezone)
+        self._zone_rows = ZoneRows(self._site_tables, self._with_table)
         self._lookup = LookupTables(self._database)
         self._ledger = EventLedger(self._database, self._lookup, HistoryRows(self._site_tables))
         self._totals = MinuteTotals(self._database, self._ledger)
@@ -112,7 +121,7 @@ class Store:
 
     def dry_run(self, event_names: Collection[str] = ()) -> Preflight:
         """Do all that the job does to the database, and roll it back; raises what the job would. Needs no ``open``."""
-        return dry_run(self._database, self._site_tables, self._zones, [fit(name) for name in event_names])
+        return dry_run(self._database, self._site_tables, self._with_table, [fit(name) for name in event_names])
 
     # The write path.
 
@@ -130,6 +139,8 @@ class Store:
             cached, others = self._records.open(connection, event, classify, rules, opened_ms)
             for other in (*others, cached):
                 self._zone_rows.write(connection, other)
+            if self._newest:
+                self._records.keep_totals(connection, cached, self._zone_totals)
             return EventRecord(
                 id=cached.record_id,
                 event=cached.event,
@@ -271,7 +282,7 @@ class Store:
             return self._minutes_of(self._cache.open(connection, record.id))
 
     def doors(self, record: EventRecord, since: datetime | None = None) -> list[DoorMinute]:
-        """The people counts: events per name of the history, activity and minute, from the minute of ``since`` on."""
+        """The people counts: events per source of the history and minute, from the minute of ``since`` on."""
         with self._database.read() as connection:
             cached = self._cache.open(connection, record.id)
             return self._queries.doors(connection, cached, cached.since_ms if since is None else to_ms(since))

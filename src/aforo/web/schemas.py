@@ -51,6 +51,26 @@ class ZoneState(ApiModel):
     full: float = Field(description="Porcentaje desde el que está llena")
     level: ZoneLevel
     trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+    within: str = Field(description="La zona en que está; vacía si en ninguna")
+
+
+class TotalState(ApiModel):
+    """Zones that are added up, now: each figure is the sum of theirs."""
+
+    name: str
+    zones: list[str] = Field(description="Las zonas que suma")
+    count: int = Field(description="Aforo; con `provisional`, incluye lo leído y aún no guardado")
+    stored: int = Field(description="Aforo guardado en la base de datos")
+    provisional: bool = Field(description="El aforo incluye lo que aún no está guardado")
+    entries: int
+    exits: int
+    swallowed: int = Field(description="Salidas que encontraron su zona en cero")
+    capacity: int | None = Field(description="Cupo; nulo si no se conoce")
+    percent: float | None = Field(description="Aforo como porcentaje del cupo")
+    warning: float = Field(description="Porcentaje desde el que está casi llena")
+    full: float = Field(description="Porcentaje desde el que está llena")
+    level: ZoneLevel
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
 
 
 class DoorState(ApiModel):
@@ -179,6 +199,7 @@ class State(ApiModel):
     evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
     series: int = Field(description="Versión de las series")
     zones: list[ZoneState]
+    totals: list[TotalState] = Field(description="Las sumas de zonas")
     doors: list[DoorState]
     trust: Trust
     reconciliation: ReconciliationState | None = Field(description="Nulo hasta el cierre")
@@ -195,6 +216,15 @@ class ZoneCurve(ApiModel):
     exits: list[int]
     net: list[int]
     floor: list[int]
+    count: list[int] = Field(description="Aforo al final de cada minuto")
+
+
+class TotalCurve(ApiModel):
+    """A total's minutes: the sum of its zones'. Of what changes, only the zones' minutes are sent."""
+
+    minutes: list[int] = Field(description="Inicio de cada minuto con movimiento, en segundos desde 1970")
+    entries: list[int]
+    exits: list[int]
     count: list[int] = Field(description="Aforo al final de cada minuto")
 
 
@@ -216,6 +246,7 @@ class Series(ApiModel):
     evening: int
     series: int
     zones: dict[str, ZoneCurve]
+    totals: dict[str, TotalCurve]
     doors: dict[str, DoorCurve]
 
 

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 from aforo.counting.doors import Crossings, Door
 from aforo.counting.lateness import summarize
 from aforo.live.state import LiveState, undone_by
-from aforo.models import MINUTE_MS, EventPhase, FeedStatus, ScheduledEvent, to_ms
+from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, ScheduledEvent, to_ms
+from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
 from aforo.wording import natural_key
 
@@ -29,6 +31,7 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         evening=live.generation,
         series=live.changes,
         zones=zones(live, now),
+        totals=totals(live, now),
         doors=doors(live, now),
         trust=data_quality(live, now, stale_after),
         reconciliation=_reconciliation(live),
@@ -39,30 +42,43 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
 
 def zones(live: LiveState, now: datetime) -> list[schemas.ZoneState]:
     """Return every zone of the settings that is counted, in their order."""
-    states = []
-    moment = _event_time(live, now)
-    for zone in live.zones:
-        if zone.name not in live.occupancies:
-            continue
-        stored, occupancy = live.occupancies[zone.name], live.occupancy(zone.name)
-        states.append(
-            schemas.ZoneState(
-                name=zone.name,
-                count=occupancy.count,
-                stored=stored.count,
-                provisional=live.provisional and occupancy != stored,
-                entries=occupancy.entries,
-                exits=occupancy.exits,
-                swallowed=occupancy.unmatched_exits,
-                capacity=zone.capacity or None,
-                percent=round(100 * occupancy.count / zone.capacity, 1) if zone.capacity else None,
-                warning=zone.warning,
-                full=zone.full,
-                level=live.level(zone.name),
-                trend=occupancy.count - live.count_at(zone.name, moment - _TREND),
-            )
-        )
-    return states
+    return [
+        schemas.ZoneState(**_counted(live, zone, stored, now), within=zone.within)
+        for zone in live.zones
+        if (stored := live.occupancies.get(zone.name)) is not None
+    ]
+
+
+def totals(live: LiveState, now: datetime) -> list[schemas.TotalState]:
+    """Return every total of the settings whose zones are counted, in their order."""
+    occupancies = live.total_occupancies
+    return [
+        schemas.TotalState(**_counted(live, total, stored, now), zones=total.zones)
+        for total in live.totals
+        if (stored := occupancies.get(total.name)) is not None
+    ]
+
+
+def _counted(
+    live: LiveState, counted: ZoneSettings | TotalSettings, stored: Occupancy, now: datetime
+) -> dict[str, Any]:
+    """Return what the states of a zone and of a total share; ``stored``: its occupancy as committed."""
+    name, capacity, occupancy = counted.name, counted.capacity, live.occupancy(counted.name)
+    return {
+        "name": name,
+        "count": occupancy.count,
+        "stored": stored.count,
+        "provisional": live.provisional and occupancy != stored,
+        "entries": occupancy.entries,
+        "exits": occupancy.exits,
+        "swallowed": occupancy.unmatched_exits,
+        "capacity": capacity or None,
+        "percent": round(100 * occupancy.count / capacity, 1) if capacity else None,
+        "warning": counted.warning,
+        "full": counted.full,
+        "level": live.level(name),
+        "trend": occupancy.count - live.count_at(name, _event_time(live, now) - _TREND),
+    }
 
 
 def _event(event: ScheduledEvent) -> schemas.EventState:
@@ -220,6 +236,7 @@ def series(live: LiveState) -> schemas.Series:
         evening=live.generation,
         series=live.changes,
         zones={zone.name: _curve(live, zone.name) for zone in live.zones if zone.name in live.occupancies},
+        totals={name: _total_curve(live, name) for name in live.total_occupancies},
         doors={door.name: _door_curve(door) for door in live.doors if door.people},
     )
 
@@ -234,6 +251,17 @@ def _curve(live: LiveState, zone: str) -> schemas.ZoneCurve:
         net=[delta.net for delta in deltas.values()],
         floor=[delta.floor for delta in deltas.values()],
         count=[count for _, count in live.curve(zone)],
+    )
+
+
+def _total_curve(live: LiveState, name: str) -> schemas.TotalCurve:
+    curve = live.curve(name)
+    flows = live.flows(name)
+    return schemas.TotalCurve(
+        minutes=[minute // 1000 for minute, _ in curve],
+        entries=[flows[minute][0] for minute, _ in curve],
+        exits=[flows[minute][1] for minute, _ in curve],
+        count=[count for _, count in curve],
     )
 
 

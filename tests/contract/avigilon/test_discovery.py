@@ -11,12 +11,12 @@ from aforo.avigilon import (
     Server,
     cameras_that_count,
     home_servers,
-    recent_names,
+    recent_sources,
     site_cameras,
 )
 from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
-from aforo.models import Matcher
+from aforo.models import Rule
 
 SERVERS = [Server("one", "ACC-1"), Server("two", "ACC-2")]
 
@@ -31,10 +31,10 @@ def test_the_own_server_of_a_camera_comes_first_and_it_may_be_on_any(named: str,
 async def test_names_are_counted_over_the_days_before(simulated: Simulated) -> None:
     until = simulated.window.until + timedelta(days=2)
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
-        nothing, complete = await recent_names(acc, simulated.camera, [simulated.server_id], until, 1)
+        nothing, complete = await recent_sources(acc, simulated.camera, [simulated.server_id], until, 1)
         assert (nothing.total(), complete) == (0, True)
         assert acc.requests == 2, "a login and a search"
-        names, complete = await recent_names(acc, simulated.camera, [simulated.server_id], until, 3)
+        names, complete = await recent_sources(acc, simulated.camera, [simulated.server_id], until, 3)
         assert names.total() >= len(simulated.instants)
         assert complete
 
@@ -43,12 +43,14 @@ async def test_only_cameras_with_an_event_that_a_rule_counts(simulated: Simulate
     until = simulated.window.until
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         servers, cameras = await acc.servers(), await acc.cameras()
-        names = {camera.id: (await recent_names(acc, camera.id, [camera.server_id], until, 1))[0] for camera in cameras}
-        some_name = next(iter(names[simulated.camera]))
-        expected = {camera for camera, sent in names.items() if some_name in sent}
+        sent = {
+            camera.id: (await recent_sources(acc, camera.id, [camera.server_id], until, 1))[0] for camera in cameras
+        }
+        some_name = next(iter(sent[simulated.camera])).name
+        expected = {camera for camera, sources in sent.items() if some_name in {source.name for source in sources}}
         assert simulated.camera in expected
         assert len(expected) < len(cameras)
-        rules = Rules([Matcher.parse(f"equals:{some_name}")], ())
+        rules = Rules([Rule.of(f"equals:{some_name}")], ())
         counting = await cameras_that_count(acc, cameras, servers, rules=rules, until=until, days=1)
         assert {camera.id for camera in counting} == expected
 
@@ -61,7 +63,7 @@ async def test_a_camera_that_no_list_has_is_known_by_its_events(
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
         servers, cameras = await acc.servers(), await acc.cameras()
         sending = {camera.id for camera in cameras
-                   if (await recent_names(acc, camera.id, [simulated.server_id], until, 1))[0]}  # fmt: skip
+                   if (await recent_sources(acc, camera.id, [simulated.server_id], until, 1))[0]}  # fmt: skip
         assert simulated.camera in sending
 
         async def part() -> list[Camera]:
@@ -76,7 +78,7 @@ async def test_a_camera_that_no_list_has_is_known_by_its_events(
 async def test_a_server_that_does_not_know_a_camera_is_normal(simulated: Simulated) -> None:
     until = simulated.window.until
     async with AvigilonClient(simulated.settings(), SystemClock()) as acc:
-        names, _ = await recent_names(acc, simulated.camera, ["gone", simulated.server_id], until, 1)
+        names, _ = await recent_sources(acc, simulated.camera, ["gone", simulated.server_id], until, 1)
         assert names.total() > 0
-        nothing, complete = await recent_names(acc, "nobody", [simulated.server_id], until, 1)
+        nothing, complete = await recent_sources(acc, "nobody", [simulated.server_id], until, 1)
         assert (nothing.total(), complete) == (0, True)

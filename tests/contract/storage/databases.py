@@ -23,9 +23,9 @@ from aforo.models import (
     CommitResult,
     EventSource,
     Feed,
-    Matcher,
     Movement,
     Occupancy,
+    Rule,
     ScheduledEvent,
     Window,
     Zone,
@@ -62,8 +62,8 @@ def answers_lost(count: int = 1) -> Iterator[list[Connection]]:
 def zones(initial: int = 0, *, sur: bool = True) -> tuple[Zone, ...]:
     """Two zones of the stadium."""
 
-    def rule(text: str) -> tuple[Matcher, ...]:
-        return (Matcher.parse(f"contains:{text}"),)
+    def rule(text: str) -> tuple[Rule, ...]:
+        return (Rule.of(f"contains:{text}"),)
 
     north = Zone(
         NORTE, "Aforo_parqueadero", rule("AFORO ENTRADA PARQUEADERO NORTE"), rule("AFORO SALIDA PARQUEADERO NORTE"),
@@ -75,7 +75,7 @@ def zones(initial: int = 0, *, sur: bool = True) -> tuple[Zone, ...]:
 
 def rules(initial: int = 0, *, stored: str = "PUERTA", sur: bool = True) -> Rules:
     """The rules that go with these zones."""
-    return Rules([Matcher.parse(f"contains:{stored}")], zones(initial, sur=sur))
+    return Rules([Rule.of(f"contains:{stored}")], zones(initial, sur=sur))
 
 
 def event_at(day: int = 0, *, name: str = "Concierto Ñandú", hours: float = 7, shift: float = 0) -> ScheduledEvent:
@@ -146,9 +146,9 @@ class DatabaseUnderTest:
     def sqlite(self) -> bool:
         return self.url.startswith("sqlite")
 
-    def store(self, *, initial: int = 0, sur: bool = True, opened: bool = True, **limits: int) -> Store:
+    def store(self, *, initial: int = 0, sur: bool = True, opened: bool = True, **more: Any) -> Store:
         """Another store on this database."""
-        store = Store(self.url, zones(initial, sur=sur), BOGOTA, **limits)
+        store = Store(self.url, zones(initial, sur=sur), BOGOTA, **more)
         self.stores.append(store)
         if opened:
             store.open()

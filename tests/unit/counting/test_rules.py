@@ -14,9 +14,9 @@ from aforo.models import (
     EventSource,
     ExclusionReason,
     Malformed,
-    Matcher,
     Movement,
     Page,
+    Rule,
     ScheduledEvent,
     Window,
     comparable,
@@ -31,7 +31,7 @@ CAMERAS = frozenset({"CAM123", "CAM998"})
 @pytest.fixture
 def rules() -> Rules:
     settings = Settings()
-    return Rules(map(Matcher.parse, settings.events.stored), zones_from(settings.zones))
+    return Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
 
 
 def camera_event(name: str, *, camera: str = "CAM123", at: datetime = START) -> CameraEvent:
@@ -85,7 +85,7 @@ ZERO_WIDTH, NO_BREAK, SOFT_HYPHEN = "\u200b", "\u00a0", "\u00ad"
     ],
 )
 def test_what_the_eye_does_not_tell_apart_is_one_name(rule: str, name: str) -> None:
-    rules = Rules([Matcher.parse(rule)], ())
+    rules = Rules([Rule.of(rule)], ())
     assert rules.classify(EventSource("", name, "", "")).history
 
 
@@ -99,7 +99,7 @@ def test_what_the_eye_does_not_tell_apart_is_one_name(rule: str, name: str) -> N
     ],
 )
 def test_what_the_eye_tells_apart_stays_two_names(rule: str, name: str) -> None:
-    rules = Rules([Matcher.parse(rule)], ())
+    rules = Rules([Rule.of(rule)], ())
     assert rules.classify(EventSource("", name, "", "")).exclusion is ExclusionReason.NO_RULE
 
 
@@ -148,14 +148,14 @@ def test_each_name_is_new_once(rules: Rules) -> None:
     rules.classify_page(
         Page([camera_event("PASILLO"), camera_event("PASILLO"), camera_event("PUERTA 1")]), EVENT, CAMERAS
     )
-    assert [name for name, _ in rules.take_new_names()] == ["PASILLO", "PUERTA 1"]
+    assert [source.name for source, _ in rules.take_new_names()] == ["PASILLO", "PUERTA 1"]
     rules.classify_page(Page([camera_event("PASILLO")]), EVENT, CAMERAS)
     assert rules.take_new_names() == []
 
 
 def test_the_fingerprint_follows_every_rule() -> None:
     settings = Settings()
-    matchers = [Matcher.parse(rule) for rule in settings.events.stored]
+    matchers = [Rule.of(rule) for rule in settings.events.stored]
     zones = zones_from(settings.zones)
     assert Rules(matchers, zones).fingerprint == Rules(matchers, zones).fingerprint
     assert Rules(matchers[1:], zones).fingerprint != Rules(matchers, zones).fingerprint
@@ -165,13 +165,13 @@ def test_the_fingerprint_follows_every_rule() -> None:
 @pytest.mark.parametrize("rule", ["PUERTA", "contains:", "begins:PUERTA", ""])
 def test_a_rule_of_another_form_is_an_error(rule: str) -> None:
     with pytest.raises(ValueError, match=rule or "^$"):
-        Matcher.parse(rule)
+        Rule.of(rule)
 
 
 def test_a_name_is_new_once_however_many_sources_report_it(rules: Rules) -> None:
     for number in range(100_001):
         rules.classify(EventSource(f"CAM{number}", "PASILLO", "", ""))
-    assert [name for name, _ in rules.take_new_names()] == ["PASILLO"]
+    assert [source.name for source, _ in rules.take_new_names()] == ["PASILLO"]
 
 
 def test_an_event_that_cannot_be_read_counts_once_however_often_it_comes(rules: Rules) -> None:

@@ -34,10 +34,10 @@ from aforo.models import (
     Feed,
     FeedLateness,
     FeedStatus,
-    Matcher,
     Occupancy,
     Page,
     ReconciliationResult,
+    Rule,
     ScheduledEvent,
     Window,
     Zone,
@@ -51,7 +51,7 @@ START = datetime(2026, 1, 27, 21, tzinfo=UTC)  # 16:00 in Bogotá
 END = START + timedelta(hours=1)
 DAY = date(2026, 1, 27)
 EVENT = ScheduledEvent(DAY, "Concierto A", Window(START, END))
-NORTH = Zone("Norte", "", (Matcher.parse("contains:ENTRA"),), (Matcher.parse("contains:SALE"),))
+NORTH = Zone("Norte", "", (Rule.of("contains:ENTRA"),), (Rule.of("contains:SALE"),))
 CAMERAS = ("A", "B", "C")
 
 

@@ -17,10 +17,10 @@ from aforo.models import (
     EventPhase,
     Feed,
     FeedStatus,
-    Matcher,
     Occupancy,
     Outcome,
     ReconciliationResult,
+    Rule,
     ScheduledEvent,
     Window,
 )
@@ -29,7 +29,7 @@ from aforo.storage import EventRecord
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)
 ZONES = [ZoneSettings(name="Norte", table="T", entries=["contains:ENTRA"], exits=["contains:SALE"], initial=2)]
-RULES = Rules([Matcher.parse("contains:PUERTA")], zones_from(ZONES))
+RULES = Rules([Rule.of("contains:PUERTA")], zones_from(ZONES))
 EVENT = ScheduledEvent(date(2026, 11, 24), "Partido", Window(START, START + timedelta(hours=2)))
 FEED = Feed("s", "c")
 

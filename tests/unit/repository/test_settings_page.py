@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aforo.settings import Settings
-from aforo.settings.reference import page, rows, zone_rows
+from aforo.settings.reference import page, rows, table_rows
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "ajustes.md").read_text(encoding="utf-8")
 
@@ -13,8 +13,8 @@ def test_the_page_is_as_the_table_of_settings_has_it() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    for row in (*rows().values(), *zone_rows().values()):
-        assert f"| `{row.name}`" in PAGE or row.name == "zones"
+    for row in (*rows().values(), *table_rows("zones").values(), *table_rows("totals").values()):
+        assert f"| `{row.name}`" in PAGE or row.name in {"zones", "totals"}
         assert row.text
         assert row.allowed
         assert row.text[0].isupper()

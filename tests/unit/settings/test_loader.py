@@ -65,7 +65,14 @@ def test_the_stadium_is_the_default() -> None:
             ["contains:INGRESO PARQUEADERO SUR"],
             ["contains:SALIDA PARQUEADERO SUR"],
         ),
+        "": (
+            "Personas en el estadio",
+            [{"activity": "OBJECT_COUNTING_ENTER", "stored": True}],
+            [{"activity": "OBJECT_COUNTING_EXIT", "stored": True}],
+        ),
     }
+    (total,) = Settings().totals
+    assert (total.name, total.zones) == ("Vehículos", ["Parqueadero Norte", "Campinsito", "Zona Sur"])
     assert Settings().events.stored == [
         "contains:PUERTA",
         "contains:AFORO ENTRADA SENCIA",

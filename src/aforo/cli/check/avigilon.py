@@ -13,12 +13,13 @@ from aforo.avigilon import (
     Server,
     ServerCertificate,
     home_servers,
-    recent_names,
+    recent_sources,
     server_certificate,
 )
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, warning
 from aforo.clock import Clock
 from aforo.errors import AccError, AccUnreachable, AccUntrusted, AforoError
+from aforo.models import EventSource
 from aforo.redaction import Mask
 from aforo.settings import AccSettings
 from aforo.wording import duration, plural
@@ -34,7 +35,7 @@ _WORST_LAST = {State.OK: 0, State.SKIPPED: 1, State.WARNING: 2, State.FAILURE: 3
 
 @dataclass(slots=True)
 class AvigilonCheck:
-    """Checks the server. ``lines`` fills ``names``: what each camera (by its display name) sent recently.
+    """Checks the server. ``lines`` fills ``sources``: what each camera (by its display name) sent recently.
 
     ``begin`` receives in Spanish what is waited for.
     """
@@ -45,7 +46,7 @@ class AvigilonCheck:
     clock: Clock
     mask: Mask
     begin: Callable[[str], None] = lambda _: None
-    names: dict[str, Counter[str]] = field(default_factory=dict)
+    sources: dict[str, Counter[EventSource]] = field(default_factory=dict)
 
     async def lines(self) -> AsyncGenerator[Line, None]:
         """Yield the lines about the server, each as soon as it is known."""
@@ -115,16 +116,19 @@ class AvigilonCheck:
         now = self.clock.now()
         try:
             async with self.clock.timeout(_PATIENCE):
-                names, whole = await recent_names(acc, camera.id, home_servers(camera, servers), now, self.days)
+                sources, whole = await recent_sources(acc, camera.id, home_servers(camera, servers), now, self.days)
         except AccError as exc:
             return failed(_CAMERA, type(exc)(f"Cámara {name}: {exc.what}", exc.meaning, exc.remedy))
         except TimeoutError:
             what = f"Cámara {name}: no contestó en {_PATIENCE:g} s."
             return warning(_CAMERA, what, "Repita; si sigue, revise en ACC el servidor de esa cámara.")
-        if not listed and not names:
+        if not listed and not sources:
             what = f"Ningún servidor conoce la cámara {camera_id}."
             return failure(_CAMERA, what, "Revise ids_camaras_permitidas.json; la lista: «aforo cameras».")
-        self.names[camera.name or camera.id] = names
+        self.sources[camera.name or camera.id] = sources
+        names: Counter[str] = Counter()
+        for source, number in sources.items():
+            names[source.name] += number
         return self._connected_line(camera, name, names, whole=whole)
 
     def _connected_line(self, camera: Camera, name: str, names: Counter[str], *, whole: bool) -> Line:

@@ -20,7 +20,7 @@ from aforo.cli.console import Output
 from aforo.clock import Clock, SystemClock
 from aforo.counting.rules import Rules
 from aforo.errors import AforoError
-from aforo.models import Matcher
+from aforo.models import Rule
 from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.settings import Settings, zones_from
@@ -108,8 +108,8 @@ class _Checkup:
         return [*settings_lines(self.settings), *precondition_lines(self.settings, self.clock.now())]
 
     def _rule_lines(self, avigilon: AvigilonCheck) -> list[Line]:
-        if not avigilon.names:
+        if not avigilon.sources:
             return []
         zones = zones_from(self.settings.zones)
-        history = [Matcher.parse(rule) for rule in self.settings.events.stored]
-        return rule_lines(avigilon.names, Rules(history, zones), history, zones)
+        history = [Rule.of(rule) for rule in self.settings.events.stored]
+        return rule_lines(avigilon.sources, Rules(history, zones), history, zones)

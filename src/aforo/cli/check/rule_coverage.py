@@ -2,24 +2,30 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from aforo.cli.check.results import Line, ok, warning
 from aforo.counting.rules import Rules
-from aforo.models import Classification, EventSource, ExclusionReason, Matcher, Zone, comparable
+from aforo.models import Classification, EventSource, ExclusionReason, Rule, Zone, comparable_source
 from aforo.wording import plural
 
 _REMEDY = "Corrija la regla en aforo.toml o el nombre en ACC."
 
 
+class _Seen(NamedTuple):
+    """What means the same of one name: how it is called, what it means, and the cameras that sent it."""
+
+    label: str
+    meaning: Classification
+    cameras: Sequence[str]
+
+
 def rule_lines(
-    seen: Mapping[str, Counter[str]], rules: Rules, history: Sequence[Matcher], zones: Sequence[Zone]
+    seen: Mapping[str, Counter[EventSource]], rules: Rules, history: Sequence[Rule], zones: Sequence[Zone]
 ) -> list[Line]:
-    """Return the lines about the names that each camera (by its display name) sent recently."""
-    cameras: defaultdict[str, list[str]] = defaultdict(list)
-    for camera, names in seen.items():
-        for name in names:
-            cameras[name].append(camera)
-    if not cameras:
+    """Return the lines about what each camera (by its display name) sent recently."""
+    sources = [source for counted in seen.values() for source in counted]
+    if not sources:
         return [
             warning(
                 "names",
@@ -27,57 +33,65 @@ def rule_lines(
                 "Cruce una puerta y repita, o mire más atrás con --days.",
             )
         ]
-    lines = [_counted(cameras, rules)]
-    lines += _unusual(cameras, rules)
-    lines += _unused(cameras, history, zones)
-    return lines
+    names = _names(seen, rules)
+    return [_counted(names), *_unusual(names), *_unused(sources, rules, history, zones)]
 
 
-def _counted(cameras: Mapping[str, list[str]], rules: Rules) -> Line:
-    counted = [
-        f"«{name}»: {_meaning(rules, name)}" for name in sorted(cameras) if _classify(rules, name).exclusion is None
-    ]
+def _names(seen: Mapping[str, Counter[EventSource]], rules: Rules) -> list[_Seen]:
+    """Return every name by its meanings. A name with several meanings has its activities and areas beside it."""
+    found: defaultdict[str, defaultdict[Classification, list[tuple[EventSource, str]]]]
+    found = defaultdict(lambda: defaultdict(list))
+    for camera, counted in seen.items():
+        for source in counted:
+            found[source.name][rules.classify(source)].append((source, camera))
+    names = []
+    for name, meanings in sorted(found.items()):
+        for meaning, sent in meanings.items():
+            places = sorted({", ".join(filter(None, (one.activity, one.area))) or "sin actividad" for one, _ in sent})
+            label = f"«{name}»" if len(meanings) == 1 else f"«{name}» ({'; '.join(places)})"
+            names.append(_Seen(label, meaning, sorted({camera for _, camera in sent})))
+    return names
+
+
+def _counted(names: Sequence[_Seen]) -> Line:
+    counted = [f"{one.label}: {_described(one.meaning)}" for one in names if one.meaning.exclusion is None]
     return ok("names", f"{plural(len(counted), 'nombre')} que cuenta alguna regla.", counted)
 
 
-def _classify(rules: Rules, name: str) -> Classification:
-    """Classify an event of which only the name is known."""
-    return rules.classify(EventSource("", name, "", ""))
+def _described(meaning: Classification) -> str:
+    parts = [f"{'+' if movement.delta > 0 else '−'} {movement.zone}" for movement in meaning.movements]
+    return ", ".join((["historial"] if meaning.history else []) + parts)
 
 
-def _meaning(rules: Rules, name: str) -> str:
-    classification = _classify(rules, name)
-    parts = [f"{'+' if movement.delta > 0 else '−'} {movement.zone}" for movement in classification.movements]
-    return ", ".join((["historial"] if classification.history else []) + parts)
-
-
-def _unusual(cameras: Mapping[str, list[str]], rules: Rules) -> Iterable[Line]:
+def _unusual(names: Sequence[_Seen]) -> Iterable[Line]:
     none = []
-    for name in sorted(cameras):
-        classification = _classify(rules, name)
-        if classification.exclusion is ExclusionReason.NO_RULE:
-            none.append(f"«{name}», de {', '.join(sorted(cameras[name]))}")
-        elif classification.exclusion is not None:
-            what = f"«{name}» es entrada y salida de la misma zona: no se cuenta."
+    for label, meaning, cameras in names:
+        if meaning.exclusion is ExclusionReason.NO_RULE:
+            none.append(f"{label}, de {', '.join(cameras)}")
+        elif meaning.exclusion is not None:
+            what = f"{label} es entrada y salida de la misma zona: no se cuenta."
             yield warning("names.ambiguous", what, _REMEDY)
-        elif len(classification.movements) > 1:
-            zones = " y ".join(movement.zone for movement in classification.movements)
+        elif len(meaning.movements) > 1:
+            zones = " y ".join(movement.zone for movement in meaning.movements)
             yield warning(
                 "names.two_zones",
-                f"«{name}» cuenta en {zones}.",
-                f"Si es de una sola: {_REMEDY[0].lower()}{_REMEDY[1:]}",
+                f"{label} cuenta en {zones}.",
+                "Si es de una sola, corrija la regla en aforo.toml o el nombre en ACC; si una zona está en la otra,"
+                " escriba within en la de dentro.",
             )
     if none:
         what = f"{plural(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."
         yield warning("names.no_rule", what, "Si alguno debe contar, añada una regla en aforo.toml.", none)
 
 
-def _unused(cameras: Iterable[str], history: Sequence[Matcher], zones: Sequence[Zone]) -> Iterable[Line]:
-    names = [comparable(name) for name in cameras]
-    rules = [("historial", matcher) for matcher in history]
-    rules += [(f"entradas de {zone.name}", matcher) for zone in zones for matcher in zone.entries]
-    rules += [(f"salidas de {zone.name}", matcher) for zone in zones for matcher in zone.exits]
-    idle = [f"{use}: {rule}" for use, rule in rules if not any(rule.matches(name) for name in names)]
+def _unused(
+    sources: Sequence[EventSource], rules: Rules, history: Sequence[Rule], zones: Sequence[Zone]
+) -> Iterable[Line]:
+    found = [(comparable_source(source), rules.classify(source).history) for source in sources]
+    named = [("historial", rule) for rule in history]
+    named += [(f"entradas de {zone.name}", rule) for zone in zones for rule in zone.entries]
+    named += [(f"salidas de {zone.name}", rule) for zone in zones for rule in zone.exits]
+    idle = [f"{use}: {rule}" for use, rule in named if not any(rule.matches(one, stored=kept) for one, kept in found)]
     if idle:
         what = f"{plural(len(idle), 'regla')} sin ningún evento en estos días."
         yield warning("names.unused", what, "Compruebe que la regla está bien escrita y la cámara, permitida.", idle)

@@ -28,6 +28,7 @@ OWN = {  # on our tables; nothing that was counted can be deleted
     tables.sources.name: _ADDED,
     tables.events.name: _CHANGED,
     tables.minutes.name: _CLEARED,
+    tables.totals.name: (*_ADDED, "DELETE"),
     tables.checkpoints.name: _CLEARED,
     tables.corrections.name: _CHANGED,
     tables.journal.name: _CHANGED,
@@ -45,7 +46,7 @@ _HEADER_BACK = """\
 """
 
 
-NEW = frozenset({tables.ended_sessions.name})  # of our tables, those that the first version did not have
+NEW = frozenset({tables.ended_sessions.name, tables.totals.name})  # of our tables, those that 1.0 did not have
 
 
 def check_rights(
@@ -107,7 +108,7 @@ def _check_version(option: str, version: str) -> None:
 
 
 def _site_tables(zones: Sequence[Zone]) -> list[tuple[str, tuple[str, ...]]]:
-    return [(HISTORY_TABLE, HISTORY_COLUMNS), *((zone.table, ZONE_COLUMNS) for zone in zones)]
+    return [(HISTORY_TABLE, HISTORY_COLUMNS), *((zone.table, ZONE_COLUMNS) for zone in zones if zone.table)]
 
 
 def _table_where_missing(name: str, columns: Sequence[str]) -> str:

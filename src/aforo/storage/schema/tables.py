@@ -84,6 +84,16 @@ minutes = Table(
     sqlite_with_rowid=False,
 )
 
+# What each total of the settings adds up, when the event was last opened.
+totals = Table(
+    "aforo_totals",
+    metadata,
+    Column("show_id", Integer, primary_key=True, autoincrement=False),
+    Column("total", key(ZONE_LENGTH), primary_key=True),
+    Column("zone", key(ZONE_LENGTH), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 checkpoints = Table(
     "aforo_checkpoints",
     metadata,

@@ -1,4 +1,4 @@
-"""The second version: the ledger's key has the source; the page's logged-out sessions.
+"""The second version: the ledger's key has the source; the page's logged-out sessions; what the totals add up.
 
 Two cameras of a server with one ``thisId`` in the same millisecond are two camera events. SQL Server makes the key anew
 where the table is, so that it keeps the rights that were granted on it; SQLite, which cannot change a key, copies the
@@ -45,6 +45,15 @@ def upgrade() -> None:
         _rekey((*_KEY, "source"))
         op.execute(_PLAIN_MSSQL)
     key = sa.Unicode(128).with_variant(mssql.NVARCHAR(128, collation="Latin1_General_100_BIN2"), "mssql")
+    zone = sa.Unicode(100).with_variant(mssql.NVARCHAR(100, collation="Latin1_General_100_BIN2"), "mssql")
+    op.create_table(
+        "aforo_totals",
+        sa.Column("show_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("total", zone, nullable=False),
+        sa.Column("zone", zone, nullable=False),
+        sa.PrimaryKeyConstraint("show_id", "total", "zone", name="pk_aforo_totals"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "aforo_ended_sessions",
         sa.Column("session_key", key, nullable=False),
@@ -55,8 +64,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Bring the tables back to the version before: no camera event is lost, sessions that were logged out are."""
+    """Bring the tables back to the version before: no camera event is lost; logged-out sessions and totals are."""
     op.drop_table("aforo_ended_sessions")
+    op.drop_table("aforo_totals")
     if op.get_context().dialect.name == "sqlite":
         _copy(_UNIQUE_SQLITE, _KEY)
     else:
