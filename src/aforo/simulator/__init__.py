@@ -1,6 +1,7 @@
 """A simulated Avigilon site: a Web Endpoint over real HTTPS, a seeded event with its truth, and faults."""
 
 from aforo.simulator.auth import Credentials
+from aforo.simulator.crowd import Crowd, CrowdDoor, CrowdPlan, DoorMinutes, Misses
 from aforo.simulator.event_log import Camera, Crossing, Kind, Server
 from aforo.simulator.faults import EVERY, Delay, Fault, Faults
 from aforo.simulator.oracle import STADIUM, Answer, HistoryRow, Oracle, RuleTexts, ZoneTexts, ZoneTruth
@@ -16,12 +17,17 @@ __all__ = [
     "Camera",
     "Credentials",
     "Crossing",
+    "Crowd",
+    "CrowdDoor",
+    "CrowdPlan",
     "Delay",
     "DeviceIds",
+    "DoorMinutes",
     "Fault",
     "Faults",
     "HistoryRow",
     "Kind",
+    "Misses",
     "Options",
     "Oracle",
     "Order",

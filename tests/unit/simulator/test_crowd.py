@@ -1,0 +1,78 @@
+from itertools import accumulate
+from statistics import fmean, pvariance
+
+import pytest
+
+from aforo.simulator import Crowd, CrowdDoor, CrowdPlan, DoorMinutes, Misses
+
+MINUTES = 300
+
+
+def plan(*doors: CrowdDoor, people: int = 6_000, **changes: object) -> CrowdPlan:
+    return CrowdPlan(doors or (CrowdDoor(), CrowdDoor()), MINUTES, people, **changes)  # type: ignore[arg-type]
+
+
+def total(minutes: DoorMinutes) -> tuple[int, int]:
+    return sum(minutes.entries), sum(minutes.exits)
+
+
+def test_the_same_seed_makes_the_same_crowd() -> None:
+    some = plan(CrowdDoor(of_entries=Misses(0.1, 0.1)), clumping=0.3)
+    assert Crowd.of(some, 4) == Crowd.of(some, 4) != Crowd.of(some, 5)
+
+
+def test_the_truth_is_who_was_there_plus_who_came_less_who_left() -> None:
+    crowd = Crowd.of(plan(inside=120, returning=0.1, staying=0.02, group_sizes=(1, 2, 1)), 1)
+    came, left = (sum(column) for column in zip(*map(total, crowd.crossed), strict=True))
+    steps = [sum(d.entries[m] - d.exits[m] for d in crowd.crossed) for m in range(MINUTES)]
+    assert came > 6_000  # who comes back enters twice
+    assert [crowd.inside(minute) for minute in range(MINUTES + 1)] == list(accumulate(steps, initial=120))
+    assert crowd.inside(MINUTES) == 120 + came - left
+    assert min(map(crowd.inside, range(MINUTES + 1))) >= 0
+    assert 60 <= crowd.inside(MINUTES) <= 240
+
+
+def test_cameras_without_faults_count_the_truth() -> None:
+    crowd = Crowd.of(plan(inside=50), 2)
+    assert crowd.counted == crowd.crossed
+
+
+def test_misses_and_doubles_are_of_the_door_and_of_the_direction() -> None:
+    wrong = CrowdDoor(of_entries=Misses(0.10, 0.02), of_exits=Misses(0.0, 0.05))
+    crowd = Crowd.of(plan(wrong, CrowdDoor(), people=40_000), 3)
+    (entries, exits), (counted_entries, counted_exits) = total(crowd.crossed[0]), total(crowd.counted[0])
+    assert counted_entries / entries == pytest.approx(0.9 * 1.02, abs=0.01)
+    assert counted_exits / exits == pytest.approx(1.05, abs=0.01)
+    assert crowd.counted[1] == crowd.crossed[1]
+
+
+def test_misses_grow_where_many_cross_and_drift_over_the_event() -> None:
+    door = CrowdDoor(of_entries=Misses(0.05))
+    steady = plan(door, people=40_000, arrival=(0.5, 0.2), departure=(0.99, 0.01), staying=1.0)
+
+    def missed(some: CrowdPlan, first: int, last: int) -> float:
+        crowd = Crowd.of(some, 4)
+        crossed, counted = (sum(one[0].entries[first:last]) for one in (crowd.crossed, crowd.counted))
+        return 1 - counted / crossed
+
+    assert missed(steady, 0, MINUTES) == pytest.approx(0.05, abs=0.005)
+    crowded = CrowdPlan(**{name: getattr(steady, name) for name in steady.__slots__} | {"crowding": 1.0})
+    assert missed(crowded, 100, 200) == pytest.approx(0.10, abs=0.01)  # hundreds a minute: twice as many misses
+    drifting = plan(CrowdDoor(of_entries=Misses(0.05), drift=4.0), people=40_000, arrival=(0.5, 0.2), staying=1.0)
+    assert missed(drifting, 225, MINUTES) > 2 * missed(drifting, 0, 75)
+
+
+def test_a_one_way_door_lets_people_out_and_counts_none_of_them() -> None:
+    crowd = Crowd.of(plan(CrowdDoor(counts_exits=False), CrowdDoor()), 5)
+    assert total(crowd.crossed[0])[1] > 1_000
+    assert total(crowd.counted[0])[1] == 0
+    assert crowd.counted[1] == crowd.crossed[1]
+
+
+def test_groups_cross_in_one_minute_and_spread_the_counts() -> None:
+    def spread(*group_sizes: float) -> float:
+        crowd = Crowd.of(plan(CrowdDoor(), people=3_000, arrival=(0.5, 5.0), group_sizes=group_sizes), 6)
+        return pvariance(crowd.crossed[0].entries) / fmean(crowd.crossed[0].entries)
+
+    assert spread(1.0) < 1.4
+    assert spread(0.0, 0.0, 0.0, 1.0) > 3.0  # groups of four: four times the variance of people who come alone
