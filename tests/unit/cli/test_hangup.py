@@ -14,18 +14,17 @@ if sys.platform == "win32":
 import pty
 
 JOB = """
-import logging, os, signal, sys, threading
+import logging, os, signal, sys
 from pathlib import Path
 from aforo.cli.hangup import survive_hangup
 survive_hangup()
 logging.basicConfig(filename="job.log", format="%(message)s", level="INFO")
-hung_up = threading.Event()
+hung_up, hang_up = os.pipe()
 ours = signal.getsignal(signal.SIGHUP)
 if callable(ours):
-    signal.signal(signal.SIGHUP, lambda *rest: (ours(*rest), hung_up.set()))
+    signal.signal(signal.SIGHUP, lambda *rest: (ours(*rest), os.write(hang_up, b"!")))
 print("ready", flush=True)
-while not hung_up.is_set():
-    signal.pause()
+os.read(hung_up, 1)
 print("nobody reads this", flush=True)
 print("nor this", file=sys.stderr, flush=True)
 assert sys.stdin.read() == ""
