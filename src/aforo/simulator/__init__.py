@@ -1,7 +1,7 @@
 """A simulated Avigilon site: a Web Endpoint over real HTTPS, a seeded event with its truth, and faults."""
 
 from aforo.simulator.auth import Credentials
-from aforo.simulator.crowd import Crowd, CrowdDoor, CrowdPlan, DoorMinutes, Misses
+from aforo.simulator.crowd import Crowd, CrowdDoor, CrowdOptions, CrowdPlan, CrowdTruth, DoorMinutes, Misses
 from aforo.simulator.event_log import Camera, Crossing, Kind, Server
 from aforo.simulator.faults import EVERY, Delay, Fault, Faults
 from aforo.simulator.oracle import STADIUM, Answer, HistoryRow, Oracle, RuleTexts, ZoneTexts, ZoneTruth
@@ -19,7 +19,9 @@ __all__ = [
     "Crossing",
     "Crowd",
     "CrowdDoor",
+    "CrowdOptions",
     "CrowdPlan",
+    "CrowdTruth",
     "Delay",
     "DeviceIds",
     "DoorMinutes",

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
+from aforo.simulator.event_log import milliseconds
 from aforo.simulator.faults import Fault, Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.shifted_clock import ShiftedClock
@@ -58,6 +59,7 @@ def add_control(router: web.UrlDispatcher, site: Site) -> None:
     control = _Control(site)
     router.add_get("/simulator/state", control.state)
     router.add_get("/simulator/truth", control.truth)
+    router.add_get("/simulator/crowd", control.crowd)
     router.add_post("/simulator/faults", control.switch)
     router.add_post("/simulator/clock", control.shift_clock)
     router.add_post("/simulator/events", control.add)
@@ -97,6 +99,18 @@ class _Control:
         if request.query.get("rows") == "1":
             body["history"] = answer.history
         return _json(body)
+
+    async def crowd(self, request: web.Request) -> web.Response:
+        """Answer with how many people were truly inside at the instant ``at``; the default is the servers' clock.
+
+        With cameras in the query, only with what their doors contribute. 404 where the scenario has no crowd.
+        """
+        crowd = self._site.scenario.crowd
+        if crowd is None:
+            raise web.HTTPNotFound(text="the scenario has no crowd")
+        at = _instant(request, "at", self._site.clock.now())
+        inside = crowd.inside(milliseconds(at), request.query.getall("camera", None))
+        return _json({"at": at, "inside": inside, "doors": crowd.doors})
 
     async def switch(self, request: web.Request) -> web.Response:
         """Switch faults, and answer with the active ones."""

@@ -5,7 +5,8 @@ changes. So the truth about how many are inside is another than the count. The s
 """
 
 import random
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp, log
@@ -18,6 +19,9 @@ _EARLY_LEAVERS = 0.05
 _STAY = 5  # minutes that a group is inside at least
 _AWAY = (4, 20)  # minutes outside of those who come back
 _MOST_MISSED = 0.95
+_MINUTE_MS = 60_000
+_FRIENDS = (0.5, 0.2, 0.12, 0.1, 0.05, 0.03)  # groups of one to six
+_AGAIN_MS = 400  # from a crossing to the second event about it
 
 
 class Misses(NamedTuple):
@@ -35,7 +39,8 @@ class CrowdDoor:
     """A door of the crowd.
 
     ``entries``, ``exits``: how many use it, relative to the other doors. ``counts_exits`` False: a one-way door, whose
-    exits happen but are not recorded. ``drift``: misses at the event's end over those at its start.
+    exits happen but are not recorded. ``drift``: misses at the event's end over those at its start. ``doubles_from``:
+    the minute from which every crossing is counted twice.
     """
 
     entries: float = 1.0
@@ -44,6 +49,7 @@ class CrowdDoor:
     of_entries: Misses = _RIGHT
     of_exits: Misses = _RIGHT
     drift: float = 1.0
+    doubles_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,9 @@ def _counted(door: CrowdDoor, crossed: DoorMinutes, plan: CrowdPlan, chance: ran
     exits = [0] * plan.minutes
     if door.counts_exits:
         exits = _recorded(crossed.exits, door.of_exits, door.drift, plan, chance)
+    if door.doubles_from is not None:
+        for counted in (entries, exits):
+            counted[door.doubles_from :] = [2 * count for count in counted[door.doubles_from :]]
     return DoorMinutes(entries, exits)
 
 
@@ -201,3 +210,90 @@ def _binomial(trials: int, share: float, chance: random.Random) -> int:
         if place > trials:
             return successes
         successes += 1
+
+
+def instants(crossed: int, counted: int, minute: int, chance: random.Random) -> tuple[list[int], list[int]]:
+    """Return when people crossed within a minute, and when they were recorded: milliseconds since 1970.
+
+    ``minute`` is the instant at which it begins. What is counted beyond the crossings is a second event about one.
+    """
+    happened = [minute + chance.randrange(_MINUTE_MS - _AGAIN_MS) for _ in range(crossed)]
+    once = chance.sample(happened, min(crossed, counted))
+    return happened, once + [at + _AGAIN_MS for at in chance.choices(happened, k=counted - len(once))]
+
+
+class CrowdTruth:
+    """How many people were truly inside at an instant.
+
+    ``inside``: how many there were at the start; ``steps``: by door, the instants (milliseconds since 1970) at which
+    somebody came in, and at which somebody went out.
+    """
+
+    def __init__(self, inside: int, steps: Mapping[str, tuple[Sequence[int], Sequence[int]]]) -> None:
+        self._inside = inside
+        self._steps = {door: (sorted(entries), sorted(exits)) for door, (entries, exits) in steps.items()}
+
+    @property
+    def doors(self) -> tuple[str, ...]:
+        """The doors by which people come and go, each by the id of its camera."""
+        return tuple(self._steps)
+
+    def inside(self, at: int, doors: Collection[str] | None = None) -> int:
+        """Return how many are inside at an instant (milliseconds since 1970); crossings of that instant are over.
+
+        With ``doors``, only what these contribute: those who came in by them less those who left by them.
+        """
+        balance = sum(bisect_right(entries, at) - bisect_right(exits, at) for entries, exits in self._chosen(doors))
+        return balance if doors is not None else self._inside + balance
+
+    def _chosen(self, doors: Collection[str] | None) -> Iterator[tuple[list[int], list[int]]]:
+        return (steps for door, steps in self._steps.items() if doors is None or door in doors)
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdOptions:
+    """A crowd at a scenario's doors, and how wrong their cameras count it.
+
+    ``missed``, ``doubled``: shares that the cameras have in common; ``spread``: the standard deviation of their
+    logarithm from door to door. ``doubling``: the number of a door, from 1, that counts each crossing twice from
+    ``doubling_at`` on, a share of the event; 0: none. The rest is as in ``CrowdPlan`` and ``CrowdDoor``.
+    """
+
+    people: int = 10_000
+    inside: int = 0
+    missed: float = 0.04
+    doubled: float = 0.01
+    spread: float = 0.4
+    drift: float = 1.2
+    crowding: float = 0.5
+    clumping: float = 0.3
+    staying: float = 0.005
+    returning: float = 0.02
+    doubling: int = 0
+    doubling_at: float = 0.0
+
+    def plan(self, use: Iterable[tuple[float, float, bool]], minutes: int, chance: random.Random) -> CrowdPlan:
+        """Return the crowd at doors of which ``use`` gives entries, exits and whether exits are counted."""
+
+        def misses() -> Misses:
+            return Misses(
+                self.missed * chance.lognormvariate(0.0, self.spread),
+                self.doubled * chance.lognormvariate(0.0, self.spread),
+            )
+
+        from_minute = {self.doubling: int(self.doubling_at * minutes)}
+        doors = tuple(
+            CrowdDoor(entries, exits, counts_exits, misses(), misses(), self.drift, from_minute.get(number))
+            for number, (entries, exits, counts_exits) in enumerate(use, start=1)
+        )
+        return CrowdPlan(
+            doors,
+            minutes,
+            self.people,
+            inside=self.inside,
+            staying=self.staying,
+            returning=self.returning,
+            group_sizes=_FRIENDS,
+            crowding=self.crowding,
+            clumping=self.clumping,
+        )

@@ -5,15 +5,17 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
+from aforo.simulator.crowd import CrowdOptions
 from aforo.simulator.faults import EVERY, Fault, Faults
 from aforo.simulator.scenario import Scenario, ScenarioPlan
 from aforo.simulator.server import Simulator
@@ -21,6 +23,7 @@ from aforo.simulator.server_profile import ServerProfile
 
 _BEGAN_BEFORE = timedelta(hours=1)
 _LASTS = timedelta(hours=3)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +120,25 @@ def faults_from(options: Options, broken: Sequence[str] = ()) -> Faults:
 
 def profile_from(text: str) -> ServerProfile:
     """Return the profile that differs from the usual one in ``name=value,…``. Raises BadCommand for unknown names."""
-    given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     usual = {name: value for name, value in asdict(ServerProfile()).items() if name != "client_versions"}
+    return _varied(text, usual, ServerProfile, "Comportamiento")
+
+
+def crowd_from(text: str) -> CrowdOptions | None:
+    """Return the crowd of ``name=value,…``, None for no text. Raises BadCommand for unknown names."""
+    return _varied(text, asdict(CrowdOptions()), CrowdOptions, "Público") if text else None
+
+
+def _varied(text: str, usual: Mapping[str, object], shape: type[_T], what: str) -> _T:
+    """Return the usual values with those of ``name=value,…`` in their place."""
+    given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     remedy = f"Use nombre=valor,… con estos nombres: {', '.join(usual)}."
     if unknown := given.keys() - usual.keys():
-        raise BadCommand(f"Comportamiento desconocido: {', '.join(sorted(unknown))}.", remedy=remedy)
+        raise BadCommand(f"{what} desconocido: {', '.join(sorted(unknown))}.", remedy=remedy)
     try:
-        return msgspec.convert(usual | given, ServerProfile, strict=False)
+        return msgspec.convert({**usual, **given}, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadCommand(f"Comportamiento mal escrito: {text!r}.", remedy=remedy) from error
+        raise BadCommand(f"{what} mal escrito: {text!r}.", remedy=remedy) from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet-cameras", type=int, default=0, help="cámaras permitidas que nunca ven a nadie")
     parser.add_argument("--servers", type=int, default=1, choices=(1, 2), help="servidores del sitio")
     parser.add_argument("--burst", type=int, default=0, help="eventos adicionales en milisegundos vecinos")
+    parser.add_argument("--crowd", default="", help="público con verdad propia: people=N,inside=N,missed=0.04,…")
     parser.add_argument("--seed", type=int, default=1, help="la misma semilla da siempre el mismo evento")
     parser.add_argument("--start", type=_instant, help="comienzo del evento, ISO 8601 con zona; por defecto hace 1 h")
     parser.add_argument("--end", type=_instant, help="fin del evento; por defecto 3 h después del comienzo")
@@ -167,6 +181,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         servers=arguments.servers,
         quiet=arguments.quiet_cameras,
         burst=arguments.burst,
+        crowd=crowd_from(arguments.crowd),
     )
     return Options(
         plan=plan,

@@ -12,6 +12,7 @@ from itertools import accumulate
 from math import exp
 from typing import NamedTuple
 
+from aforo.simulator.crowd import Crowd, CrowdOptions, CrowdTruth, instants
 from aforo.simulator.event_log import Camera, Crossing, EventLog, Kind, Server, milliseconds
 from aforo.simulator.oracle import STADIUM, Oracle, RuleTexts
 
@@ -20,6 +21,7 @@ _FAILOVER = (0.30, 0.36)  # the part of the event in which the second server rec
 _BURST_AT = 0.33
 _BURST_DENSITY = 50  # crossings per millisecond of a burst: far fewer than one page can hold
 _FIRST_DOORS = 40
+_NO_RULE = "INGRESO PERSONAS ENTRADA MARATON 2"
 _ENTER, _EXIT, _BEAM = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT", "OBJECTS_CROSSED_BEAM"
 
 
@@ -32,7 +34,8 @@ class ScenarioPlan:
     the event. ``burst``: so many further crossings, on neighbouring milliseconds. ``edges``: crossings just before
     ``start`` and from ``end`` on, and entries and exits on one millisecond. ``opposite_ties``: whether an entry and an
     exit of one car park may share a millisecond; without ``thisId`` their order is not known. ``failover``: with two
-    servers, the second records a part of the event for the first one's cameras.
+    servers, the second records a part of the event for the first one's cameras. ``crowd``: people who come and go by
+    the doors, with a truth of their own (``Scenario.crowd``); ``events`` are then the crossings of all but people.
     """
 
     start: datetime
@@ -47,6 +50,7 @@ class ScenarioPlan:
     edges: bool = True
     opposite_ties: bool = True
     failover: bool = True
+    crowd: CrowdOptions | None = None
 
     def at(self, share: float) -> int:
         """Return the instant, in milliseconds since 1970, at which that share of the event is over."""
@@ -93,7 +97,7 @@ _GATES: tuple[tuple[_Flow, ...], ...] = (
     ),
     (
         _Flow("Aforo entrada Sencia Sur", _ENTER, "PERSON", "in", 3),
-        _Flow("INGRESO PERSONAS ENTRADA MARATON 2", _ENTER, "PERSON", "in", 1),  # the rule requires the whole name
+        _Flow(_NO_RULE, _ENTER, "PERSON", "in", 1),  # the rule requires the whole name
     ),
     (_Flow("INGRESO PERSONAS ENTRADA MARATON", _ENTER, "PERSON_BODY", "in", 4),),
     (
@@ -104,6 +108,7 @@ _GATES: tuple[tuple[_Flow, ...], ...] = (
 _FIRST_DOOR = sum(map(len, _GATES))  # the first door's number among the flows
 _DOORS_WEIGHT = 55.0
 _STRANGERS_WEIGHT = 5.0
+_OUT_BY_GATE = 0.25  # of those who came in by a gate that counts no exits, so many leave by it
 
 
 class Scenario:
@@ -125,8 +130,17 @@ class Scenario:
         self.strangers = tuple(camera.id for camera in strange)
         self.quiet = tuple(camera.id for camera in quiet)
         flows = [(flow, seeing[n % len(seeing)]) for n, gate in enumerate(gates) for flow in gate]
+        own = len(flows)
         flows += self._strange_flows(strange)
-        self._record(flows)
+        self.crowd: CrowdTruth | None = None
+        crowd: list[int] = []
+        if plan.crowd is not None:
+            crowd = self._crowd(plan.crowd, flows[:own])
+            flows = [
+                (flow._replace(weight=0.0) if _of_people(flow) and number < own else flow, camera)
+                for number, (flow, camera) in enumerate(flows)
+            ]
+        self._record(flows, crowd)
 
     def truth(self, rules: RuleTexts = STADIUM) -> Oracle:
         """Return what should be counted by these rules."""
@@ -162,9 +176,9 @@ class Scenario:
         weight = _STRANGERS_WEIGHT / max(1, len(strange))
         return [(flows[n % 2]._replace(weight=weight), camera) for n, camera in enumerate(strange)]
 
-    def _record(self, flows: Sequence[tuple[_Flow, Camera]]) -> None:
+    def _record(self, flows: Sequence[tuple[_Flow, Camera]], crowd: list[int]) -> None:
         """Draw all crossings, packed as integers that sort by time, and record them in that order."""
-        packed = self._drawn(flows) + self._burst(flows)
+        packed = crowd + self._drawn(flows) + self._burst(flows)
         if self.plan.edges:
             packed += self._edges()
         packed.sort()
@@ -173,6 +187,37 @@ class Scenario:
         self.event_log.record(
             (at, kinds[number & _FLOW_MASK][first <= at < last]) for number in packed for at in (number >> _FLOW_BITS,)
         )
+
+    def _crowd(self, options: CrowdOptions, flows: Sequence[tuple[_Flow, Camera]]) -> list[int]:
+        """Let the crowd cross the doors, keep its truth, and return what is recorded, packed."""
+        doors: dict[str, dict[str, int]] = {}  # by camera: its flows of people, by curve
+        for number, (flow, camera) in enumerate(flows):
+            if _of_people(flow) and flow.name != _NO_RULE:
+                doors.setdefault(camera.id, {})[flow.curve] = number
+        use = [
+            (entries, flows[curves["out"]][0].weight if "out" in curves else entries * _OUT_BY_GATE, "out" in curves)
+            for curves in doors.values()
+            for entries in (flows[curves["in"]][0].weight,)
+        ]
+        minutes = -(-(self.plan.end - self.plan.start) // timedelta(minutes=1))
+        crowd = Crowd.of(options.plan(use, minutes, self._random), self.plan.seed)
+        start, packed = milliseconds(self.plan.start), []
+        steps: dict[str, tuple[list[int], list[int]]] = {}
+        for (camera_id, curves), crossed, counted in zip(doors.items(), crowd.crossed, crowd.counted, strict=True):
+            steps[camera_id] = ([], [])
+            for minute in range(minutes):
+                for way, curve, people, seen in (
+                    (0, "in", crossed.entries[minute], counted.entries[minute]),
+                    (1, "out", crossed.exits[minute], counted.exits[minute]),
+                ):
+                    happened, recorded = instants(people, seen, start + minute * 60_000, self._random)
+                    steps[camera_id][way].extend(happened)
+                    if recorded:
+                        number = curves[curve]
+                        recorded = self._without_ties(recorded, flows[number][0])
+                        packed += [at << _FLOW_BITS | number for at in recorded]
+        self.crowd = CrowdTruth(options.inside, steps)
+        return packed
 
     def _drawn(self, flows: Sequence[tuple[_Flow, Camera]]) -> list[int]:
         chance, start = self._random, milliseconds(self.plan.start)
@@ -198,7 +243,7 @@ class Scenario:
         width = max(20, self.plan.burst // _BURST_DENSITY)
         packed = []
         for _ in range(self.plan.burst):
-            number = chance.choice((0, 1, 3, _FIRST_DOOR))
+            number = chance.choice((0, 1, 3, _FIRST_DOOR) if self.plan.crowd is None else (0, 1, 3))
             instant = self._without_ties([at + chance.randrange(width)], flows[number][0])[0]
             packed.append(instant << _FLOW_BITS | number)
         return packed
@@ -207,12 +252,13 @@ class Scenario:
         start, end = milliseconds(self.plan.start), milliseconds(self.plan.end)
         outside = [start - 300_000, start - 1, end, end + 1, end + 30_000]
         inside = [start, end - 1]
-        instants = [(at, number) for at in (*outside, *inside) for number in (0, 1, 8)]
+        numbers = (0, 1, 8) if self.plan.crowd is None else (0, 1)
+        crossings = [(at, number) for at in (*outside, *inside) for number in numbers]
         if self.plan.opposite_ties:  # each car park in both orders, while it is still empty
-            instants += [(self.plan.at(0.001), number) for number in range(6)]
+            crossings += [(self.plan.at(0.001), number) for number in range(6)]
         else:
-            instants = [(at & ~1 | number % 2, number) for at, number in instants]
-        return [at << _FLOW_BITS | number for at, number in instants]
+            crossings = [(at & ~1 | number % 2, number) for at, number in crossings]
+        return [at << _FLOW_BITS | number for at, number in crossings]
 
     def _kinds(self, flow: _Flow, camera: Camera) -> tuple[int, int]:
         """Return the kind as the camera's own server records it, and as it is while the first server is down."""
@@ -220,6 +266,10 @@ class Scenario:
         fails = self.plan.failover and len(self.servers) > 1 and camera.server_id == self.servers[0].id
         other = own._replace(server_id=self.servers[1].id) if fails else own
         return self.event_log.kind(own), self.event_log.kind(other)
+
+
+def _of_people(flow: _Flow) -> bool:
+    return flow.subclass.startswith("PERSON") and flow.curve != "all"
 
 
 _FLOW_BITS = 20

@@ -16,7 +16,8 @@ import pytest
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
-from aforo.simulator import Fault, Scenario, ScenarioPlan, ServerProfile, Simulator
+from aforo.simulator import CrowdOptions, Fault, Scenario, ScenarioPlan, ServerProfile, Simulator
+from aforo.simulator.event_log import milliseconds
 from aforo.simulator.server import BASE
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -299,6 +300,23 @@ async def test_the_control_api_has_the_truth_and_switches_faults(client: Client)
         async with client.http.post(f"{client.site.url}/simulator/faults", json=wrong) as response:
             assert response.status == 400
     assert (await client.control("state"))["faults"] == []
+    async with client.http.get(f"{client.site.url}/simulator/crowd") as response:
+        assert response.status == 404
+
+
+async def test_the_control_api_has_the_truth_of_a_crowd() -> None:
+    scenario = Scenario(ScenarioPlan(START, END, events=100, crowd=CrowdOptions(people=500, inside=20)))
+    assert scenario.crowd is not None
+    site = Simulator(scenario, clock=HeldClock())
+    async with site, aiohttp.ClientSession(connector=trusting(site.ca_pem)) as http:
+        client, door = Client(site, http), scenario.crowd.doors[0]
+        half = milliseconds(START + (END - START) / 2)
+        assert (await client.control("crowd", at=START.isoformat()))["inside"] == 20
+        at_half = await client.control("crowd", at=(START + (END - START) / 2).isoformat())
+        assert at_half["inside"] == scenario.crowd.inside(half) > 400
+        by_door = await client.control("crowd", at=(START + (END - START) / 2).isoformat(), camera=door)
+        assert by_door["inside"] == scenario.crowd.inside(half, {door})
+        assert (await client.control("crowd"))["inside"] == scenario.crowd.inside(milliseconds(HeldClock.instant))
 
 
 async def test_crossings_added_through_the_control_api_are_served() -> None:

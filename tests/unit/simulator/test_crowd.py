@@ -1,11 +1,27 @@
+import random
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from statistics import fmean, pvariance
 
 import pytest
 
-from aforo.simulator import Crowd, CrowdDoor, CrowdPlan, DoorMinutes, Misses
+from aforo.simulator import (
+    Crowd,
+    CrowdDoor,
+    CrowdOptions,
+    CrowdPlan,
+    CrowdTruth,
+    DoorMinutes,
+    Misses,
+    Scenario,
+    ScenarioPlan,
+)
+from aforo.simulator.crowd import instants
+from aforo.simulator.event_log import milliseconds
 
 MINUTES = 300
+START = datetime(2026, 11, 20, 23, tzinfo=UTC)
+END = START + timedelta(minutes=MINUTES)
 
 
 def plan(*doors: CrowdDoor, people: int = 6_000, **changes: object) -> CrowdPlan:
@@ -76,3 +92,66 @@ def test_groups_cross_in_one_minute_and_spread_the_counts() -> None:
 
     assert spread(1.0) < 1.4
     assert spread(0.0, 0.0, 0.0, 1.0) > 3.0  # groups of four: four times the variance of people who come alone
+
+
+def test_a_door_counts_double_from_a_minute_on() -> None:
+    crowd = Crowd.of(plan(CrowdDoor(doubles_from=100)), 7)
+    for crossed, counted in zip(crowd.crossed[0].entries, crowd.counted[0].entries[:100], strict=False):
+        assert counted == crossed
+    assert crowd.counted[0].exits[100:] == [2 * people for people in crowd.crossed[0].exits[100:]]
+
+
+@pytest.mark.parametrize(("crossed", "counted"), [(5, 5), (5, 3), (5, 8), (0, 0)])
+def test_recorded_instants_are_those_of_crossings_and_second_events_about_them(crossed: int, counted: int) -> None:
+    happened, recorded = instants(crossed, counted, 60_000, random.Random(1))
+    assert (len(happened), len(recorded)) == (crossed, counted)
+    assert all(60_000 <= at < 120_000 for at in (*happened, *recorded))
+    assert {at for at in recorded if at not in happened} <= {at + 400 for at in happened}
+    assert len(set(recorded) & set(happened)) == min(crossed, counted)
+
+
+def test_the_truth_counts_the_crossings_of_an_instant() -> None:
+    truth = CrowdTruth(10, {"a": ([1_000, 3_000], [4_000]), "b": ([], [3_000])})
+    assert [truth.inside(at) for at in (999, 1_000, 2_999, 3_000, 4_000)] == [10, 11, 11, 11, 10]
+    assert truth.inside(4_000, {"a"}) == 1
+    assert truth.inside(4_000, ["b"]) == -1
+
+
+def recorded(crowd: CrowdOptions | None) -> Scenario:
+    return Scenario(ScenarioPlan(START, END, cameras=20, events=500, crowd=crowd))
+
+
+def test_a_scenario_s_crowd_is_recorded_at_its_doors_and_its_cars_as_ever() -> None:
+    options = CrowdOptions(people=3_000, inside=50, missed=0.0, doubled=0.0)
+    scenario = recorded(options)
+    truth = scenario.crowd
+    assert truth is not None
+    crossings = [
+        one
+        for one in scenario.event_log.crossings(milliseconds(START), milliseconds(END), scenario.allowed)
+        if one.kind.subclass.startswith("PERSON") and one.kind.activity.startswith("OBJECT_COUNTING")
+    ]
+    one_way = {camera.id for camera in scenario.cameras[7:9]}  # Sencia Sur, Maratón
+    for share in (0.3, 0.5, 0.95):
+        at = scenario.plan.at(share)
+        by_door = dict.fromkeys(truth.doors, 0)
+        for one in crossings:
+            if one.at <= at:
+                by_door[one.kind.camera_id] += 1 if one.kind.activity.endswith("ENTER") else -1
+        for camera_id, balance in by_door.items():
+            uncounted = balance - truth.inside(at, {camera_id})
+            assert uncounted >= 0 if camera_id in one_way else uncounted == 0
+        assert truth.inside(at) == 50 + sum(truth.inside(at, {door}) for door in truth.doors)
+    assert {one.kind.camera_id for one in crossings} == set(truth.doors)
+    zones = scenario.truth().between(START, END, scenario.allowed).zones
+    assert all(zones[name].entries > 20 for name in ("Parqueadero Norte", "Campinsito", "Zona Sur"))
+    assert recorded(None).crowd is None
+
+
+def test_what_the_doors_count_differs_from_the_crowd_s_truth() -> None:
+    scenario = recorded(CrowdOptions(people=6_000, missed=0.1, doubled=0.0, spread=0.0, crowding=0.0))
+    truth, peak = scenario.crowd, scenario.plan.at(0.6)
+    assert truth is not None
+    history = scenario.truth().between(START, START + 0.6 * (END - START), scenario.allowed).history
+    counted = sum(1 if row.activity.endswith("ENTER") else -1 for row in history)
+    assert counted / truth.inside(peak) == pytest.approx(0.9, abs=0.02)

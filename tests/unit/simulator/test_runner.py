@@ -6,8 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.errors import BadCommand
-from aforo.simulator import EVERY, Fault, Options, Order, ScenarioPlan, ServerProfile, add_arguments, options_from
-from aforo.simulator.runner import faults_from, profile_from
+from aforo.simulator import (
+    EVERY,
+    CrowdOptions,
+    Fault,
+    Options,
+    Order,
+    ScenarioPlan,
+    ServerProfile,
+    add_arguments,
+    options_from,
+)
+from aforo.simulator.runner import crowd_from, faults_from, profile_from
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -38,6 +48,15 @@ def test_options_name_the_profile() -> None:
     for wrong in ("order=sideways", "nothing=1", "order"):
         with pytest.raises(BadCommand, match="to_inclusive"):
             profile_from(wrong)
+
+
+def test_options_name_the_crowd() -> None:
+    assert crowd_from("") is None
+    assert crowd_from("people=700,missed=0.1") == CrowdOptions(people=700, missed=0.1)
+    assert parsed("--crowd", "inside=40").plan.crowd == CrowdOptions(inside=40)
+    for wrong in ("people=many", "nobody=1"):
+        with pytest.raises(BadCommand, match="people, inside"):
+            crowd_from(wrong)
 
 
 def parsed(*argv: str) -> Options:
