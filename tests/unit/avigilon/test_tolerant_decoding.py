@@ -242,11 +242,11 @@ def test_flipped_bytes_cost_the_events_that_they_hit(data: st.DataObject) -> Non
 
 
 def test_an_answer_made_to_be_slow_is_given_up() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for piece in ('{"timestamp":[', '{"timestamp":"', '{"a":[1,', '{"', "[", '{"timestamp":{"timestamp":'):
         with pytest.raises(AccUnreachable):
             decode_events(b'{"status":"success","result":{"events":[' + piece.encode() * 200_000, "queried")
-    assert time.perf_counter() - started < 20
+    assert time.thread_time() - started < 20
 
 
 def test_a_text_of_megabytes_is_shortened_and_stays_distinct() -> None:
