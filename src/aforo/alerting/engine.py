@@ -1,11 +1,11 @@
 """When an alert begins and when it ends. Pure: conditions in, transitions out; ``now`` is an argument.
 
 Conditions are checked again and again. One that holds begins an alert, one that does not ends it, and one that cannot
-be known leaves it as it is. Two transitions of the same alert are never closer than the minimum time, but for clocks.
+be known leaves it as it is. An alert ends at once; it begins anew only after the minimum time since its last change.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import uuid4
@@ -61,20 +61,24 @@ class AlertTracker:
             self._last[alert.kind, alert.subject] = alert.began
 
     def step(self, conditions: Iterable[Condition], now: datetime) -> list[AlertTransition]:
-        """Check all conditions and return what begins and ends; an alert without a condition ends."""
+        """Check all conditions and return what begins and ends; an alert without a condition ends.
+
+        The sentence of an alert that goes on follows its condition's: its figures are the current ones.
+        """
         found = {condition.key: condition for condition in conditions}
         transitions = [
             self._begin(condition, now)
             for key, condition in found.items()
-            if condition.holds and key not in self._active and self._may_change(key, now)
+            if condition.holds and key not in self._active and self._may_begin(key, now)
         ]
-        for key in list(self._active):
-            over = key not in found or found[key].holds is False
-            if over and self._may_change(key, now):
+        for key, alert in list(self._active.items()):
+            if key not in found or found[key].holds is False:
                 transitions.append(self._end(key, now))
+            elif alert.text != found[key].text:
+                self._active[key] = replace(alert, text=found[key].text)
         return transitions
 
-    def _may_change(self, key: AlertKey, now: datetime) -> bool:
+    def _may_begin(self, key: AlertKey, now: datetime) -> bool:
         last = self._last.get(key)
         # A step of a clock is short and does not flutter. A clock that was set back must not hold up the others.
         return last is None or key[0] is AlertKind.CLOCK or abs(now - last) >= self._minimum

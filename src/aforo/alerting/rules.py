@@ -31,7 +31,7 @@ def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, no
     age = stale_seconds(live, now)
     if live.phase in RUNNING and age is not None:
         fresh = age <= settings.stale
-        found.append(_stale(age, settings))
+        found.append(_stale(live, age, settings, now))
         found += _zones(live, levels, fresh=fresh)
         found += _cameras(live, settings, now)
         found += _doors(live, settings, fresh=fresh)
@@ -59,9 +59,11 @@ def _clocks(live: LiveState) -> Iterator[Condition]:
         yield Condition(AlertKind.CLOCK, clock_name(step), True, clock_step(step))
 
 
-def _stale(age: float, settings: AlertsSettings) -> Condition:
+def _stale(live: LiveState, age: float, settings: AlertsSettings, now: datetime) -> Condition:
+    """Return the condition that the count is old. It does not begin in the first catch-up, which the page shows."""
     text = f"El aforo no es de ahora: más de {settings.stale / 60:.0f} min de atraso."
-    return Condition(AlertKind.STALE, "", age > settings.stale, text)
+    catching_up = live.catching_up(now, timedelta(seconds=settings.stale))
+    return Condition(AlertKind.STALE, "", (None if catching_up else True) if age > settings.stale else False, text)
 
 
 def _zones(live: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Condition]:

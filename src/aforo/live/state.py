@@ -46,6 +46,7 @@ UNDO = "deshace:"  # a correction's id made of this and another's id takes that 
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
 _SAMPLES_PER_BATCH = 50
 _READ_AGAIN_WITHIN = timedelta(minutes=10)  # more than twice an interval and the overlap
+_CURRENT = timedelta(minutes=2)  # a count that is known until this long ago is current: the first catch-up is over
 
 
 class Lateness(NamedTuple):
@@ -124,6 +125,9 @@ class LiveState:
         self._generation = 0
         self._listeners: list[Callable[[], None]] = []
         self._opened_at: datetime | None = None
+        self._caught_up = False
+        self._advanced_at: datetime | None = None
+        self._furthest: datetime | None = None
         self._committed_until: dict[Feed, datetime] = {}
         self._floors: dict[str, datetime] = {}
         self._touched: dict[tuple[str, int], int] = {}
@@ -376,6 +380,15 @@ class LiveState:
         waited_for = [known[status.feed] for status in freshness.waited_for(self._feeds.values())]
         return min(waited_for) if waited_for else max(known.values(), default=event.window.since)
 
+    def catching_up(self, now: datetime, patience: timedelta) -> bool:
+        """Return whether the first catch-up of an event goes on: what came before the start of the program is read.
+
+        It is over once the count was current, and taken for failed once ``patience`` passes without any progress.
+        """
+        if self._caught_up or self._opened_at is None:
+            return False
+        return abs(now - (self._advanced_at or self._opened_at)) <= patience
+
     def known_until(self, feed: Feed, read_until: datetime) -> datetime:
         """Return until when all of a feed was read: the close reads it anew, and what was known stays known."""
         return max(read_until, self._committed_until.get(feed, read_until))
@@ -435,6 +448,7 @@ class LiveState:
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)
         self._opened_at = now
+        self._caught_up, self._advanced_at, self._furthest = False, None, None
         self._uncommitted.clear()
         self._lateness.clear()
         self._committed_until = {}
@@ -525,6 +539,7 @@ class LiveState:
         self._uncommitted.committed(batch, now, _READ_AGAIN_WITHIN)
         for feed, until in batch.checkpoints.items():
             self._committed_until[feed] = max(until, self._committed_until.get(feed, until))
+        self._follow_catch_up(now)
         self._count_doors(result.new)
         self._rates.add(result.new, now)
         self._sample_lateness(result.new, now)
@@ -598,6 +613,14 @@ class LiveState:
                 self._series_of(zone).put(minute, MinuteDelta(OccupancyDelta._make(delta)))
                 self._touched[zone, minute] = self._changes
         self.notify()
+
+    def _follow_catch_up(self, now: datetime) -> None:
+        as_of = self.as_of()
+        if self._caught_up or as_of is None or self.event is None:
+            return
+        if self._furthest is None or as_of > self._furthest:
+            self._furthest, self._advanced_at = as_of, now
+        self._caught_up = as_of >= min(now, self.event.window.until) - _CURRENT
 
     def _touch_uncommitted(self) -> None:
         self.notify()

@@ -233,7 +233,11 @@ class AlertsSettings(Section):
         "un número entre 0 y 50", ge=0, le=50,
     )  # fmt: skip
     minimum: Number = setting(
-        120.0, "Segundos entre dos avisos de lo mismo, como poco.", SECONDS, ge=0, allow_inf_nan=False
+        120.0,
+        "Segundos entre dos avisos de lo mismo, como poco; el fin de cada uno se ve enseguida.",
+        SECONDS,
+        ge=0,
+        allow_inf_nan=False,
     )
     silent_door: Number = setting(
         900.0, "Segundos sin pasos por los que se avisa de una puerta callada, si las demás cuentan; 0: nunca.",

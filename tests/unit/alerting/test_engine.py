@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,8 +35,25 @@ def test_an_alert_begins_once_and_ends_once() -> None:
 def test_a_condition_that_flaps_changes_at_most_once_in_the_minimum_time() -> None:
     tracker = AlertTracker(MINIMUM)
     found = [one for number in range(60) for one in tracker.step([condition(number % 2 == 0)], after(number / 10))]
-    assert len(found) <= 1 + 6 / 2
-    assert [one.begins for one in found] == [True, False, True][: len(found)]
+    assert [(one.begins, one.alert.ended or one.alert.began) for one in found] == [
+        (True, after(0)),
+        (False, after(0.1)),
+        (True, after(2.2)),
+        (False, after(2.3)),
+        (True, after(4.4)),
+        (False, after(4.5)),
+    ], "an end is shown at once; what begins again waits"
+
+
+def test_an_alert_that_goes_on_has_the_current_figures() -> None:
+    tracker = AlertTracker(MINIMUM)
+    full = [Condition(AlertKind.ZONE_FULL, "Norte", True, f"Norte está llena: {count} de 400.") for count in (400, 430)]
+    (begun,) = tracker.step(full[:1], NOW)
+    assert tracker.step(full[1:], after(0.1)) == []
+    (shown,) = tracker.active.values()
+    assert (shown.text, shown.id, shown.began) == ("Norte está llena: 430 de 400.", begun.alert.id, NOW)
+    (ended,) = tracker.step([replace(full[0], holds=False, text="Norte está llena: 380 de 400.")], after(0.2))
+    assert ended.alert.text == "Norte está llena: 430 de 400."
 
 
 def test_a_step_of_a_clock_ends_at_once() -> None:

@@ -83,3 +83,29 @@ def test_a_step_of_a_clock_is_a_condition_also_between_two_events() -> None:
     (found,) = [one for one in conditions(live, AlertsSettings(), ZoneLevels(0.0), NOW) if one.kind is AlertKind.CLOCK]
     assert found.holds
     assert "adelantado 5 h" in found.text
+
+
+def test_the_first_catch_up_is_no_old_count_and_a_catch_up_that_stands_still_is() -> None:
+    feeds = Feed("srv", "A"), Feed("srv", "B")
+    live = LiveState()
+    event = ScheduledEvent(NOW.date(), "Concierto A", Window(NOW, after(600)))
+    live.open(EventRecord(1, event, {}, {}, False, lambda _: Classification(False, ()), ""), after(120))
+    live.follow([FeedStatus(feed, NOW) for feed in feeds])
+
+    def stale(minutes: float) -> bool | None:
+        found = conditions(live, AlertsSettings(), ZoneLevels(0.0), after(minutes))
+        return next(one.holds for one in found if one.kind is AlertKind.STALE)
+
+    def read(until: float, at: float, *of: Feed) -> None:
+        live.committed(CommitResult([], 0, {}), after(at), Batch(checkpoints=dict.fromkeys(of, after(until))))
+
+    assert stale(120) is None
+    read(40, 121, *feeds)
+    read(80, 125, *feeds)
+    assert stale(129) is None, "it goes on"
+    assert stale(131) is True, "five minutes without any progress"
+    read(131, 132, feeds[0])
+    assert stale(132) is True, "the other camera is not read"
+    read(131, 132, feeds[1])
+    assert stale(132) is False
+    assert stale(140) is True, "it was current once"
