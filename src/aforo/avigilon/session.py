@@ -108,9 +108,11 @@ class Session:
         missing = [f"acc.{name}" for name in _REQUIRED if not _plain(getattr(self._settings, name))]
         if missing:
             raise BadSetting(f"Falta {', '.join(missing)}.", remedy="Escríbalo en aforo.toml, .env o el entorno.")
-        response = await self._send_login(self._clock.now())
+        stamped, began = self._clock.now(), self._clock.monotonic()
+        response = await self._send_login(stamped)
         theirs = self._clock.server_time
-        if response.status in SESSION_STATUSES and theirs is not None and abs(theirs - self._clock.now()) > NOTEWORTHY:
+        ours = stamped + timedelta(seconds=self._clock.monotonic() - began)  # the clock may follow the server's by now
+        if response.status in SESSION_STATUSES and theirs is not None and abs(theirs - ours) > NOTEWORTHY:
             response = await self._send_login(theirs)
         try:
             if response.status >= 400:
