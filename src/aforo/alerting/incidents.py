@@ -160,7 +160,7 @@ class IncidentRecorder:
         self._outages[subject] = _Outage(began, self._entries.add(call))
 
     async def _end(self, outage: _Outage, now: datetime) -> None:
-        await self._database.end_entry(await outage.entry, now)
+        await self._database.end_entry(await outage.entry, max(outage.began, now))  # the clock may have been set right
 
 
 @asynccontextmanager

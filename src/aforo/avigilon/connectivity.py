@@ -33,7 +33,7 @@ class ConnectionMonitor:
         self._clock = clock
         self._host = host
         self._answers = 0
-        self._first_failure: datetime | None = None
+        self._first_failure: tuple[datetime, float] | None = None  # the second by the monotonic clock
         self._failures: Counter[str] = Counter()
         self._fails_by_itself: set[str] = set()
         self._events_lost = False
@@ -63,10 +63,11 @@ class ConnectionMonitor:
         self._fails_by_itself.discard(subject)
         if self._first_failure is None:
             return
+        failed_at = self._first_failure[1]
         self._first_failure = None
         self._failures.clear()
         if self.down_since is not None:
-            lasted = (self._clock.now() - self.down_since).total_seconds()
+            lasted = self._clock.monotonic() - failed_at
             self.down_since = None
             _log.warning("El servidor de cámaras %s vuelve a contestar, tras %s.", self._host, duration(lasted))
 
@@ -82,8 +83,7 @@ class ConnectionMonitor:
             return not unconnected
         if subject in self._fails_by_itself and not unconnected:
             return False
-        if self._first_failure is None:
-            self._first_failure = self._clock.now()
+        self._note_first_failure()
         self._failures[subject] += 1
         if self.answered_since(mark):
             return False
@@ -95,8 +95,14 @@ class ConnectionMonitor:
     def lost(self, error: AccError) -> None:
         """Record that the server answers nothing."""
         if self.down_since is None:
-            self.down_since = self._first_failure or self._clock.now()
+            self.down_since = self._note_first_failure()
             _log.error("Sin servidor de cámaras %s: %s Se sigue intentando y nada se pierde.", self._host, error.what)
+
+    def _note_first_failure(self) -> datetime:
+        """Return when the failures began that no answer has ended: now, where this is the first."""
+        if self._first_failure is None:
+            self._first_failure = self._clock.now(), self._clock.monotonic()
+        return self._first_failure[0]
 
 
 class LivenessProbe:

@@ -87,6 +87,7 @@ class Database:
         self.on_stored: Callable[[EventRecord, Batch, CommitResult], None] | None = None
         self.on_corrected: Callable[[EventRecord, Mapping[str, Occupancy]], None] | None = None
         self.down_since: datetime | None = None
+        self._down_at = 0.0  # the same by the monotonic clock
         self._store = store
         self._clock = clock
         self._most_waiting = most_waiting
@@ -407,7 +408,7 @@ class Database:
         """Wait before the next try, longer each time, or until a stop."""
         self._failures += 1
         if self.down_since is None:
-            self.down_since = self._clock.now()
+            self.down_since, self._down_at = self._clock.now(), self._clock.monotonic()
         if self._failures == _LOGGED_AFTER:
             _log.error("%s Los eventos leídos esperan en memoria y el intento se repite.", error)
             _log.debug("Lo que dice el controlador de la base de datos: %s", error.detail)
@@ -422,10 +423,12 @@ class Database:
         since, self.down_since = self.down_since, None
         if since is None or failures < _LOGGED_AFTER:
             return
-        now = self._clock.now()
-        self._incidents.append((JournalKind.DATABASE_AWAY, since, now))
-        lasted = duration_to_the_second((now - since).total_seconds())
-        _log.warning("La base de datos %s vuelve a responder tras %s.", self._store.name, lasted)
+        now, lasted = self._clock.now(), self._clock.monotonic() - self._down_at
+        began = now - timedelta(seconds=lasted)  # the clock may go by another time than it did then
+        self._incidents.append((JournalKind.DATABASE_AWAY, began, now))
+        _log.warning(
+            "La base de datos %s vuelve a responder tras %s.", self._store.name, duration_to_the_second(lasted)
+        )
 
     async def _store_incidents(self, record: EventRecord) -> None:
         while self._incidents:
