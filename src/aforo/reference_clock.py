@@ -214,6 +214,11 @@ class ReferenceClock:
         return None if latest is None else self._within(latest, wall) - wall
 
     @property
+    def by_server(self) -> bool:
+        """Whether ``now`` goes by a server's answers."""
+        return self._server.known is not None
+
+    @property
     def undecided(self) -> bool:
         """Whether the server gave a time that is not used yet, since the machine's clock does not confirm it."""
         return self._server.known is None and self._server.candidate is not None
@@ -243,6 +248,16 @@ class ReferenceClock:
     def disputed(self) -> bool:
         """Whether a jump of the server's clock is pending, or is disputed by the machine's clock."""
         return self.jump_pending or self._disputed
+
+    @property
+    def doubt(self) -> timedelta:
+        """How far apart the times are that are disputed; zero where none is."""
+        candidate, seconds = self._server.candidate, 0.0
+        if self._disputed:
+            seconds = abs((self.now() - self._machine.now()).total_seconds())
+        if self.jump_pending and candidate is not None:
+            seconds = max(seconds, abs(candidate.middle - self._offset()))
+        return timedelta(seconds=seconds)
 
     @property
     def steps(self) -> list[ClockStep]:

@@ -28,8 +28,8 @@ class Clocks:
     machine: ShiftedClock
     scenario: Scenario
 
-    async def run(self, *, no_wait: bool = False) -> int:
-        monitor = await asyncio.to_thread(Monitor, self.event.settings, self.machine, asyncio.Event())
+    async def run(self, *, no_wait: bool = False, stopping: asyncio.Event | None = None) -> int:
+        monitor = await asyncio.to_thread(Monitor, self.event.settings, self.machine, stopping or asyncio.Event())
         return await monitor.run(no_wait=no_wait)
 
     async def at(self, minutes: float) -> None:
@@ -122,6 +122,32 @@ async def test_started_with_a_wrong_clock_it_watches_the_right_event_by_the_serv
     assert "El reloj de este equipo va" in text
     assert ended is None or ended > SHORT.end
     assert logged(caplog, f"Aviso: {text}") == 1
+
+
+@pytest.mark.parametrize("ahead", [45 * 60.0, 26 * 3600.0])
+@pytest.mark.parametrize("path", ["login", "server/ids"])
+async def test_started_again_by_a_wrong_clock_while_the_server_is_away_it_watches_to_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ahead: float, path: str
+) -> None:
+    async with clocks_of(tmp_path) as clocks:
+        stopping = asyncio.Event()
+        running = asyncio.create_task(clocks.run(stopping=stopping))
+        await clocks.at(12)
+        stopping.set()
+        await running
+        asked = clocks.site.request_counts[path]
+        clocks.machine.shift(ahead)
+        running = asyncio.create_task(clocks.run())
+        while clocks.site.request_counts[path] == asked:  # noqa: ASYNC110 -- the simulator has no event for it
+            await asyncio.sleep(0.001)  # its first answers do not settle the time yet
+        clocks.site.faults.set("away", Fault())
+        await clocks.at(14)
+        clocks.site.faults.clear("away")
+        assert await running == 0
+        assert timedelta(seconds=29) < clocks.closed_at() - SHORT.end < timedelta(minutes=3)
+        clocks.check()
+    assert logged(caplog, "vuelve a contestar, tras -") == 0
+    assert path == "login" or logged(caplog, "no ha terminado según la hora del servidor") == 1
 
 
 async def test_a_wrong_clock_that_is_mended_in_mid_event_changes_nothing(tmp_path: Path) -> None:

@@ -160,3 +160,35 @@ async def test_a_close_that_still_finds_late_events_compares_once_more(tmp_path:
         await parts.clock.sleep((plan.end - parts.clock.now()).total_seconds() + 16)
         await parts.run()
         parts.check(scenario, plan.start, plan.end)
+
+
+async def test_a_date_that_is_some_seconds_old_hides_no_late_events(tmp_path: Path) -> None:
+    """A busy server stamps old Dates. The close of a short event is the first to find late events, and waits."""
+    plan = replace(SHORT, end=SHORT.start + timedelta(minutes=2))
+    faults = Faults(on={"late": Fault(0.5, seconds=100.0, delay=Delay.FIXED)})
+    async with simulated_event(tmp_path, plan, faults=faults, interval=5.0, overlap=20.0, grace=15.0) as (
+        parts,
+        scenario,
+    ):
+        running = asyncio.create_task(parts.run())
+        await parts.clock.sleep((plan.end - parts.clock.now()).total_seconds() + 4)
+        parts.site.faults.set("date", Fault(seconds=-6.0))
+        assert await running == 0
+        parts.check(scenario, plan.start, plan.end)
+
+
+async def test_a_program_that_was_killed_before_the_end_waits_for_late_events_too(tmp_path: Path) -> None:
+    """What an earlier run has read is known from its checkpoints, also where the event is over by the next start."""
+    plan = replace(SHORT, end=SHORT.start + timedelta(minutes=2))
+    faults = Faults(on={"late": Fault(0.5, seconds=100.0, delay=Delay.FIXED)})
+    async with simulated_event(tmp_path, plan, faults=faults, interval=5.0, overlap=20.0, grace=15.0) as (
+        parts,
+        scenario,
+    ):
+        running = asyncio.create_task(parts.run())
+        await parts.clock.sleep((plan.end - parts.clock.now()).total_seconds() - 25)
+        running.cancel()
+        await asyncio.wait([running])
+        await parts.clock.sleep(41)
+        assert await parts.run() == 0
+        parts.check(scenario, plan.start, plan.end)

@@ -29,6 +29,10 @@ from aforo.storage import EventRecord, JournalEntry, JournalKind, StoredFigures
 class CameraServer(EventClient, BatchingClient, SiteLister, Protocol):
     """What the ingestion needs of the Avigilon client."""
 
+    async def learn_time(self) -> None:
+        """Ask again where the first answer gave a time far from the machine's, until it is seen to go on."""
+        ...
+
 
 class EventDatabase(Sink, Protocol):
     """What the ingestion needs of the database; see ``storage.Database``."""

@@ -19,6 +19,7 @@ from aforo.ingestion.sweep import Sweep
 from aforo.ingestion.sweeper import Sweeper, SweepWork
 from aforo.inputs.schedule import Schedule
 from aforo.models import EventPhase, ScheduledEvent
+from aforo.reference_clock import NOTEWORTHY
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -105,13 +106,23 @@ class EventRunner:
         """Wait for late events where some were late, read the whole event once more, store what was missing, compare.
 
         Where that still finds late ones, more of them may come: the close waits once more for as long as the latest was
-        late, and compares again, until nothing late is found or the longest wait is over.
+        late, and compares again, until nothing late is found or the longest wait is over. Where the first answer says
+        that the event is not over, since the machine's clock is ahead, it is watched until it is.
         """
         context = self._context
         while True:
             await self._wait_for_late_events()
             known = self._lateness.late_events
             reconciler, reconciliation = await self._reconcile(again=False)
+            if reconciliation.too_early and not context.stopping.is_set():
+                _log.warning(
+                    "«%s» no ha terminado según la hora del servidor de cámaras: se sigue vigilando.", self.event.name
+                )
+                await self.watch()
+                if not self._cancelled:
+                    continue
+            if self._cancelled:
+                return reconciliation
             if not context.stopping.is_set() and self._lateness.late_events > known:
                 self._settled_at = context.clock.now() + self._lateness.close_waits() + _LAST_READ
             if context.stopping.is_set() or context.clock.is_past(self._last_late_event_at()):
@@ -151,10 +162,13 @@ class EventRunner:
         await wait_until_set(context.stopping, context.clock, wait)
 
     def _begin_measuring(self) -> None:
-        """Measure lateness by the clock as it is now; not at all while it is disputed what time it is."""
+        """Measure lateness by the clock as it is now; not at all while it is disputed by much what time it is.
+
+        By a little it often is: a server that is busy stamps a Date that is some seconds old.
+        """
         clock = self._context.clock
         self._lateness.begin_cycle(clock.now(), clock.monotonic())
-        if clock.disputed:
+        if clock.doubt > NOTEWORTHY:
             self._lateness.distrust()
 
     async def _wait_for_late_events(self) -> None:

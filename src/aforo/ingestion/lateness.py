@@ -106,8 +106,11 @@ class LatenessMeter:
         self._uncommitted.clear()
 
     def follow(self, feeds: Iterable[Feed], checkpoints: Mapping[Feed, datetime]) -> None:
-        """Follow these feeds; a feed that is new was read from the event's begin to its checkpoint, or not at all."""
-        for feed in feeds:
+        """Follow these feeds, and those of the checkpoints.
+
+        A feed that is new was read from the event's begin to its checkpoint, or not at all where it has none.
+        """
+        for feed in (*feeds, *checkpoints):
             if feed not in self._reads:
                 checkpoint = checkpoints.get(feed, self._begin)
                 self._reads[feed] = FeedReads.until_checkpoint(self._begin, checkpoint, self._overlap)

@@ -35,7 +35,9 @@ class Reconciliation:
     ``stored``: events of the ledger by camera; ``history_rows``: rows of eventos_Analisis; both hold only where the
     database was ``compared``. ``unanswered``: since when (aware UTC) a feed could not be compared, and why.
     ``complete``: nothing stayed unanswered. ``given_up``: not some cameras, but the server or the database was down
-    for all of ``monitor.close_patience``. ``reservations``: why something may be missing all the same.
+    for all of ``monitor.close_patience``. ``too_early``: it began by the machine's clock, and the server's time, known
+    since, says that the event was not over; nothing was compared. ``reservations``: why something may be missing all
+    the same.
     """
 
     source: SourceCount
@@ -45,6 +47,7 @@ class Reconciliation:
     unanswered: dict[Feed, tuple[datetime, str]] = field(default_factory=dict)
     complete: bool = False
     given_up: bool = False
+    too_early: bool = False
     reservations: list[Reservation] = field(default_factory=list)
 
     @property
@@ -94,9 +97,13 @@ class Reconciler:
         context = self._context
         if not self._again:
             _log.info("Cierre de «%s»: se vuelve a pedir el evento entero para comparar.", self._event.name)
+        by_server, began = context.clock.by_server, context.clock.monotonic()
         await context.site.refresh()
         self._observer.phase_changed(self._record, EventPhase.CLOSING)
         result = Reconciliation(self._count, complete=await self._read_everything())
+        if not by_server and not self._again and await self._was_on(began):
+            result.complete, result.too_early = False, True
+            return result
         result.given_up = not result.complete and not (self._server_answers() and context.database.down_since is None)
         result.unanswered = self._unanswered()
         if context.stopping.is_set():
@@ -129,6 +136,14 @@ class Reconciler:
         self._journaled = await context.database.entries(record, JournalKind.DISCONNECTED)
         if result.complete:
             await context.database.close_record(record, context.clock.now())
+
+    async def _was_on(self, monotonic: float) -> bool:
+        """Whether the event or its grace was not over then, by a server's time that is known now."""
+        context = self._context
+        await context.client.learn_time()
+        then = context.clock.now() - timedelta(seconds=context.clock.monotonic() - monotonic)
+        ends = self._event.window.until + timedelta(seconds=context.settings.grace)
+        return context.clock.by_server and then < ends
 
     async def _read_everything(self) -> bool:
         """Read until all is read, or what is not is given up."""

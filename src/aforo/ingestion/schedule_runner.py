@@ -145,6 +145,8 @@ class ScheduleRunner:
             run.closing = True
             reconciliation = await runner.close()
             run.closing = False
+            if runner.cancelled:
+                return True
             complete = await self._closed(runner, reconciliation)
             if complete and not context.stopping.is_set() and self._continuous:
                 await self._end_comparisons(run.event, runner.record)  # those that were due: the close was one

@@ -89,6 +89,9 @@ class MemoryServer:
         self.events_of.setdefault(camera, []).append(event)
         return event
 
+    async def learn_time(self) -> None:
+        pass  # it gives no Date
+
     @property
     def unusable(self) -> dict[str, int]:
         return {"servidores": self.unusable_servers, "cámaras": self.unusable_cameras}
