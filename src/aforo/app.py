@@ -20,6 +20,7 @@ from aforo.errors import AccError, AccUnreachable
 from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
+from aforo.ingestion.live_reader import LiveReaders
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.schedule_queue import ScheduleQueue
@@ -245,6 +246,7 @@ class Monitor:
             site=site,
             logs=CycleLogs(site, self._rules, self._timezone),
             close_lane=CloseLane(self._settings.acc.concurrency),
+            live=LiveReaders(self._settings.acc.load / 100),
         )
 
     async def _drain(self, database: Database) -> None:

@@ -287,12 +287,14 @@ class Batch:
     """What one transaction stores: the accepted camera events, what they mean, and until when each feed is read.
 
     ``classifications`` maps an ``EventSource`` to its meaning. ``checkpoints`` maps a feed to the instant before which
-    all of it has been read. ``excluded``: the camera events left out.
+    all of it has been read; ``live_until`` to the instant before which a live read found no more. That one is not
+    stored. ``excluded``: the camera events left out.
     """
 
     events: list[CameraEvent] = field(default_factory=list)
     classifications: Mapping[tuple[str, str, str, str], Classification] = field(default_factory=dict)
     checkpoints: dict[Feed, datetime] = field(default_factory=dict)
+    live_until: dict[Feed, datetime] = field(default_factory=dict)
     excluded: list[Exclusion] = field(default_factory=list)
 
 

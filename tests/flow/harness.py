@@ -70,7 +70,7 @@ class SimulatedEvent:
             monitor=MonitorSettings(
                 schedule_file=self.folder / "eventos_programados.json",
                 cameras_file=self.folder / "ids_camaras_permitidas.json",
-                **{"interval": 300.0, **self.monitor_settings},
+                **{"interval": 300.0, "live_interval": 300.0, **self.monitor_settings},
             ),
             web=self.web,
             report=ReportSettings(folder=self.reports),

@@ -2,7 +2,7 @@
 
 from aforo.avigilon.client import AvigilonClient
 from aforo.avigilon.discovery import cameras_that_count, home_servers, recent_sources, site_cameras
-from aforo.avigilon.event_query import EventQuery
+from aforo.avigilon.event_query import EventQuery, Lane
 from aforo.avigilon.payloads import OTHER_TYPE, Camera, Server
 from aforo.avigilon.query_batching import BatchingClient, QueryBatching
 from aforo.avigilon.time_watch import watch_time
@@ -14,6 +14,7 @@ __all__ = [
     "BatchingClient",
     "Camera",
     "EventQuery",
+    "Lane",
     "QueryBatching",
     "Server",
     "ServerCertificate",

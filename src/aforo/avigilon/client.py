@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aforo.avigilon.errors import CutAnswer
+from aforo.avigilon.event_query import Lane
 from aforo.avigilon.pagination import EventSearch
 from aforo.avigilon.payloads import (
     Camera,
@@ -143,15 +144,14 @@ class AvigilonClient:
         return [camera._replace(name=self._mask(camera.name)) for camera in listing.entries]
 
     def events(
-        self, server_id: str, camera_ids: Sequence[str] | None, window: Window, *, suspect: bool = False
+        self, server_id: str, camera_ids: Sequence[str] | None, window: Window, *, lane: Lane = Lane.POLL
     ) -> AsyncGenerator[Page, None]:
         """Yield all events of these cameras in the window, page by page, whatever the server's paging; no others.
 
         Without ``camera_ids`` (None) those of every camera.
 
-        An event may come twice, always with the same identity. ``suspect``: these cameras failed lately, and their
-        requests have a small lane of their own. Raises AccError: AccWindowTooLarge for a window that takes too many
-        requests, AccIncomplete only after all that could be had was yielded.
+        An event may come twice, always with the same identity. Raises AccError: AccWindowTooLarge for a window that
+        takes too many requests, AccIncomplete only after all that could be had was yielded.
         """
         subjects = tuple(f"{server_id} {camera_id}" for camera_id in (camera_ids if camera_ids is not None else ("*",)))
 
@@ -159,7 +159,7 @@ class AvigilonClient:
 
         async def send(query: Query, *, idempotent: bool) -> SearchAnswer:
             nonlocal damaged
-            request = Request(SEARCH, subjects, query, suspect, idempotent, server_id)
+            request = Request(SEARCH, subjects, query, lane, idempotent, server_id)
             answer = await self._send_search(request, server_id)
             if answer.damage is Damage.EVENTS and idempotent:  # it may come whole
                 answer = await self._send_search(request, server_id)

@@ -96,6 +96,10 @@ class AnswerTimes:
         longest = max(self._a_few_times(), _TIMES * _percentile(self._token_seconds))
         return min(timeout, longest * _TOKEN_TIMES * self.tokens.factor)
 
+    def attempt_patience(self, timeout: float) -> float:
+        """Return after how many seconds without an answer to drop a request that is sent once."""
+        return min(timeout, self._a_few_times() * self.tokens.factor)
+
     def usual(self) -> float:
         """Return the 95th percentile in seconds, 0.0 before anything was answered."""
         return _percentile(self._seconds)
@@ -164,6 +168,21 @@ class Hedging:
             if seconds < self._timeout:
                 raise Overdue(error.what) from error
             raise
+        return response
+
+    async def attempt(self, kind: str, send: Callable[[float], Awaitable[Response]]) -> Response:
+        """Send a request, with the seconds to wait for it, that is not worth a second one.
+
+        That is a few times the usual time; longer, each time, while none is answered within it. Raises what the request
+        raises.
+        """
+        times = self._times_of(kind)
+        try:
+            response = await self._timed(times.record, lambda: send(times.attempt_patience(self._timeout)))
+        except TimedOut:
+            times.tokens.judge(helped=False)
+            raise
+        times.tokens.reset()
         return response
 
     def _times_of(self, kind: str) -> AnswerTimes:

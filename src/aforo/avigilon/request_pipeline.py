@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from aforo.avigilon.connectivity import ConnectionMonitor, LivenessProbe
 from aforo.avigilon.errors import ApiError, NotTakenUp, Overdue, TimedOut, parse_error
+from aforo.avigilon.event_query import Lane
 from aforo.avigilon.hedging import Hedging, slots
 from aforo.avigilon.session import RenewalPolicy, Session
 from aforo.avigilon.transport import Query, Response, Transport
@@ -19,6 +20,7 @@ from aforo.settings import AccSettings
 
 SEARCH = "/events/search"
 _SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may hang without delaying the others
+_LIVE_SHARE = 4  # live reads have as many connections of their own as a quarter of ``acc.concurrency``
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
@@ -30,14 +32,14 @@ _T = TypeVar("_T")
 class Request:
     """A read about ``subjects``: cameras or a list.
 
-    ``suspect``: these cameras failed lately. Without ``idempotent`` it is not sent again after a lost answer.
+    Without ``idempotent`` it is not sent again after a lost answer, in the lane LIVE after none at all.
     ``server_id``: of a search, the server of the site that answers it.
     """
 
     path: str
     subjects: tuple[str, ...]
     query: Query = ()
-    suspect: bool = False
+    lane: Lane = Lane.POLL
     idempotent: bool = True
     server_id: str = ""
 
@@ -85,8 +87,11 @@ class RequestPipeline:
         self._renewals = RenewalPolicy(clock)
         self._monitor = ConnectionMonitor(clock, transport.host)
         self._probe = LivenessProbe(self._monitor, clock, settings.timeout)
-        self._lane = asyncio.Semaphore(settings.concurrency)
-        self._suspect_lane = asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency))
+        self._lanes = {
+            Lane.POLL: asyncio.Semaphore(settings.concurrency),
+            Lane.SUSPECT: asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency)),
+            Lane.LIVE: asyncio.Semaphore(_live_lane(settings.concurrency)),
+        }
 
     @property
     def logins(self) -> int:
@@ -109,6 +114,8 @@ class RequestPipeline:
 
     async def send(self, request: Request, decode: Callable[[bytes], _T]) -> _T:
         """Return the decoded answer; failures of the server itself are retried. Raises AccError."""
+        if request.lane is Lane.LIVE:
+            return await self._send_authorized(request, decode)
         started = self._clock.monotonic()
         answer = await self._repeat(request, lambda: self._send_authorized(request, decode))
         if request.is_search and request.idempotent:
@@ -158,17 +165,19 @@ class RequestPipeline:
 
     async def _get(self, request: Request) -> tuple[int, Response]:
         """Return the answer, and the generation of the session that the request carried."""
-        async with self._suspect_lane if request.suspect else self._lane:
+        async with self._lanes[request.lane]:
             generation, session = self._session.generation, self._session.id  # a new one since it waited for the lane?
 
             def send(seconds: float = 0.0) -> Awaitable[Response]:
                 return self._transport.get(request.path, request.query, session, seconds)
 
+            if request.lane is Lane.LIVE:
+                return generation, await self._hedging.attempt(f"{request.kind} live", send)
             if not request.idempotent:
                 return generation, await self._hedging.follow(request.kind, send)
             if self._monitor.down_since is not None:
                 return generation, await send()
-            return generation, await self._hedging.answer(request.kind, send, suspect=request.suspect)
+            return generation, await self._hedging.answer(request.kind, send, suspect=request.lane is Lane.SUSPECT)
 
     def _decode(self, request: Request, response: Response, decode: Callable[[bytes], _T]) -> _T:
         """Decode an answer, and record that there was one. Raises ApiError, AccUnreachable."""
@@ -186,4 +195,10 @@ class RequestPipeline:
 
 def connections(settings: AccSettings) -> int:
     """Return how many connections a pipeline uses at most."""
-    return settings.concurrency + _SUSPECT_LANE + _LOGIN_CONNECTIONS + slots(settings.concurrency)
+    live = _live_lane(settings.concurrency)
+    return settings.concurrency + _SUSPECT_LANE + live + _LOGIN_CONNECTIONS + slots(settings.concurrency)
+
+
+def _live_lane(concurrency: int) -> int:
+    """Return how many requests of the lane LIVE are under way at once, beside the others."""
+    return max(1, concurrency // _LIVE_SHARE)

@@ -123,7 +123,10 @@ class _Demo:
                 user_key=SecretStr(site.credentials.user_key),
             ),
             database=DatabaseSettings(url=SecretStr(f"sqlite:///{self._database}")),
-            monitor=MonitorSettings(schedule_file=schedule_file, cameras_file=cameras_file),
+            # Between two poll cycles a demo has a quarter of a second: there is no time for live reads.
+            monitor=MonitorSettings(
+                schedule_file=schedule_file, cameras_file=cameras_file, live_interval=MonitorSettings().interval
+            ),
             log=LogSettings(file=self._log_file),
             web=WebSettings(port=self._port, operators=[self._operator]),
             zones=[

@@ -14,6 +14,8 @@ from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
 from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.live_pace import LivePace
+from aforo.ingestion.live_reader import LiveReader, LiveReaders
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.poller import Poller
 from aforo.ingestion.site import SiteDirectory, SiteLister
@@ -113,7 +115,8 @@ class EventDatabase(Sink, Protocol):
 class RunContext:
     """The parts that an event runner needs. ``stopping`` is set when a stop is requested.
 
-    ``lateness_meters``: by the record's id, of the events that are watched or closed now.
+    ``live``: the live readers of the events that are watched; it takes hints. ``lateness_meters``: by the record's id,
+    of the events that are watched or closed now.
     """
 
     settings: MonitorSettings
@@ -128,6 +131,7 @@ class RunContext:
     site: SiteDirectory
     logs: CycleLogs
     close_lane: CloseLane
+    live: LiveReaders = field(default_factory=LiveReaders)
     lateness_meters: dict[int, LatenessMeter] = field(default_factory=dict)
 
     @property
@@ -166,6 +170,18 @@ class RunContext:
         batching = QueryBatching(self.client)
         return Sweeper(fetcher=self._fetcher(batching), batching=batching, client=self.client, clock=self.clock)
 
+    def live_reader(self) -> LiveReader:
+        """A reader of what has just happened that reads, classifies and stores with these parts."""
+        batching = QueryBatching(self.client)
+        return LiveReader(
+            fetcher=self._fetcher(batching),
+            batching=batching,
+            client=self.client,
+            clock=self.clock,
+            pace=LivePace(self.settings.live_interval, self.settings.interval, self.live.load),
+            database_is_down=lambda: self.database.down_since is not None,
+        )
+
     def _fetcher(self, batching: QueryBatching) -> Fetcher:
         return Fetcher(
             client=self.client,
@@ -174,6 +190,7 @@ class RunContext:
             sink=self.database,
             clock=self.clock,
             on_page=self.page_read,
+            on_events=self.live.page_read,
             feed_label=self.site.feed_label,
         )
 
@@ -196,6 +213,7 @@ class RunContext:
         meter = self.lateness_meters.get(record.id)
         if meter is not None:
             meter.committed(batch, result)
+        self.live.committed(record, result)
         self.logs.of(record).committed(batch, result)
         self.observer.committed(record, batch, result)
 

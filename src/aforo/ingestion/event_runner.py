@@ -13,6 +13,7 @@ from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
 from aforo.ingestion.lateness import LONGEST_WAIT, LatenessMeter
 from aforo.ingestion.lateness_log import LatenessLog
+from aforo.ingestion.live_reader import LiveReader
 from aforo.ingestion.poller import Poller
 from aforo.ingestion.reconciliation import Reconciler, Reconciliation
 from aforo.ingestion.sweep import Sweep
@@ -53,6 +54,7 @@ class EventRunner:
         self._lateness = LatenessMeter(
             *(timedelta(seconds=seconds) for seconds in (settings.interval, settings.overlap, settings.grace))
         )
+        self._live: LiveReader | None = None
         self._settled_at: datetime | None = None  # when what a comparison found late should all have come
         self._lateness_log = LatenessLog(self._lateness, context)
         self._take(record)
@@ -93,7 +95,8 @@ class EventRunner:
             log=_log,
             failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
         )
-        async with self._reading() as (poller, sweeper), context.close_lane.watching(), refreshing:
+        live = self._reading_live()
+        async with self._reading() as (poller, sweeper), context.close_lane.watching(), refreshing, live:
             while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
                 await self._follow_database()
@@ -145,6 +148,25 @@ class EventRunner:
         async with context.poller(closing=closing) as poller, sweeping:
             yield poller, sweeper
 
+    @asynccontextmanager
+    async def _reading_live(self) -> AsyncIterator[None]:
+        """Inside it live reads go on beside the poll cycles, and hints are taken."""
+        context = self._context
+        self._live = reader = context.live_reader()
+        context.live.begin(self._record, reader)
+        reading = background_task(
+            reader.run(),
+            name="aforo-live",
+            log=_log,
+            failure="Error interno en las lecturas en vivo; el conteo sigue, con las vueltas de siempre.",
+        )
+        try:
+            async with reading:
+                yield
+        finally:
+            self._live = None
+            context.live.end(reader)
+
     async def _run_cycle(self, poller: Poller, sweeper: Sweeper, started: float, ends: datetime) -> None:
         """Run a poll cycle that began at ``started``; wait until the next one is due, or until the end of them all."""
         context = self._context
@@ -155,6 +177,8 @@ class EventRunner:
             self._record, context.cameras.cameras, self._planner, self._horizon(), lateness=self._lateness
         )
         sweeper.begin_cycle(SweepWork(cycle, self._sweep))
+        if self._live is not None:
+            self._live.begin_cycle(cycle)
         await poller.run_cycle(cycle, deadline)
         self._write_log()
         left = (ends - context.clock.now()).total_seconds()
@@ -225,6 +249,8 @@ class EventRunner:
         context.logs.begin(record, self._log).open_record(record.occupancies)
         self._planner = FetchPlanner(record.event.window, timedelta(seconds=context.settings.overlap))
         context.lateness_meters[record.id] = self._lateness
+        if self._live is not None:
+            context.live.begin(record, self._live)
         self._lateness.open(record.event.window.since)
         self._sweep = Sweep(record.event.window, self._lateness.reads)
         self._follow()

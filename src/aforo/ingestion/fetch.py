@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from aforo.avigilon import QueryBatching
+from aforo.avigilon import Lane, QueryBatching
 from aforo.clock import Clock
 from aforo.counting.rules import Rules
 from aforo.errors import AccError, AccIncomplete, AccUnreachable
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
-from aforo.ingestion.lateness import LatenessMeter, Reading
+from aforo.ingestion.lateness import LatenessMeter, Reading, ReadKind
 from aforo.ingestion.source_count import SourceCount, WindowCount
-from aforo.models import Batch, Feed, Page, Window
+from aforo.models import Batch, CameraEvent, Feed, Page, Window
 from aforo.storage import EventRecord
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class EventClient(Protocol):
         ...
 
     def events(
-        self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+        self, server_id: str, camera_ids: Sequence[str], window: Window, *, lane: Lane = Lane.POLL
     ) -> AsyncGenerator[Page, None]:
         """Read all camera events in the window, page by page. Raises AccError."""
         ...
@@ -66,8 +66,9 @@ class PollCycle:
 
 @dataclass(slots=True, frozen=True)
 class _Followers:
-    """What counts and measures while a window is read; either may be missing."""
+    """What counts and measures while a window is read, why ever; either may be missing."""
 
+    kind: ReadKind
     count: WindowCount | None
     lateness: LatenessMeter | None
     reading: Reading | None
@@ -88,7 +89,10 @@ class _Followers:
 
 
 class Fetcher:
-    """Reads planned fetches. ``on_page`` is called with each classified page and whose it is."""
+    """Reads planned fetches. ``on_page`` is called with each classified page and whose it is.
+
+    ``on_events`` is called before with the camera events that an answer had, whatever they mean.
+    """
 
     def __init__(  # noqa: PLR0913 -- the parts that a fetch needs
         self,
@@ -99,6 +103,7 @@ class Fetcher:
         sink: Sink,
         clock: Clock,
         on_page: Callable[[EventRecord, Batch], None],
+        on_events: Callable[[Sequence[CameraEvent]], None],
         feed_label: Callable[[Feed], str],
     ) -> None:
         self._client = client
@@ -107,25 +112,27 @@ class Fetcher:
         self._sink = sink
         self._clock = clock
         self._on_page = on_page
+        self._on_events = on_events
         self._feed_label = feed_label
         self._reported_incomplete: set[str] = set()
 
-    async def read(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
+    async def read(self, cycle: PollCycle, fetch: PlannedFetch, kind: ReadKind = ReadKind.POLL) -> int:
         """Read all of a window into the sink; returns how many events it had. Raises AccError.
 
         Pages carry the checkpoints up to which they complete the reading: a failure costs only what came after the last
-        of them. What was read before an error is stored: the rest may never come.
+        of them. What was read before an error is stored: the rest may never come. ``kind``: why it is read.
         """
         waiting: Batch | None = None
         events = 0
         reached = fetch.query.window.since
-        followers = self._followers(cycle, fetch)
+        followers = self._followers(cycle, fetch, kind)
         try:
             async with aclosing(self._pages(fetch)) as pages:
                 async for page in pages:
                     self._batching.record_page(fetch.query, page)
                     cycle.planner.mark_page(fetch)
                     events += len(page.events)
+                    self._on_events(page.events)
                     if page.events or page.malformed:
                         if waiting is not None:
                             await self._put(cycle, waiting)
@@ -158,13 +165,16 @@ class Fetcher:
         """Put what completes the reading up to ``until``, with its checkpoints, so that one transaction stores both."""
         last = batch or Batch()
         last.checkpoints = cycle.planner.advance(fetch, until, self._clock.monotonic())
+        if followers.kind is ReadKind.LIVE:
+            last.live_until = dict.fromkeys(fetch.query.feeds, until)
         followers.reached(until)
         await self._put(cycle, last)
 
-    def _followers(self, cycle: PollCycle, fetch: PlannedFetch) -> "_Followers":
+    def _followers(self, cycle: PollCycle, fetch: PlannedFetch, kind: ReadKind) -> "_Followers":
         count = cycle.count.window(fetch.query) if cycle.count is not None else None
-        reading = cycle.lateness.begin(fetch.query, self._clock.now()) if cycle.lateness is not None else None
-        return _Followers(count, cycle.lateness, reading)
+        now = self._clock.now()
+        reading = cycle.lateness.begin(fetch.query, now, kind) if cycle.lateness is not None else None
+        return _Followers(kind, count, cycle.lateness, reading)
 
     async def read_cross_checked(self, cycle: PollCycle, fetch: PlannedFetch) -> int:
         """Read a joint query while one of its cameras is also read alone; returns how many events it had.
@@ -193,7 +203,7 @@ class Fetcher:
     async def _pages(self, fetch: PlannedFetch) -> AsyncGenerator[Page, None]:
         query = fetch.query
         patience = _JOINT_PATIENCE if len(query.cameras) > 1 else math.inf
-        reading = self._client.events(query.server_id, query.cameras, query.window, suspect=fetch.suspect)
+        reading = self._client.events(query.server_id, query.cameras, query.window, lane=fetch.lane)
         async with aclosing(reading) as pages:
             while True:
                 try:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from aforo.avigilon import EventQuery
+from aforo.avigilon import EventQuery, Lane
 from aforo.errors import AccError
 from aforo.ingestion.feed_state import FeedState
 from aforo.ingestion.server_health import ServerHealth
@@ -22,19 +22,19 @@ _NO_EPOCH = -1  # of a fetch that moves no checkpoint
 
 
 class PlannedFetch(NamedTuple):
-    """A query that is due. ``suspect``: its camera failed lately; it is read in a lane of its own.
+    """A query that is due.
 
     ``epoch``: of which opening of the planner; an answer to a fetch from before a reopening moves nothing.
     """
 
     query: EventQuery
-    suspect: bool
+    lane: Lane
     epoch: int = 0
 
     @classmethod
-    def beside(cls, query: EventQuery) -> "PlannedFetch":
+    def beside(cls, query: EventQuery, lane: Lane = Lane.SUSPECT) -> "PlannedFetch":
         """A fetch beside the poll cycles: it moves no checkpoint, and takes no connection that the others need."""
-        return cls(query, suspect=True, epoch=_NO_EPOCH)
+        return cls(query, lane, _NO_EPOCH)
 
 
 class FetchPlanner:
@@ -116,13 +116,16 @@ class FetchPlanner:
             window = state.next_window(horizon)
             if state.alone:
                 query = EventQuery(feed.server_id, (feed.camera_id,), window)
-                fetches.append(PlannedFetch(query, state.failures > 0, self._epoch))
+                lane = Lane.SUSPECT if state.failures else Lane.POLL
+                fetches.append(PlannedFetch(query, lane, self._epoch))
             else:
                 alike[feed.server_id, window].append(feed.camera_id)
         for (server_id, window), cameras in alike.items():
             size = cameras_per_query(server_id)
             fetches += [
-                PlannedFetch(EventQuery(server_id, tuple(cameras[first : first + size]), window), False, self._epoch)
+                PlannedFetch(
+                    EventQuery(server_id, tuple(cameras[first : first + size]), window), Lane.POLL, self._epoch
+                )
                 for first in range(0, len(cameras), size)
             ]
         return fetches
@@ -170,7 +173,7 @@ class FetchPlanner:
             return None
         for state in states:
             state.reading = True
-        return PlannedFetch(fetch.query._replace(window=states[0].next_window(horizon)), False, self._epoch)
+        return PlannedFetch(fetch.query._replace(window=states[0].next_window(horizon)), Lane.POLL, self._epoch)
 
     def mark_failed(self, fetch: PlannedFetch, error: AccError, now: datetime) -> list[Feed]:
         """The fetch failed; returns the feeds that were well until now.

@@ -14,10 +14,11 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import NamedTuple
 
 from aforo.avigilon import EventQuery
-from aforo.ingestion.sweep import FeedReads
+from aforo.ingestion.sweep import FeedReads, LastRead
 from aforo.models import EPOCH, Batch, CameraEvent, CommitResult, Feed, FeedLateness, Window
 
 LONGEST_WAIT = timedelta(minutes=15)  # how far the overlap reaches and the close waits, at most
@@ -31,6 +32,7 @@ _LEAST, _MOST = 5.0, 30.0  # seconds: the bounds of the lateness from which an e
 _RECENT = 60  # events of a feed, of which its clock is judged
 _FEWEST = 8  # of them, at least…
 _LEAST_SPAN = timedelta(minutes=3)  # …over so much time
+_USUAL = 0.95  # share of the events by which it is judged how soon they become visible
 _OUTLIERS = 0.05  # share of the events that may lie elsewhere
 _CLOCK_OFF = 20.0  # seconds: a smaller constant lateness may be a slow server or a slow poll cycle
 _CLOCK_AHEAD = 10.0  # seconds
@@ -51,6 +53,14 @@ class Delay(NamedTuple):
 _NO_DELAY = Delay(0.0, 0.0)
 
 
+class ReadKind(Enum):
+    """Why a window is read: by a poll cycle or the sweep, by a live read, or since ACC pushed an event of it."""
+
+    POLL = auto()
+    LIVE = auto()
+    HINT = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A fetch under way: what of its feeds had been read before it was sent."""
@@ -58,6 +68,7 @@ class Reading:
     query: EventQuery
     sent: datetime
     before: Mapping[Feed, FeedReads]
+    kind: ReadKind
 
 
 @dataclass(slots=True)
@@ -137,36 +148,40 @@ class LatenessMeter:
 
     # What the reads find.
 
-    def begin(self, query: EventQuery, now: datetime) -> Reading:
+    def begin(self, query: EventQuery, now: datetime, kind: ReadKind = ReadKind.POLL) -> Reading:
         """A fetch is sent."""
         before = {feed: reads.copy() for feed in query.feeds if (reads := self._reads.get(feed)) is not None}
-        return Reading(query, now, before)
+        return Reading(query, now, before, kind)
 
     def page_read(self, reading: Reading, events: Sequence[CameraEvent], now: datetime) -> None:
         """A page of it was read at ``now``."""
-        feeds = {feed.camera_id: (feed, reads) for feed, reads in reading.before.items()}
+        feeds = {
+            feed.camera_id: (feed, reads, self._overtaking(reading, feed)) for feed, reads in reading.before.items()
+        }
         for event in events:
             known = feeds.get(event.camera_id)
             if known is None or event.server_id != reading.query.server_id:
                 continue  # passed on from another server: when that server had it is not known
-            feed, reads = known
+            feed, reads, overtaking = known
             upper = (now - event.occurred_at).total_seconds()
             if upper < 0:
                 self._seen_ahead(feed, -upper, now)
-            elif event.occurred_at >= reads.until:
-                self._uncommitted.setdefault(_identity(event))
-                self._punctual(feed, event.occurred_at, upper)
-            else:
-                self._read_again(feed, reads, event, now)
+            elif (last := reads.last_read(event.occurred_at)) is not None:
+                self._read_again(feed, last, event, now)
+            elif reading.kind is not ReadKind.HINT:  # what a hint found first is measured by the read that follows
+                first = overtaking is None or overtaking.last_read(event.occurred_at) is None
+                self._read_first(feed, event, upper, measure=first)
 
     def reached(self, reading: Reading, until: datetime) -> None:
         """All of its window before ``until`` was read; what reaches into the future is not read by that."""
-        if until > reading.sent:
+        if until > reading.sent or reading.kind is ReadKind.HINT:
             return
         window = Window(reading.query.window.since, until)
         for feed in reading.before:
             reads = self._reads.get(feed)
-            if reads is not None:
+            if reads is not None and reading.kind is ReadKind.LIVE:
+                reads.add_live(window, reading.sent)
+            elif reads is not None:
                 reads.add(window, reading.sent)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
@@ -185,8 +200,23 @@ class LatenessMeter:
         observed.ahead, observed.ahead_at = max(observed.ahead, seconds), now
         self._changed.add(feed)
 
-    def _punctual(self, feed: Feed, occurred_at: datetime, upper: float) -> None:
-        observed = self._observed[feed]
+    def _overtaking(self, reading: Reading, feed: Feed) -> FeedReads | None:
+        """The reads of a feed as they are now, where one that was sent later has ended sooner."""
+        current = self._reads.get(feed)
+        if current is None or (
+            current.at <= reading.sent and (current.live is None or current.live.at <= reading.sent)
+        ):
+            return None
+        return current
+
+    def _read_first(self, feed: Feed, event: CameraEvent, upper: float, *, measure: bool) -> None:
+        """Take an event that the first read of its instant found: without ``measure``, one of several at once."""
+        identity = _identity(event)
+        known = identity in self._uncommitted
+        self._uncommitted.setdefault(identity)
+        if known or not measure:
+            return
+        observed, occurred_at = self._observed[feed], event.occurred_at
         observed.events += 1
         if observed.ahead_at is not None and occurred_at - observed.ahead_at > _AHEAD_FOR:
             observed.ahead, observed.ahead_at = 0.0, None
@@ -194,10 +224,9 @@ class LatenessMeter:
             observed.recent.append((occurred_at, Delay(0.0, upper)))
         self._changed.add(feed)
 
-    def _read_again(self, feed: Feed, reads: FeedReads, event: CameraEvent, now: datetime) -> None:
+    def _read_again(self, feed: Feed, last: LastRead, event: CameraEvent, now: datetime) -> None:
         identity = _identity(event)
-        last = reads.last_read(event.occurred_at)
-        if last is None or identity in self._uncommitted:
+        if identity in self._uncommitted:
             return
         if last.at > now:  # the clock was set back meanwhile: the two reads cannot be compared
             return
@@ -248,6 +277,22 @@ class LatenessMeter:
     def close_waits(self) -> timedelta:
         """How long after the event's end camera events may still become visible; zero where none was late."""
         return min(LONGEST_WAIT, timedelta(seconds=max(map(self._worst_of, self._late_feeds()), default=0.0)))
+
+    def usually_visible_within(self) -> dict[str, timedelta]:
+        """How old 95 % of the events of each server are at least when they become visible, by what was measured lately.
+
+        Cameras whose clocks are off are left out: their events carry another time.
+        """
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        for feed, observed in self._observed.items():
+            lower = [delay.lower for _, delay in observed.recent]
+            if max(lower, default=0.0) < _CLOCK_OFF or _clock_offset(observed) is None:
+                seconds[feed.server_id] += lower
+        return {
+            server_id: timedelta(seconds=sorted(known)[int(_USUAL * (len(known) - 1))])
+            for server_id, known in seconds.items()
+            if known
+        }
 
     def is_ahead(self, feed: Feed) -> bool:
         """Whether that camera's clock is ahead."""

@@ -34,9 +34,33 @@ class LastRead(NamedTuple):
     next_within: timedelta | None
 
 
+class LiveCoverage(NamedTuple):
+    """The live reads of a feed since its last poll cycle: the last one was of ``window`` and was sent at ``at``.
+
+    All of ``[since, window.since)`` was last read when it was at least ``margin`` old.
+    """
+
+    since: datetime
+    window: Window
+    at: datetime
+    margin: timedelta = timedelta.max
+
+    def next(self, window: Window, sent: datetime) -> "LiveCoverage":
+        """Return this with one more read; only that one where it leaves something out between them."""
+        if window.since > self.window.until:
+            return LiveCoverage(window.since, window, sent)
+        return LiveCoverage(min(self.since, window.since), window, sent, min(self.margin, self.at - window.since))
+
+    def last_read(self, instant: datetime) -> LastRead | None:
+        """The last of them that read an instant, as far as it is known; None where none did."""
+        if not self.since <= instant < self.window.until:
+            return None
+        return LastRead(self.at if instant >= self.window.since else instant + self.margin, None)
+
+
 @dataclass(slots=True)
 class FeedReads:
-    """When a feed was read: all before ``until`` once, ``[since, until)`` last at ``at``.
+    """When a feed was read: all before ``until`` once, ``[since, until)`` last at ``at``; what was read ``live`` since.
 
     ``swept``: for each of ``SWEEP_AGES``, the instant before which everything was read at that age or later.
     ``overlapped``: the same for the age that the ``overlap`` reaches, where that is less than all of these.
@@ -48,6 +72,7 @@ class FeedReads:
     swept: list[datetime]
     overlapped: datetime
     overlap: timedelta = SWEEP_AGES[0]
+    live: LiveCoverage | None = None
 
     @classmethod
     def until_checkpoint(cls, begin: datetime, checkpoint: datetime, overlap: timedelta = SWEEP_AGES[0]) -> "FeedReads":
@@ -69,18 +94,27 @@ class FeedReads:
             self.overlapped = max(self.overlapped, min(window.until, sent - self.overlap))
         if window.until >= self.until:
             self.since, self.until, self.at = window.since, window.until, sent
+            if self.live is not None and self.live.window.until <= window.until:
+                self.live = None
+
+    def add_live(self, window: Window, sent: datetime) -> None:
+        """Add a window that was read whole by a live read sent at ``sent``."""
+        self.live = LiveCoverage(window.since, window, sent) if self.live is None else self.live.next(window, sent)
 
     def last_read(self, instant: datetime) -> LastRead | None:
         """The last read of an instant, as far as it is known; None where it was not read."""
+        live = self.live.last_read(instant) if self.live is not None else None
         if instant >= self.until:
-            return None
+            return live
         found = LastRead(instant, timedelta(0))
         if instant < self.overlapped:
             found = LastRead(instant + self.overlap, _until_next_sweep(self.overlap))
         for index, age in enumerate(SWEEP_AGES):
             if instant < self.swept[index]:
                 found = max(found, LastRead(instant + age, _until_next_sweep(age)))
-        return LastRead(self.at, None) if instant >= self.since and self.at >= found.at else found
+        if instant >= self.since and self.at >= found.at:
+            found = LastRead(self.at, None)
+        return live if live is not None and live.at >= found.at else found
 
 
 def _until_next_sweep(age: timedelta) -> timedelta:

@@ -537,7 +537,7 @@ class LiveState:
         self._repeated += result.already
         self._stored_at = now
         self._uncommitted.committed(batch, now, _READ_AGAIN_WITHIN)
-        for feed, until in batch.checkpoints.items():
+        for feed, until in (*batch.live_until.items(), *batch.checkpoints.items()):
             self._committed_until[feed] = max(until, self._committed_until.get(feed, until))
         self._follow_catch_up(now)
         self._count_doors(result.new)

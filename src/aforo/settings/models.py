@@ -88,6 +88,14 @@ class AccSettings(Section):
         le=64,
     )
 
+    load: Number = setting(
+        20.0,
+        "Parte del tiempo, en porcentaje, en que puede haber en curso una lectura en vivo (monitor.live_interval).",
+        "un número mayor que 0 y hasta 100",
+        gt=0,
+        le=100,
+    )
+
     def secrets(self) -> list[str]:
         """Return the secret values, empty ones included."""
         fields = (self.password, self.user_nonce, self.user_key, self.integration_id)
@@ -126,6 +134,14 @@ class MonitorSettings(Section):
         "Segundos entre dos vueltas, como mucho.",
         "un número de segundos, 0.05 o mayor",
         ge=0.05,
+        allow_inf_nan=False,
+    )
+    live_interval: Number = setting(
+        5.0,
+        "Segundos entre dos lecturas en vivo, que entre vuelta y vuelta piden solo lo último, mientras hay pasos y el"
+        " servidor contesta pronto; si no, menos a menudo. Como monitor.interval o más: ninguna.",
+        "un número de segundos, 1 o mayor",
+        ge=1,
         allow_inf_nan=False,
     )
     overlap: Number = setting(

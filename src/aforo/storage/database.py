@@ -44,13 +44,14 @@ class _EventQueue:
     def joined(self, most_together: int) -> tuple[EventRecord, Batch, int]:
         """The next batches as one, and how many they are; ``remove`` takes them out when they are stored."""
         record, first = self.batches[0]
-        joined = Batch(list(first.events), checkpoints=dict(first.checkpoints))
+        joined = Batch(list(first.events), checkpoints=dict(first.checkpoints), live_until=dict(first.live_until))
         taken = 1
         for other, batch in islice(self.batches, 1, None):
             if other is not record or len(joined.events) + len(batch.events) > most_together:
                 break
             joined.events += batch.events
             joined.checkpoints.update(batch.checkpoints)
+            joined.live_until.update(batch.live_until)
             taken += 1
         return record, joined, taken
 
@@ -308,8 +309,12 @@ class Database:
     async def _add(self, record: EventRecord, batch: Batch) -> None:
         """Store a batch. Where a row is rejected: with texts that any database can hold, else without history rows.
 
-        So a row that the history's table rejects delays neither the count nor the other rows.
+        So a row that the history's table rejects delays neither the count nor the other rows. A live read that found
+        nothing has nothing to store.
         """
+        if not batch.events and not batch.checkpoints:
+            self._notify(record, batch, CommitResult((), 0, {}))
+            return
         stored = await self._accepted(record, batch)
         if stored is None:
             cleaned = Batch([_cleaned(event) for event in batch.events], checkpoints=batch.checkpoints)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from tests.contract.avigilon.sites import SESSION, Recorded, Reply
 
-from aforo.avigilon import AvigilonClient
+from aforo.avigilon import AvigilonClient, Lane
 from aforo.background import Backoff
 from aforo.clock import SystemClock
 from aforo.models import CameraEvent, Page
@@ -23,8 +23,8 @@ def error(status: int, message: str = "no.", http: int | None = None) -> Reply:
     return Reply(http or status, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
 
-async def pages(acc: AvigilonClient, site: Recorded, cameras: Sequence[str] = (), suspect: bool = False) -> list[Page]:
-    found = acc.events(site.server_id, cameras or [site.camera], site.window, suspect=suspect)
+async def pages(acc: AvigilonClient, site: Recorded, cameras: Sequence[str] = (), lane: Lane = Lane.POLL) -> list[Page]:
+    found = acc.events(site.server_id, cameras or [site.camera], site.window, lane=lane)
     return [page async for page in found]
 
 

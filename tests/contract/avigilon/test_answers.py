@@ -22,7 +22,7 @@ from tests.contract.avigilon.recorded_client import (
 from tests.contract.avigilon.sites import API, SESSION, Recorded, Reply, Simulated, recording
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import AvigilonClient
+from aforo.avigilon import AvigilonClient, Lane
 from aforo.clock import SystemClock
 from aforo.errors import AccBadRequest, AccError, AccRejectedLogin, AccUnknownCamera, AccUnreachable
 from aforo.models import Page
@@ -225,7 +225,7 @@ async def test_no_more_requests_at_once_than_allowed(recorded: Recorded) -> None
 async def test_hanging_suspects_do_not_hold_up_others(recorded: Recorded) -> None:
     recorded.script[SEARCH] = [Reply(hang=True)] * 20
     async with client(recorded, concurrency=2) as acc:
-        suspects = [asyncio.create_task(pages(acc, recorded, suspect=True)) for _ in range(10)]
+        suspects = [asyncio.create_task(pages(acc, recorded, lane=Lane.SUSPECT)) for _ in range(10)]
         await recorded.requests(SEARCH, 2)
         assert await asyncio.wait_for(acc.cameras(), 2)
         assert len([one for one in recorded.got if one.path == SEARCH]) == 2

@@ -9,6 +9,7 @@ import pytest
 from tests.fake_clock import FakeClock
 from tests.unit.avigilon.fake_transport import HANG, FakeTransport, acc_settings, failure, success
 
+from aforo.avigilon import Lane
 from aforo.avigilon.errors import NoConnection, NotTakenUp, Overdue, TimedOut
 from aforo.avigilon.payloads import Listing, Server, decode_servers, result_of
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline
@@ -304,7 +305,7 @@ async def test_lanes_bound_the_requests_at_once(fake_clock: FakeClock) -> None:
     pipeline = RequestPipeline(settings, ReferenceClock(fake_clock), transport)
     await pipeline.login()
     transport.most = 0
-    await asyncio.gather(*(pipeline.send(search(f"suspect {n}", suspect=True), result_of) for n in range(6)))
+    await asyncio.gather(*(pipeline.send(search(f"suspect {n}", lane=Lane.SUSPECT), result_of) for n in range(6)))
     assert transport.most == 2
     transport.most = 0
     await asyncio.gather(*(pipeline.send(search(str(n)), result_of) for n in range(9)))

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from tests.fake_clock import FakeClock
 
-from aforo.avigilon import Camera, Server
+from aforo.avigilon import Camera, Lane, Server
 from aforo.avigilon.query_batching import BatchLimits
 from aforo.counting.rules import Rules
 from aforo.errors import AccError
@@ -61,8 +61,9 @@ def at(minutes: float) -> datetime:
 
 @dataclass
 class MemoryServer:
-    """Events that become visible when they occur. ``fault``: called with each query; what it raises is its answer.
+    """Events that become visible ``lag`` seconds after they occur.
 
+    ``fault``: called with each query; what it raises is its answer.
     ``edit``: called with each page, its cameras and its number; what it returns is given instead.
     ``hanging``: cameras whose queries never end. ``page_size``: events in a page. ``down``: no server answers.
     """
@@ -75,6 +76,7 @@ class MemoryServer:
     hanging: set[str] = field(default_factory=set)
     page_size: int = 2
     seconds: float = 0.01
+    lag: float = 0.0
     list_error: AccError | None = None
     unusable_servers: int = 0
     unusable_cameras: int = 0
@@ -107,9 +109,9 @@ class MemoryServer:
         return [Camera(camera, f"Puerta {camera}", "CONNECTED", True, "srv") for camera in CAMERAS]
 
     async def events(
-        self, server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+        self, server_id: str, camera_ids: Sequence[str], window: Window, *, lane: Lane = Lane.POLL
     ) -> AsyncGenerator[Page, None]:
-        del suspect
+        del lane
         self.queries.append((server_id, tuple(camera_ids), window))
         await self.clock.sleep(self.seconds)
         if self.hanging & set(camera_ids):
@@ -121,6 +123,7 @@ class MemoryServer:
                 for camera in camera_ids
                 for event in self.events_of.get(camera, [])
                 if event.server_id == server_id and window.since <= event.occurred_at < window.until <= self.clock.now()
+                if event.occurred_at <= self.clock.now() - timedelta(seconds=self.lag)
             ),
             key=lambda event: event.occurred_at,
         )
@@ -348,7 +351,7 @@ async def ingestion(
         monitor = MonitorSettings(
             schedule_file=folder / "schedule.json",
             cameras_file=folder / "cameras.json",
-            **{"interval": 60.0} | settings,
+            **{"interval": 60.0, "live_interval": 60.0} | settings,
         )
         rules = Rules([], [NORTH])
         site = SiteDirectory(server, clock, recorder)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aforo.avigilon import Lane
 from aforo.errors import AccUnknownCamera, AccUnreachable, AccWindowTooLarge
 from aforo.ingestion.fetch_planner import FetchPlanner, PlannedFetch
 from aforo.live.freshness import silences, waited_for
@@ -94,7 +95,7 @@ def test_a_failure_leaves_the_window_open_and_the_feed_rests() -> None:
     assert rests_until is not None
     assert at(1) < rests_until <= at(1) + timedelta(seconds=1)
     (again,) = planner.due_fetches(at(1), rests_until, one)
-    assert (again.query.window, again.suspect) == (fetch_a.query.window, True)
+    assert (again.query.window, again.lane) == (fetch_a.query.window, Lane.SUSPECT)
     assert list(planner.behind(at(1))) == [A]
     assert planner.mark_read(again, 1) == [A]
     assert not planner.behind(at(1))
@@ -132,7 +133,7 @@ def test_a_failed_group_is_read_again_at_once_each_camera_alone() -> None:
     (fetch,) = planner.due_fetches(at(1), at(1), many)
     assert planner.mark_failed(fetch, AccUnreachable("cortado"), at(1)) == []
     alone = planner.due_fetches(at(1), at(1), many)
-    assert [(fetch.query.cameras, fetch.suspect) for fetch in alone] == [(("A",), False), (("B",), False)]
+    assert [(fetch.query.cameras, fetch.lane) for fetch in alone] == [(("A",), Lane.POLL), (("B",), Lane.POLL)]
     planner.mark_failed(alone[0], AccUnreachable("cortado"), at(1))
     planner.mark_read(alone[1], 1)
     planner.begin_cycle()
@@ -189,7 +190,7 @@ def test_a_part_that_always_fails_after_one_that_never_does_is_tried_ever_less_o
         for step in range(60):
             moment = now + timedelta(seconds=step)
             for fetch in planner.due_fetches(moment, moment, one):
-                tries.append(fetch.suspect)
+                tries.append(fetch.lane is Lane.SUSPECT)
                 if fetch.query.window.since < at(30):
                     planner.advance(fetch, at(30), 0.0)
                 planner.mark_failed(fetch, AccUnreachable("cortado"), moment)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.ingestion.memory import BOGOTA, DAY, END, EVENT, START, Ingestion, at, ingestion
 
+from aforo.avigilon import Lane
 from aforo.errors import AccUnreachable, BadCommand, StoreNotReady
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
@@ -180,14 +181,14 @@ async def test_the_close_leaves_the_requests_to_the_event_that_is_watched(tmp_pa
         answer = parts.server.events
 
         async def counted(
-            server_id: str, camera_ids: Sequence[str], window: Window, *, suspect: bool = False
+            server_id: str, camera_ids: Sequence[str], window: Window, *, lane: Lane = Lane.POLL
         ) -> AsyncGenerator[Page, None]:
             one = object()
             if window.since < END:
                 reading.add(one)
                 under_way.append(len(reading))
             try:
-                async for page in answer(server_id, camera_ids, window, suspect=suspect):
+                async for page in answer(server_id, camera_ids, window, lane=lane):
                     yield page
             finally:
                 reading.discard(one)
