@@ -1,4 +1,4 @@
-"""How often the live reads come: often while passages come and answers are quick, seldom otherwise. Pure."""
+"""How often the live reads come: often while crossings come and answers are quick, seldom otherwise. Pure."""
 
 import math
 
@@ -60,7 +60,7 @@ class LivePace:
             self._interval = min(self._longest, self._interval * _SLOWER)
 
     def news(self, now: float) -> None:
-        """Passages were stored, whatever read them. After a failure that shortens nothing."""
+        """Crossings were stored, whatever read them. After a failure that shortens nothing."""
         self._news_at = now
         if not self._failing:
             self._interval = self._shortest

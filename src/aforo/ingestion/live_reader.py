@@ -74,7 +74,7 @@ class LiveReader:
             for task in tasks:
                 await cancel_and_wait(task)
 
-    # What it is told.
+    # What happens meanwhile.
 
     def committed(self, result: CommitResult) -> None:
         """A transaction of the event was committed."""

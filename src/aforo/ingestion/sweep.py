@@ -34,7 +34,7 @@ class LastRead(NamedTuple):
     next_within: timedelta | None
 
 
-class LiveCoverage(NamedTuple):
+class LiveWindows(NamedTuple):
     """The live reads of a feed since its last poll cycle: the last one was of ``window`` and was sent at ``at``.
 
     All of ``[since, window.since)`` was last read when it was at least ``margin`` old.
@@ -45,11 +45,11 @@ class LiveCoverage(NamedTuple):
     at: datetime
     margin: timedelta = timedelta.max
 
-    def next(self, window: Window, sent: datetime) -> "LiveCoverage":
+    def next(self, window: Window, sent: datetime) -> "LiveWindows":
         """Return this with one more read; only that one where it leaves something out between them."""
         if window.since > self.window.until:
-            return LiveCoverage(window.since, window, sent)
-        return LiveCoverage(min(self.since, window.since), window, sent, min(self.margin, self.at - window.since))
+            return LiveWindows(window.since, window, sent)
+        return LiveWindows(min(self.since, window.since), window, sent, min(self.margin, self.at - window.since))
 
     def last_read(self, instant: datetime) -> LastRead | None:
         """The last of them that read an instant, as far as it is known; None where none did."""
@@ -72,7 +72,7 @@ class FeedReads:
     swept: list[datetime]
     overlapped: datetime
     overlap: timedelta = SWEEP_AGES[0]
-    live: LiveCoverage | None = None
+    live: LiveWindows | None = None
 
     @classmethod
     def until_checkpoint(cls, begin: datetime, checkpoint: datetime, overlap: timedelta = SWEEP_AGES[0]) -> "FeedReads":
@@ -99,7 +99,7 @@ class FeedReads:
 
     def add_live(self, window: Window, sent: datetime) -> None:
         """Add a window that was read whole by a live read sent at ``sent``."""
-        self.live = LiveCoverage(window.since, window, sent) if self.live is None else self.live.next(window, sent)
+        self.live = LiveWindows(window.since, window, sent) if self.live is None else self.live.next(window, sent)
 
     def last_read(self, instant: datetime) -> LastRead | None:
         """The last read of an instant, as far as it is known; None where it was not read."""

@@ -90,7 +90,7 @@ class AccSettings(Section):
 
     load: Number = setting(
         20.0,
-        "Parte del tiempo, en porcentaje, en que puede haber en curso una lectura en vivo (monitor.live_interval).",
+        "Parte del tiempo, en porcentaje, en que puede haber en curso una lectura en vivo.",
         "un número mayor que 0 y hasta 100",
         gt=0,
         le=100,
@@ -139,7 +139,7 @@ class MonitorSettings(Section):
     live_interval: Number = setting(
         5.0,
         "Segundos entre dos lecturas en vivo, que entre vuelta y vuelta piden solo lo último, mientras hay pasos y el"
-        " servidor contesta pronto; si no, menos a menudo. Como monitor.interval o más: ninguna.",
+        " servidor contesta pronto; si no, menos a menudo. Tantos como entre dos vueltas, o más: ninguna.",
         "un número de segundos, 1 o mayor",
         ge=1,
         allow_inf_nan=False,

@@ -1,4 +1,4 @@
-"""When the next live read is due: soon while passages come and answers are quick, never above the load."""
+"""When the next live read is due: soon while crossings come and answers are quick, never above the load."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def read(pace: LivePace, *, seconds: float = 0.05, failed: bool = False) -> tupl
     return began, pace.due_at
 
 
-def test_it_stays_short_while_passages_come() -> None:
+def test_it_stays_short_while_crossings_come() -> None:
     pace = LivePace(5, 60, 0.2)
     for _ in range(100):
         began, due = read(pace)
@@ -21,7 +21,7 @@ def test_it_stays_short_while_passages_come() -> None:
         pace.news(began)
 
 
-def test_while_nothing_happens_it_becomes_longer_and_the_first_passage_shortens_it() -> None:
+def test_while_nothing_happens_it_becomes_longer_and_the_first_crossing_shortens_it() -> None:
     pace = LivePace(5, 60, 0.2)
     pauses = [due - began for began, due in (read(pace) for _ in range(30))]
     assert pauses[:10] == pytest.approx([5.0] * 10)
@@ -32,7 +32,7 @@ def test_while_nothing_happens_it_becomes_longer_and_the_first_passage_shortens_
     assert pace.due_at - began == pytest.approx(5)
 
 
-def test_failures_make_it_longer_though_passages_come() -> None:
+def test_failures_make_it_longer_though_crossings_come() -> None:
     pace = LivePace(5, 60, 0.2)
     pauses = []
     for _ in range(6):

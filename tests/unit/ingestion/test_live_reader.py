@@ -44,15 +44,15 @@ async def watch(parts: Ingestion) -> EventRunner:
     return runner
 
 
-def passages(parts: Ingestion, every: float, until: float = 50) -> None:
+def crossings(parts: Ingestion, every: float, until: float = 50) -> None:
     for number in range(int(60 * until / every)):
         parts.server.add(CAMERAS[number % 3], number * every / 60)
 
 
-async def test_passages_are_stored_within_the_live_interval(tmp_path: Path) -> None:
+async def test_crossings_are_stored_within_the_live_interval(tmp_path: Path) -> None:
     async with ingestion(tmp_path, live_interval=5.0) as parts:
         stored = StoredAt(parts)
-        passages(parts, every=7)
+        crossings(parts, every=7)
         await watch(parts)
         delays = stored.delays()
         assert len(delays) == len(parts.database.ledger) == 428
@@ -63,7 +63,7 @@ async def test_passages_are_stored_within_the_live_interval(tmp_path: Path) -> N
 async def test_without_live_reads_the_poll_cycles_are_as_before(tmp_path: Path) -> None:
     async with ingestion(tmp_path) as parts:
         stored = StoredAt(parts)
-        passages(parts, every=7)
+        crossings(parts, every=7)
         await watch(parts)
         assert stored.delays()[int(0.95 * 428)] > 30
 
@@ -82,7 +82,7 @@ async def test_a_live_read_moves_no_checkpoint(tmp_path: Path) -> None:
 async def test_the_log_adds_up_with_live_reads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with ingestion(tmp_path, live_interval=5.0) as parts:
-        passages(parts, every=20)
+        crossings(parts, every=20)
         await watch(parts)
     cycles = [line for line in caplog.messages if line.startswith("Vuelta hasta")]
     assert len(cycles) >= 50
@@ -97,7 +97,7 @@ async def test_the_log_adds_up_with_live_reads(tmp_path: Path, caplog: pytest.Lo
 
 async def test_live_reads_join_cameras_only_where_the_server_takes_it(tmp_path: Path) -> None:
     async with ingestion(tmp_path, live_interval=5.0) as parts:
-        passages(parts, every=2, until=10)
+        crossings(parts, every=2, until=10)
         asked = parts.server.queries
         await watch(parts)
         late = [
@@ -123,7 +123,7 @@ async def test_a_server_that_fails_every_third_time_loses_nothing_and_no_camera_
 
         parts.server.fault = fault
         stored = StoredAt(parts)
-        passages(parts, every=7)
+        crossings(parts, every=7)
         await watch(parts)
         assert len(parts.database.ledger) == 428
         assert count > 200
@@ -183,7 +183,7 @@ async def test_a_search_that_lags_is_waited_for(tmp_path: Path) -> None:
     async with ingestion(tmp_path, live_interval=5.0) as parts:
         parts.server.lag = 20.0
         stored = StoredAt(parts)
-        passages(parts, every=7)
+        crossings(parts, every=7)
         await watch(parts)
         late = stored.delays()
         assert len(late) == 428
@@ -192,7 +192,7 @@ async def test_a_search_that_lags_is_waited_for(tmp_path: Path) -> None:
 
 async def test_nothing_is_read_live_while_server_or_database_are_away(tmp_path: Path) -> None:
     async with ingestion(tmp_path, live_interval=5.0) as parts:
-        passages(parts, every=2, until=20)
+        crossings(parts, every=2, until=20)
         watching = asyncio.create_task(watch(parts))
         await parts.clock.sleep(200)
         parts.database.down_since = parts.clock.now()
@@ -215,7 +215,7 @@ async def test_a_live_read_that_hangs_holds_up_no_poll_cycle(tmp_path: Path) -> 
         async def hang(*_: object) -> None:
             await asyncio.Event().wait()
 
-        passages(parts, every=7)
+        crossings(parts, every=7)
         real = parts.server.events
 
         async def events(server_id, camera_ids, window, *, lane=Lane.POLL):  # type: ignore[no-untyped-def]
