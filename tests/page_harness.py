@@ -118,7 +118,7 @@ class Stage:
             for feed in [feed for feed in self.live.feeds if feed.camera_id == camera]:
                 self.change_feed(feed, read_until=until)
                 batch.checkpoints[feed] = until
-            self.live.page_read(batch)
+            self.live.page_read(batch, until)
             await self.database.put(self.record, batch)
         if stored:
             await self.database.drain()

@@ -56,7 +56,7 @@ class LiveObserver(IngestionObserver):
     def page_read(self, record: EventRecord, batch: Batch) -> None:
         """Count what was excluded."""
         if self._live.displays(record):
-            self._live.page_read(batch)
+            self._live.page_read(batch, self._clock.now())
 
     def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         """Set what the comparison came to."""

@@ -18,6 +18,7 @@ from aforo.counting.totals import summed, summed_curve
 from aforo.counting.zone_series import ZoneSeries
 from aforo.live import freshness
 from aforo.live.event_rates import EventRates
+from aforo.live.latency import Latency
 from aforo.live.uncommitted import UncommittedEvents
 from aforo.models import (
     Alert,
@@ -114,6 +115,7 @@ class LiveState:
         self._reconciliation: ReconciliationResult | None = None
         self._stored_at: datetime | None = None
         self._lateness: deque[Lateness] = deque(maxlen=_LATENESS_SAMPLES)
+        self._latency = Latency()
         self._measured: dict[Feed, FeedLateness] = {}
         self._found_late_at: dict[Feed, datetime] = {}
         self._close_waits_until: datetime | None = None
@@ -241,6 +243,11 @@ class LiveState:
     def lateness(self) -> Sequence[Lateness]:
         """A sample of the last new events, oldest first."""
         return self._lateness
+
+    @property
+    def latency(self) -> Latency:
+        """How long new camera events took to be visible, stored and sent to a page, since the start of the program."""
+        return self._latency
 
     @property
     def measured_lateness(self) -> Mapping[Feed, FeedLateness]:
@@ -525,9 +532,10 @@ class LiveState:
         self._camera_names.update(names)
         self._disconnected = dict(disconnected)
 
-    def page_read(self, batch: Batch) -> None:
-        """Count what a page held that was excluded."""
+    def page_read(self, batch: Batch, now: datetime) -> None:
+        """Count what a page held that was excluded; its events were visible at ``now``."""
         self._exclusions.add(batch.excluded)
+        self._latency.page_read(batch.events, now)
         if self._probes.database_down_since() is not None:
             self.notify()
 
@@ -543,6 +551,7 @@ class LiveState:
         self._count_doors(result.new)
         self._rates.add(result.new, now)
         self._sample_lateness(result.new, now)
+        self._latency.committed(batch.events, [event for event in result.new if self._is_live(event)], now)
         self._recounted(result.occupancies, result.minutes)
 
     def committed_beside(self, result: CommitResult, now: datetime) -> None:
@@ -648,6 +657,13 @@ class LiveState:
         for reported, count in by_source_and_minute(new):
             door = self._doors.add(reported, self._classify(reported.source), count)
             self._touched_doors[door, reported.minute] = self._changes + 1
+
+    def _is_live(self, event: CameraEvent) -> bool:
+        """Whether it happened since the event was opened, by a clock that is right as far as is known."""
+        if self._opened_at is not None and event.occurred_at < self._opened_at:
+            return False
+        measured = self._measured.get(Feed(event.server_id, event.camera_id))
+        return measured is None or measured.clock_offset is None
 
     def _sample_lateness(self, new: Sequence[CameraEvent], now: datetime) -> None:
         step = max(1, len(new) // _SAMPLES_PER_BATCH)

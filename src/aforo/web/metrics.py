@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from aforo import __version__
 from aforo.clock import Clock
+from aforo.live.latency import BOUNDS
 from aforo.live.state import LiveState
 from aforo.models import EventPhase, Outcome
 from aforo.web import schemas, serializers
@@ -116,7 +117,20 @@ class LiveCollector(Collector):
                 lateness.add_sample("aforo_lateness_seconds", {"quantile": quantile}, seconds)
             yield lateness
         yield from self._delivery(trust.delivery)
+        yield self._latency()
         yield from self._alerts()
+
+    def _latency(self) -> Metric:
+        seconds = HistogramMetricFamily(
+            "aforo_latency_seconds",
+            "From a camera event to when a search had it (visible), it was stored, and sent to an open page (shown)",
+            labels=["stage"],
+        )
+        for stage, histogram in self._live.latency.histograms.items():
+            bounds = [*map(str, BOUNDS), "+Inf"]
+            counted = list(zip(bounds, histogram.cumulative(), strict=True))
+            seconds.add_metric([stage.value], counted, histogram.total)
+        return seconds
 
     def _reconciliation(self) -> Iterator[Metric]:
         result = self._live.reconciliation

@@ -99,6 +99,7 @@ class Broadcaster:
                 self._end_expired()
                 if self._clients:
                     self._send_changes()
+                self._live.latency.sent(self._clock.now(), to_anybody=bool(self._clients))
                 await self._real_time.sleep(_MIN_INTERVAL)
 
     def close(self) -> None:

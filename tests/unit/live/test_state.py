@@ -52,7 +52,7 @@ class Fake:
 
     def read(self, *events: CameraEvent) -> None:
         batch = Batch(list(events), checkpoints={FEED: max(one.occurred_at for one in events)})
-        self.live.page_read(batch)
+        self.live.page_read(batch, START + timedelta(hours=1))
         self.waiting.append(batch)
         if self.down is None:
             self.store()

@@ -90,13 +90,15 @@ export function time(state) {
   text($("left"), format.countdown(seconds / 1000));
 }
 
+const LIVE = 10; // seconds: twice the pause between two live reads
+
 export function freshness(state, down) {
   const [kind, words] = freshnessOf(state, down);
   $("freshness").dataset.state = kind;
   document.body.dataset.fresh = kind;
   text($("freshness-text"), words);
   // Read aloud when it changes, and not each second that the number is older.
-  text($("freshness-spoken"), words.replace(/ · hace .*| · dato de .*|: atrasado .*/, ""));
+  text($("freshness-spoken"), words.replace(/ · en vivo| · hace .*| · dato de .*|: atrasado .*/, ""));
 }
 
 function freshnessOf(state, down) {
@@ -111,6 +113,7 @@ function freshnessOf(state, down) {
   if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.duration(trust.age)}`];
   if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.duration(trust.age)}`];
   if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.duration(trust.age)}`];
+  if (!without && trust.age <= LIVE) return ["ok", "Al día · en vivo"];
   return [without ? "pending" : "ok", `Al día${without} · hace ${format.duration(trust.age)}`];
 }
 
