@@ -2,9 +2,10 @@
 
 ``python -m bench.chaos --runs 200 --seed 1 --at-once 6`` plays each run as an event of about a minute: the simulator in
 one process, ``aforo run`` in another, and a random schedule of faults, hanging requests, late events, copies, wrong
-clocks, kills and locked databases. A run is exact where no row of the history is lost or doubled and every aforo is
-right. It fails where it is not exact although the program ended with exit code 0 ("conciliado"), and also where it is
-not exact at all: nothing in a schedule keeps the server from giving everything within the time that the program waits.
+clocks, kills and locked databases; half of the runs with live reads. A run is exact where no row of the history is lost
+or doubled and every aforo is right. It fails where it is not exact although the program ended with exit code 0
+("conciliado"), and also where it is not exact at all: nothing in a schedule keeps the server from giving everything
+within the time that the program waits.
 
 ``--database URL …`` plays into database servers instead of SQLite, one run at a time for each URL, and **drops all
 tables** of these databases before each run. ``--only K`` plays run K alone, with its log. Linux only.
@@ -59,6 +60,8 @@ class Schedule:
     kills: list[tuple[float, float]] = field(default_factory=list)  # (instant, seconds until it is started again)
     restarts: list[float] = field(default_factory=list)  # of the cameras' server
     locks: list[tuple[float, float]] = field(default_factory=list)  # of the SQLite file: (instant, seconds)
+    live_interval: float = 0.0  # seconds between two live reads; 0: none
+    load: float = 0.0  # acc.load, where there are live reads
 
     @classmethod
     def draw(cls, seed: int) -> "Schedule":
@@ -84,7 +87,16 @@ class Schedule:
         if chance.random() < 0.15:
             since = instant()
             schedule.timed_faults.append((since, since + 8, "date", {"seconds": chance.choice((-3600, 7200, 86400))}))
+        if chance.random() < 0.5:
+            schedule.live_interval, schedule.load = chance.choice((1.0, 1.5, 2.5)), chance.choice((5, 20, 100))
         return schedule
+
+    def settings(self) -> dict[str, str]:
+        """The settings of the program, as environment variables."""
+        if not self.live_interval:
+            return dict(_SETTINGS)
+        live = {"AFORO_MONITOR__LIVE_INTERVAL": str(self.live_interval), "AFORO_ACC__LOAD": str(self.load)}
+        return _SETTINGS | live
 
     def __str__(self) -> str:
         shown = {name: value for name, value in asdict(self).items() if value not in ([], {}, 0.0)}
@@ -277,7 +289,7 @@ def play(schedule: Schedule, url: str = "", keep: Path | None = None) -> Outcome
     """Play one run; ``url``: of the database server, "" for SQLite. ``keep``: a folder for what a failed run left."""
     offset = timedelta(seconds=schedule.server_clock)
     before, after = timedelta(seconds=-6) - offset, timedelta(seconds=6 + schedule.lasts) + offset
-    settings = dict(_SETTINGS)
+    settings = schedule.settings()
     if url:
         settings["AFORO_DATABASE__URL"] = url
         drop_tables(url)

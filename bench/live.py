@@ -25,8 +25,8 @@ from bench.results import Figure, table
 from bench.scale import free_port
 from bench.testbed import Difference, Testbed, prepared
 
-_BEFORE = 6  # seconds before the event begins at which the program is started
-_SETTLES = 10  # seconds at the event's begin whose events are not measured
+_BEFORE = 12  # seconds before the event begins at which the program is started
+_SETTLES = 20  # seconds at the event's begin whose events are not measured
 _NAMES = ("PUERTA 1", "PUERTA 2", "AFORO ENTRADA PARQUEADERO NORTE", "AFORO SALIDA PARQUEADERO NORTE")
 _GRACE = "5"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aforo.avigilon import EventQuery
-from aforo.ingestion.lateness import LatenessMeter
+from aforo.ingestion.lateness import LatenessMeter, ReadKind
 from aforo.ingestion.sweep import Sweep
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedLateness, Window
 
@@ -25,10 +25,19 @@ def at(seconds: float) -> datetime:
 class SimulatedReads:
     """One camera of a server, read in poll cycles and by the sweep, until ``now``; the database is always there.
 
+    ``live``: seconds between two live reads beside them. ``hinted``: each event is also read as soon as it is visible.
     ``stored_at``: when each event was stored, by its number.
     """
 
-    def __init__(self, events: Iterable[tuple[float, float]], interval: float = 60, overlap: float = 120) -> None:
+    def __init__(
+        self,
+        events: Iterable[tuple[float, float]],
+        interval: float = 60,
+        overlap: float = 120,
+        live: float | None = None,
+        *,
+        hinted: bool = False,
+    ) -> None:
         self._events = [
             (CameraEvent("srv", str(number), at(occurred), "A", "PUERTA", "", ""), at(visible))
             for number, (occurred, visible) in enumerate(events)
@@ -38,14 +47,16 @@ class SimulatedReads:
         self.meter.follow([FEED], {})
         self.sweep = Sweep(WHOLE, self.meter.reads)
         self.interval, self.overlap = interval, timedelta(seconds=overlap)
+        self.live, self.hinted = live, hinted
+        self.live_at = START
         self.now = START
         self.read_until = START
         self.stored_at: dict[str, datetime] = {}
         self.waiting: list[Batch] = []
         self.database_is_down = False
 
-    def read(self, window: Window) -> int:
-        reading = self.meter.begin(EventQuery("srv", ("A",), window), self.now)
+    def read(self, window: Window, kind: ReadKind = ReadKind.POLL) -> int:
+        reading = self.meter.begin(EventQuery("srv", ("A",), window), self.now, kind)
         found = [
             event for event, visible in self._events if window.since <= event.occurred_at < window.until
             if visible <= self.now
@@ -75,9 +86,28 @@ class SimulatedReads:
     def run(self, seconds: float) -> "SimulatedReads":
         end = self.now + timedelta(seconds=seconds)
         while self.now < end:
-            self.now += timedelta(seconds=self.interval)
+            cycle_at = self.now + timedelta(seconds=self.interval)
+            while self.live and self.now + timedelta(seconds=self.live) < cycle_at:
+                before, self.now = self.now, self.now + timedelta(seconds=self.live)
+                self.read_hints(before)
+                self.read_live()
+            before, self.now = self.now, cycle_at
+            self.read_hints(before)
             self.cycle()
         return self
+
+    def read_live(self) -> None:
+        margin = self.meter.usually_visible_within().get("srv", timedelta(0)) + timedelta(seconds=2)
+        since = max(START, max(self.live_at, self.read_until) - min(margin, timedelta(seconds=30)))
+        self.read(Window(since, min(self.now, WHOLE.until)), ReadKind.LIVE)
+        self.live_at = self.now
+
+    def read_hints(self, before: datetime) -> None:
+        """Read the events that became visible since then, each in a small window."""
+        around = timedelta(milliseconds=50)
+        for event, visible in self._events if self.hinted else ():
+            if before < visible <= self.now:
+                self.read(Window(event.occurred_at - around, event.occurred_at + around), ReadKind.HINT)
 
     @property
     def status(self) -> FeedLateness:
@@ -273,3 +303,45 @@ def test_a_clock_that_is_set_makes_nothing_late() -> None:
     reads.meter.page_read(reading, [event], reads.now)
     reads.meter.committed(Batch([event]), CommitResult([event], 0, {}))
     assert reads.meter.close_waits() == timedelta(0)
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+@pytest.mark.parametrize("seconds", [0, 2, 10])
+def test_what_is_punctual_is_not_late_beside_live_reads(seconds: float, *, hinted: bool) -> None:
+    events = crossings(3600, lambda _: seconds)
+    reads = SimulatedReads(events, live=5, hinted=hinted).run(3660)
+    assert reads.meter.close_waits() == timedelta(0)
+    assert (reads.status.late, reads.status.clock_offset) == ({}, None)
+    assert len(events) - 5 <= reads.status.events <= len(events), "each is measured once"
+
+
+@pytest.mark.parametrize("hinted", [False, True])
+@pytest.mark.parametrize("seconds", [45, 150])
+def test_what_is_late_is_measured_beside_live_reads(seconds: float, *, hinted: bool) -> None:
+    chance = random.Random(3)
+    events = crossings(3600, lambda _: seconds if chance.random() < 0.2 else 0)
+    reads = SimulatedReads(events, live=5, hinted=hinted).run(7200)
+    assert len(reads.stored_at) == len(events)
+    late = sum(visible - occurred > 0 for occurred, visible in events)
+    assert 0.5 * late <= sum(reads.status.late.values()) <= late
+    lower, upper = reads.status.worst
+    assert lower <= seconds <= upper + 0.1
+    assert seconds <= reads.meter.close_waits().total_seconds() <= seconds + 65
+
+
+def test_a_clock_that_is_behind_is_known_beside_live_reads() -> None:
+    reads = SimulatedReads(crossings(3600, lambda _: 150), live=5).run(3600)
+    assert reads.status.clock_offset == pytest.approx(-150, abs=10)
+    assert reads.meter.usually_visible_within() == {}
+
+
+@pytest.mark.parametrize("lag", [0, 3, 20])
+def test_the_live_reads_find_what_becomes_visible_late(lag: float) -> None:
+    reads = SimulatedReads(crossings(3600, lambda _: lag), live=5).run(3660)
+    events = crossings(3600, lambda _: lag)
+    waited = sorted(
+        (reads.stored_at[str(number)] - at(visible)).total_seconds()
+        for number, (occurred, visible) in enumerate(events)
+        if occurred > 600
+    )
+    assert waited[int(0.9 * len(waited))] <= 6
