@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 import msgspec
 from aiohttp import web
 
-from aforo.simulator.event_log import milliseconds
 from aforo.simulator.faults import Fault, Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.shifted_clock import ShiftedClock
@@ -109,7 +108,7 @@ class _Control:
         if crowd is None:
             raise web.HTTPNotFound(text="the scenario has no crowd")
         at = _instant(request, "at", self._site.clock.now())
-        inside = crowd.inside(milliseconds(at), request.query.getall("camera", None))
+        inside = crowd.inside(at, request.query.getall("camera", None))
         return _json({"at": at, "inside": inside, "doors": crowd.doors})
 
     async def switch(self, request: web.Request) -> web.Response:

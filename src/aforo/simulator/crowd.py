@@ -8,9 +8,12 @@ import random
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import accumulate
 from math import exp, log
 from typing import NamedTuple
+
+from aforo.simulator.event_log import milliseconds
 
 CROWDED = 60  # crossings of a door in a minute from which misses grow no further
 _OWN_DOOR = 0.5  # the part of the groups that leave by the door by which they came
@@ -238,12 +241,15 @@ class CrowdTruth:
         """The doors by which people come and go, each by the id of its camera."""
         return tuple(self._steps)
 
-    def inside(self, at: int, doors: Collection[str] | None = None) -> int:
-        """Return how many are inside at an instant (milliseconds since 1970); crossings of that instant are over.
+    def inside(self, at: datetime, doors: Collection[str] | None = None) -> int:
+        """Return how many are inside at an aware instant; crossings of that millisecond are over.
 
         With ``doors``, only what these contribute: those who came in by them less those who left by them.
         """
-        balance = sum(bisect_right(entries, at) - bisect_right(exits, at) for entries, exits in self._chosen(doors))
+        until = milliseconds(at)
+        balance = sum(
+            bisect_right(entries, until) - bisect_right(exits, until) for entries, exits in self._chosen(doors)
+        )
         return balance if doors is not None else self._inside + balance
 
     def _chosen(self, doors: Collection[str] | None) -> Iterator[tuple[list[int], list[int]]]:
