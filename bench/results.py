@@ -47,12 +47,23 @@ def table(figures: Sequence[Figure]) -> str:
     return head + "\n".join(figure.row for figure in figures) + "\n"
 
 
+_SECTION = "\n## "
+
+
+def write_section(title: str, text: str, path: Path = RESULTS) -> None:
+    """Write a section below the table, or anew where there is one of that title."""
+    head, *sections = path.read_text(encoding="utf-8").split(_SECTION)
+    others = [section for section in sections if not section.startswith(f"{title}\n")]
+    path.write_text(_SECTION.join([head, *others, f"{title}\n\n{text}"]), encoding="utf-8")
+
+
 def write(figures: Sequence[Figure], day: str, path: Path = RESULTS) -> None:
-    """Write the page. Figures of one run on one machine: only the ratios travel."""
+    """Write the page, and leave its sections. Figures of one run on one machine: only the ratios travel."""
     text = (
         "# What was measured\n\n"
         f"Written by `python -m bench` on {day}: {machine()}. The simulator ran in a process of its own on the same"
         " machine, with 20 ms of latency per request unless a row says otherwise. How each row is made: README.md.\n\n"
     )
     plots = "".join(f"\n![{name}](../docs/{name})\n" for name in sorted(path.name for path in DOCS.glob("bench-*.png")))
-    path.write_text(text + table(figures) + plots, encoding="utf-8")
+    sections = path.read_text(encoding="utf-8").split(_SECTION)[1:] if path.exists() else []
+    path.write_text(_SECTION.join([text + table(figures) + plots, *sections]), encoding="utf-8")

@@ -1,14 +1,15 @@
 """What the bench reports must follow from what it measured."""
 
+import random
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench import testbed
+from bench import crowds, estimate, testbed
 from bench.__main__ import parts
-from bench.results import Figure, spread, table, truthful
+from bench.results import Figure, spread, table, truthful, write, write_section
 from bench.testbed import EVENT, ROOT, Difference
 
 
@@ -54,3 +55,40 @@ def test_what_is_lost_doubled_and_miscounted_is_found(tmp_path: Path) -> None:
     since = datetime(2026, 1, 17, 21, tzinfo=UTC)
     simulated = KnownTruth(tmp_path, since, since + timedelta(hours=1), {})
     assert simulated.difference() == Difference(rows=2, lost=1, doubled=1, aforo_off=2)
+
+
+def test_a_section_is_written_anew_and_outlives_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "RESULTS.md"
+    write([Figure("a", "1 s")], "2026-11-28", page)
+    write_section("One", "first\n", page)
+    write_section("Two", "second\n", page)
+    write_section("One", "third\n", page)
+    write([Figure("b", "2 s")], "2026-11-29", page)
+    text = page.read_text(encoding="utf-8")
+    assert "| b | 2 s |" in text
+    assert "| a |" not in text
+    assert text.index("## Two\n\nsecond\n") < text.index("## One\n\nthird\n")
+    assert "first" not in text
+
+
+def test_a_simulated_event_is_what_its_cameras_saw_and_what_operators_know() -> None:
+    chance = random.Random(5)
+    for _ in range(12):
+        event = crowds.event(crowds.venue(chance), chance)
+        for number, counted in enumerate(event.crowd.counted):
+            dark = {minute for since, until in event.blind[number] for minute in range(since, until)}
+            seen = [0 if minute in dark else count for minute, count in enumerate(counted.entries)]
+            assert event.entries[number] == tuple(seen)
+        told = crowds.told(event, chance)
+        assert abs(told.value - event.crowd.inside(told.minute)) < 5 * told.sd
+        assert event.count(0) == event.initial
+
+
+def test_an_interval_is_judged_by_the_truth() -> None:
+    traits, judged = estimate.judge(3, seed=1, past_events=2)
+    assert [one.event for one in judged] == [3] * len(judged)
+    assert max(one.truth for one in judged) <= traits.peak
+    one = judged[5]._replace(event=0, truth=100, intervals=((90, 100), (101, 110), (50, 99), (0, 1_000)))
+    rows = [line.split("|") for line in estimate.report([traits], [one]).splitlines()[2:6]]
+    assert [row[2].split()[0] for row in rows] == ["100.0", "0.0", "0.0", "100.0"]
+    assert ["**no**" in row[3] for row in rows] == [False, False, True, False]
