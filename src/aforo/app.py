@@ -150,7 +150,7 @@ class Monitor:
         """Return the state of the job in one line, for the service manager."""
         if not self.ready.is_set():
             return self._login_refused or "Conectando con la base de datos y con el servidor de cámaras"
-        event, zones = self.live.event, self.live.occupancies.values()
+        event, zones = self.live.event, [*self.live.occupancies.values(), *self.live.total_occupancies.values()]
         if event is None or self.live.phase in {EventPhase.WAITING, EventPhase.OVER}:
             return "Esperando el próximo evento"
         counts = ", ".join(f"{occupancy.zone} {occupancy.count}" for occupancy in zones)
@@ -244,7 +244,7 @@ class Monitor:
             rules=self._rules,
             observer=observer,
             site=site,
-            logs=CycleLogs(site, self._rules, self._timezone),
+            logs=CycleLogs(site, self._rules, self._timezone, totals_from(self._settings.totals)),
             close_lane=CloseLane(self._settings.acc.concurrency),
             live=LiveReaders(self._settings.acc.load / 100),
         )

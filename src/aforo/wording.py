@@ -130,6 +130,13 @@ def occupancy_line(occupancy: Occupancy) -> str:
     )
 
 
+def one_way_line(name: str, zone: str, *, entries: bool) -> str:
+    """Return what it means that a door counts only the entries (or only the exits) of a zone."""
+    if entries:
+        return f"«{name}» solo cuenta entradas en {zone}: quien sale por ella sigue contado, y el aforo sale alto."
+    return f"«{name}» solo cuenta salidas en {zone}: quien entra por ella no se cuenta, y el aforo sale bajo."
+
+
 def problem_lines(
     *, pending: int | None, server_up: bool, silent_cameras: Iterable[str], stale: bool = False
 ) -> list[str]:

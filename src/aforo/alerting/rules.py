@@ -8,7 +8,7 @@ from aforo.counting.silent_doors import silent_doors
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
-from aforo.settings import AlertsSettings
+from aforo.settings import AlertsSettings, TotalSettings, ZoneSettings
 from aforo.wording import clock_name, clock_offset_text, clock_step, grouped
 
 _LATE_FOR = timedelta(minutes=15)  # after the last late event nothing is said of it any more
@@ -67,19 +67,29 @@ def _stale(live: LiveState, age: float, settings: AlertsSettings, now: datetime)
 
 
 def _zones(live: LiveState, levels: ZoneLevels, *, fresh: bool) -> Iterator[Condition]:
-    """Give each zone's conditions. While the count is old none begins or ends: it may be rising or falling."""
+    """Give the conditions of zones and totals. While the count is old none begins or ends: it may be rising."""
     for zone in live.zones:
-        if zone.name not in live.occupancies or not zone.capacity:
-            continue
-        count = live.occupancy(zone.name).count
-        percent = 100 * count / zone.capacity
-        level = levels.update(zone.name, percent, zone.warning, zone.full) if fresh else levels.level(zone.name)
-        for kind, on, word in (
-            (AlertKind.ZONE_WARNING, {ZoneLevel.WARNING, ZoneLevel.FULL}, "casi llena"),
-            (AlertKind.ZONE_FULL, {ZoneLevel.FULL}, "llena"),
-        ):
-            text = f"{zone.name} está {word}: {grouped(count)} de {grouped(zone.capacity)}."
-            yield Condition(kind, zone.name, level in on if fresh else None, text)
+        if zone.name in live.occupancies:
+            yield from _levels(live, zone, zone.name, levels, fresh=fresh)
+    for total in live.totals:
+        if total.name in live.total_occupancies:
+            yield from _levels(live, total, f"La suma {total.name}", levels, fresh=fresh)
+
+
+def _levels(
+    live: LiveState, counted: ZoneSettings | TotalSettings, called: str, levels: ZoneLevels, *, fresh: bool
+) -> Iterator[Condition]:
+    if not counted.capacity:
+        return
+    count = live.occupancy(counted.name).count
+    percent = 100 * count / counted.capacity
+    level = levels.update(counted.name, percent, counted.warning, counted.full) if fresh else levels.level(counted.name)
+    for kind, on, word in (
+        (AlertKind.ZONE_WARNING, {ZoneLevel.WARNING, ZoneLevel.FULL}, "casi llena"),
+        (AlertKind.ZONE_FULL, {ZoneLevel.FULL}, "llena"),
+    ):
+        text = f"{called} está {word}: {grouped(count)} de {grouped(counted.capacity)}."
+        yield Condition(kind, counted.name, level in on if fresh else None, text)
 
 
 def _cameras(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterator[Condition]:

@@ -33,6 +33,7 @@ from aforo.settings import (
     ReportSettings,
     Settings,
     WebSettings,
+    ZoneSettings,
 )
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
 from aforo.web.auth import hash_password
@@ -44,7 +45,7 @@ _NAME = "Partido de demostración"
 _EARLY = timedelta(minutes=4)  # from the start of the monitor to the start of the event
 _DOORS, _HOURS = time(16, 0), timedelta(hours=7)
 _AFTER = timedelta(minutes=10)  # grace and close, by the demo's clock
-_CAPACITIES = (560, 620, 400)  # of the three car parks: one becomes full, one nearly
+_CAPACITIES = (560, 620, 400, 6_000)  # of the three car parks, one of which becomes full, one nearly; of the stadium
 _OPERATOR, _PASSWORD = "operador", "partido-de-prueba"  # may correct the demo's counts, on this machine only
 # after the start of the event: the time in which another program holds the database
 _LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))
@@ -203,7 +204,7 @@ class _Demo:
                 'SELECT "analyticEventName", "area", "activity", "cameraId", "timestamp" FROM "eventos_Analisis"'
                 " WHERE nombre_evento = ?", (event.name,),
             ).fetchall())  # fmt: skip
-            aforos = {zone.name: _aforo(database, zone.table, event.name) for zone in settings.zones}
+            aforos = {zone.name: _aforo(database, zone, event.name) for zone in settings.zones}
             corrected = {zone for (zone,) in database.execute("SELECT zone FROM aforo_corrections")}
         expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in truth.history)
         table = Table(title="La prueba: lo que pasó en el estadio y lo que dicen las tablas")
@@ -212,7 +213,10 @@ class _Demo:
         lost, repeated = (expected - stored).total(), (stored - expected).total()
         _add_row(table, "eventos_Analisis, filas", expected.total(), stored.total())
         for zone in settings.zones:
-            _add_row(table, f"{zone.table}, aforo", truth.zones[zone.name].aforo, aforos[zone.name])
+            _add_row(table, f"{zone.table or zone.name}, aforo", truth.zones[zone.name].aforo, aforos[zone.name])
+        for total in settings.totals:
+            expected_sum = sum(truth.zones[name].aforo for name in total.zones)
+            _add_row(table, f"{total.name}, aforo", expected_sum, sum(aforos[name] for name in total.zones))
         self._console.print(table)
         counted = {name: aforo for name, aforo in aforos.items() if name not in corrected}
         equal = not lost and not repeated and all(truth.zones[name].aforo == aforo for name, aforo in counted.items())
@@ -224,9 +228,19 @@ class _Demo:
         return 0 if equal else 1
 
 
-def _aforo(database: sqlite3.Connection, table: str, event: str) -> int:
-    statement = f'SELECT aforo FROM "{table}" WHERE evento = ?'  # noqa: S608 -- the table is of our own settings
-    return int(database.execute(statement, (event,)).fetchone()[0])
+def _aforo(database: sqlite3.Connection, zone: ZoneSettings, event: str) -> int:
+    """Return a zone's aforo from its table; of one without, from its minutes: each makes max(floor, x + net) of x."""
+    if zone.table:
+        statement = f'SELECT aforo FROM "{zone.table}" WHERE evento = ?'  # noqa: S608 -- the table is of our own settings
+        return int(database.execute(statement, (event,)).fetchone()[0])
+    minutes = database.execute(
+        "SELECT net, floor FROM aforo_minutes JOIN aforo_shows ON id = show_id WHERE name = ? AND zone = ?"
+        " ORDER BY minute_ms", (event, zone.name),
+    )  # fmt: skip
+    aforo = zone.initial
+    for net, floor in minutes:
+        aforo = max(floor, aforo + net)
+    return aforo
 
 
 def _add_row(table: Table, what: str, expected: int, stored: int) -> None:

@@ -54,6 +54,7 @@ class ServiceState:
     repeated: int
     series: int
     occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
+    total_occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
     problems: Sequence[str] = ()
     reconciliation: Sequence[str] = ()
@@ -103,7 +104,8 @@ class Service:
         answer = self._get("state")
         if known is not None and known.series == answer["series"]:
             return _service_state(answer, known.curves)
-        series = self._get("series")["zones"] if answer["event"] else {}
+        series = self._get("series") if answer["event"] else {"zones": {}}
+        series = series["zones"] | series.get("totals", {})  # which a service of an earlier version does not have
         return _service_state(answer, {name: _curve(curve) for name, curve in series.items()})
 
     def _get(self, path: str) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def lines(state: ServiceState) -> list[str]:
         f"«{state.event.name}», de {window}: {state.phase}.",
         f"Eventos guardados desde que arrancó el programa: {state.stored}.",
         *state.beside,
-        *(f"{occupancy_line(zone)}." for zone in state.occupancies.values()),
+        *(f"{occupancy_line(one)}." for one in (*state.occupancies.values(), *state.total_occupancies.values())),
         *(state.problems or ["Todo contesta y todo está guardado."]),
         *state.reconciliation,
         *state.alerts,
@@ -173,10 +175,6 @@ def view(state: ServiceState, service: Service) -> View:
 
 
 def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> ServiceState:
-    zones = [
-        Occupancy(zone["name"], zone["entries"], zone["exits"], zone["count"], zone["swallowed"])
-        for zone in answer["zones"]
-    ]
     return ServiceState(
         now=datetime.fromisoformat(answer["now"]),
         timezone=ZoneInfo(answer["timezone"]),
@@ -186,12 +184,20 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         stored=answer["trust"]["stored"],
         repeated=answer["trust"]["repeated"],
         series=answer["series"],
-        occupancies={zone.zone: zone for zone in zones},
+        occupancies=_occupancies(answer["zones"]),
+        total_occupancies=_occupancies(answer.get("totals", [])),
         curves=curves,
         problems=_closing(answer) + _problems(answer["trust"]),
         reconciliation=_reconciliation(answer.get("reconciliation")),
         alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
+
+
+def _occupancies(counted: Sequence[Mapping[str, Any]]) -> dict[str, Occupancy]:
+    return {
+        one["name"]: Occupancy(one["name"], one["entries"], one["exits"], one["count"], one["swallowed"])
+        for one in counted
+    }
 
 
 def _event(event: Mapping[str, Any] | None) -> ScheduledEvent | None:

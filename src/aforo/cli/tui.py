@@ -35,6 +35,8 @@ class ViewState(Protocol):
     @property
     def occupancies(self) -> Mapping[str, Occupancy]: ...  # noqa: D102
     @property
+    def total_occupancies(self) -> Mapping[str, Occupancy]: ...  # noqa: D102
+    @property
     def curves(self) -> Mapping[str, Sequence[tuple[datetime, int]]]: ...  # noqa: D102
     @property
     def stored(self) -> int: ...  # noqa: D102
@@ -95,9 +97,9 @@ class View:
 
     def _zones(self) -> RenderableType:
         row = Layout()
+        counted = [*self.state.occupancies.values(), *self.state.total_occupancies.values()]
         zones = [
-            Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)]))
-            for number, occupancy in enumerate(self.state.occupancies.values())
+            Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)])) for number, occupancy in enumerate(counted)
         ]
         row.split_row(*zones or [Layout(Panel(""))])
         return row

@@ -1,8 +1,12 @@
 """Zones that are added up. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
 
-from aforo.models import Occupancy
+from aforo.models import Occupancy, Total
+
+_Minute = TypeVar("_Minute", int, datetime)
 
 
 def summed(name: str, occupancies: Iterable[Occupancy]) -> Occupancy:
@@ -17,8 +21,17 @@ def summed(name: str, occupancies: Iterable[Occupancy]) -> Occupancy:
     )
 
 
-def summed_curve(curves: Sequence[tuple[int, Mapping[int, int]]]) -> list[tuple[int, int]]:
-    """The sum at the end of each minute in which a zone moved.
+def sums(totals: Iterable[Total], occupancies: Mapping[str, Occupancy]) -> dict[str, Occupancy]:
+    """The occupancy of each total whose zones are all counted."""
+    return {
+        total.name: summed(total.name, (occupancies[zone] for zone in total.zones))
+        for total in totals
+        if occupancies.keys() >= set(total.zones)
+    }
+
+
+def summed_curve(curves: Sequence[tuple[int, Mapping[_Minute, int]]]) -> list[tuple[_Minute, int]]:
+    """The sum at the end of each minute in which a zone moved, in order.
 
     ``curves``: of each zone its count at the start, and its count at the end of each minute in which it moved.
     """

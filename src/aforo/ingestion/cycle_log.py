@@ -1,14 +1,15 @@
 """The log of a poll cycle: what it read and stored, each zone's occupancy, and what is odd, once."""
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from aforo.counting.rules import Rules
+from aforo.counting.totals import sums
 from aforo.ingestion.cycle_stats import CycleStats, total
 from aforo.ingestion.site import SiteDirectory
-from aforo.models import Batch, CameraEvent, CommitResult, Occupancy
+from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, Total
 from aforo.storage import EventRecord
 from aforo.wording import occupancy_line
 
@@ -18,10 +19,11 @@ _log = logging.getLogger(__name__)
 class CycleLog:
     """Collects what the cycles of one event do, and writes it so that each step can be followed."""
 
-    def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo) -> None:
+    def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo, totals: Sequence[Total] = ()) -> None:
         self._site = site
         self._rules = rules
         self._timezone = timezone
+        self._totals = totals
         self._stats = CycleStats()
         self._occupancies: dict[str, Occupancy] = {}
         self._reported: dict[str, Occupancy] = {}
@@ -65,7 +67,8 @@ class CycleLog:
         if cameras:
             until = horizon.astimezone(self._timezone).strftime("%H:%M:%S")
             _log.info("%sVuelta hasta %s: %s.", event, until, total(cameras))
-        for zone, occupancy in self._occupancies.items():
+        occupancies = self._occupancies | sums(self._totals, self._occupancies)
+        for zone, occupancy in occupancies.items():
             if self._reported.get(zone) != occupancy:
                 self._reported[zone] = occupancy
                 _log.info("%s%s.", event, occupancy_line(occupancy))
@@ -122,10 +125,11 @@ class CycleLog:
 class CycleLogs:
     """The logs of the events that are watched or closed now."""
 
-    def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo) -> None:
+    def __init__(self, site: SiteDirectory, rules: Rules, timezone: ZoneInfo, totals: Sequence[Total] = ()) -> None:
         self._site = site
         self._rules = rules
         self._timezone = timezone
+        self._totals = totals
         self._logs: dict[int, CycleLog] = {}
 
     @property
@@ -147,4 +151,4 @@ class CycleLogs:
         self._logs = {record_id: other for record_id, other in self._logs.items() if other is not log}
 
     def _unused(self) -> CycleLog:
-        return CycleLog(self._site, self._rules, self._timezone)
+        return CycleLog(self._site, self._rules, self._timezone, self._totals)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
-from aforo.counting.totals import summed, summed_curve
+from aforo.counting.one_way import Directions, OneWayDoor
+from aforo.counting.totals import summed, summed_curve, sums
 from aforo.counting.zone_series import ZoneSeries
 from aforo.live import freshness
 from aforo.live.event_rates import EventRates
@@ -40,7 +41,7 @@ from aforo.models import (
     to_ms,
 )
 from aforo.reference_clock import ClockStep
-from aforo.settings import TotalSettings, ZoneSettings
+from aforo.settings import TotalSettings, ZoneSettings, totals_from
 from aforo.storage import Correction, EventRecord, StoredHistory
 
 UNDO = "deshace:"  # a correction's id made of this and another's id takes that one back, and once only
@@ -107,6 +108,7 @@ class LiveState:
         self._occupancies: dict[str, Occupancy] = {}
         self._series: dict[str, ZoneSeries] = {}
         self._doors = Doors()
+        self._directions = Directions()
         self._rates = EventRates()
         self._corrections: dict[str, Correction] = {}
         self._stored = 0
@@ -198,16 +200,18 @@ class LiveState:
     @property
     def total_occupancies(self) -> Mapping[str, Occupancy]:
         """Each total's occupancy as committed; of those whose zones are all counted."""
-        return {
-            name: summed(name, [self._occupancies[zone] for zone in zones])
-            for name, zones in self._summed.items()
-            if self._occupancies.keys() >= set(zones)
-        }
+        return sums(totals_from(self._totals), self._occupancies)
 
     @property
     def doors(self) -> Doors:
         """The crossings of each door as committed."""
         return self._doors
+
+    @property
+    def one_way_doors(self) -> Sequence[OneWayDoor]:
+        """The doors that surely lack a direction: what goes the other way makes their zone's count drift."""
+        by_rule = {zone.name for zone in self._zones if not (zone.entries and zone.exits)}
+        return self._directions.one_way(complete=self._phase is EventPhase.OVER, surely=True, by_rule=by_rule)
 
     @property
     def corrections(self) -> Mapping[str, Correction]:
@@ -471,9 +475,12 @@ class LiveState:
             for minute, delta in minutes.items():
                 self._series_of(zone).put(minute, MinuteDelta(delta))
         self._doors = Doors()
+        self._directions = Directions()
         self._rates = EventRates()
         for source, minute, count in history.doors:
-            self._doors.add(SourceMinute(source, minute), self._classify(source), count)
+            classification = self._classify(source)
+            self._doors.add(SourceMinute(source, minute), classification, count)
+            self._directions.add(source, classification, count)
         self._corrections = {correction.id: correction for correction in history.corrections}
         self._touched.clear()
         self._touched_doors.clear()
@@ -655,7 +662,9 @@ class LiveState:
 
     def _count_doors(self, new: Sequence[CameraEvent]) -> None:
         for reported, count in by_source_and_minute(new):
-            door = self._doors.add(reported, self._classify(reported.source), count)
+            classification = self._classify(reported.source)
+            door = self._doors.add(reported, classification, count)
+            self._directions.add(reported.source, classification, count)
             self._touched_doors[door, reported.minute] = self._changes + 1
 
     def _is_live(self, event: CameraEvent) -> bool:

@@ -10,9 +10,10 @@ from aforo import __version__
 from aforo.counting.doors import Crossings, crossings
 from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
+from aforo.counting.totals import summed_curve
 from aforo.ingestion.reservations import ComparedEvent, reservations
 from aforo.live.state import undone_by
-from aforo.models import Reservation, ReservationKind, Rule, Zone, comparable, from_ms
+from aforo.models import Reservation, ReservationKind, Rule, Total, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     ClockFigures,
@@ -26,7 +27,7 @@ from aforo.reporting.data import (
     Lateness,
     ZoneFigures,
 )
-from aforo.settings import Settings, zones_from
+from aforo.settings import Settings, totals_from, zones_from
 from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, incidents
 from aforo.wording import natural_key
 
@@ -37,6 +38,7 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
     """Return every figure of an event; ``now`` is when the report is made."""
     record, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
+    figures = _zones(history, zones)
     rules = Rules(map(Rule.of, settings.events.stored), zones)
     entries = [entry for entry in snapshot.entries if entry.record_id is not None]
     compared = _last(entries, JournalKind.RECONCILIATION)
@@ -53,7 +55,8 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         compared_at=compared.began if compared else None,
         complete=bool(result.get("complete")),
         rules_changed=rules.fingerprint != record.rules,
-        zones=_zones(history, zones),
+        zones=figures,
+        totals=[_total(total, figures) for total in totals_from(settings.totals)],
         doors=_doors(history.doors, rules),
         cameras=_cameras(snapshot.events_by_camera, result),
         history_acc=result.get("history"),
@@ -105,6 +108,32 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
         peak_at=peak_at,
         curve=curve,
         minutes=[Flow(from_ms(start), minutes[start].entries, minutes[start].exits) for start in sorted(minutes)],
+    )
+
+
+def _total(total: Total, zones: Sequence[ZoneFigures]) -> ZoneFigures:
+    parts = [zone for zone in zones if zone.name in total.zones]
+    curve = summed_curve([(part.initial, dict(part.curve)) for part in parts])
+    flows: defaultdict[datetime, Crossings] = defaultdict(Crossings)
+    for flow in (flow for part in parts for flow in part.minutes):
+        flows[flow.at] = flows[flow.at].plus(Crossings(flow.entries, flow.exits))
+    initial = sum(part.initial for part in parts)
+    peak_at, peak = max(curve, key=lambda one: one[1], default=(None, initial))
+    return ZoneFigures(
+        name=total.name,
+        table="",
+        capacity=total.capacity,
+        initial=initial,
+        entries=sum(part.entries for part in parts),
+        exits=sum(part.exits for part in parts),
+        swallowed=sum(part.swallowed for part in parts),
+        corrected=sum(part.corrected for part in parts),
+        count=sum(part.count for part in parts),
+        peak=max(peak, initial),
+        peak_at=peak_at if peak > initial else None,
+        curve=curve,
+        minutes=[Flow(at, *flows[at]) for at in sorted(flows)],
+        zones=[part.name for part in parts],
     )
 
 

@@ -21,7 +21,8 @@ class ZoneFigures:
     """A zone over the event. ``peak`` was reached in the minute ``peak_at``; None: nothing moved.
 
     ``curve``: the count at the end of each minute in which something moved; ``minutes``: what moved in each.
-    ``swallowed``: the unmatched exits.
+    ``swallowed``: the unmatched exits. ``table``: "" where it has none. ``zones``: what a total adds up, empty for a
+    zone; the peak of a total is the highest sum at the end of a minute.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ZoneFigures:
     peak_at: datetime | None
     curve: list[tuple[datetime, int]] = field(default_factory=list)
     minutes: list[Flow] = field(default_factory=list)
+    zones: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class EventReport:
     incidents: list[Incident]
     alerts: list[Incident]
     delivery: Delivery | None = None
+    totals: list[ZoneFigures] = field(default_factory=list)
 
     @property
     def stored(self) -> int:

@@ -31,7 +31,7 @@ def html(report: EventReport) -> str:
     environment.filters.update(_filters(ZoneInfo(report.timezone)))
     return environment.get_template("report.html").render(
         report=report,
-        zones=[(zone, Markup(zone_chart(report, zone))) for zone in report.zones],  # noqa: S704 -- made by us
+        zones=[(zone, Markup(zone_chart(report, zone))) for zone in (*report.zones, *report.totals)],  # noqa: S704 -- made by us
         doors_chart=Markup(doors_chart(report, report.doors)) if report.doors else "",  # noqa: S704
     )
 

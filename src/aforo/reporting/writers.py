@@ -48,18 +48,17 @@ def file_name(day: str, name: str) -> str:
 
 
 def table(report: EventReport) -> str:
-    """Return a row for each minute of a zone: hour, zone, entries, exits, aforo; as a Spanish Excel opens it."""
+    """Return a row for each minute of zones and totals: hour, zone, entries, exits, aforo; for a Spanish Excel."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\n")
-    writer.writerow(["fecha", "hora", "evento", "zona", "entradas", "salidas", "aforo"])
+    writer.writerow(["fecha", "hora", "evento", "zona", "entradas", "salidas", "aforo", "tipo"])
     timezone = ZoneInfo(report.timezone)
-    for zone in report.zones:
+    for kind, zone in [*(("zona", one) for one in report.zones), *(("suma", one) for one in report.totals)]:
         for flow, (at, count) in zip(zone.minutes, zone.curve, strict=True):
             local = at.astimezone(timezone)
             name = _no_formula(report.name)
-            writer.writerow(
-                [f"{local:%Y-%m-%d}", f"{local:%H:%M}", name, _no_formula(zone.name), flow.entries, flow.exits, count]
-            )
+            place = [f"{local:%Y-%m-%d}", f"{local:%H:%M}", name, _no_formula(zone.name)]
+            writer.writerow([*place, flow.entries, flow.exits, count, kind])
     return "\ufeff" + out.getvalue()
 
 

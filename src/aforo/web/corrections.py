@@ -41,6 +41,8 @@ class CorrectionService:
         await self._apply(undo)
 
     def _check(self, zone: str) -> None:
+        if zone in self._live.total_occupancies:
+            raise RequestConflict(f"«{zone}» es una suma de zonas: corrija la zona que falle.")
         if zone not in self._live.occupancies:
             raise RequestConflict(f"No hay ninguna zona «{zone}» en este evento.")
         if self._live.probes.database_down_since() is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,7 +14,7 @@ from aforo import __version__
 from aforo.clock import Clock
 from aforo.live.latency import BOUNDS
 from aforo.live.state import LiveState
-from aforo.models import EventPhase, Outcome
+from aforo.models import EventPhase, Occupancy, Outcome
 from aforo.web import schemas, serializers
 from aforo.web.admission import Admission
 from aforo.web.sse import Broadcaster
@@ -45,32 +45,9 @@ class LiveCollector(Collector):
         yield from self._data_quality(now)
 
     def _zones(self, now: datetime) -> Iterator[Metric]:
-        gauges = {
-            "occupancy": GaugeMetricFamily("aforo_zone_occupancy", "People or cars inside, as stored", labels=["zone"]),
-            "provisional": GaugeMetricFamily(
-                "aforo_zone_occupancy_provisional", "The same with what is read and not stored yet", labels=["zone"]
-            ),
-            "capacity": GaugeMetricFamily("aforo_zone_capacity", "Capacity, where it is known", labels=["zone"]),
-            # No counter: an entry that arrives late may match an exit that was unmatched until then.
-            "swallowed": GaugeMetricFamily(
-                "aforo_zone_swallowed_exits", "Exits that met the zone at zero", labels=["zone"]
-            ),
-        }
-        counters = {
-            "entries": CounterMetricFamily("aforo_zone_entries", "Entries since the event began", labels=["zone"]),
-            "exits": CounterMetricFamily("aforo_zone_exits", "Exits since the event began", labels=["zone"]),
-        }
-        for zone in serializers.zones(self._live, now):
-            label, stored = [zone.name], self._live.occupancies[zone.name]
-            gauges["occupancy"].add_metric(label, zone.stored)
-            gauges["provisional"].add_metric(label, zone.count)
-            if zone.capacity:
-                gauges["capacity"].add_metric(label, zone.capacity)
-            gauges["swallowed"].add_metric(label, stored.unmatched_exits)
-            counters["entries"].add_metric(label, stored.entries)
-            counters["exits"].add_metric(label, stored.exits)
-        yield from gauges.values()
-        yield from counters.values()
+        zones, totals = serializers.zones(self._live, now), serializers.totals(self._live, now)
+        yield from _occupancies("zone", zones, self._live.occupancies)
+        yield from _occupancies("total", totals, self._live.total_occupancies)
 
     def _doors(self) -> Iterator[Metric]:
         crossings = CounterMetricFamily(
@@ -178,6 +155,38 @@ class LiveCollector(Collector):
             if alert.ended is None:
                 active.add_metric([alert.kind.value, alert.subject], 1)
         yield active
+
+
+def _occupancies(
+    kind: str, counted: Iterable[schemas.ZoneState | schemas.TotalState], as_stored: Mapping[str, Occupancy]
+) -> Iterator[Metric]:
+    """Give the metrics of zones or of totals; ``kind`` is their label, and the second word of their names."""
+    gauges = {
+        "occupancy": GaugeMetricFamily(f"aforo_{kind}_occupancy", "People or cars inside, as stored", labels=[kind]),
+        "provisional": GaugeMetricFamily(
+            f"aforo_{kind}_occupancy_provisional", "The same with what is read and not stored yet", labels=[kind]
+        ),
+        "capacity": GaugeMetricFamily(f"aforo_{kind}_capacity", "Capacity, where it is known", labels=[kind]),
+        # No counter: an entry that arrives late may match an exit that was unmatched until then.
+        "swallowed": GaugeMetricFamily(
+            f"aforo_{kind}_swallowed_exits", "Exits that met the zone at zero", labels=[kind]
+        ),
+    }
+    counters = {
+        "entries": CounterMetricFamily(f"aforo_{kind}_entries", "Entries since the event began", labels=[kind]),
+        "exits": CounterMetricFamily(f"aforo_{kind}_exits", "Exits since the event began", labels=[kind]),
+    }
+    for one in counted:
+        label, stored = [one.name], as_stored[one.name]
+        gauges["occupancy"].add_metric(label, one.stored)
+        gauges["provisional"].add_metric(label, one.count)
+        if one.capacity:
+            gauges["capacity"].add_metric(label, one.capacity)
+        gauges["swallowed"].add_metric(label, stored.unmatched_exits)
+        counters["entries"].add_metric(label, stored.entries)
+        counters["exits"].add_metric(label, stored.exits)
+    yield from gauges.values()
+    yield from counters.values()
 
 
 def _is_running(phase: EventPhase) -> float:

@@ -86,6 +86,18 @@ class DoorState(ApiModel):
     silent: bool = Field(description="No cuenta, aunque las demás sí")
 
 
+class OneWayDoorState(ApiModel):
+    """A door that counts one direction only: the count of its zone drifts."""
+
+    zone: str
+    name: str
+    camera: str = Field(description="El id de la cámara")
+    camera_name: str
+    counts: Literal["entries", "exits"] = Field(description="Lo único que cuenta")
+    number: int = Field(description="Cuántas lleva contadas")
+    text: str = Field(description="Qué significa, en una frase")
+
+
 class CameraState(ApiModel):
     """A camera of the allow list."""
 
@@ -201,6 +213,7 @@ class State(ApiModel):
     zones: list[ZoneState]
     totals: list[TotalState] = Field(description="Las sumas de zonas")
     doors: list[DoorState]
+    one_way: list[OneWayDoorState] = Field(description="Puertas que cuentan en un solo sentido")
     trust: Trust
     reconciliation: ReconciliationState | None = Field(description="Nulo hasta el cierre")
     alerts: list[AlertState]

@@ -10,7 +10,7 @@ from aforo.live.state import LiveState, undone_by
 from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, ScheduledEvent, to_ms
 from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
-from aforo.wording import natural_key
+from aforo.wording import natural_key, one_way_line
 
 _TREND = timedelta(minutes=15)
 _LATENESS_WINDOW = timedelta(minutes=15)
@@ -33,6 +33,7 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         zones=zones(live, now),
         totals=totals(live, now),
         doors=doors(live, now),
+        one_way=one_way(live),
         trust=data_quality(live, now, stale_after),
         reconciliation=_reconciliation(live),
         alerts=alerts(live),
@@ -114,6 +115,22 @@ def doors(live: LiveState, now: datetime) -> list[schemas.DoorState]:
         if door.people and name not in {known.name for known in live.doors}
     ]
     return sorted(states, key=lambda door: natural_key(door.name))
+
+
+def one_way(live: LiveState) -> list[schemas.OneWayDoorState]:
+    """Return the doors that count one direction only, by zone and name."""
+    return [
+        schemas.OneWayDoorState(
+            zone=door.zone,
+            name=door.name,
+            camera=door.camera_id,
+            camera_name=live.camera_names.get(door.camera_id) or door.camera_id,
+            counts="entries" if door.entries else "exits",
+            number=door.number,
+            text=one_way_line(door.name, door.zone, entries=door.entries),
+        )
+        for door in live.one_way_doors
+    ]
 
 
 def _door(door: Door, uncommitted: Door | None, until_ms: int, live: LiveState) -> schemas.DoorState:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aforo.cli.check.results import Line, ok, warning
+from aforo.counting.one_way import Directions
 from aforo.counting.rules import Rules
 from aforo.models import Classification, EventSource, ExclusionReason, Rule, Zone, comparable_source
 from aforo.wording import plural
@@ -34,7 +35,7 @@ def rule_lines(
             )
         ]
     names = _names(seen, rules)
-    return [_counted(names), *_unusual(names), *_unused(sources, rules, history, zones)]
+    return [_counted(names), *_unusual(names), *_one_way(seen, rules), *_unused(sources, rules, history, zones)]
 
 
 def _names(seen: Mapping[str, Counter[EventSource]], rules: Rules) -> list[_Seen]:
@@ -82,6 +83,29 @@ def _unusual(names: Sequence[_Seen]) -> Iterable[Line]:
     if none:
         what = f"{plural(len(none), 'nombre')} sin ninguna regla: no se cuenta lo suyo."
         yield warning("names.no_rule", what, "Si alguno debe contar, añada una regla en aforo.toml.", none)
+
+
+def _one_way(seen: Mapping[str, Counter[EventSource]], rules: Rules) -> Iterable[Line]:
+    """Give the line about the doors that sent events of one direction only."""
+    directions = Directions()
+    labels: dict[str, str] = {}
+    for camera, counted in seen.items():
+        for source, number in counted.items():
+            labels[source.camera_id] = camera
+            directions.add(source, rules.classify(source), number)
+    doors = directions.one_way(complete=True, surely=False)
+    if doors:
+        what = f"{plural(len(doors), 'puerta')} con eventos de un solo sentido en estos días: el otro no se cuenta."
+        remedy = (
+            "Si por ellas se pasa en los dos sentidos, active en ACC el que falta o añada su regla: sin él, el aforo de"
+            " la zona sale alto (faltan salidas) o bajo (faltan entradas)."
+        )
+        details = [
+            f"«{door.name}», de {labels[door.camera_id]}: solo {'entradas' if door.entries else 'salidas'} en"
+            f" {door.zone} ({door.number})"
+            for door in doors
+        ]
+        yield warning("names.one_way", what, remedy, details)
 
 
 def _unused(
