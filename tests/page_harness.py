@@ -27,7 +27,15 @@ from aforo.clock import SystemClock
 from aforo.counting.rules import Rules
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import Batch, CameraEvent, CommitResult, Feed, FeedStatus, Page, Rule, ScheduledEvent, Window
-from aforo.settings import STADIUM_ZONES, AlertsSettings, OperatorSettings, WebSettings, ZoneSettings, zones_from
+from aforo.settings import (
+    STADIUM_ZONES,
+    AlertsSettings,
+    OperatorSettings,
+    Settings,
+    WebSettings,
+    ZoneSettings,
+    zones_from,
+)
 from aforo.simulator import Scenario, ScenarioPlan
 from aforo.simulator.event_log import instant_of, milliseconds
 from aforo.storage import Database, EventRecord, Store
@@ -80,8 +88,10 @@ def certificate_files(folder: Path) -> tuple[Path, Path]:
 
 
 def capped_zones(capacities: Sequence[int] = CAPACITIES) -> list[ZoneSettings]:
+    """The stadium's zones; the capacities are those of the car parks."""
     return [
-        zone.model_copy(update={"capacity": capacity}) for zone, capacity in zip(STADIUM_ZONES, capacities, strict=True)
+        zone.model_copy(update={"capacity": capacity})
+        for zone, capacity in zip(STADIUM_ZONES, (*capacities, 40_000), strict=True)
     ]
 
 
@@ -161,7 +171,7 @@ async def staged(
     def make_store() -> Store:
         return Store(address, zones_from(zones), BOGOTA)
 
-    live = LiveState(zones)
+    live = LiveState(zones, totals=Settings(zones=zones).totals)
     async with Database(make_store(), clock) as database:
 
         def on_stored(_record: EventRecord, batch: Batch, stored: CommitResult) -> None:

@@ -16,7 +16,16 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 
 from aforo.app import Monitor
-from aforo.settings import AccSettings, DatabaseSettings, MonitorSettings, ReportSettings, Settings, WebSettings
+from aforo.settings import (
+    STADIUM_ZONES,
+    AccSettings,
+    DatabaseSettings,
+    MonitorSettings,
+    ReportSettings,
+    Settings,
+    WebSettings,
+    ZoneSettings,
+)
 from aforo.simulator import Faults, Scenario, ScenarioPlan, ServerProfile, Simulator
 
 BOGOTA = ZoneInfo("America/Bogota")
@@ -44,6 +53,7 @@ class SimulatedEvent:
     name: str = NAME
     reports: Path | None = None
     web: WebSettings = field(default_factory=lambda: WebSettings(port=0))
+    zones: list[ZoneSettings] | None = None  # the stadium's
 
     def schedule(self, since: datetime, until: datetime) -> None:
         day, *times = (instant.astimezone(BOGOTA) for instant in (since, since, until))
@@ -74,6 +84,7 @@ class SimulatedEvent:
             ),
             web=self.web,
             report=ReportSettings(folder=self.reports),
+            zones=self.zones or STADIUM_ZONES,
         )
 
     @property
@@ -95,12 +106,7 @@ class SimulatedEvent:
             stored = Counter(database.execute(
                 "SELECT analyticEventName, area, activity, cameraId, timestamp, nombre_evento FROM eventos_Analisis"
             ).fetchall())  # fmt: skip
-            aforos = {
-                zone.name: database.execute(
-                    f"SELECT aforo FROM {zone.table} WHERE evento = ?", (self.name,)
-                ).fetchone()[0]
-                for zone in self.settings.zones
-            }
+            aforos = {zone.name: stored_aforo(database, zone, self.name) for zone in self.settings.zones}
         assert expected - stored == Counter(), "lost"
         assert stored - expected == Counter(), "doubled"
         assert aforos == {name: zone.aforo for name, zone in truth.zones.items()}
@@ -108,6 +114,19 @@ class SimulatedEvent:
     def _write(self, name: str, content: object) -> None:
         path = self.folder / name
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def stored_aforo(database: sqlite3.Connection, zone: ZoneSettings, event: str) -> int:
+    """A zone's aforo from its table; of one without, from its minutes."""
+    if zone.table:
+        return int(database.execute(f"SELECT aforo FROM {zone.table} WHERE evento = ?", (event,)).fetchone()[0])
+    aforo = zone.initial
+    for net, floor in database.execute(
+        "SELECT net, floor FROM aforo_minutes JOIN aforo_shows ON id = show_id WHERE name = ? AND zone = ?"
+        " ORDER BY minute_ms", (event, zone.name),
+    ):  # fmt: skip
+        aforo = max(floor, aforo + net)
+    return aforo
 
 
 def arranged(folder: Path, site: Simulator, clock: FakeClock, plan: ScenarioPlan, **settings: float) -> SimulatedEvent:

@@ -26,6 +26,8 @@ from aforo.reporting import EventReport, make_reports
 from aforo.reporting.page import html
 from aforo.settings import DatabaseSettings, Settings, zones_from
 from aforo.simulator import STADIUM, Fault, Faults, Scenario, ScenarioPlan, Simulator
+from aforo.simulator.event_log import Kind
+from aforo.simulator.oracle import ZoneTexts
 from aforo.storage import Correction, Store
 
 END = DOORS + hours(3)
@@ -47,18 +49,24 @@ def peaks(scenario: Scenario) -> dict[str, tuple[int, datetime | None]]:
     )
     found: dict[str, tuple[int, datetime | None]] = {}
     for zone in STADIUM.zones:
-        texts = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
         count = highest = 0
         minute: datetime | None = None
         for crossing in crossings:
-            for step, text in texts.items():
-                if text in crossing.kind.name.upper():
-                    count = max(0, count + step)
+            count = max(0, count + step(zone, crossing.kind))
             if count > highest:
                 highest = count
                 minute = datetime.fromtimestamp(crossing.at // 60_000 * 60, UTC)
         found[zone.name] = (highest, minute)
     return found
+
+
+def step(zone: ZoneTexts, kind: Kind) -> int:
+    if zone.activities is not None:
+        kept = any(text.partition(":")[2] in kind.name.upper() for text in STADIUM.stored[:2])
+        kept |= kind.name == "INGRESO PERSONAS ENTRADA MARATON"
+        return kept * {zone.activities[0]: 1, zone.activities[1]: -1}.get(kind.activity, 0)
+    ways = {1: zone.entries[0].removeprefix("contains:"), -1: zone.exits[0].removeprefix("contains:")}
+    return sum(way for way, text in ways.items() if text in kind.name.upper())
 
 
 def check_figures(report: dict[str, Any], scenario: Scenario, outcome: str = "conciliado") -> None:

@@ -11,12 +11,13 @@ from aforo.models import (
     CommitResult,
     Feed,
     FeedStatus,
+    Occupancy,
     ScheduledEvent,
     Window,
 )
 from aforo.reference_clock import ClockStep, ClockStepKind
-from aforo.settings import AlertsSettings
-from aforo.storage import EventRecord
+from aforo.settings import AlertsSettings, TotalSettings, ZoneSettings
+from aforo.storage import EventRecord, StoredHistory
 
 NOW = datetime(2026, 11, 24, 22, tzinfo=UTC)
 
@@ -109,3 +110,20 @@ def test_the_first_catch_up_is_no_old_count_and_a_catch_up_that_stands_still_is(
     read(131, 132, feeds[1])
     assert stale(132) is False
     assert stale(140) is True, "it was current once"
+
+
+def test_a_total_is_full_by_the_same_rules_as_a_zone() -> None:
+    zones = [ZoneSettings(name=name, table="") for name in ("Norte", "Sur")]
+    live = LiveState(zones, totals=[TotalSettings(name="Carros", zones=["Norte", "Sur"], capacity=100, warning=70)])
+    occupancies = {"Norte": Occupancy("Norte", 50, 0, 50, 0), "Sur": Occupancy("Sur", 25, 0, 25, 0)}
+    event = ScheduledEvent(NOW.date(), "Concierto A", Window(NOW, after(60)))
+    live.open(EventRecord(1, event, {}, occupancies, False, lambda _: Classification(False, ()), ""), NOW)
+    levels = ZoneLevels(0.0)
+
+    def held() -> list[tuple[AlertKind, str]]:
+        found = conditions(live, AlertsSettings(), levels, NOW)
+        return [(one.kind, one.text) for one in found if one.subject == "Carros" and one.holds]
+
+    assert held() == [(AlertKind.ZONE_WARNING, "La suma Carros está casi llena: 75 de 100.")]
+    live.recount({"Sur": Occupancy("Sur", 60, 0, 60, 0)}, StoredHistory())
+    assert held()[1] == (AlertKind.ZONE_FULL, "La suma Carros está llena: 110 de 100.")

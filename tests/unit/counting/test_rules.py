@@ -19,6 +19,7 @@ from aforo.models import (
     Rule,
     ScheduledEvent,
     Window,
+    Zone,
     comparable,
 )
 from aforo.settings import Settings, zones_from
@@ -192,3 +193,122 @@ def test_an_excluded_event_counts_once_from_whatever_server_and_page(rules: Rule
     for _ in range(3):
         count.add(rules.classify_page(page, EVENT, CAMERAS).excluded)
     assert count.by_reason == {ExclusionReason.NO_RULE: 2}
+
+
+ENTER, EXIT = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT"
+
+
+def source(name: str = "PUERTA 1", activity: str = ENTER, *, area: str = "Norte", camera: str = "CAM1") -> EventSource:
+    return EventSource(camera, name, area, activity)
+
+
+def inside(rule: str | dict[str, str | bool], *, stored: str = "contains:PUERTA") -> Rules:
+    """Rules with one zone whose entries are of that rule."""
+    return Rules([Rule.of(stored)], [Zone("Z", "", (Rule.of(rule),), ())])
+
+
+@pytest.mark.parametrize(
+    ("rule", "matching", "other"),
+    [
+        ({"activity": ENTER}, source(), source(activity=EXIT)),
+        ({"activity": "object_counting_enter "}, source(), source(activity="OBJECT_COUNTING_ENTER_2")),
+        ({"activity": "contains:ENTER"}, source(), source(activity=EXIT)),
+        ({"name": "PUERTA 1"}, source(), source("PUERTA 12")),
+        ({"name": "contains:puerta", "activity": ENTER}, source(), source("PASILLO")),
+        ({"name": "contains:puerta", "activity": ENTER}, source(), source(activity=EXIT)),
+        ({"area": "norte"}, source(), source(area="Norte 2")),
+        ({"area": "equals:Área: Norte"}, source(area="área:  norte"), source(area="Norte")),
+        ({"camera": "CAM1"}, source(), source(camera="cam1")),
+        ({"camera": "contains:AM1"}, source(), source(camera="CAM2")),
+        ({"camera": "equals: CAM1 "}, source(), source(camera="CAM1 ")),
+        ({"stored": True}, source(), source("PASILLO")),
+        ({"stored": True, "activity": ENTER, "area": "Norte", "camera": "CAM1"}, source(), source(area="Sur")),
+    ],
+)
+def test_every_condition_of_a_rule_holds(
+    rule: dict[str, str | bool], matching: EventSource, other: EventSource
+) -> None:
+    rules = inside(rule)
+    assert rules.classify(matching).movements == (Movement("Z", 1),)
+    assert rules.classify(other).movements == ()
+
+
+def test_the_history_too_may_ask_for_more_than_the_name() -> None:
+    rules = Rules([Rule.of({"name": "contains:PUERTA", "activity": ENTER})], ())
+    assert rules.classify(source()).history
+    assert rules.classify(source(activity=EXIT)).exclusion is ExclusionReason.NO_RULE
+
+
+def test_people_inside_are_what_the_history_keeps_by_its_activity(rules: Rules) -> None:
+    people = "Personas en el estadio"
+    assert rules.classify(source()).movements == (Movement(people, 1),)
+    assert rules.classify(source("AFORO ENTRADA SENCIA", EXIT)).movements == (Movement(people, -1),)
+    assert rules.classify(source(activity="OBJECT_LOITERING")).movements == ()
+    assert rules.classify(source("AFORO SALIDA SENCIA NORTE", EXIT)).exclusion is ExclusionReason.NO_RULE
+    assert rules.classify(source("AFORO ENTRADA PARQUEADERO NORTE")).movements == (Movement("Parqueadero Norte", 1),)
+
+
+def test_a_zone_is_the_same_whether_its_rule_is_a_text_or_a_table() -> None:
+    assert inside("equals:PUERTA 1").fingerprint == inside({"name": "PUERTA 1"}).fingerprint
+
+
+def nested(*zones: tuple[str, str, str]) -> Rules:
+    """Zones of a name, of the text that enters it, and of the zone that it lies in."""
+    return Rules([], [Zone(name, "", (Rule.of(f"contains:{text}"),), (Rule.of("contains:SALE"),), within=within)
+                      for name, text, within in zones])  # fmt: skip
+
+
+def test_a_crossing_of_an_inner_door_moves_the_innermost_zone_only() -> None:
+    rules = nested(("Estadio", "PUERTA", ""), ("Palco", "PALCO", "Estadio"), ("Suite", "SUITE", "Palco"))
+    assert rules.classify(source("PUERTA 1")).movements == (Movement("Estadio", 1),)
+    assert rules.classify(source("PUERTA PALCO")).movements == (Movement("Palco", 1),)
+    assert rules.classify(source("PUERTA SUITE")).movements == (Movement("Suite", 1),), "also around the zone between"
+    assert rules.classify(source("SALE")).movements == (Movement("Suite", -1),)
+
+
+def test_zones_side_by_side_count_one_passage_each() -> None:
+    rules = nested(("Estadio", "PUERTA", ""), ("Norte", "NORTE", "Estadio"), ("Sur", "SUR", "Estadio"))
+    assert rules.classify(source("PUERTA NORTE SUR")).movements == (Movement("Norte", 1), Movement("Sur", 1))
+
+
+def test_an_ambiguous_inner_door_moves_nothing_around_it_either() -> None:
+    rules = nested(("Estadio", "PUERTA", ""), ("Palco", "PALCO", "Estadio"))
+    assert rules.classify(source("PUERTA PALCO SALE")).exclusion is ExclusionReason.AMBIGUOUS
+
+
+def test_a_zone_in_itself_is_an_error() -> None:
+    with pytest.raises(ValueError, match="A"):
+        nested(("A", "X", "B"), ("B", "Y", "A"))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"name": "contains:PUERTA", "activity": EXIT},
+        {"name": "contains:PUERTA", "area": ENTER},
+        {"name": "contains:PUERTA", "camera": ENTER},
+        {"name": "contains:PUERTA", "activity": f"contains:{ENTER}"},
+        {"name": "contains:PUERTA", "activity": ENTER, "stored": True},
+        {"name": f'contains:PUERTA", activity = "equals:{ENTER}'},
+        {"name": "contains:PUERTA"},
+    ],
+)
+def test_the_fingerprint_follows_every_condition(rule: dict[str, str | bool]) -> None:
+    other: dict[str, str | bool] = {"name": "contains:PUERTA", "activity": ENTER}
+    assert inside(rule).fingerprint != inside(other).fingerprint
+
+
+def test_the_fingerprint_follows_where_a_zone_lies() -> None:
+    apart, inner = nested(("A", "X", ""), ("B", "Y", "")), nested(("A", "X", ""), ("B", "Y", "A"))
+    assert apart.fingerprint != inner.fingerprint
+
+
+def test_a_name_is_new_with_each_of_its_meanings() -> None:
+    rules = Rules([Rule.of({"name": "contains:PUERTA", "activity": ENTER})], ())
+    for activity in (ENTER, EXIT, ENTER, "OBJECT_LOITERING"):
+        rules.classify(source(activity=activity))
+    assert [(one.activity, meaning.history) for one, meaning in rules.take_new_names()] == [
+        (ENTER, True),
+        (EXIT, False),
+    ]
+    assert not rules.by_name

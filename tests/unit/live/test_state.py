@@ -24,7 +24,7 @@ from aforo.models import (
     ScheduledEvent,
     Window,
 )
-from aforo.settings import ZoneSettings, zones_from
+from aforo.settings import TotalSettings, ZoneSettings, zones_from
 from aforo.storage import EventRecord
 
 START = datetime(2026, 11, 24, 21, tzinfo=UTC)
@@ -42,7 +42,7 @@ class Fake:
     """A live state, and a database of the test that counts as the real one does."""
 
     def __init__(self) -> None:
-        self.live = LiveState(ZONES)
+        self.live = LiveState(ZONES, totals=[TotalSettings(name="Todo", zones=["Norte"])])
         self.down: datetime | None = None
         self.waiting: list[Batch] = []
         self.ledger: dict[tuple[str, str], CameraEvent] = {}
@@ -214,3 +214,17 @@ def test_the_event_that_began_last_is_displayed_and_the_others_are_beside_it() -
     assert (live.phase, list(live.beside)) == (EventPhase.WATCHING, [])
     live.enter(second, EventPhase.WAITING)  # cancelled
     assert live.would_display(first)
+
+
+def test_a_total_follows_its_zones_whether_stored_or_not() -> None:
+    fake = Fake()
+    fake.read(event(1, 10), event(2, 70, "SALE"))
+    fake.down = START
+    fake.read(event(3, 130))
+    assert fake.live.total_occupancies == {"Todo": Occupancy("Todo", 1, 1, 2, 0)}
+    assert fake.live.occupancy("Todo") == Occupancy("Todo", 2, 1, 3, 0)
+    assert fake.live.curve("Todo") == fake.live.curve("Norte")
+    assert fake.live.curves["Todo"] == fake.live.curves["Norte"]
+    assert fake.live.count_at("Todo", START + timedelta(seconds=60)) == 3
+    assert fake.live.initial("Todo") == 2
+    assert list(fake.live.flows("Todo").values()) == [(1, 0), (0, 1), (1, 0)]

@@ -1,5 +1,6 @@
 """Settings: where they come from, which one wins, and one sentence for each fault."""
 
+import json
 from argparse import ArgumentTypeError
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -498,10 +499,79 @@ ZONE = "[[zones]]\nname = 'A'\ntable = 'a'\n"
         (ZONE + "initial = -1\n", "El ajuste zones.initial de la zona 1 no admite «-1» (aforo.toml:4)"),
         (ZONE + "exits = ['x']\n", "El ajuste zones.exits de la zona 1 no admite «x» (aforo.toml:4)"),
         (ZONE + "exit = ['x']\n", "Ajuste desconocido: zones.exit de la zona 1 (aforo.toml:4). ¿Quiso decir exits?"),
+        (ZONE + "exits = [5]\n", "El ajuste zones.exits de la zona 1 no admite «5» (aforo.toml:4)"),
+        (
+            ZONE + "exits = [{}]\n",
+            "El ajuste zones.exits de la zona 1 no admite «{}» (aforo.toml:4): se admite",
+        ),
+        (
+            ZONE + "exits = ['equals:X', {activity = 5}]\n",
+            "El ajuste zones.exits.activity de la zona 1 no admite «5»",
+        ),
+        (ZONE + "exits = [{activity = ' '}]\n", "El ajuste zones.exits.activity de la zona 1 no admite « »"),
+        (ZONE + "exits = [{area = ['x']}]\n", "El ajuste zones.exits.area de la zona 1 no admite «['x']»"),
+        (ZONE + "exits = [{name = 'contain:X'}]\n", "El ajuste zones.exits.name de la zona 1 no admite «contain:X»"),
+        (ZONE + "exits = [{camera = 'equals:'}]\n", "El ajuste zones.exits.camera de la zona 1 no admite «equals:»"),
+        (ZONE + "exits = [{stored = false}]\n", "El ajuste zones.exits.stored de la zona 1 no admite «False»"),
+        (ZONE + "exits = [{nombre = 'X'}]\n", "El ajuste zones.exits de la zona 1 no admite «nombre» (aforo.toml:4)"),
+        ("[events]\nstored = [{stored = true}]\n", "El ajuste events.stored no admite «stored» (aforo.toml:2)"),
+        ("[events]\nstored = [{area = 1}]\n", "El ajuste events.stored.area no admite «1» (aforo.toml:2)"),
+        (ZONE + "within = 'B'\n", "Zones: «A» está en «B» (within), que no es ninguna zona (aforo.toml:1)."),
+        (ZONE + "within = 'A'\n", "Zones: «A» está dentro de sí misma: revise los within (aforo.toml:1)."),
+        (
+            ZONE + "within = 'B'\n[[zones]]\nname = 'B'\ntable = ''\nwithin = 'A'\n",
+            "Zones: «A» está dentro de sí misma: revise los within (aforo.toml:1).",
+        ),
     ],
 )
 def test_faults_of_zones_name_zone_and_line(toml: str, sentence: str) -> None:
     assert error_sentence(toml).startswith(sentence)
+
+
+TOTAL = "[[totals]]\nname = 'T'\nzones = ['Zona Sur']\n"
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("[[totals]]\nname = 'T'\n", "Falta el ajuste totals.zones de la suma 1 (aforo.toml:1): se admite"),
+        (TOTAL + "zone = 'x'\n", "Ajuste desconocido: totals.zone de la suma 1 (aforo.toml:4). ¿Quiso decir zones?"),
+        (TOTAL.replace("'T'", "''"), "El ajuste totals.name de la suma 1 no admite «» (aforo.toml:2)"),
+        (TOTAL.replace("['Zona Sur']", "[]"), "El ajuste totals.zones de la suma 1 no admite «[]» (aforo.toml:3)"),
+        (TOTAL + "capacity = -1\n", "El ajuste totals.capacity de la suma 1 no admite «-1» (aforo.toml:4)"),
+        (TOTAL + "warning = 101\n", "Totals: warning no puede ser mayor que full (aforo.toml:1)."),
+        (TOTAL.replace("Zona Sur", "Sur"), "Totals: «T» suma «Sur», que no es ninguna zona (aforo.toml:1)."),
+        (TOTAL.replace("'Zona Sur'", "'Zona Sur', 'Zona Sur'"), "Totals: «T» suma dos veces «Zona Sur»"),
+        (TOTAL + TOTAL, "Totals: «T» está dos veces como name; se admite uno distinto de toda zona y suma"),
+        (TOTAL.replace("'T'", "'zona sur'"), "Totals: «zona sur» está dos veces como name;"),
+        (
+            ZONE + "[[zones]]\nname = 'B'\ntable = ''\nwithin = 'A'\n[[totals]]\nname = 'T'\nzones = ['B', 'A']\n",
+            "Totals: «T» suma «B» y «A», que la contiene: contaría dos veces",
+        ),
+        ("totals = 'T'\n", "El ajuste totals no admite «T» (aforo.toml"),
+    ],
+)
+def test_faults_of_totals_name_total_and_line(toml: str, sentence: str) -> None:
+    assert error_sentence(toml).startswith(sentence)
+
+
+def test_rules_as_tables_come_from_the_environment_too() -> None:
+    zones = '[{"name": "A", "table": "", "entries": [{"name": "contains:X", "area": "Norte"}, "equals:Y"]}]'
+    totals = '[{"name": "T", "zones": ["A"], "capacity": 9}]'
+    loaded = load({"AFORO_ZONES": zones, "AFORO_TOTALS": totals, "AFORO_EVENTS__STORED": '[{"activity": "ENTER"}]'})
+    assert loaded.zones[0].entries == [{"name": "contains:X", "area": "Norte"}, "equals:Y"]
+    assert [(total.name, total.zones, total.capacity) for total in loaded.totals] == [("T", ["A"], 9)]
+    assert loaded.events.stored == [{"activity": "ENTER"}]
+
+
+def test_the_factory_total_is_there_while_its_zones_are() -> None:
+    zones = [{"name": zone.name, "table": zone.table} for zone in Settings().zones]
+    assert len(load({"AFORO_ZONES": json.dumps(zones)}).totals) == 1
+    assert load({"AFORO_ZONES": json.dumps(zones[1:])}).totals == []
+    assert load({"AFORO_ZONES": json.dumps([*zones, {"name": "Vehículos", "table": ""}])}).totals == []
+    zones[0]["within"] = zones[1]["name"]
+    assert load({"AFORO_ZONES": json.dumps(zones)}).totals == []
+    assert load({"AFORO_TOTALS": "[]"}).totals == []
 
 
 # What the job needs
