@@ -69,11 +69,11 @@ async def test_names_that_a_rule_takes_in_mid_event_are_read_again(tmp_path: Pat
         await run_until(simulated, 25)
         simulated.zones = [*STADIUM_ZONES, late]
         assert await simulated.run() == 0
-        assert counted(simulated, late) == passages(scenario, name)
+        assert counted(simulated, late) == crossed(scenario, name)
         assert counted(simulated, late) > 0
 
 
-def passages(scenario: Scenario, name: str) -> int:
+def crossed(scenario: Scenario, name: str) -> int:
     since, until = (int(instant.timestamp() * 1000) for instant in (SHORT.start, SHORT.end))
     crossings = scenario.event_log.crossings(since, until, scenario.allowed)
     return sum(crossing.kind.name == name for crossing in crossings)

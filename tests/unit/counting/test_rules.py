@@ -266,7 +266,7 @@ def test_a_crossing_of_an_inner_door_moves_the_innermost_zone_only() -> None:
     assert rules.classify(source("SALE")).movements == (Movement("Suite", -1),)
 
 
-def test_zones_side_by_side_count_one_passage_each() -> None:
+def test_zones_side_by_side_are_both_moved() -> None:
     rules = nested(("Estadio", "PUERTA", ""), ("Norte", "NORTE", "Estadio"), ("Sur", "SUR", "Estadio"))
     assert rules.classify(source("PUERTA NORTE SUR")).movements == (Movement("Norte", 1), Movement("Sur", 1))
 

@@ -56,7 +56,7 @@ def test_the_lanes_of_a_car_park_are_all_right() -> None:
     assert "names.one_way" not in found
 
 
-def test_two_zones_that_count_one_passage_are_told_unless_one_lies_in_the_other() -> None:
+def test_two_zones_of_one_crossing_are_a_warning_unless_one_lies_in_the_other() -> None:
     def zone(name: str, within: str = "") -> Zone:
         return Zone(name, "", (Rule.of("contains:PUERTA"),), (Rule.of("contains:SALE"),), within=within)
 
