@@ -21,6 +21,7 @@ from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import PollCycle
 from aforo.ingestion.fetch_planner import FetchPlanner
+from aforo.ingestion.health_watch import HealthWatch
 from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
@@ -47,17 +48,19 @@ def _context(settings: Settings, client: AvigilonClient, database: Database, liv
     rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
     observer = LiveObserver(live, database, clock)
     site = SiteDirectory(client, clock, observer)
+    cameras = CamerasFile(settings.monitor.cameras_file)
     return RunContext(
         settings=settings.monitor,
         clock=ReferenceClock(clock),
         stopping=asyncio.Event(),
         schedule=ScheduleFile(settings.monitor.schedule_file, timezone),
-        cameras=CamerasFile(settings.monitor.cameras_file),
+        cameras=cameras,
         client=client,
         database=database,
         rules=rules,
         observer=observer,
         site=site,
+        health=HealthWatch(client, site, lambda: cameras.cameras, clock),
         logs=CycleLogs(site, rules, timezone),
         close_lane=CloseLane(settings.acc.concurrency),
     )

@@ -187,7 +187,7 @@ async def staged(
         )
         await database.open()
         record = await database.open_record(event, rules.classify, rules.fingerprint)
-        live.list_cameras({camera.id: camera.name for camera in scenario.cameras}, {})
+        live.list_cameras({camera.id: camera.name for camera in scenario.cameras})
         if opened:
             feeds = [Feed(scenario.servers[0].id, camera) for camera in scenario.allowed]
             live.open(record, clock.now(), [FeedStatus(feed, event.window.since) for feed in feeds])

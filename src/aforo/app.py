@@ -20,6 +20,7 @@ from aforo.errors import AccError, AccUnreachable
 from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
+from aforo.ingestion.health_watch import HealthWatch
 from aforo.ingestion.live_reader import LiveReaders
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
 from aforo.ingestion.reconciliation import Reconciliation
@@ -164,6 +165,11 @@ class Monitor:
         lines = problem_lines(
             pending=probes.pending() if probes.database_down_since() is not None else None,
             server_up=probes.link_down_since() is None,
+            faults=[
+                (self.live.camera_names.get(span.camera_id) or span.camera_id, span.fault)
+                for span in self.live.fault_spans
+                if span.ended is None
+            ],
             silent_cameras=[f"{status.feed.camera_id[:16]}…" for status in late if status.failing_since],
         )
         return lines + [clock_step(step) for step in probes.current_clock_steps()]
@@ -245,6 +251,7 @@ class Monitor:
             observer=observer,
             site=site,
             logs=CycleLogs(site, self._rules, self._timezone, totals_from(self._settings.totals)),
+            health=HealthWatch(client, site, lambda: self._cameras.cameras, self._clock),
             close_lane=CloseLane(self._settings.acc.concurrency),
             live=LiveReaders(self._settings.acc.load / 100),
         )

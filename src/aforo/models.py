@@ -350,6 +350,7 @@ class ReservationKind(StrEnum):
     UNKNOWN_CAMERA = "unknown_camera"
     SILENT_CAMERA = "silent_camera"
     DISCONNECTED_CAMERA = "disconnected_camera"
+    BLIND_CAMERA = "blind_camera"
     ZONE_TABLE = "zone_table"
 
 
@@ -390,6 +391,55 @@ class AlertKind(StrEnum):
     CLOCK = "clock"
     LATE_EVENTS = "late_events"
     CAMERA_CLOCK = "camera_clock"
+    CAMERA_DISCONNECTED = "camera_disconnected"
+    CAMERA_NO_VIDEO = "camera_no_video"
+    CAMERA_TAMPERED = "camera_tampered"
+    CAMERA_NOT_RECORDING = "camera_not_recording"
+    CAMERA_RECONFIGURED = "camera_reconfigured"
+
+
+class CameraFault(StrEnum):
+    """What ACC reports of a camera that is not well. While one lasts the camera is blind, but for RECONFIGURED."""
+
+    DISCONNECTED = "disconnected"
+    NO_VIDEO = "no_video"
+    TAMPERED = "tampered"
+    NOT_RECORDING = "not_recording"
+    RECONFIGURED = "reconfigured"  # an instant: somebody changed its settings
+
+    @property
+    def blinds(self) -> bool:
+        """Whether what passes the camera meanwhile is not counted."""
+        return self is not CameraFault.RECONFIGURED
+
+
+class FaultSpan(NamedTuple):
+    """From when to when (aware UTC) ACC reported a fault of a camera; ``ended`` is None while it lasts.
+
+    RECONFIGURED ends when it begins.
+    """
+
+    camera_id: str
+    fault: CameraFault
+    began: datetime
+    ended: datetime | None = None
+
+    def touches(self, window: Window) -> bool:
+        """Return whether some of it lies in the window."""
+        return self.began < window.until and (self.ended is None or self.ended >= window.since)
+
+    def inside(self, window: Window, now: datetime) -> Window:
+        """Return the part of it in the window; one that lasts goes on until ``now``."""
+        return Window(max(self.began, window.since), min(self.ended or now, window.until))
+
+
+class HealthEvent(NamedTuple):
+    """What an event of ACC says of a camera: a fault began (``on``), or is over."""
+
+    camera_id: str
+    fault: CameraFault
+    occurred_at: datetime
+    on: bool
 
 
 class ZoneLevel(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aforo.models import Occupancy, Reservation, ReservationKind
+from aforo.models import CameraFault, Occupancy, Reservation, ReservationKind
 from aforo.reference_clock import ClockStep, ClockStepKind
 
 _MOST_DIGITS = 9  # of one number in a name: longer ones are compared piece by piece
@@ -106,6 +106,7 @@ _RESERVED = {
     ),
     ReservationKind.SILENT_CAMERA: ("{} cámara que no envió nada", "{} cámaras que no enviaron nada"),
     ReservationKind.DISCONNECTED_CAMERA: ("{} cámara desconectada", "{} cámaras desconectadas"),
+    ReservationKind.BLIND_CAMERA: ("{} cámara que no vio", "{} cámaras que no vieron"),
     ReservationKind.ZONE_TABLE: ("{} tabla de zona sin su aforo", "{} tablas de zona sin su aforo"),
 }
 
@@ -137,13 +138,28 @@ def one_way_line(name: str, zone: str, *, entries: bool) -> str:
     return f"«{name}» solo cuenta salidas en {zone}: quien entra por ella no se cuenta, y el aforo sale bajo."
 
 
+_FAULTS = {
+    CameraFault.DISCONNECTED: "desconectada",
+    CameraFault.NO_VIDEO: "sin video",
+    CameraFault.TAMPERED: "tapada o movida",
+    CameraFault.NOT_RECORDING: "sin grabar",
+    CameraFault.RECONFIGURED: "con los ajustes cambiados",
+}
+
+
 def problem_lines(
-    *, pending: int | None, server_up: bool, silent_cameras: Iterable[str], stale: bool = False
+    *,
+    pending: int | None,
+    server_up: bool,
+    silent_cameras: Iterable[str],
+    faults: Iterable[tuple[str, CameraFault]] = (),
+    stale: bool = False,
 ) -> list[str]:
     """Return what fails now, as Spanish sentences; empty when nothing does.
 
     ``pending``: events that wait to be stored while the database does not answer; None while it does.
     ``silent_cameras``: names of the cameras that do not answer, which is left out while their server does not either.
+    ``faults``: names of the cameras that ACC reports as not well, and why.
     """
     lines = []
     if pending is not None:
@@ -152,6 +168,7 @@ def problem_lines(
         lines.append("El servidor de cámaras no responde: se recuperará todo lo que falte.")
     else:
         lines += [f"La cámara {name} no contesta; su tiempo queda pendiente." for name in silent_cameras]
+    lines += [f"Según ACC, la cámara {name} está {_FAULTS[fault]}: lo suyo no se cuenta." for name, fault in faults]
     if stale:
         lines.append("El aforo no es de ahora.")
     return lines

@@ -287,7 +287,7 @@ async def test_no_name_from_a_camera_becomes_markup(tmp_path: Path) -> None:
     for second in range(40):
         scenario.add(scenario.allowed[0], evil, START.replace(minute=second))
     async with chromium() as browser, staged(tmp_path, scenario=scenario) as stage:
-        stage.live.list_cameras({scenario.allowed[1]: evil}, {})
+        stage.live.list_cameras({scenario.allowed[1]: evil})
         await stage.play(stage.at(50), silent=[scenario.allowed[1]])
         gone = next(feed for feed in stage.live.feeds if feed.camera_id == scenario.allowed[1])
         stage.change_feed(gone, failing_since=stage.at(1), failing_alone_since=stage.at(1))
@@ -321,7 +321,7 @@ async def test_names_show_what_hides_and_turn_nothing_that_stands_beside_them(tm
     zones = [zone.model_copy(update={"name": f"<i>{zone.name}</i>{hidden}"}) for zone in capped_zones()]
     async with chromium() as browser, staged(tmp_path, scenario=scenario, zones=zones) as stage:
         event = replace(stage.event, name=f"Final {hidden}")
-        stage.live.list_cameras({scenario.allowed[1]: hidden, scenario.allowed[2]: hebrew}, {})
+        stage.live.list_cameras({scenario.allowed[1]: hidden, scenario.allowed[2]: hebrew})
         stage.live.connect(replace(stage.live.probes, upcoming=lambda: event))
         await stage.play(stage.at(50), silent=scenario.allowed[1:3])
         for feed in [feed for feed in stage.live.feeds if feed.camera_id in scenario.allowed[1:3]]:

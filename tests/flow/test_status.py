@@ -65,7 +65,7 @@ async def reached(service: Service) -> ServiceState:
 async def test_a_secret_that_a_camera_s_name_echoes_is_masked(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         camera = stage.scenario.allowed[0]
-        stage.live.list_cameras({camera: "clave-inventada"}, {})
+        stage.live.list_cameras({camera: "clave-inventada"})
         for feed in [feed for feed in stage.live.feeds if feed.camera_id == camera]:
             stage.change_feed(feed, failing_since=stage.at(1), failing_alone_since=stage.at(1))
         await stage.play(stage.at(50), silent=[camera])

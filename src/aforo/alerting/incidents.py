@@ -6,10 +6,11 @@ It only reads the live state, and its entries wait while the database is away: n
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from aforo.alerting.instance_beacon import InstanceBeacon
 from aforo.alerting.rules import RUNNING
@@ -17,7 +18,8 @@ from aforo.background import SerialQueue, background_task, cancel_and_wait
 from aforo.clock import Clock, wait_until_set
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
-from aforo.storage import Database, EventRecord, JournalKind
+from aforo.models import FaultSpan
+from aforo.storage import FAULT_KINDS, Database, EventRecord, JournalKind
 from aforo.wording import clock_step
 
 _log = logging.getLogger(__name__)
@@ -25,7 +27,7 @@ _log = logging.getLogger(__name__)
 _LAST_ENTRIES = 3.0  # real seconds at the end in which entries may still be written
 _SHORTEST_BEAT = timedelta(seconds=10)  # between two beats of the beacon
 
-_RESUMED = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.CLOCK, JournalKind.DISCONNECTED})
+_RESUMED = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.CLOCK})
 
 Subject = tuple[JournalKind, str]  # the journal's kind, and the camera's id or ""
 
@@ -36,6 +38,13 @@ class _Outage:
 
     began: datetime
     entry: Awaitable[int]
+
+
+@dataclass(slots=True)
+class _Fault(_Outage):
+    """A fault of a camera that is in the journal; ``ended`` is None until its end is, too."""
+
+    ended: datetime | None
 
 
 class IncidentRecorder:
@@ -53,6 +62,7 @@ class IncidentRecorder:
         self._beating: asyncio.Task[None] | None = None
         self._outages: dict[Subject, _Outage] = {}
         self._steps: dict[tuple[str, datetime], _Outage | None] = {}  # by kind and begin; None: its end is journaled
+        self._faults: dict[Subject, list[_Fault]] = {}
         self._entries = SerialQueue(
             "aforo-incident-entry", _log, failure="Una anotación para el acta no se pudo guardar: %s"
         )
@@ -88,6 +98,7 @@ class IncidentRecorder:
         for subject in self._outages.keys() - down.keys() - self._unknown(down):
             self._entries.add(self._end(self._outages.pop(subject), now))
         self._journal_clock_steps(record)
+        self._journal_faults(record)
         due = last or self._beat_at is None or abs(now - self._beat_at) >= self._every
         if due and (self._beating is None or self._beating.done()):
             self._beat_at = now
@@ -100,19 +111,11 @@ class IncidentRecorder:
         return {(JournalKind.CAMERA_AWAY, camera) for camera in silences(self._live.feeds.values())}
 
     def _down(self) -> Iterator[tuple[Subject, tuple[datetime, str]]]:
-        """Give what does not answer, since when and why; a camera only while the site's server answers.
-
-        Also the cameras that ACC reports as disconnected.
-        """
+        """Give what does not answer, since when and why; a camera only while the site's server answers."""
         away = self._live.probes.link_down_since()
         if away is not None:
             yield (JournalKind.ACC_AWAY, ""), (away, "")
             return
-        allowed = {feed.camera_id for feed in self._live.feeds}
-        for camera_id, disconnected_since in self._live.disconnected.items():
-            if camera_id in allowed:
-                detail = json.dumps({"name": self._live.camera_names.get(camera_id, ""), "why": ""}, ensure_ascii=False)
-                yield (JournalKind.DISCONNECTED, camera_id), (disconnected_since, detail)
         for status in self._live.feeds.values():
             since = status.failing_alone_since or (status.failing_since if status.server_failing else None)
             if since is not None and not status.unknown:
@@ -142,17 +145,45 @@ class IncidentRecorder:
                 self._steps[key] = None
                 self._entries.add(self._end(outage, step.ended))
 
+    def _journal_faults(self, record: EventRecord) -> None:
+        """Journal each fault of a camera once, and its end.
+
+        What overlaps a fault that is in the journal is that one: its begin may turn out to be earlier.
+        """
+        for span in self._live.fault_spans:
+            if not span.touches(record.event.window):
+                continue
+            faults = self._faults.setdefault((FAULT_KINDS[span.fault], span.camera_id), [])
+            known = next((one for one in faults if _overlap(one, span)), None)
+            if known is None:
+                faults.append(_Fault(span.began, self._entries.add(self._begin_fault(record, span)), span.ended))
+            elif known.ended is None and span.ended is not None:
+                known.ended = span.ended
+                self._entries.add(self._end(known, span.ended))
+
+    def _begin_fault(self, record: EventRecord, span: FaultSpan) -> Coroutine[Any, Any, int]:
+        name = self._live.camera_names.get(span.camera_id, "")
+        detail = json.dumps({"name": name, "why": ""}, ensure_ascii=False)
+        kind = FAULT_KINDS[span.fault]
+        return self._database.begin_entry(
+            kind, span.camera_id, span.began, detail=detail, record=record, ended=span.ended
+        )
+
     async def _resume(self, record: EventRecord) -> None:
         """Begin with an event: what was open in its journal before a restart goes on, or ends at the first check."""
         self._beat_at = None
         self._beacon.reset()
         self._outages.clear()
         self._steps.clear()
+        self._faults.clear()
         for entry in await self._database.entries(record):
+            written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            written.set_result(entry.id)
             if entry.ended is None and entry.kind in _RESUMED:
-                written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-                written.set_result(entry.id)
                 self._outages[JournalKind(entry.kind), entry.subject] = _Outage(entry.began, written)
+            elif entry.kind in FAULT_KINDS.values():
+                subject = JournalKind(entry.kind), entry.subject
+                self._faults.setdefault(subject, []).append(_Fault(entry.began, written, entry.ended))
 
     def _begin(self, record: EventRecord, subject: Subject, began: datetime, detail: str) -> None:
         kind, about = subject
@@ -161,6 +192,10 @@ class IncidentRecorder:
 
     async def _end(self, outage: _Outage, now: datetime) -> None:
         await self._database.end_entry(await outage.entry, max(outage.began, now))  # the clock may have been set right
+
+
+def _overlap(known: _Fault, span: FaultSpan) -> bool:
+    return (span.ended is None or known.began <= span.ended) and (known.ended is None or span.began <= known.ended)
 
 
 @asynccontextmanager

@@ -7,12 +7,42 @@ from aforo.alerting.engine import Condition, ZoneLevels
 from aforo.counting.silent_doors import silent_doors
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
-from aforo.models import AlertKind, EventPhase, ZoneLevel, to_ms
+from aforo.models import AlertKind, CameraFault, EventPhase, ZoneLevel, to_ms
 from aforo.settings import AlertsSettings, TotalSettings, ZoneSettings
 from aforo.wording import clock_name, clock_offset_text, clock_step, grouped
 
 _LATE_FOR = timedelta(minutes=15)  # after the last late event nothing is said of it any more
 _MOST_NAMES = 3  # of cameras in one sentence
+
+_RECONFIGURED_FOR = timedelta(minutes=15)  # after somebody changed a camera's settings that is shown
+_MEANWHILE = "Mientras tanto, cuente a mano."
+_FAULTS = {
+    CameraFault.DISCONNECTED: (
+        AlertKind.CAMERA_DISCONNECTED,
+        "ACC da por desconectada la cámara {}: desde ahora no se cuenta lo que pasa ante ella. Revise su corriente, su"
+        f" cable y su red. {_MEANWHILE}",
+    ),
+    CameraFault.NO_VIDEO: (
+        AlertKind.CAMERA_NO_VIDEO,
+        "ACC no recibe video de la cámara {}: desde ahora no se cuenta lo que pasa ante ella. Revise la cámara y su"
+        f" cable. {_MEANWHILE}",
+    ),
+    CameraFault.TAMPERED: (
+        AlertKind.CAMERA_TAMPERED,
+        "ACC da por tapada o movida la cámara {}: lo que pasa ante ella puede no contarse. Mire su imagen en ACC y, si"
+        f" hace falta, vuelva a orientarla. {_MEANWHILE}",
+    ),
+    CameraFault.NOT_RECORDING: (
+        AlertKind.CAMERA_NOT_RECORDING,
+        "ACC dejó de grabar la cámara {}: lo que pasa ante ella puede no contarse. Revise en ACC su grabación."
+        f" {_MEANWHILE}",
+    ),
+    CameraFault.RECONFIGURED: (
+        AlertKind.CAMERA_RECONFIGURED,
+        "Alguien cambió en ACC los ajustes de la cámara {}: desde ahora puede contar de otra manera. Compruebe en ACC"
+        " su regla de analítica.",
+    ),
+}
 
 RUNNING = frozenset({EventPhase.WATCHING, EventPhase.CLOSING})
 
@@ -34,6 +64,7 @@ def conditions(live: LiveState, settings: AlertsSettings, levels: ZoneLevels, no
         found.append(_stale(live, age, settings, now))
         found += _zones(live, levels, fresh=fresh)
         found += _cameras(live, settings, now)
+        found += _faults(live, now)
         found += _doors(live, settings, fresh=fresh)
         found += _floods(live, settings, now)
         found += _lateness(live, now)
@@ -104,6 +135,18 @@ def _cameras(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterat
         known = not server_away and (camera in silent or camera in answered)
         gone = _is_gone(camera, silent, settings, now) if known else None
         yield Condition(AlertKind.CAMERA_GONE, name, gone, f"No contesta: {name}.")
+
+
+def _faults(live: LiveState, now: datetime) -> Iterator[Condition]:
+    """Give a condition for each fault of a camera that ACC reports, and for a while for each change of its settings.
+
+    Its subject is the camera's id: after a restart the name is not known at once.
+    """
+    for camera, fault, began, ended in live.fault_spans:
+        if ended is None or (not fault.blinds and now - began < _RECONFIGURED_FOR):
+            name = live.camera_names.get(camera) or camera
+            kind, text = _FAULTS[fault]
+            yield Condition(kind, camera, True, text.format(name))
 
 
 def _lateness(live: LiveState, now: datetime) -> Iterator[Condition]:

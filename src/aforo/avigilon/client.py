@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from aforo.avigilon.errors import CutAnswer
 from aforo.avigilon.event_query import Lane
+from aforo.avigilon.health_topics import HealthAnswer, decode_health, decode_topics
 from aforo.avigilon.pagination import EventSearch
 from aforo.avigilon.payloads import (
     Camera,
@@ -16,6 +17,7 @@ from aforo.avigilon.payloads import (
     SharedTexts,
     decode_cameras,
     decode_servers,
+    instant_text,
 )
 from aforo.avigilon.query_batching import BatchLimits
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline, connections
@@ -23,8 +25,8 @@ from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.avigilon.transport import Query, Transport
 from aforo.background import Backoff
 from aforo.clock import Clock
-from aforo.errors import AccError
-from aforo.models import Page, Window
+from aforo.errors import AccBadRequest, AccError
+from aforo.models import HealthEvent, Page, Window
 from aforo.outside_text import LONGEST_TEXT
 from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
@@ -32,6 +34,10 @@ from aforo.settings import AccSettings
 
 _log = logging.getLogger(__name__)
 _QUERIED_ANEW = 2  # damaged pages of one window that a token led to; then they are taken as they are
+
+_HEALTH_LIMIT = 1000  # health events in a page
+_LEAST_FULL_HEALTH_PAGE = 50  # a page with fewer is the last one, whatever token it carries
+_MOST_HEALTH_PAGES = 4  # of one read
 
 _TIME_SECONDS = 5.0  # that an answer may take which is asked for its Date only
 _TIME_ATTEMPTS, _TIME_PAUSE = 4, 1.5  # at the start, seconds between two
@@ -142,6 +148,45 @@ class AvigilonClient:
         listing = await self._pipeline.send(request, decode_cameras)
         self._report_unusable("cámaras", listing.unusable)
         return [camera._replace(name=self._mask(camera.name)) for camera in listing.entries]
+
+    async def connection_states(self) -> list[Camera]:
+        """Return the same list, read beside the count: sent once, and without consequences. Raises AccError."""
+        listing = await self._pipeline.send_beside(Request("/cameras", (), [("verbosity", "HIGH")]), decode_cameras)
+        return listing.entries
+
+    async def health_topics(self) -> list[str]:
+        """Return the topics about cameras' health that the server knows; read beside the count. Raises AccError."""
+        return await self._pipeline.send_beside(Request("/event-subtopics", ()), decode_topics)
+
+    async def health_events(self, server_id: str, topics: Sequence[str], window: Window) -> list[HealthEvent]:
+        """Return what a server's events of those topics say of its cameras; read beside the count.
+
+        Raises AccError: AccBadRequest where the server does not take several topics, or gives events of others.
+        """
+        query = [
+            ("queryType", "TIME_RANGE"),
+            ("from", instant_text(window.since)),
+            ("to", instant_text(window.until)),
+            ("serverId", server_id),
+            *(("eventTopics", topic) for topic in topics),
+            ("limit", str(_HEALTH_LIMIT)),
+        ]
+        answer = await self._read_health(query, topics)
+        if answer.foreign:
+            raise AccBadRequest("El servidor de cámaras da también eventos por los que no se pregunta.")
+        found = answer.events
+        for _ in range(_MOST_HEALTH_PAGES - 1):
+            if not answer.token or answer.received < _LEAST_FULL_HEALTH_PAGE:
+                break
+            with suppress(AccError):  # what follows is best effort: the next read overlaps this one
+                answer = await self._read_health([("queryType", "CONTINUE"), ("token", answer.token)], topics)
+                found += answer.events
+                continue
+            break
+        return found
+
+    async def _read_health(self, query: Query, topics: Sequence[str]) -> HealthAnswer:
+        return await self._pipeline.send_beside(Request(SEARCH, (), query), lambda body: decode_health(body, topics))
 
     def events(
         self, server_id: str, camera_ids: Sequence[str] | None, window: Window, *, lane: Lane = Lane.POLL

@@ -290,11 +290,12 @@ def _listed(body: bytes, key: str) -> tuple[list[dict[str, Any]], int]:
         result_of(body)
         raise garbled()
     checked_result(found.rest, body)
-    usable = [entry for entry in found.entries if isinstance(entry, dict) and _is_id(entry.get("id"))]
+    usable = [entry for entry in found.entries if isinstance(entry, dict) and is_id(entry.get("id"))]
     return usable, len(found.entries) - len(usable) + found.lost
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Return whether a value can be the id of a server or a camera."""
     return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and well_formed(value) == value
 
 
@@ -303,7 +304,7 @@ def _camera(entry: dict[str, Any]) -> Camera:
     connected = entry.get("connected")
     if not isinstance(connected, bool):
         connected = _CONNECTED.get(state)
-    server_id = entry["serverId"] if _is_id(entry.get("serverId")) else ""
+    server_id = entry["serverId"] if is_id(entry.get("serverId")) else ""
     return Camera(entry["id"], _name(entry), state, connected, server_id)
 
 

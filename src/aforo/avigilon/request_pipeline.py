@@ -21,6 +21,8 @@ from aforo.settings import AccSettings
 SEARCH = "/events/search"
 _SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may hang without delaying the others
 _LIVE_SHARE = 4  # live reads have as many connections of their own as a quarter of ``acc.concurrency``
+_BESIDE_LANE = 1  # reads that the count does not need
+_BESIDE_SECONDS = 15.0  # that one of them may take
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
@@ -92,6 +94,8 @@ class RequestPipeline:
             Lane.SUSPECT: asyncio.Semaphore(min(_SUSPECT_LANE, settings.concurrency)),
             Lane.LIVE: asyncio.Semaphore(_live_lane(settings.concurrency)),
         }
+        self._beside_lane = asyncio.Semaphore(_BESIDE_LANE)
+        self._beside_seconds = min(_BESIDE_SECONDS, settings.timeout)
 
     @property
     def logins(self) -> int:
@@ -122,6 +126,23 @@ class RequestPipeline:
             seconds = self._clock.monotonic() - started
             self._probe.remember(request.subject, lambda: self._send_authorized(request, decode), seconds)
         return answer
+
+    async def send_beside(self, request: Request, decode: Callable[[bytes], _T]) -> _T:
+        """Return the decoded answer of a read that the count does not need. Raises AccError.
+
+        It is sent once, in a lane of its own, with the session that there is. What becomes of it shows nothing of the
+        server, and a rejection renews no session: a server that does not know it must not notice more than one request.
+        """
+        async with self._beside_lane:
+            response = await self._transport.get(
+                request.path, request.query, self._session.id, seconds=self._beside_seconds
+            )
+        try:
+            if response.status >= 400:
+                raise parse_error(response.status, response.body)
+            return decode(response.body)
+        except ApiError as error:
+            raise self._session.to_acc_error(error) from None
 
     async def _repeat(self, request: Request, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Attempt until the backoff ends. Where the last attempt fails, find out whether the whole server is lost."""
@@ -196,7 +217,8 @@ class RequestPipeline:
 def connections(settings: AccSettings) -> int:
     """Return how many connections a pipeline uses at most."""
     live = _live_lane(settings.concurrency)
-    return settings.concurrency + _SUSPECT_LANE + live + _LOGIN_CONNECTIONS + slots(settings.concurrency)
+    beside = live + _BESIDE_LANE + _LOGIN_CONNECTIONS
+    return settings.concurrency + _SUSPECT_LANE + beside + slots(settings.concurrency)
 
 
 def _live_lane(concurrency: int) -> int:

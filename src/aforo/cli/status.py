@@ -22,7 +22,7 @@ from aforo.cli.console import Output
 from aforo.cli.tui import LastRecords, View
 from aforo.connections import trusted_context
 from aforo.errors import AforoError, BadCommand
-from aforo.models import Occupancy, ScheduledEvent, Window
+from aforo.models import CameraFault, Occupancy, ScheduledEvent, Window
 from aforo.redaction import Mask
 from aforo.settings import Settings
 from aforo.wording import occupancy_line, problem_lines
@@ -220,6 +220,12 @@ def _problems(trust: Mapping[str, Any]) -> list[str]:
         pending=None if trust["database"]["up"] else trust["pending"],
         server_up=trust["acc"]["up"],
         silent_cameras=[camera["name"] for camera in trust["cameras"] if not camera["answers"]],
+        faults=[
+            (camera["name"], CameraFault(fault["kind"]))
+            for camera in trust["cameras"]
+            for fault in camera.get("faults", [])  # an older program gives none
+            if fault["until"] is None
+        ],
         stale=trust["stale"],
     )
 

@@ -13,6 +13,7 @@ from aforo.counting.rules import Rules
 from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.cycle_log import CycleLogs
 from aforo.ingestion.fetch import EventClient, Fetcher, Sink
+from aforo.ingestion.health_watch import HealthClient, HealthWatch
 from aforo.ingestion.lateness import LatenessMeter
 from aforo.ingestion.live_pace import LivePace
 from aforo.ingestion.live_reader import LiveReader, LiveReaders
@@ -28,7 +29,7 @@ from aforo.settings import MonitorSettings
 from aforo.storage import EventRecord, JournalEntry, JournalKind, StoredFigures
 
 
-class CameraServer(EventClient, BatchingClient, SiteLister, Protocol):
+class CameraServer(EventClient, BatchingClient, SiteLister, HealthClient, Protocol):
     """What the ingestion needs of the Avigilon client."""
 
     async def learn_time(self) -> None:
@@ -129,6 +130,7 @@ class RunContext:
     rules: Rules
     observer: IngestionObserver
     site: SiteDirectory
+    health: HealthWatch
     logs: CycleLogs
     close_lane: CloseLane
     live: LiveReaders = field(default_factory=LiveReaders)
@@ -215,6 +217,7 @@ class RunContext:
             meter.committed(batch, result)
         self.live.committed(record, result)
         self.logs.of(record).committed(batch, result)
+        self.site.take_counted(result.new)
         self.observer.committed(record, batch, result)
 
     def corrected(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:

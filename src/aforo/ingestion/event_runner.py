@@ -21,7 +21,7 @@ from aforo.ingestion.sweeper import Sweeper, SweepWork
 from aforo.inputs.schedule import Schedule
 from aforo.models import EventPhase, ScheduledEvent
 from aforo.reference_clock import NOTEWORTHY
-from aforo.storage import EventRecord
+from aforo.storage import EventRecord, fault_spans
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,7 @@ class EventRunner:
             context.site.add_servers(feed.server_id for feed in self._record.checkpoints)
             self._follow()
         await self._lateness_log.restore(self._record)
+        context.site.restore_health(fault_spans(await context.database.entries(self._record)))
         await self._report_opened()
         if self._doubtful_servers():
             await self._refresh_site()
@@ -96,7 +97,13 @@ class EventRunner:
             failure="Error interno al preguntar qué servidores tiene el sitio; el conteo sigue con los conocidos.",
         )
         live = self._reading_live()
-        async with self._reading() as (poller, sweeper), context.close_lane.watching(), refreshing, live:
+        checking = background_task(
+            context.health.run(),
+            name="aforo-health",
+            log=_log,
+            failure="Error interno al preguntar cómo están las cámaras; el conteo sigue, sin saberlo.",
+        )
+        async with self._reading() as (poller, sweeper), context.close_lane.watching(), refreshing, live, checking:
             while not context.stopping.is_set() and not context.clock.is_past(self._ends):
                 started = context.clock.monotonic()
                 await self._follow_database()

@@ -10,6 +10,7 @@ from aforo.models import (
     Batch,
     CommitResult,
     EventPhase,
+    FaultSpan,
     FeedLateness,
     FeedStatus,
     Occupancy,
@@ -60,8 +61,11 @@ class IngestionObserver:
     def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         """The event was closed: what the comparison came to."""
 
-    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
-        """The site's cameras: their names at ACC ("" where they have none), and since when some are disconnected."""
+    def cameras_listed(self, names: Mapping[str, str]) -> None:
+        """The site's cameras: their names at ACC ("" where they have none)."""
+
+    def health_changed(self, spans: Sequence[FaultSpan]) -> None:
+        """ACC reported otherwise of the cameras' health: all faults, over or not, by their begin."""
 
 
 class GuardedObserver(IngestionObserver):
@@ -125,10 +129,15 @@ class GuardedObserver(IngestionObserver):
         with _logged():
             self._observer.reconciled(record, result)
 
-    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+    def cameras_listed(self, names: Mapping[str, str]) -> None:
         """Pass it on."""
         with _logged():
-            self._observer.cameras_listed(names, disconnected)
+            self._observer.cameras_listed(names)
+
+    def health_changed(self, spans: Sequence[FaultSpan]) -> None:
+        """Pass it on."""
+        with _logged():
+            self._observer.health_changed(spans)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from aforo.clock import wait_until_set
+from aforo.counting.camera_health import CameraHealth
 from aforo.ingestion.close_patience import ClosePatience
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_stats import reasons
@@ -17,8 +18,8 @@ from aforo.ingestion.lateness import LatenessMeter
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.reservations import ComparedEvent, reservations
 from aforo.ingestion.source_count import SourceCount
-from aforo.models import EventPhase, Feed, Outcome, ReconciliationResult, Reservation, Window
-from aforo.storage import EventRecord, JournalEntry, JournalKind
+from aforo.models import CameraFault, EventPhase, FaultSpan, Feed, Outcome, ReconciliationResult, Reservation, Window
+from aforo.storage import EventRecord, fault_spans
 from aforo.wording import plural, reserved_in_short
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _CHECK_INTERVAL = 15.0  # seconds between two checks whether answers still come
 # How long after the grace a camera's state at ACC still tells of the event: the close may have waited for late events.
 _STILL_OF_THE_EVENT = timedelta(minutes=20)
+_SHORTEST_FAULT = timedelta(minutes=1)  # that is a reservation: a camera may count on through a shorter one
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class Reconciler:
         self._lateness = lateness
         self._event = record.event
         self._rejected_zones: Sequence[str] = ()
-        self._journaled: Sequence[JournalEntry] = ()
+        self._journaled: Sequence[FaultSpan] = ()
         self._planner = FetchPlanner(record.event.window, timedelta(0))
         self._count = SourceCount()
         self._patience = ClosePatience(context.settings.close_patience, context.clock.monotonic(), read)
@@ -133,7 +135,7 @@ class Reconciler:
         await context.observer.recounted(record, figures.occupancies)
         result.stored, result.history_rows, result.compared = figures.events_by_camera, figures.history_rows, True
         self._rejected_zones = figures.rejected_zones
-        self._journaled = await context.database.entries(record, JournalKind.DISCONNECTED)
+        self._journaled = fault_spans(await context.database.entries(record))
         if result.complete:
             await context.database.close_record(record, context.clock.now())
 
@@ -211,23 +213,25 @@ class Reconciler:
             unanswered={feed.camera_id for feed in result.unanswered},
             listed=site.cameras if site.lists_all else None,
             unknown=self._planner.unknown_cameras(),
-            disconnected=self._disconnected(),
+            faults=self._faults(),
             zones=self._rejected_zones,
             names={camera: site.camera_name(camera) for camera in site.cameras},
             compared=result.compared,
         )
 
-    def _disconnected(self) -> dict[str, str]:
-        """When ACC reported each camera as disconnected, in words: what this process saw, and one before it."""
+    def _faults(self) -> dict[tuple[str, CameraFault], str]:
+        """When ACC reported each camera as blind, in words: what this process read, and one before it journaled."""
         since, until = self._event.window
         observed = Window(since, until + timedelta(seconds=self._context.settings.grace) + _STILL_OF_THE_EVENT)
-        spans = defaultdict(list, self._context.site.connections.during(observed))
-        for entry in self._journaled:
-            ended = entry.ended or self._context.clock.now()
-            seen = any(down < ended and (up is None or up > entry.began) for down, up in spans[entry.subject])
-            if not seen and entry.began < observed.until and ended > observed.since:
-                spans[entry.subject].append((entry.began, entry.ended))
-        return {camera: ", ".join(self._span(*one) for one in sorted(some)) for camera, some in spans.items() if some}
+        health = CameraHealth()
+        health.restore([*self._journaled, *self._context.site.fault_spans])
+        found: defaultdict[tuple[str, CameraFault], list[str]] = defaultdict(list)
+        for span in health.spans():
+            part = span.inside(observed, self._context.clock.now())
+            short = span.fault is not CameraFault.DISCONNECTED and part.until - part.since < _SHORTEST_FAULT
+            if span.fault.blinds and span.touches(observed) and not short:
+                found[span.camera_id, span.fault].append(self._span(span.began, span.ended))
+        return {key: ", ".join(spans) for key, spans in found.items()}
 
     def _span(self, since: datetime, until: datetime | None) -> str:
         local = self._context.local

@@ -6,7 +6,7 @@ from datetime import date
 
 from aforo.avigilon import OTHER_TYPE
 from aforo.ingestion.cycle_stats import reasons
-from aforo.models import ExclusionReason, Reservation, ReservationKind
+from aforo.models import CameraFault, ExclusionReason, Reservation, ReservationKind
 from aforo.wording import grouped, plural
 
 _READABLE = frozenset({*ExclusionReason, OTHER_TYPE})  # reasons that have nothing to do with a damaged event
@@ -20,9 +20,9 @@ class ComparedEvent:
     history at ACC, and the rows of eventos_Analisis. ``rejected``: ACC's excluded camera events, by reason.
     ``active``: the cameras that sent anything at all. ``incomplete``: those of which ACC could not show that it gave
     everything. ``unanswered``: those that did not answer at the close. ``listed``: the cameras that a server lists;
-    None where no list could be had, and ``unknown`` those that every server rejects. ``disconnected``: from when to
-    when a camera was, in words. ``zones``: those whose table rejects their row. Where the database was not
-    ``compared``, ``stored`` and the rows mean nothing.
+    None where no list could be had, and ``unknown`` those that every server rejects. ``faults``: which cameras
+    were blind and why, each with from when to when in words. ``zones``: those whose table rejects their row. Where the
+    database was not ``compared``, ``stored`` and the rows mean nothing.
     """
 
     day: date
@@ -36,7 +36,7 @@ class ComparedEvent:
     unanswered: Collection[str] = ()
     listed: Collection[str] | None = None
     unknown: Collection[str] = ()
-    disconnected: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[tuple[str, CameraFault], str] = field(default_factory=dict)
     zones: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     compared: bool = True
@@ -109,13 +109,22 @@ def _of_cameras(event: ComparedEvent) -> Iterator[Reservation]:
                 " está en marcha y su analítica, activa; si no, quítela de ids_camaras_permitidas.json."
             )
             yield Reservation(ReservationKind.SILENT_CAMERA, text, camera)
-    for camera, when in sorted(event.disconnected.items()):
+    for (camera, fault), when in sorted(event.faults.items()):
         if camera in event.cameras:
+            kind, what = _FAULTS[fault]
             text = (
-                f"ACC dio por desconectada la cámara {event.label(camera)}, {when}: lo que pasó entonces ante ella no"
-                " está contado. Revise la cámara y su red."
+                f"{what.format(event.label(camera))}, {when}: lo que pasó entonces ante ella no está contado. Revise la"
+                " cámara y su red."
             )
-            yield Reservation(ReservationKind.DISCONNECTED_CAMERA, text, camera)
+            yield Reservation(kind, text, camera)
+
+
+_FAULTS = {
+    CameraFault.DISCONNECTED: (ReservationKind.DISCONNECTED_CAMERA, "ACC dio por desconectada la cámara {}"),
+    CameraFault.NO_VIDEO: (ReservationKind.BLIND_CAMERA, "ACC no recibió video de la cámara {}"),
+    CameraFault.TAMPERED: (ReservationKind.BLIND_CAMERA, "ACC dio por tapada o movida la cámara {}"),
+    CameraFault.NOT_RECORDING: (ReservationKind.BLIND_CAMERA, "ACC dejó de grabar la cámara {}"),
+}
 
 
 def _of_zones(event: ComparedEvent) -> Iterator[Reservation]:

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from aforo.avigilon import Camera, Server
 from aforo.clock import Clock
+from aforo.counting.camera_health import CameraHealth
 from aforo.errors import AccError
 from aforo.ingestion.observer import IngestionObserver
-from aforo.models import Feed, Window
+from aforo.models import CameraEvent, FaultSpan, Feed, HealthEvent
 
 _log = logging.getLogger(__name__)
 
@@ -32,41 +33,6 @@ class SiteLister(Protocol):
         ...
 
 
-class Connections:
-    """Which cameras ACC reported as disconnected, from one list of the cameras to the next. Instants are aware UTC."""
-
-    def __init__(self) -> None:
-        self._down_since: dict[str, datetime] = {}
-        self._over: list[tuple[str, Window]] = []
-
-    @property
-    def down_since(self) -> Mapping[str, datetime]:
-        """The cameras that are disconnected by the last list, and since which list."""
-        return self._down_since
-
-    def take(self, cameras: Sequence[Camera], now: datetime) -> None:
-        """Take a list. A camera is disconnected where no server that lists it says otherwise."""
-        connected: defaultdict[str, set[bool | None]] = defaultdict(set)
-        for camera in cameras:
-            connected[camera.id].add(camera.connected)
-        for camera_id, said in connected.items():
-            if said == {False}:
-                self._down_since.setdefault(camera_id, now)
-            elif True in said and camera_id in self._down_since:
-                self._over.append((camera_id, Window(self._down_since.pop(camera_id), now)))
-
-    def during(self, window: Window) -> dict[str, list[tuple[datetime, datetime | None]]]:
-        """When each camera was disconnected in a window; None: it still is."""
-        found: defaultdict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
-        for camera_id, down in self._over:
-            if down.since < window.until and down.until > window.since:
-                found[camera_id].append(down)
-        for camera_id, since in self._down_since.items():
-            if since < window.until:
-                found[camera_id].append((since, None))
-        return dict(found)
-
-
 class SiteDirectory:
     """Which servers are read, and what the cameras are called."""
 
@@ -77,7 +43,7 @@ class SiteDirectory:
         self._servers: list[str] = []
         self._listed_at: dict[str, datetime] = {}
         self._names: dict[str, str] = {}
-        self._connections = Connections()
+        self._health = CameraHealth()
         self._lists_all = False
 
     @property
@@ -110,9 +76,9 @@ class SiteDirectory:
         return self._names.keys()
 
     @property
-    def connections(self) -> "Connections":
-        """Which cameras ACC reported as disconnected, and when."""
-        return self._connections
+    def fault_spans(self) -> list[FaultSpan]:
+        """The faults of cameras that ACC reported, over or not, by their begin."""
+        return self._health.spans()
 
     @property
     def lists_all(self) -> bool:
@@ -123,8 +89,34 @@ class SiteDirectory:
         self._lists_all = not self._client.unusable.get("cámaras")
         for camera in cameras:
             self._names[camera.id] = camera.name or self._names.get(camera.id, "")
-        self._connections.take(cameras, self._clock.now())
-        self._observer.cameras_listed(self._names, self._connections.down_since)
+        self._observer.cameras_listed(self._names)
+        self.take_states(cameras)
+
+    def take_states(self, cameras: Sequence[Camera]) -> None:
+        """Take from a list which cameras are connected: those that one server says to be, whatever others say."""
+        said: defaultdict[str, set[bool | None]] = defaultdict(set)
+        for camera in cameras:
+            said[camera.id].add(camera.connected)
+        connected = {
+            camera_id: True if True in some else None if None in some else False for camera_id, some in said.items()
+        }
+        self._report(changed=self._health.take_connected(connected, self._clock.now()))
+
+    def take_health(self, events: Iterable[HealthEvent]) -> None:
+        """Take what events of ACC say of the cameras' health."""
+        self._report(changed=self._health.take_events(events))
+
+    def take_counted(self, events: Sequence[CameraEvent]) -> None:
+        """Take new camera events, in time order: a camera that counts again is not blind."""
+        self._report(changed=self._health.take_counted(events))
+
+    def restore_health(self, spans: Iterable[FaultSpan]) -> None:
+        """Take the faults that an earlier process journaled."""
+        self._report(changed=self._health.restore(spans))
+
+    def _report(self, *, changed: bool) -> None:
+        if changed:
+            self._observer.health_changed(self._health.spans())
 
     def add_servers(self, server_ids: Iterable[str]) -> None:
         """Read these servers as well."""

@@ -6,7 +6,16 @@ from datetime import datetime
 from aforo.clock import Clock
 from aforo.ingestion.observer import IngestionObserver
 from aforo.live.state import LiveState
-from aforo.models import Batch, CommitResult, EventPhase, FeedLateness, FeedStatus, Occupancy, ReconciliationResult
+from aforo.models import (
+    Batch,
+    CommitResult,
+    EventPhase,
+    FaultSpan,
+    FeedLateness,
+    FeedStatus,
+    Occupancy,
+    ReconciliationResult,
+)
 from aforo.storage import Database, EventRecord
 
 
@@ -72,9 +81,13 @@ class LiveObserver(IngestionObserver):
         else:
             self._live.committed_beside(result, self._clock.now())
 
-    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+    def cameras_listed(self, names: Mapping[str, str]) -> None:
         """Take the site's cameras."""
-        self._live.list_cameras(names, disconnected)
+        self._live.list_cameras(names)
+
+    def health_changed(self, spans: Sequence[FaultSpan]) -> None:
+        """Take what ACC reports of the cameras' health."""
+        self._live.update_health(spans)
 
     def lateness_measured(self, record: EventRecord, feeds: Sequence[FeedLateness]) -> None:
         """Set how late these feeds are."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from aforo.counting.camera_health import blind
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
@@ -29,6 +30,7 @@ from aforo.models import (
     CommitResult,
     EventPhase,
     EventSource,
+    FaultSpan,
     Feed,
     FeedLateness,
     FeedStatus,
@@ -36,6 +38,7 @@ from aforo.models import (
     Outcome,
     ReconciliationResult,
     ScheduledEvent,
+    Window,
     ZoneLevel,
     from_ms,
     to_ms,
@@ -104,7 +107,7 @@ class LiveState:
         self._beside: dict[int, tuple[ScheduledEvent, EventPhase | Outcome]] = {}
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
-        self._disconnected: dict[str, datetime] = {}
+        self._fault_spans: tuple[FaultSpan, ...] = ()
         self._occupancies: dict[str, Occupancy] = {}
         self._series: dict[str, ZoneSeries] = {}
         self._doors = Doors()
@@ -188,9 +191,19 @@ class LiveState:
         return self._camera_names
 
     @property
-    def disconnected(self) -> Mapping[str, datetime]:
-        """The cameras that ACC reports as disconnected, and since when that is known."""
-        return self._disconnected
+    def fault_spans(self) -> Sequence[FaultSpan]:
+        """The faults that ACC reported of the event's cameras during the event, over or not, by their begin."""
+        if self.event is None:
+            return ()
+        window, read = self.event.window, {feed.camera_id for feed in self._feeds}
+        return [span for span in self._fault_spans if span.camera_id in read and span.touches(window)]
+
+    def blind(self, now: datetime) -> dict[str, list[Window]]:
+        """Return when each camera was blind in the event that is shown, until ``now``; cameras that never were, not.
+
+        What passed them then is not counted, and ACC does not have it either.
+        """
+        return {} if self.event is None else blind(self.fault_spans, self.event.window, now)
 
     @property
     def occupancies(self) -> Mapping[str, Occupancy]:
@@ -534,10 +547,14 @@ class LiveState:
             if self._committed_until.get(status.feed, now) > now:
                 self._committed_until[status.feed] = min(status.read_until, now)
 
-    def list_cameras(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
-        """Add cameras of the site, by id, and set which of them ACC reports as disconnected, since when."""
+    def list_cameras(self, names: Mapping[str, str]) -> None:
+        """Add cameras of the site, by id."""
         self._camera_names.update(names)
-        self._disconnected = dict(disconnected)
+
+    def update_health(self, spans: Sequence[FaultSpan]) -> None:
+        """Set the faults that ACC reported of cameras, over or not, by their begin."""
+        self._fault_spans = tuple(spans)
+        self.notify()
 
     def page_read(self, batch: Batch, now: datetime) -> None:
         """Count what a page held that was excluded; its events were visible at ``now``."""

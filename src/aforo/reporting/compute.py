@@ -28,7 +28,16 @@ from aforo.reporting.data import (
     ZoneFigures,
 )
 from aforo.settings import Settings, totals_from, zones_from
-from aforo.storage import Correction, DoorMinute, JournalEntry, JournalKind, ReportSnapshot, StoredHistory, incidents
+from aforo.storage import (
+    FAULT_KINDS,
+    Correction,
+    DoorMinute,
+    JournalEntry,
+    JournalKind,
+    ReportSnapshot,
+    StoredHistory,
+    incidents,
+)
 from aforo.wording import natural_key
 
 _SLOT_MS = 300_000  # the width of a bar: five minutes
@@ -226,9 +235,9 @@ def _camera_away(entry: JournalEntry) -> tuple[str, str]:
     return f"No contestaba {detail['name'] or entry.subject}", detail["why"]
 
 
-def _disconnected(entry: JournalEntry) -> tuple[str, str]:
+def _camera_fault(entry: JournalEntry) -> tuple[str, str]:
     detail: dict[str, str] = json.loads(entry.detail)
-    return f"ACC daba por desconectada la cámara {detail['name'] or entry.subject}", detail["why"]
+    return _FAULTS[entry.kind].format(detail["name"] or entry.subject), detail["why"]
 
 
 def _row_quarantined(entry: JournalEntry) -> tuple[str, str]:
@@ -239,12 +248,19 @@ def _clock_stepped(entry: JournalEntry) -> tuple[str, str]:
     return entry.detail, ""
 
 
+_FAULTS: Mapping[str, str] = {
+    JournalKind.DISCONNECTED: "ACC daba por desconectada la cámara {}",
+    JournalKind.NO_VIDEO: "ACC no recibía video de la cámara {}",
+    JournalKind.TAMPERED: "ACC daba por tapada o movida la cámara {}",
+    JournalKind.NOT_RECORDING: "ACC no grababa la cámara {}",
+    JournalKind.RECONFIGURED: "Alguien cambió en ACC los ajustes de la cámara {}",
+}
 _DESCRIPTIONS: Mapping[str, Callable[[JournalEntry], tuple[str, str]]] = {
     JournalKind.ACC_AWAY: _server_away,
     JournalKind.DATABASE_AWAY: _database_away,
     JournalKind.DATABASE_REPLACED: _database_replaced,
     JournalKind.CAMERA_AWAY: _camera_away,
-    JournalKind.DISCONNECTED: _disconnected,
+    **dict.fromkeys(FAULT_KINDS.values(), _camera_fault),
     JournalKind.ROW_REFUSED: _row_quarantined,
     JournalKind.CLOCK: _clock_stepped,
 }

@@ -68,7 +68,12 @@ EVERY: Mapping[str, Fault] = {
     "no_date": Fault(),  # the Date header is empty
     "camera_outage": Fault(),  # what happens in [since, until) is only visible from until on
     "camera_clock": Fault(seconds=-150.0),  # timestamps are off by so much: -150 s are visible 150 s late
-    "camera_disconnected": Fault(),  # /cameras reports them as DISCONNECTED
+    "camera_disconnected": Fault(),  # /cameras reports them as DISCONNECTED; events at since and until, as for the next
+    "camera_no_video": Fault(),
+    "camera_tampered": Fault(),
+    "camera_not_recording": Fault(),
+    "camera_reconfigured": Fault(),
+    "camera_dead": Fault(),  # what happens in [since, until) is never recorded
     "camera_hang": Fault(),
     "camera_404": Fault(),
     "camera_400": Fault(),

@@ -152,6 +152,12 @@ class Scenario:
         kind = Kind(server_id or own_server, camera_id, name, "", activity, "PERSON")
         return self.event_log.add(milliseconds(at), kind)
 
+    def sway(self, camera_id: str, name: str, since: datetime, until: datetime, per_minute: float) -> None:
+        """Record crossings without people, as a branch before the camera makes them: evenly in [since, until)."""
+        number = round((until - since) / timedelta(minutes=1) * per_minute)
+        for one in range(number):
+            self.add(camera_id, name, since + (one + 0.5) / number * (until - since))
+
     def _id(self, prefix: bytes, more: int) -> str:
         return urlsafe_b64encode(prefix + self._random.randbytes(more)).decode().rstrip("=")
 

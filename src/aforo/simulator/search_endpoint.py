@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from aforo.simulator.camera_health import HEALTH_TOPICS, health_events
 from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, instant_of, milliseconds, place_of
-from aforo.simulator.faults import Delay, Faults
+from aforo.simulator.faults import Delay, Fault, Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.serialization import AnswerError, Pages
-from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, Tokens
+from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, Tokens, Topics
 
 Arguments = Mapping[str, Sequence[str]]
 
@@ -90,8 +91,16 @@ class SearchEndpoint:
             raise _bad("from")
         until = milliseconds(last) + 1 if self._profile.to_inclusive else _rounded_up(last)
         query = self._query(arguments, _rounded_up(first), until)
+        if query.topics <= set(HEALTH_TOPICS):
+            return self._health(query, now)
         keys = self._ordered(self._with_faulty_events(self._visible(query, now), now))
         return self._give(_Rest(keys, 0, query.limit, now, self.cameras(arguments)), now)
+
+    def _health(self, query: _Query, now: datetime) -> bytes:
+        """Answer for topics about cameras' health, which the simulator takes by themselves."""
+        own = [camera for camera, server_id in self._server_of.items() if server_id == query.server_id]
+        window = query.since, query.until
+        return self._pages.health_page(health_events(self._faults, own, query.topics, window, now))
 
     def _next(self, token: str, now: datetime) -> bytes:
         rest = self._tokens.get(token)
@@ -114,11 +123,22 @@ class SearchEndpoint:
         limit = arguments.get("limit", [str(_MOST)])[0]
         if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
             raise _bad("limit")
-        topics = frozenset(arguments.get("eventTopics", (_STARTS, _STOPS)))
+        topics = self._topics(arguments.get("eventTopics", (_STARTS, _STOPS)))
         if not all(topic.replace("_", "").isalpha() and topic.isupper() for topic in topics):
             raise _bad("eventTopics")
         cameras = self._checked_cameras(server_id, tuple(arguments.get("deviceIds", ())))
         return _Query(server_id, cameras, since, until, topics, int(limit))
+
+    def _topics(self, topics: Sequence[str]) -> frozenset[str]:
+        match self._profile.topics:
+            case Topics.REFUSED if len(topics) > 1:
+                raise _bad("eventTopics")
+            case Topics.FIRST_ONLY:
+                return frozenset(topics[:1])
+            case Topics.IGNORED:
+                return frozenset((_STARTS, _STOPS))
+            case _:
+                return frozenset(topics)
 
     def _checked_cameras(self, server_id: str, cameras: tuple[str, ...]) -> tuple[str, ...] | None:
         if not cameras or self._profile.device_ids is DeviceIds.IGNORED:
@@ -142,12 +162,19 @@ class SearchEndpoint:
         keys = event_log.stops(server_id, cameras, since, until) if _STOPS in topics else []
         if _STARTS in topics:
             keys = sorted(keys + event_log.starts(server_id, cameras, since, until))
+        dead = self._faults.get("camera_dead")
+        if dead is not None:
+            keys = [key for key in keys if not self._is_dead(dead, key)]
         longest = self._longest_delay(now)
         if not longest and not ahead:
             return keys
         oldest = now - timedelta(seconds=longest)
         recent = bisect_left(keys, (milliseconds(oldest) - event_log.origin) << SHIFT)
         return keys[:recent] + [key for key in keys[recent:] if self._is_visible(key, now)]
+
+    def _is_dead(self, dead: Fault, key: int) -> bool:
+        event_log = self._scenario.event_log
+        return event_log.camera_of(key) in dead.cameras and dead.is_on(instant_of(event_log.at(key)))
 
     def _longest_delay(self, now: datetime) -> float:
         """Return the age in seconds from which every event is visible."""

@@ -78,6 +78,10 @@ class Pages:
         end = "]}}" if token is None else f'],"token":{json.dumps(token)}}}}}'
         return f'{{"status":"success","result":{{"events":[{",".join(self._events(keys))}{end}'.encode()
 
+    def health_page(self, events: Sequence[bytes]) -> bytes:
+        """Return the answer with these events, whose JSON is given; it has no token."""
+        return b'{"status":"success","result":{"events":[' + b",".join(events) + b"]}}"
+
     def _events(self, keys: Sequence[int]) -> list[str]:
         """Return one text per key. The simulator spends most time here: one f-string per event, all else is cached."""
         self._prepare()

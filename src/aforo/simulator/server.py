@@ -14,6 +14,7 @@ from aforo.clock import Clock, SystemClock
 from aforo.errors import BadCommand
 from aforo.simulator import serialization
 from aforo.simulator.auth import Credentials, SessionStore
+from aforo.simulator.camera_health import SUBTOPICS
 from aforo.simulator.certificate import Certificate, self_signed
 from aforo.simulator.control_api import add_control
 from aforo.simulator.fault_middleware import ApiRequest, FaultMiddleware
@@ -21,7 +22,7 @@ from aforo.simulator.faults import Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError
-from aforo.simulator.server_profile import ServerProfile
+from aforo.simulator.server_profile import ServerProfile, Topics
 from aforo.simulator.shifted_clock import ShiftedClock
 
 BASE = "/mt/api/rest/v1/"
@@ -153,6 +154,7 @@ class Simulator:
             "sites": self._sites,
             "server/ids": self._server_ids,
             "cameras": self._cameras,
+            "event-subtopics": self._event_subtopics,
             "events/search": self._search,
         }
         for path, handler in answers.items():
@@ -237,6 +239,12 @@ class Simulator:
             for camera in self.scenario.cameras
         ]
         return _json(serialization.cameras(cameras, verbosity))
+
+    async def _event_subtopics(self, request: web.Request) -> web.Response:
+        self._check(request)
+        if self.profile.topics is Topics.UNKNOWN:
+            raise AnswerError(404, "not found.", "NOT_FOUND")
+        return _json(serialization.success({"eventSubtopics": SUBTOPICS}))
 
     async def _search(self, request: web.Request) -> web.Response:
         self._check(request)

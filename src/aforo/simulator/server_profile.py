@@ -29,6 +29,16 @@ class DeviceIds(StrEnum):
     REFUSED = "refused"
 
 
+class Topics(StrEnum):
+    """How the server treats several ``eventTopics``, and whether it knows those about cameras' health."""
+
+    HONOURED = "honoured"
+    FIRST_ONLY = "first_only"
+    IGNORED = "ignored"  # it gives all events
+    REFUSED = "refused"  # 400
+    UNKNOWN = "unknown"  # it has no list of topics
+
+
 class TokenHash(StrEnum):
     """The input of the login's SHA-256."""
 
@@ -48,6 +58,7 @@ class ServerProfile:
     order: Order = Order.OLDEST
     tokens: Tokens = Tokens.ALWAYS
     device_ids: DeviceIds = DeviceIds.HONOURED
+    topics: Topics = Topics.HONOURED
     this_id: bool = True
     token_hash: TokenHash = TokenHash.TIMESTAMP_KEY
     away_cameras_known: bool = True

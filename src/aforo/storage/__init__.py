@@ -2,7 +2,7 @@
 
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database
-from aforo.storage.journal import JournalEntry, JournalKind, incidents
+from aforo.storage.journal import FAULT_KINDS, JournalEntry, JournalKind, fault_spans, incidents
 from aforo.storage.preflight import Preflight
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
@@ -10,6 +10,7 @@ from aforo.storage.schema.grants import schema_back, schema_sql
 from aforo.storage.store import Store
 
 __all__ = [
+    "FAULT_KINDS",
     "Correction",
     "CorrectionResult",
     "Cursor",
@@ -23,6 +24,7 @@ __all__ = [
     "Store",
     "StoredFigures",
     "StoredHistory",
+    "fault_spans",
     "incidents",
     "schema_back",
     "schema_sql",

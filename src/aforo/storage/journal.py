@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, func, select
 
-from aforo.models import Window, from_ms, to_ms
+from aforo.models import CameraFault, FaultSpan, Window, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.column_text import fit
 from aforo.storage.schema import tables
@@ -36,6 +36,10 @@ class JournalKind(StrEnum):
     DATABASE_REPLACED = "database replaced"
     ROW_REFUSED = "row"
     DISCONNECTED = "disconnected"
+    NO_VIDEO = "no video"
+    TAMPERED = "tampered"
+    NOT_RECORDING = "not recording"
+    RECONFIGURED = "reconfigured"
     CLOCK = "clock"
     LATENESS = "lateness"
     ALERT = "alert"
@@ -43,7 +47,15 @@ class JournalKind(StrEnum):
 
 
 OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
-_LISTED = frozenset({JournalKind.ROW_REFUSED, JournalKind.DISCONNECTED, JournalKind.CLOCK})  # however short they were
+FAULT_KINDS = {
+    CameraFault.DISCONNECTED: JournalKind.DISCONNECTED,
+    CameraFault.NO_VIDEO: JournalKind.NO_VIDEO,
+    CameraFault.TAMPERED: JournalKind.TAMPERED,
+    CameraFault.NOT_RECORDING: JournalKind.NOT_RECORDING,
+    CameraFault.RECONFIGURED: JournalKind.RECONFIGURED,
+}
+_FAULTS = {kind: fault for fault, kind in FAULT_KINDS.items()}
+_LISTED = frozenset({JournalKind.ROW_REFUSED, JournalKind.CLOCK, *_FAULTS})  # however short they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +71,23 @@ class JournalEntry:
     detail: str
 
 
+def fault_spans(entries: Iterable[JournalEntry]) -> list[FaultSpan]:
+    """Return the faults of cameras that a journal holds, by their begin; the subject of an entry is the camera's id."""
+    found = [
+        FaultSpan(entry.subject, _FAULTS[JournalKind(entry.kind)], entry.began, entry.ended)
+        for entry in entries
+        if entry.kind in _FAULTS
+    ]
+    return sorted(found, key=lambda span: span.began)
+
+
 def touches(entry: JournalEntry, window: Window, now: datetime) -> bool:
     """Whether an entry, or what it has lasted until ``now``, meets a window."""
     return entry.began < window.until and (entry.ended or now) > window.since
 
 
 def incidents(entries: Sequence[JournalEntry], window: Window, now: datetime) -> Iterator[JournalEntry]:
-    """The entries that a report lists: outages that lasted some seconds in that window, disconnected cameras,
+    """The entries that a report lists: outages that lasted some seconds in that window, faults of cameras,
     rejected rows, steps of a clock, and a database that was replaced.
 
     Cameras that did not answer only because their server did not are left out.

@@ -140,7 +140,13 @@ class LiveCollector(Collector):
         offset = GaugeMetricFamily(
             "aforo_camera_clock_offset_seconds", "How far a camera's clock is ahead", labels=["camera", "name"]
         )
+        faults = GaugeMetricFamily(
+            "aforo_camera_fault", "1 while ACC reports that fault of a camera", labels=["camera", "name", "fault"]
+        )
         for camera in serializers.cameras(self._live, now):
+            for fault in camera.faults:
+                if fault.until is None:
+                    faults.add_metric([camera.id, camera.name, fault.kind.value], 1)
             up.add_metric([camera.id, camera.name], float(camera.answers))
             behind.add_metric([camera.id, camera.name], camera.behind)
             if camera.clock_offset is not None:
@@ -148,6 +154,7 @@ class LiveCollector(Collector):
         yield up
         yield behind
         yield offset
+        yield faults
 
     def _alerts(self) -> Iterator[Metric]:
         active = GaugeMetricFamily("aforo_alert_active", "1 while an alert is on", labels=["kind", "subject"])

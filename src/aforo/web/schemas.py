@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aforo.models import AlertKind, Outcome, ReservationKind, ZoneLevel
+from aforo.models import AlertKind, CameraFault, Outcome, ReservationKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
@@ -98,6 +98,14 @@ class OneWayDoorState(ApiModel):
     text: str = Field(description="Qué significa, en una frase")
 
 
+class FaultState(ApiModel):
+    """What ACC reported of a camera in this event."""
+
+    kind: CameraFault
+    since: datetime = Field(description="Desde cuándo")
+    until: datetime | None = Field(description="Hasta cuándo; nulo mientras dura")
+
+
 class CameraState(ApiModel):
     """A camera of the allow list."""
 
@@ -110,6 +118,9 @@ class CameraState(ApiModel):
     behind: float = Field(description="Segundos que faltan por recuperar")
     clock_offset: float | None = Field(
         description="Segundos que va adelantado el reloj de la cámara (negativo: atrasado); nulo si no consta"
+    )
+    faults: list[FaultState] = Field(
+        description="Fallas de la cámara según ACC en este evento, en orden: mientras duran, lo suyo no se cuenta"
     )
     late: int = Field(description="Eventos de la cámara que llegaron tarde, en este evento")
 

@@ -1,6 +1,6 @@
 """Makes the API's responses from the live state. Pure: ``now`` is an argument."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from aforo.wording import natural_key, one_way_line
 
 _TREND = timedelta(minutes=15)
 _LATENESS_WINDOW = timedelta(minutes=15)
+_MOST_FAULTS = 200  # of all cameras in the state, the last ones; the journal has all
 _MAX_CORRECTIONS = 200  # in the state; all of them are under /api/v1/corrections
 
 
@@ -182,11 +183,21 @@ def cameras(live: LiveState, now: datetime) -> list[schemas.CameraState]:
     feeds: dict[str, list[FeedStatus]] = {}
     for status in live.feeds.values():
         feeds.setdefault(status.feed.camera_id, []).append(status)
-    states = [_camera(camera_id, statuses, live, now) for camera_id, statuses in feeds.items()]
-    return sorted(states, key=lambda camera: (camera.answers, -camera.behind, natural_key(camera.name)))
+    faults: defaultdict[str, list[schemas.FaultState]] = defaultdict(list)
+    for camera_id, fault, began, ended in live.fault_spans[-_MOST_FAULTS:]:
+        faults[camera_id].append(schemas.FaultState(kind=fault, since=began, until=ended))
+    states = [_camera(camera_id, feeds[camera_id], faults[camera_id], live, now) for camera_id in feeds]
+    return sorted(states, key=lambda one: (one.answers and not is_blind(one), -one.behind, natural_key(one.name)))
 
 
-def _camera(camera_id: str, feeds: list[FeedStatus], live: LiveState, now: datetime) -> schemas.CameraState:
+def is_blind(camera: schemas.CameraState) -> bool:
+    """Return whether ACC reports now a fault of the camera with which it cannot count."""
+    return any(fault.until is None for fault in camera.faults)
+
+
+def _camera(
+    camera_id: str, feeds: list[FeedStatus], faults: list[schemas.FaultState], live: LiveState, now: datetime
+) -> schemas.CameraState:
     known = [status for status in feeds if not status.unknown]
     failing = [status.failing_since for status in known if status.failing_since is not None]
     until = min(live.known_until(status.feed, status.read_until) for status in known or feeds)
@@ -198,6 +209,7 @@ def _camera(camera_id: str, feeds: list[FeedStatus], live: LiveState, now: datet
         since=min(failing, default=None),
         known_until=until,
         behind=max(0.0, (_event_time(live, now) - until).total_seconds()),
+        faults=faults,
         clock_offset=live.clock_offsets.get(camera_id),
         late=sum(live.late_events(status.feed) for status in feeds),
     )

@@ -20,6 +20,7 @@ from aforo.errors import AccError
 from aforo.ingestion.close_lane import CloseLane
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.cycle_log import CycleLogs
+from aforo.ingestion.health_watch import HealthWatch
 from aforo.ingestion.observer import IngestionObserver
 from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
@@ -31,9 +32,11 @@ from aforo.models import (
     CommitResult,
     EventPhase,
     EventSource,
+    FaultSpan,
     Feed,
     FeedLateness,
     FeedStatus,
+    HealthEvent,
     Occupancy,
     Page,
     ReconciliationResult,
@@ -84,6 +87,12 @@ class MemoryServer:
     link_down_since: datetime | None = None
     batch_limits: BatchLimits = field(default_factory=lambda: BatchLimits("srv"))
     queries: list[tuple[str, tuple[str, ...], Window]] = field(default_factory=list)
+    topics: list[str] = field(default_factory=list)
+    health: list[HealthEvent] = field(default_factory=list)
+    health_error: AccError | None = None
+    topics_error: AccError | None = None
+    states_error: AccError | None = None
+    health_queries: list[tuple[str, Window]] = field(default_factory=list)
 
     def add(self, camera: str, minutes: float, name: str = "ENTRA", server: str = "srv") -> CameraEvent:
         number = sum(map(len, self.events_of.values())) + 1
@@ -107,6 +116,23 @@ class MemoryServer:
         if self.listed is not None:
             return self.listed
         return [Camera(camera, f"Puerta {camera}", "CONNECTED", True, "srv") for camera in CAMERAS]
+
+    async def connection_states(self) -> list[Camera]:
+        if self.states_error is not None:
+            raise self.states_error
+        return await self.cameras()
+
+    async def health_topics(self) -> list[str]:
+        if self.topics_error is not None:
+            raise self.topics_error
+        return self.topics
+
+    async def health_events(self, server_id: str, topics: Sequence[str], window: Window) -> list[HealthEvent]:
+        assert topics == self.topics
+        self.health_queries.append((server_id, window))
+        if self.health_error is not None:
+            raise self.health_error
+        return [event for event in self.health if window.since <= event.occurred_at < window.until]
 
     async def events(
         self, server_id: str, camera_ids: Sequence[str], window: Window, *, lane: Lane = Lane.POLL
@@ -219,7 +245,7 @@ class MemoryDatabase:
 
     async def entries(self, record: EventRecord | None = None, kind: JournalKind | None = None) -> list[JournalEntry]:
         del record
-        return [entry for entry in self.journal if entry.kind == kind]
+        return [entry for entry in self.journal if kind is None or entry.kind == kind]
 
     async def begin_entry(
         self,
@@ -258,7 +284,7 @@ class Recorder(IngestionObserver):
         self.pages = 0
         self.commits = 0
         self.names: dict[str, str] = {}
-        self.disconnected: dict[str, datetime] = {}
+        self.fault_spans: list[FaultSpan] = []
         self.results: list[ReconciliationResult] = []
         self.lateness: dict[Feed, FeedLateness] = {}
         self.close_waited_until: datetime | None = None
@@ -292,8 +318,11 @@ class Recorder(IngestionObserver):
         del record, batch, result
         self.commits += 1
 
-    def cameras_listed(self, names: Any, disconnected: Any) -> None:
-        self.names, self.disconnected = dict(names), dict(disconnected)
+    def cameras_listed(self, names: Any) -> None:
+        self.names = dict(names)
+
+    def health_changed(self, spans: Sequence[FaultSpan]) -> None:
+        self.fault_spans = list(spans)
 
     def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         del record
@@ -355,17 +384,19 @@ async def ingestion(
         )
         rules = Rules([], [NORTH])
         site = SiteDirectory(server, clock, recorder)
+        cameras_file = await asyncio.to_thread(CamerasFile, folder / "cameras.json")
         context = RunContext(
             settings=monitor,
             clock=ReferenceClock(clock),
             stopping=asyncio.Event(),
             schedule=await asyncio.to_thread(ScheduleFile, folder / "schedule.json", BOGOTA),
-            cameras=await asyncio.to_thread(CamerasFile, folder / "cameras.json"),
+            cameras=cameras_file,
             client=server,
             database=database,
             rules=rules,
             observer=recorder,
             site=site,
+            health=HealthWatch(server, site, lambda: cameras_file.cameras, clock),
             logs=CycleLogs(site, rules, BOGOTA),
             close_lane=CloseLane(8),
         )

@@ -1,18 +1,29 @@
 """What the guarded observer passes on, and what it keeps from the counting."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import pytest
 from tests.unit.ingestion.memory import EVENT, START, Recorder
 
 from aforo.errors import StoreUnavailable
 from aforo.ingestion.observer import GuardedObserver, IngestionObserver
-from aforo.models import Batch, CommitResult, EventPhase, Feed, FeedStatus, Occupancy, Outcome, ReconciliationResult
+from aforo.models import (
+    Batch,
+    CameraFault,
+    CommitResult,
+    EventPhase,
+    FaultSpan,
+    Feed,
+    FeedStatus,
+    Occupancy,
+    Outcome,
+    ReconciliationResult,
+)
 from aforo.storage import EventRecord
 
 RECORD = EventRecord(1, EVENT, {}, {}, False, lambda _: pytest.fail("nothing is classified"), "")
 RESULT = ReconciliationResult(Outcome.RECONCILED)
+SPAN = FaultSpan("A", CameraFault.DISCONNECTED, START)
 STATUS = FeedStatus(Feed("srv", "A"), START)
 
 
@@ -26,7 +37,8 @@ async def report(observer: IngestionObserver) -> None:
     observer.page_read(RECORD, Batch())
     observer.committed(RECORD, Batch(), CommitResult([], 0, {}))
     observer.reconciled(RECORD, RESULT)
-    observer.cameras_listed({"A": "Puerta A"}, {"A": START})
+    observer.cameras_listed({"A": "Puerta A"})
+    observer.health_changed([SPAN])
 
 
 class Broken(IngestionObserver):
@@ -56,7 +68,10 @@ class Broken(IngestionObserver):
     def reconciled(self, record: EventRecord, result: ReconciliationResult) -> None:
         raise ZeroDivisionError
 
-    def cameras_listed(self, names: Mapping[str, str], disconnected: Mapping[str, datetime]) -> None:
+    def cameras_listed(self, names: Mapping[str, str]) -> None:
+        raise ZeroDivisionError
+
+    def health_changed(self, spans: Sequence[FaultSpan]) -> None:
         raise ZeroDivisionError
 
 
@@ -68,11 +83,12 @@ async def test_everything_is_passed_on() -> None:
     assert recorder.feeds == {STATUS.feed: STATUS}
     assert (recorder.recounts, recorder.changes, recorder.pages, recorder.commits) == (1, 1, 1, 1)
     assert recorder.names == {"A": "Puerta A"}
+    assert recorder.fault_spans == [SPAN]
 
 
 async def test_a_fault_of_the_observer_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
     await report(GuardedObserver(Broken()))
-    assert caplog.messages == ["Error interno en la imagen en vivo; el conteo sigue."] * 9
+    assert caplog.messages == ["Error interno en la imagen en vivo; el conteo sigue."] * 10
     assert all(record.exc_info for record in caplog.records)
 
 

@@ -6,7 +6,18 @@ from aforo.simulator import EVERY, Fault, Faults
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-LASTING = {"date", "no_date", "camera_outage", "camera_clock", "camera_disconnected"}  # not among the usual faults
+LASTING = {  # not among the usual faults
+    "date",
+    "no_date",
+    "camera_outage",
+    "camera_clock",
+    "camera_disconnected",
+    "camera_no_video",
+    "camera_tampered",
+    "camera_not_recording",
+    "camera_reconfigured",
+    "camera_dead",
+}
 
 
 def test_a_fault_strikes_in_its_span_only() -> None:

@@ -107,7 +107,7 @@ function freshnessOf(state, down) {
   const trust = state.trust;
   if (!state.event) return ["wait", "Sin evento en curso"];
   if (trust.age === null) return ["wait", "Sin dato todavía"];
-  const silent = trust.cameras.filter((one) => !one.answers).length;
+  const silent = trust.cameras.filter((one) => !one.answers || faults(one).length).length;
   const without = silent ? `, sin ${silent} ${silent === 1 ? "cámara" : "cámaras"}` : "";
   if (state.phase === "terminado") return finalFreshness(trust, without, state.reconciliation);
   if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.duration(trust.age)}`];
@@ -186,13 +186,23 @@ export function doors(state) {
   text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · total y +5/+15 min` : "");
 }
 
+const FAULTS = {
+  disconnected: "desconectada", no_video: "sin video", tampered: "tapada o movida", not_recording: "sin grabar", reconfigured: "ajustes cambiados",
+};
+
+// What ACC reports of a camera now, and since when.
+function faults(camera) {
+  return camera.faults.filter((one) => !one.until).map((one) => `ACC: ${FAULTS[one.kind]} desde las ${format.short(one.since)}`);
+}
+
 export function cameras(state) {
   const all = state.trust.cameras;
-  const shown = all.filter((one) => !one.answers || one.behind > 600 || one.clock_offset !== null);
+  const shown = all.filter((one) => !one.answers || faults(one).length || one.behind > 600 || one.clock_offset !== null);
   const answering = all.filter((one) => one.answers).length;
   text($("cameras-total"), all.length ? `${answering} de ${all.length} contestan` : "");
   rows($("cameras"), shown.length ? shown : [null], (camera) => camera ? camera.id : "", (camera) => {
     if (!camera) return [all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
+    if (faults(camera).length) return ["bad", format.name(camera.name), `${faults(camera).join("; ")}: lo suyo no se cuenta`];
     const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers && camera.behind <= 600 ? `reloj ${clockText(camera)}` : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
       : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
     return [camera.answers ? "warn" : "bad", format.name(camera.name), state];
