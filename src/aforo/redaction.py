@@ -40,7 +40,10 @@ class Mask:
 
     def know(self, secrets: Iterable[str]) -> None:
         """Know these secrets as well, for good."""
-        self._fixed = (*self._fixed, *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET))
+        self._fixed = (
+            *self._fixed,
+            *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET and secret not in self._fixed),
+        )
         self._set_spellings()
 
     def add(self, secret: str) -> None:

@@ -23,6 +23,7 @@ from aforo.avigilon.query_batching import BatchLimits
 from aforo.avigilon.request_pipeline import SEARCH, Request, RequestPipeline, connections
 from aforo.avigilon.tolerant_decoding import decode_events
 from aforo.avigilon.transport import Query, Transport
+from aforo.avigilon.webhooks import WebhookApi
 from aforo.background import Backoff
 from aforo.clock import Clock
 from aforo.errors import AccBadRequest, AccError
@@ -59,6 +60,7 @@ class AvigilonClient:
         self._mask = Mask(settings.secrets()) if mask is None else mask
         self._transport = Transport(settings, self._clock, connections(settings), self._mask)
         self._pipeline = RequestPipeline(settings, self._clock, self._transport, backoff)
+        self._webhooks = WebhookApi(self._pipeline, self._mask)
         self._texts = SharedTexts()
         self._unusable: dict[str, int] = {}
         self._reported: set[tuple[str, str]] = set()
@@ -107,6 +109,11 @@ class AvigilonClient:
     def batch_limits(self) -> BatchLimits:
         """How many cameras one query to each server may name."""
         return self._batch_limits
+
+    @property
+    def webhooks(self) -> WebhookApi:
+        """The webhooks of the site."""
+        return self._webhooks
 
     @property
     def clock_skew(self) -> timedelta | None:

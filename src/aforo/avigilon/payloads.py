@@ -52,6 +52,13 @@ class Camera(NamedTuple):
     server_id: str
 
 
+class Webhook(NamedTuple):
+    """A webhook as the server lists it; ``url`` is "" where it gave none."""
+
+    id: str
+    url: str
+
+
 class Damage(Enum):
     """What of an answer cannot be read: some events, whose number is an estimate, or its end, token included."""
 
@@ -76,7 +83,7 @@ class SearchAnswer(NamedTuple):
 
 
 class Listing(NamedTuple, Generic[_Entry]):
-    """The servers or the cameras that a server lists, and how many entries of the list cannot be used."""
+    """The servers, cameras or webhooks that a server lists, and how many entries of the list cannot be used."""
 
     entries: list[_Entry]
     unusable: int
@@ -278,6 +285,13 @@ def decode_cameras(body: bytes) -> Listing[Camera]:
     entries, unusable = _listed(body, "cameras")
     cameras = [_camera(entry) for entry in entries]
     return Listing(list({(camera.server_id, camera.id): camera for camera in cameras}.values()), unusable)
+
+
+def decode_webhooks(body: bytes) -> Listing[Webhook]:
+    """Return the webhooks of the site. Raises AccUnreachable or ApiError."""
+    entries, unusable = _listed(body, "webhooks")
+    webhooks = [Webhook(entry["id"], text_or_empty(entry.get("url"))) for entry in entries]
+    return Listing(webhooks, unusable)
 
 
 def _listed(body: bytes, key: str) -> tuple[list[dict[str, Any]], int]:

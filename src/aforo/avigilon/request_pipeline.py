@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import TypeVar
 
 from aforo.avigilon.connectivity import ConnectionMonitor, LivenessProbe
@@ -23,6 +24,8 @@ _SUSPECT_LANE = 2  # requests at once for cameras that failed lately: they may h
 _LIVE_SHARE = 4  # live reads have as many connections of their own as a quarter of ``acc.concurrency``
 _BESIDE_LANE = 1  # reads that the count does not need
 _BESIDE_SECONDS = 15.0  # that one of them may take
+_CHANGE_CONNECTIONS = 1  # for the requests beside the reads, which are sent one after the other
+_CHANGE_SECONDS = 10.0  # that the answer to one of them may take
 _LOGIN_CONNECTIONS = 1  # a login does not wait for a connection behind the requests that wait for the login
 _BACKOFF = Backoff(first=0.5, longest=8.0, attempts=3)  # seconds
 
@@ -81,6 +84,7 @@ class RequestPipeline:
         self, settings: AccSettings, clock: ReferenceClock, transport: Transport, backoff: Backoff | None = None
     ) -> None:
         self.retries = 0
+        self._timeout = settings.timeout
         self._clock = clock
         self._transport = transport
         self._backoff = backoff or _BACKOFF
@@ -96,6 +100,7 @@ class RequestPipeline:
         }
         self._beside_lane = asyncio.Semaphore(_BESIDE_LANE)
         self._beside_seconds = min(_BESIDE_SECONDS, settings.timeout)
+        self._change_lane = asyncio.Semaphore(_CHANGE_CONNECTIONS)
 
     @property
     def logins(self) -> int:
@@ -143,6 +148,30 @@ class RequestPipeline:
             return decode(response.body)
         except ApiError as error:
             raise self._session.to_acc_error(error) from None
+
+    async def change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Response:
+        """Send a request beside the reads, once; where the session has expired, once more with a new one.
+
+        No read waits for it, and it shows nothing of the connection. Any status is for the caller. Raises AccError.
+        """
+        async with self._change_lane:
+            if not self._session.generation:
+                await self._session.renew(0)
+            generation = self._session.generation
+            response = await self._send_change(method, path, body)
+            if response.status < HTTPStatus.BAD_REQUEST:
+                self._renewals.record_read((path,), generation)
+            expired = response.status == HTTPStatus.UNAUTHORIZED
+            if not expired or not self._renewals.should_renew((path,), generation):
+                return response
+            await self._session.renew(generation)
+            return await self._send_change(method, path, body)
+
+    async def _send_change(self, method: str, path: str, body: Mapping[str, object] | None) -> Response:
+        session = self._session.id
+        content = None if body is None else {"session": session, **body}  # some versions require the field
+        seconds = min(_CHANGE_SECONDS, self._timeout)
+        return await self._transport.exchange(method, path, body=content, session=session, seconds=seconds)
 
     async def _repeat(self, request: Request, attempt: Callable[[], Awaitable[_T]]) -> _T:
         """Attempt until the backoff ends. Where the last attempt fails, find out whether the whole server is lost."""
@@ -217,7 +246,7 @@ class RequestPipeline:
 def connections(settings: AccSettings) -> int:
     """Return how many connections a pipeline uses at most."""
     live = _live_lane(settings.concurrency)
-    beside = live + _BESIDE_LANE + _LOGIN_CONNECTIONS
+    beside = live + _BESIDE_LANE + _CHANGE_CONNECTIONS + _LOGIN_CONNECTIONS
     return settings.concurrency + _SUSPECT_LANE + beside + slots(settings.concurrency)
 
 

@@ -46,7 +46,7 @@ def _decode_one_by_one(body: bytes, queried_server: str, texts: SharedTexts) -> 
         if result_of(body).get("events") is None:
             return make_answer([], None)
         raise garbled()
-    decoded = [_to_camera_event(entry, queried_server, texts) for entry in found.entries]
+    decoded = [to_checked_event(entry, queried_server, texts) for entry in found.entries]
     decoded += [Malformed(ILLEGIBLE, hash((body, number))) for number in range(found.lost)]
     result = None if found.rest is None else checked_result(found.rest, body)
     token = None if result is None else result.get("token")
@@ -63,7 +63,7 @@ def _may_be_token(token: object) -> bool:
     return token is None or (isinstance(token, int) and not isinstance(token, bool))
 
 
-def _to_camera_event(entry: object, queried_server: str, texts: SharedTexts) -> CameraEvent | Malformed:
+def to_checked_event(entry: object, queried_server: str, texts: SharedTexts) -> CameraEvent | Malformed:
     """Return the checked event, or why it cannot be used."""
     if not isinstance(entry, dict):
         return Malformed(ILLEGIBLE, hash(repr(entry)))

@@ -8,7 +8,7 @@ from aforo.simulator.oracle import STADIUM, Answer, HistoryRow, Oracle, RuleText
 from aforo.simulator.runner import Options, add_arguments, options_from, run, serve
 from aforo.simulator.scenario import Scenario, ScenarioPlan
 from aforo.simulator.server import Simulator
-from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, TokenHash, Tokens, Topics
+from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, TokenHash, Tokens, Topics, Webhooks
 
 __all__ = [
     "EVERY",
@@ -42,6 +42,7 @@ __all__ = [
     "TokenHash",
     "Tokens",
     "Topics",
+    "Webhooks",
     "ZoneTexts",
     "ZoneTruth",
     "add_arguments",

@@ -28,6 +28,19 @@ class Site(Protocol):
         """End all sessions and page tokens."""
         ...
 
+    @property
+    def push_counts(self) -> Counter[str]:
+        """Pushes and pushed events so far, by outcome."""
+        ...
+
+    def webhooks(self) -> list[dict[str, object]]:
+        """Return the webhooks, without their tokens."""
+        ...
+
+    def forget_webhooks(self) -> None:
+        """Drop every webhook."""
+        ...
+
 
 class _Switch(msgspec.Struct, forbid_unknown_fields=True):
     """Changes of faults, ``clear`` first.
@@ -63,6 +76,7 @@ def add_control(router: web.UrlDispatcher, site: Site) -> None:
     router.add_post("/simulator/clock", control.shift_clock)
     router.add_post("/simulator/events", control.add)
     router.add_post("/simulator/restart", control.restart)
+    router.add_post("/simulator/webhooks/forget", control.forget_webhooks)
 
 
 class _Control:
@@ -70,13 +84,15 @@ class _Control:
         self._site = site
 
     async def state(self, _: web.Request) -> web.Response:
-        """Answer with the servers' clock, the counted requests, and the active faults."""
+        """Answer with the servers' clock, the counted requests and pushes, the active faults, and the webhooks."""
         site = self._site
         answer = {
             "now": site.clock.now(),
             "tally": site.request_counts,
             "most_at_once": site.most_at_once,
             "faults": site.faults.names(),
+            "webhooks": site.webhooks(),
+            "pushes": site.push_counts,
         }
         return _json(answer)
 
@@ -138,6 +154,11 @@ class _Control:
     async def restart(self, _: web.Request) -> web.Response:
         """Restart the simulated servers: every session and page token ends."""
         self._site.restart()
+        return _json({})
+
+    async def forget_webhooks(self, _: web.Request) -> web.Response:
+        """Drop every webhook, as a server does whose configuration was restored."""
+        self._site.forget_webhooks()
         return _json({})
 
 

@@ -7,7 +7,7 @@ milliseconds since ``origin``, the crossing's place in the columns, and a mark. 
 
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -85,6 +85,7 @@ class EventLog:
         self._known: dict[Kind, int] = {}
         self._feeds: dict[str, dict[str, array[int]]] = {server.id: {} for server in servers}
         self._next_number = dict.fromkeys(self._feeds, _FIRST_NUMBER)
+        self.on_added: Callable[[int], None] | None = None  # called with the key of each further crossing
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -116,9 +117,12 @@ class EventLog:
         place = len(self.numbers)
         number = self._next_number[kind.server_id]
         self._next_number[kind.server_id] = number + 2
-        insort(self._feeds[kind.server_id][kind.camera_id], (at - self.origin) << SHIFT | place << _MARK_BITS | STOP)
+        key = (at - self.origin) << SHIFT | place << _MARK_BITS | STOP
+        insort(self._feeds[kind.server_id][kind.camera_id], key)
         self.kind_of.append(known)
         self.numbers.append(number)
+        if self.on_added is not None:
+            self.on_added(key)
         return Crossing(at, number, kind)
 
     def stops(self, server_id: str, camera_ids: Iterable[str] | None, since: int, until: int) -> list[int]:
@@ -140,6 +144,13 @@ class EventLog:
         """Return the keys of the START events of [since, until), oldest first."""
         stops = self.stops(server_id, camera_ids, since + _STARTS_BEFORE, until + _STARTS_BEFORE)
         return [key - (_STARTS_BEFORE << SHIFT) + START - STOP for key in stops]
+
+    def next_at(self, since: int) -> int | None:
+        """Return when the first event from ``since`` on is (milliseconds since 1970), START or STOP; None: none is."""
+        first = (since - self.origin) << SHIFT
+        feeds = [feed for feeds in self._feeds.values() for feed in feeds.values()]
+        following = [feed[place] for feed in feeds for place in (bisect_left(feed, first),) if place < len(feed)]
+        return self.at(min(following)) if following else None
 
     def at(self, key: int) -> int:
         """Return the time of a key in milliseconds since 1970."""

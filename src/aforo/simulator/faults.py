@@ -22,11 +22,12 @@ class Delay(StrEnum):
 class Fault:
     """One fault, with its limits.
 
-    ``probability``: per request, or per crossing for malformed, repeated and late. ``since``, ``until``: only in
-    [since, until) by the server's clock, aware UTC. ``times``: at most so often. ``cameras``: only for requests that
-    name one of these, for late: only for their events. ``paths``: only these, as in ``events/search``. ``seconds``: the
-    latency (real seconds), the longest delay of a late event (by the server's clock), or how far a clock is ahead
-    (less than zero: behind). ``delay``: how the delays of late events are distributed.
+    ``probability``: per request, or per crossing for malformed, repeated, late and those of pushes. ``since``,
+    ``until``: only in [since, until) by the server's clock, aware UTC. ``times``: at most so often. ``cameras``: only
+    for requests that name one of these, for late: only for their events. ``paths``: only these, as in
+    ``events/search``. ``seconds``: the latency (real seconds), the longest delay of a late event (by the server's
+    clock), or how far a clock is ahead (less than zero: behind). ``delay``: how the delays of late events are
+    distributed.
     """
 
     probability: float = 1.0
@@ -66,6 +67,10 @@ EVERY: Mapping[str, Fault] = {
     "late": Fault(0.02, seconds=30.0),  # visible that much after its own timestamp at most
     "date": Fault(seconds=7200.0),  # the Date header is off, the servers' clock is right
     "no_date": Fault(),  # the Date header is empty
+    "push_lost": Fault(0.02),  # an event of no push
+    "push_doubled": Fault(0.02),  # an event in two pushes, or twice in one
+    "push_late": Fault(0.02, seconds=30.0),  # pushed that much later at most, and so out of order
+    "push_early": Fault(),  # pushed at its own time, also where a search finds it later
     "camera_outage": Fault(),  # what happens in [since, until) is only visible from until on
     "camera_clock": Fault(seconds=-150.0),  # timestamps are off by so much: -150 s are visible 150 s late
     "camera_disconnected": Fault(),  # /cameras reports them as DISCONNECTED; events at since and until, as for the next
@@ -82,7 +87,7 @@ EVERY: Mapping[str, Fault] = {
 }
 OF_CAMERAS = tuple(name for name in EVERY if name.startswith("camera_"))
 BREAKING = ("camera_hang", "camera_404", "camera_400", "camera_500", "camera_garbage")  # no answer is ever right
-_NOT_USUAL = {*OF_CAMERAS, "date", "no_date"}  # they last, and are switched on by their name only
+_NOT_USUAL = {*OF_CAMERAS, "date", "no_date", "push_early"}  # they last, and are switched on by their name only
 
 
 class Faults:

@@ -76,6 +76,15 @@ class SearchEndpoint:
                 return self._active(arguments, now)
         raise _bad("queryType")
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The ids of the site's servers."""
+        return tuple(self._servers)
+
+    def is_visible(self, key: int, now: datetime) -> bool:
+        """Return whether a search finds that event by now."""
+        return not self._longest_delay(now) or self._is_visible(key, now)
+
     def cameras(self, arguments: Arguments) -> tuple[str, ...]:
         """Return the cameras that the query names, itself or by its token."""
         rest = self._tokens.get(arguments.get("token", [""])[0])

@@ -76,14 +76,17 @@ class Pages:
     def page(self, keys: Sequence[int], token: str | None) -> bytes:
         """Return the answer with these events."""
         end = "]}}" if token is None else f'],"token":{json.dumps(token)}}}}}'
-        return f'{{"status":"success","result":{{"events":[{",".join(self._events(keys))}{end}'.encode()
+        return f'{{"status":"success","result":{{"events":[{",".join(self.events(keys))}{end}'.encode()
 
     def health_page(self, events: Sequence[bytes]) -> bytes:
         """Return the answer with these events, whose JSON is given; it has no token."""
         return b'{"status":"success","result":{"events":[' + b",".join(events) + b"]}}"
 
-    def _events(self, keys: Sequence[int]) -> list[str]:
-        """Return one text per key. The simulator spends most time here: one f-string per event, all else is cached."""
+    def events(self, keys: Sequence[int]) -> list[str]:
+        """Return the JSON of each key's event.
+
+        The simulator spends most time here: one f-string per event, all else is cached.
+        """
         self._prepare()
         pieces, numbers, kind_of, seconds = (
             self._pieces,
@@ -133,7 +136,7 @@ class Pages:
     def _unusual(self, key: int) -> str:
         """Return a START event, or one that is broken as real servers break them."""
         stop = key & ~MARK_MASK | STOP
-        event = json.loads(self._events([stop])[0])
+        event = json.loads(self.events([stop])[0])
         if key & MARK_MASK == START:
             this_id, linked = event.pop("thisId", None), event["linkedEventId"]
             event |= {"type": "DEVICE_ANALYTICS_START", "linkedEventId": this_id}

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Self
@@ -19,11 +20,13 @@ from aforo.simulator.certificate import Certificate, self_signed
 from aforo.simulator.control_api import add_control
 from aforo.simulator.fault_middleware import ApiRequest, FaultMiddleware
 from aforo.simulator.faults import Faults
+from aforo.simulator.pusher import Pusher
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.search_endpoint import SearchEndpoint
 from aforo.simulator.serialization import AnswerError
 from aforo.simulator.server_profile import ServerProfile, Topics
 from aforo.simulator.shifted_clock import ShiftedClock
+from aforo.simulator.webhooks import WebhookRegistry
 
 BASE = "/mt/api/rest/v1/"
 _BACKLOG = 1024
@@ -67,6 +70,8 @@ class Simulator:
         self._port = port
         self._sessions = SessionStore(self.credentials, self.profile, scenario.plan.seed)
         self._search_endpoint = SearchEndpoint(scenario, self.profile, self.faults, scenario.plan.seed)
+        self._registry = WebhookRegistry(self.profile.webhooks, scenario.plan.seed)
+        self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._certificate: Certificate = await asyncio.to_thread(self_signed)
@@ -75,10 +80,16 @@ class Simulator:
             self._application(), access_log=None, handler_cancellation=True, shutdown_timeout=_END_SECONDS
         )
         await self._runner.setup()
+        pages = serialization.Pages(self.scenario.event_log, this_id=self.profile.this_id)
+        self._pusher = Pusher(
+            self._registry, self.scenario.event_log, self._search_endpoint, self.faults, self.clock, pages
+        )
         await self.plug_in()
+        await self._closing.enter_async_context(self._pusher.running())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
         await self.unplug()
         self._fault_middleware.closing.set()
         connections = list(self._connections())
@@ -105,10 +116,25 @@ class Simulator:
         """The certificate as PEM: the content of a CA file."""
         return self._certificate.pem
 
+    @property
+    def push_counts(self) -> Counter[str]:
+        """Pushes and pushed events so far, by outcome."""
+        return self._pusher.counts
+
     def restart(self) -> None:
-        """End every session and page token, as a restart of the service does."""
+        """End every session and page token, as a restart of the service does; webhooks stay, and get a HELLO."""
         self._sessions.forget_all()
         self._search_endpoint.forget_all()
+        self._pusher.update(hello=self._registry.webhooks)
+
+    def webhooks(self) -> list[dict[str, object]]:
+        """Return the webhooks, without their tokens."""
+        return self._registry.listed()
+
+    def forget_webhooks(self) -> None:
+        """Drop every webhook, as a server does whose configuration was restored."""
+        self._registry.forget_all()
+        self._pusher.update()
 
     def change_credentials(self, credentials: Credentials) -> None:
         """Accept only these credentials from now on, as after a change of the password; sessions stay."""
@@ -161,6 +187,10 @@ class Simulator:
             application.router.add_get(BASE + path, handler, allow_head=False)
         application.router.add_post(BASE + "login", self._login)
         application.router.add_post(BASE + "logout", self._logout)
+        application.router.add_get(BASE + "webhooks", self._list_webhooks, allow_head=False)
+        application.router.add_post(BASE + "webhooks", self._create_webhook)
+        application.router.add_put(BASE + "webhooks", self._change_webhook)
+        application.router.add_delete(BASE + "webhooks", self._delete_webhooks)
         add_control(application.router, self)
         return application
 
@@ -249,6 +279,34 @@ class Simulator:
     async def _search(self, request: web.Request) -> web.Response:
         self._check(request)
         return _json(self._search_endpoint.answer(_arguments(request), self.clock.now()))
+
+    async def _list_webhooks(self, request: web.Request) -> web.Response:
+        self._check(request)
+        self._registry.check()
+        return _json(serialization.success({"webhooks": self._registry.listed(request.query.getall("ids", []))}))
+
+    async def _create_webhook(self, request: web.Request) -> web.Response:
+        webhook = self._registry.create(await self._webhook_body(request))
+        self._pusher.update(hello=[webhook] if self.profile.says_hello else ())
+        return _json(serialization.success({"id": webhook.id}))
+
+    async def _change_webhook(self, request: web.Request) -> web.Response:
+        self._registry.change(await self._webhook_body(request))
+        self._pusher.update()
+        return _json(serialization.success({}))
+
+    async def _delete_webhooks(self, request: web.Request) -> web.Response:
+        self._registry.delete(await self._webhook_body(request))
+        self._pusher.update()
+        return _json(serialization.success({}))
+
+    async def _webhook_body(self, request: web.Request) -> dict[str, object]:
+        """Return the body of a change of webhooks; its ``session`` field is required, as some versions do."""
+        body = await _body(request)
+        session = body.get("session")
+        self._sessions.check(session if isinstance(session, str) else None, self.clock.now())
+        self._registry.check()
+        return body
 
     def _check(self, request: web.Request) -> None:
         self._sessions.check(_session(request), self.clock.now())

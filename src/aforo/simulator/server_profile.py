@@ -46,12 +46,21 @@ class TokenHash(StrEnum):
     NONCE_TIMESTAMP_KEY = "nonce+timestamp+key"
 
 
+class Webhooks(StrEnum):
+    """Whether the server pushes, and how it names the list of topics."""
+
+    WHITELIST = "whitelist"
+    INCLUDE = "include"
+    FORBIDDEN = "forbidden"
+    ABSENT = "absent"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerProfile:
     """One version of the Web Endpoint. Seconds are by the server's clock.
 
     ``away_cameras_known``: whether a server answers for the cameras of the site's other servers, with what it recorded
-    itself, or with 404.
+    itself, or with 404. ``says_hello``: whether a new webhook gets a HELLO.
     """
 
     to_inclusive: bool = False
@@ -62,6 +71,8 @@ class ServerProfile:
     this_id: bool = True
     token_hash: TokenHash = TokenHash.TIMESTAMP_KEY
     away_cameras_known: bool = True
+    webhooks: Webhooks = Webhooks.WHITELIST
+    says_hello: bool = True
     session_seconds: float = 3600.0
     page_token_seconds: float = 600.0
     clock_tolerance_seconds: float = 300.0

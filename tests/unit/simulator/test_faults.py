@@ -17,6 +17,7 @@ LASTING = {  # not among the usual faults
     "camera_not_recording",
     "camera_reconfigured",
     "camera_dead",
+    "push_early",
 }
 
 
