@@ -247,7 +247,7 @@ async def test_logins_and_refusals_are_logged_and_counted_at_a_bounded_rate(
 async def test_what_was_left_out_of_the_log_is_said_at_the_end_of_the_minute(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aforo.web.access_log._PERIOD", 0.2)
+    monkeypatch.setattr("aforo.http_server.bounded_log._PERIOD", 0.2)
     async with staged(tmp_path, settings=SETTINGS) as stage, browser(stage) as client:
         for _ in range(12):
             await status(client, Authorization="Bearer otra")
@@ -363,7 +363,7 @@ async def test_a_page_without_a_free_descriptor_says_so_and_goes_on(
             return await accept(sock)
 
         monkeypatch.setattr(loop, "sock_accept", failing)
-        monkeypatch.setattr("aforo.web.acceptor._PAUSE", 0.05)
+        monkeypatch.setattr("aforo.http_server.acceptor._PAUSE", 0.05)
         assert await status(client) == 200
         async with browser(stage) as another:
             assert await status(another) == 200

@@ -1,11 +1,9 @@
 """What is logged and counted of logins and refusals: however many there are, the log grows at a bounded rate."""
 
-import asyncio
 import logging
 from collections import Counter
 
-_LINES = 10  # of a kind in a period
-_PERIOD = 60.0  # seconds
+from aforo.http_server.bounded_log import BoundedLog
 
 REFUSALS = {
     "request_rate": "La página recibe demasiadas peticiones de %s: las que sobran se rechazan.",
@@ -19,41 +17,6 @@ REFUSALS = {
     ),
     "forbidden": "La página rechazó una petición que no podía hacerse, desde %s.",
 }
-
-
-class BoundedLog:
-    """Writes up to ten lines of a kind a minute, and at the minute's end one that says how many more there were.
-
-    A message's format is its kind. To be used on the event loop.
-    """
-
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._written: Counter[str] = Counter()
-
-    def info(self, message: str, *args: object) -> None:
-        """Log at INFO."""
-        self._write(logging.INFO, message, args)
-
-    def warning(self, message: str, *args: object) -> None:
-        """Log at WARNING."""
-        self._write(logging.WARNING, message, args)
-
-    def exception(self, message: str, *args: object) -> None:
-        """Log at ERROR, with the traceback of the exception that is handled."""
-        self._write(logging.ERROR, message, args, traceback=True)
-
-    def _write(self, level: int, message: str, args: tuple[object, ...], *, traceback: bool = False) -> None:
-        if message not in self._written:
-            asyncio.get_running_loop().call_later(_PERIOD, self._end_period, level, message)
-        self._written[message] += 1
-        if self._written[message] <= _LINES:
-            self._log.log(level, message, *args, exc_info=traceback)
-
-    def _end_period(self, level: int, message: str) -> None:
-        more = self._written.pop(message) - _LINES
-        if more > 0:
-            self._log.log(level, "%d veces más en un minuto: %s", more, message.replace("%s", "…"))
 
 
 class AccessLog:
@@ -86,6 +49,16 @@ class AccessLog:
         self.logins["wrong"] += 1
         whose = {None: "una cuenta que no existe", "": "la clave de lectura"}.get(account, f"la cuenta {account}")
         self.bounded_log.warning("Contraseña equivocada en la página para %s, desde %s.", whose, address)
+
+    def accept_failed(self, reason: str) -> None:
+        """Log, in Spanish, why no connection can be accepted for now."""
+        self.bounded_log.warning(
+            "La página no puede admitir conexiones (%s). El conteo sigue; se vuelve a intentar.", reason
+        )
+
+    def handshake_failed(self) -> None:
+        """Count a TLS handshake that was broken off."""
+        self.handshakes_failed += 1
 
     def refused(self, kind: str, address: str) -> None:
         """Count a refusal of one of REFUSALS."""

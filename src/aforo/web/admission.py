@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from aforo.http_server.places import Places
 from aforo.web.access_log import AccessLog
-from aforo.web.places import Places
 from aforo.web.rate_limits import RateLimits
 
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from aforo.clock import Clock, SystemClock
+from aforo.http_server.addresses import is_loopback, network_of
 from aforo.settings import WebSettings
-from aforo.web.addresses import is_loopback, network_of
 from aforo.web.admission import Admission
 from aforo.web.auth import Sessions, Visitor, session_cookie
 

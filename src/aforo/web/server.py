@@ -7,11 +7,10 @@ never ends the process. After a failure the page is opened again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,27 +19,25 @@ from urllib.parse import quote
 from aforo.background import background_task
 from aforo.clock import SystemClock, wait_until_set
 from aforo.errors import BadSetting, os_reason
+from aforo.http_server.acceptor import Acceptor
+from aforo.http_server.addresses import is_loopback, network_of
+from aforo.http_server.listening import bind, tls_context
+from aforo.http_server.places import Places
 from aforo.settings import WebSettings
-from aforo.web.addresses import is_loopback, network_of
 from aforo.web.admission import Admission
 from aforo.web.auth import Sessions
 from aforo.web.context import WebContext
-from aforo.web.places import Place, Places
 from aforo.web.sse import Broadcaster
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from aforo.web.acceptor import Acceptor
-
 _log = logging.getLogger(__name__)
 
 _RETRY_INTERVAL = 15.0  # seconds after which a page that could not be served is opened again
 _STOP_TIMEOUT = 3.0  # seconds that the server may take to end
-_RESPONSE_TIMEOUT = 2  # seconds that responses under way may take at the end
 _RESTORE_TIMEOUT = 5.0  # seconds that the page waits for the database before it opens
 _KEEP_ALIVE = 15  # seconds
-_MAX_HEAD = 16_384  # bytes of a request's line and headers
 
 
 @dataclass(slots=True)
@@ -92,7 +89,7 @@ def verify(settings: WebSettings) -> ssl.SSLContext | None:
     Raises BadSetting for a page that everybody on the network could read, and for certificate files that do not serve.
     """
     check(settings)
-    return _tls_context(settings)
+    return tls_context(settings.certificate_file, settings.key_file, whose="la página", section="web")
 
 
 def check(settings: WebSettings) -> None:
@@ -121,51 +118,11 @@ def _url(settings: WebSettings, port: int) -> str:
     return f"{'https' if settings.certificate_file else 'http'}://{host}:{port}/"
 
 
-def _tls_context(settings: WebSettings) -> ssl.SSLContext | None:
-    if settings.certificate_file is None or settings.key_file is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    asked: list[bool] = []
-
-    def no_password() -> str:  # without one OpenSSL would ask for it on the terminal, and wait
-        asked.append(True)
-        return ""
-
-    try:
-        context.load_cert_chain(settings.certificate_file, settings.key_file, password=no_password)
-    except OSError as exc:
-        raise BadSetting(
-            f"El certificado de la página ({settings.certificate_file}, {settings.key_file}) no sirve: "
-            f"{_certificate_fault(exc, encrypted=bool(asked))}.",
-            remedy="Corrija web.certificate_file y web.key_file: dos archivos PEM que van juntos.",
-        ) from exc
-    return context
-
-
-def _certificate_fault(error: OSError, *, encrypted: bool) -> str:
-    if not isinstance(error, ssl.SSLError):
-        return os_reason(error)
-    if encrypted:
-        return "la clave está cifrada con contraseña"
-    mismatch = error.reason == "KEY_VALUES_MISMATCH"
-    return "la clave no es la de ese certificado" if mismatch else "no son un certificado y una clave en formato PEM"
-
-
 def _bind(settings: WebSettings, port: int, level: int = logging.ERROR) -> socket.socket | None:
     """Return a bound socket; None where the address cannot be had, which is logged at ``level``."""
-    listener = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.setblocking(False)
+        return bind(settings.host, port)
     except OSError as exc:
-        if listener is not None:
-            listener.close()
         _log.log(
             level,
             "La página no se puede abrir en %s:%d (%s). El conteo sigue; se vuelve a intentar. Si otro programa usa"
@@ -175,7 +132,6 @@ def _bind(settings: WebSettings, port: int, level: int = logging.ERROR) -> socke
             os_reason(exc),
         )
         return None
-    return listener
 
 
 async def _serve_until(
@@ -225,45 +181,29 @@ async def _restore(context: WebContext, sessions: Sessions) -> None:
 
 def _build_server(context: WebContext, listener: socket.socket, tls: ssl.SSLContext | None) -> _Built:
     """Build the application and its server. It runs in a thread: the first request to ACC does not wait for imports."""
-    import uvicorn  # noqa: PLC0415 -- FastAPI and uvicorn take a while
-
-    from aforo.web.acceptor import Acceptor  # noqa: PLC0415
+    from aforo.http_server.connection_guard import guarded_server  # noqa: PLC0415 -- FastAPI and uvicorn take a while
     from aforo.web.app import create_app  # noqa: PLC0415
-    from aforo.web.connection_guard import GuardedConnection  # noqa: PLC0415
-
-    class Server(uvicorn.Server):
-        """uvicorn's server without its signal handlers: the program has its own."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
 
     proxies = context.settings.proxies
     admission = Admission(Places(without_limit=frozenset(map(network_of, proxies))))
     sessions = Sessions(context.settings)
     broadcaster = Broadcaster(context.live, context.clock, context.timezone, context.stale_after)
-    # uvicorn logs its start in English, and a line for each malformed request and each cut response of a flood.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
+    server, make_protocol = guarded_server(
         create_app(context, broadcaster, admission, sessions),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        admission.places,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=[*proxies, *(f"::ffff:{address}" for address in proxies if ":" not in address)],
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_RESPONSE_TIMEOUT,
-        h11_max_incomplete_event_size=_MAX_HEAD,
     )
-    config.load()
-    server = Server(config)
-
-    def make_protocol(place: Place) -> GuardedConnection:
-        return GuardedConnection(config, server.server_state, admission.places, place)
-
-    return _Built(server, Acceptor(listener, tls, make_protocol, admission), broadcaster, sessions)
+    acceptor = Acceptor(
+        listener,
+        tls,
+        make_protocol,
+        places=admission.places,
+        limit=admission.limits.connections,
+        refusals=admission.log,
+    )
+    return _Built(server, acceptor, broadcaster, sessions)
 
 
 async def _serve(built: _Built, ready: asyncio.Event, stopping: asyncio.Event) -> None:

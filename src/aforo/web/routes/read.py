@@ -9,10 +9,10 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from aforo.http_server.addresses import network_of
 from aforo.models import CameraEvent
 from aforo.storage import Cursor
 from aforo.web import schemas, serializers
-from aforo.web.addresses import network_of
 from aforo.web.dependencies import DATABASE_ERRORS, QUERY_ERRORS, READ_ERRORS, Parts, Reader, client_address
 from aforo.web.security import RequestRejected
 from aforo.web.sse import TooManyClients

@@ -5,8 +5,8 @@ from typing import NoReturn
 from fastapi import APIRouter, Request, Response
 
 from aforo.clock import SystemClock
+from aforo.http_server.addresses import network_of
 from aforo.web import schemas
-from aforo.web.addresses import network_of
 from aforo.web.auth import Visitor, set_cookie
 from aforo.web.dependencies import BODY_ERRORS, READ_ERRORS, AnyVisitor, AppParts, Parts, client_address
 from aforo.web.login_queue import LoginQueueFull

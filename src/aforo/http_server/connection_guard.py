@@ -4,20 +4,59 @@ It works below the application. uvicorn's own limits leave silent, half-sent and
 """
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import uvicorn
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from aforo.clock import SystemClock
-from aforo.web.places import Place, Places
+from aforo.http_server.places import Place, Places
 
+_RESPONSE_TIMEOUT = 2  # seconds that responses under way may take at the end
+_MAX_HEAD = 16_384  # bytes of a request's line and headers
 _CHECK_INTERVAL = 5.0  # seconds between two checks of a connection
 _MAX_SILENCE = 20.0  # seconds within which a request must have arrived whole
 _MAX_UNREAD = 20.0  # seconds that a client may leave unread what it is sent
 
 _clock = SystemClock()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: the program has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def guarded_server(
+    app: Callable[..., Any], places: Places, **options: Any
+) -> tuple[uvicorn.Server, Callable[[Place], "GuardedConnection"]]:
+    """Return a server for an ASGI application, with no socket of its own, and what makes its connections.
+
+    ``options`` are those of ``uvicorn.Config``.
+    """
+    # uvicorn logs its start in English, and a line for each malformed request and each cut response of a flood.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    config = Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_RESPONSE_TIMEOUT,
+        h11_max_incomplete_event_size=_MAX_HEAD,
+        **options,
+    )
+    config.load()
+    server = _Server(config)
+    return server, lambda place: GuardedConnection(config, server.server_state, places, place)
 
 
 class GuardedConnection(H11Protocol):

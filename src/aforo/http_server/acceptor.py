@@ -1,4 +1,4 @@
-"""Accepts the page's connections: each is counted before its TLS handshake, which may take ten seconds.
+"""Accepts connections: each is counted before its TLS handshake, which may take ten seconds.
 
 asyncio's own server hands a connection over after its handshake, so that silent ones are not counted, and logs a
 traceback for each connection that it cannot accept while the process has no descriptor left.
@@ -13,16 +13,16 @@ import ssl
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aforo.clock import SystemClock
 from aforo.errors import os_reason
-from aforo.web.addresses import network_of
-from aforo.web.admission import Admission
-from aforo.web.places import Place
+from aforo.http_server.addresses import network_of
+from aforo.http_server.places import Place, Places
+from aforo.http_server.rate_limits import AddressLimit
 
 if TYPE_CHECKING:
-    from aforo.web.connection_guard import GuardedConnection
+    from aforo.http_server.connection_guard import GuardedConnection
 
 _BACKLOG = 1_024  # a full one makes a client wait for a second until it tries again
 _HANDSHAKE_TIMEOUT = 10.0  # seconds
@@ -31,13 +31,13 @@ _PAUSE = 1.0  # seconds after which accepting is tried again
 _TOGETHER = 16  # connections accepted before anything else runs
 _TURNS_TO_END = 50  # of the loop, at most; four or so are usual
 _TRIES = 8  # to get a lower descriptor
-_RESERVED = 96  # descriptors that the page leaves to the log, the database and the cameras' server
+_RESERVED = 96  # descriptors that are left to the log, the database and the cameras' server
 
 _clock = SystemClock()
 
 
 def descriptor_ceiling() -> int:
-    """Return the descriptor from which on the page takes no more connections.
+    """Return the descriptor from which on no more connections are taken.
 
     The system hands out the lowest free number: where it is near the limit, the process has few left.
     """
@@ -49,22 +49,41 @@ def descriptor_ceiling() -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_RESERVED, limit // 2)
 
 
+class Refusals(Protocol):
+    """What logs and counts the connections that are not served."""
+
+    def refused(self, kind: str, address: str) -> None:
+        """A connection was closed: ``kind`` is connection_rate, descriptors or places."""
+        ...
+
+    def accept_failed(self, reason: str) -> None:
+        """No connection can be accepted for now; ``reason`` is Spanish."""
+        ...
+
+    def handshake_failed(self) -> None:
+        """A TLS handshake was broken off."""
+        ...
+
+
 class Acceptor:
     """Accepts connections on ``listener``. ``make_protocol`` makes the protocol that serves a place."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what decides on a connection, each by its name
         self,
         listener: socket.socket,
         tls: ssl.SSLContext | None,
         make_protocol: Callable[[Place], GuardedConnection],
-        admission: Admission,
+        *,
+        places: Places,
+        limit: AddressLimit,
+        refusals: Refusals,
     ) -> None:
         self._listener = listener
         self._tls = tls
         self._make_protocol = make_protocol
-        self._places = admission.places
-        self._limits = admission.limits
-        self._log = admission.log
+        self._places = places
+        self._limit = limit
+        self._log = refusals
         self._ceiling = descriptor_ceiling()
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -104,15 +123,13 @@ class Acceptor:
         if isinstance(error, ConnectionError):  # it was gone before it could be accepted
             return
         self._places.make_way()
-        self._log.bounded_log.warning(
-            "La página no puede admitir conexiones (%s). El conteo sigue; se vuelve a intentar.", os_reason(error)
-        )
+        self._log.accept_failed(os_reason(error))
         await _clock.sleep(_PAUSE)
 
     async def _admit(self, connection: socket.socket, host: str) -> None:
         """Begin to serve a connection, or close it."""
         address = network_of(host)
-        if self._places.is_limited(address) and self._limits.connections.take(address, _clock.monotonic()):
+        if self._places.is_limited(address) and self._limit.take(address, _clock.monotonic()):
             self._log.refused("connection_rate", host)
             connection.close()
             return
@@ -129,7 +146,7 @@ class Acceptor:
         if place is None:
             connection.close()
             return
-        task = asyncio.create_task(self._serve(connection, place), name="aforo-web-connection")
+        task = asyncio.create_task(self._serve(connection, place), name="aforo-http-connection")
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
         await self._let_end()
@@ -162,7 +179,7 @@ class Acceptor:
         except OSError:  # the other side broke the handshake off, or was too slow
             _shut(connection)
             if place in self._places:
-                self._log.handshakes_failed += 1
+                self._log.handshake_failed()
         finally:
             self._places.free(place)
 

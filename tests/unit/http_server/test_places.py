@@ -1,7 +1,7 @@
 import pytest
 
-from aforo.web.addresses import network_of
-from aforo.web.places import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, Place, Places
+from aforo.http_server.addresses import network_of
+from aforo.http_server.places import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, Place, Places
 
 
 class Connections:

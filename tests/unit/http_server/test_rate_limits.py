@@ -1,4 +1,4 @@
-from aforo.web.rate_limits import MAX_ADDRESSES, AddressLimit, Budget, KnownAddresses, TokenBuckets
+from aforo.http_server.rate_limits import MAX_ADDRESSES, AddressLimit, Budget, KnownAddresses, TokenBuckets
 
 
 def test_a_bucket_empties_and_fills_with_time_for_each_address() -> None:

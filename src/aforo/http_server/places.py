@@ -16,13 +16,21 @@ class Place:
 
 
 class Places:
-    """All places. A connection that has shown neither a session nor the read token gives way to a new one.
+    """All places. A connection that has not been kept (``keep``) gives way to a new one.
 
     The oldest of them goes, of the address that has most of them. ``without_limit``: addresses that may take all
     places, those of proxies.
     """
 
-    def __init__(self, without_limit: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        without_limit: frozenset[str] = frozenset(),
+        *,
+        most: int = MAX_CONNECTIONS,
+        most_per_address: int = MAX_CONNECTIONS_PER_ADDRESS,
+    ) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
         self.gave_way = 0  # connections that were closed for a new one
         self._without_limit = without_limit
         self._open: dict[Place, None] = {}
@@ -41,10 +49,10 @@ class Places:
 
     def admit(self, address: str, close: Callable[[], None]) -> Place | None:
         """Return a place for a new connection; None where all are taken by connections that do not give way."""
-        crowded = self._by_address[address] >= MAX_CONNECTIONS_PER_ADDRESS and self.is_limited(address)
+        crowded = self._by_address[address] >= self._most_per_address and self.is_limited(address)
         if crowded and not self.make_way(address):
             return None
-        if len(self._open) >= MAX_CONNECTIONS and not self.make_way():
+        if len(self._open) >= self._most and not self.make_way():
             return None
         place = Place(address, close)
         self._open[place] = self._yielding[place] = None
@@ -65,7 +73,7 @@ class Places:
         return True
 
     def keep(self, place: Place) -> None:
-        """Keep a place for good: its connection has shown a session or the read token."""
+        """Keep a place for good: its connection has shown that it may be here."""
         self._yielding.pop(place, None)
 
     def free(self, place: Place) -> None:
