@@ -189,6 +189,16 @@ OWN_TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "Qué zonas suma cada suma de zonas, en cada evento.",
         {"show_id": "qué evento", "total": "la suma", "zone": "una de sus zonas"},
     ),
+    "aforo_push": (
+        "Qué procesos reciben las notificaciones de ACC, y con qué clave.",
+        {
+            "url": "dirección a la que ACC notifica (`push.url`)",
+            "instance": "qué proceso, de qué máquina",
+            "token": "clave del webhook, la misma para todos",
+            "keeps": "1: ese proceso pide y renueva el webhook",
+            "seen_ms": "última señal de vida del proceso",
+        },
+    ),
     "aforo_ended_sessions": (
         "Las sesiones de la página que se cerraron antes de caducar.",
         {"session_key": "de qué sesión", "expires_ms": "cuándo caduca por sí misma"},

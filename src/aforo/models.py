@@ -377,6 +377,27 @@ class ReconciliationResult:
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 
+class PushState(StrEnum):
+    """Whether the cameras' server pushes."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    FAILING = "failing"
+
+
+class PushStatus(NamedTuple):
+    """How the pushes of the cameras' server stand, since when (aware UTC), and in Spanish why they fail ("": not).
+
+    ``taken`` and ``refused``: how many were, of those that arrived.
+    """
+
+    state: PushState
+    since: datetime
+    reason: str = ""
+    taken: int = 0
+    refused: int = 0
+
+
 class AlertKind(StrEnum):
     """What an alert is about."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from aforo import web
+from aforo import push, web
 from aforo.alerting import verify_addresses
 from aforo.errors import AforoError, BadSetting, LogUnwritable, os_reason
 from aforo.inputs.camera_list import load_cameras
@@ -61,7 +61,7 @@ def exposed_secrets(settings: Settings) -> list[Path]:
         return []
     secrets = (row for row in rows().values() if row.secret and not _is_sqlite(settings, row.name))
     files = [_file_of(settings.origin(row.name)) for row in secrets]
-    files += [settings.web.key_file]
+    files += [settings.web.key_file, settings.push.key_file]
     return sorted({file for file in files if file is not None and file.is_file() and _is_exposed(file)})
 
 
@@ -140,6 +140,7 @@ PRECONDITIONS = (
     Precondition("schedule", _schedule),
     Precondition("cameras", lambda settings: load_cameras(settings.monitor.cameras_file)),
     Precondition("web", lambda settings: settings.web.port and web.verify(settings.web)),
+    Precondition("push", lambda settings: settings.push.url and push.verify(settings.push)),
     Precondition("alerts", lambda settings: verify_addresses(settings.alerts)),
     Precondition("report", _verify_report_folder, can_wait=True),
 )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -33,12 +34,13 @@ from aforo.settings import (
     AlertsSettings,
     DatabaseSettings,
     LogSettings,
+    PushSettings,
     ReportSettings,
     Settings,
     WebSettings,
     zones_from,
 )
-from aforo.simulator import Scenario, ScenarioPlan, Simulator
+from aforo.simulator import Fault, Scenario, ScenarioPlan, Simulator
 from aforo.storage import Store
 
 
@@ -90,6 +92,45 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 def states(lines: dict[str, list[Line]], topic: str) -> set[State]:
     return {line.state for line in lines[topic]}
+
+
+def pushing(place: Place, port: int, to_port: int = 0) -> Settings:
+    url = f"http://127.0.0.1:{to_port or port}/"
+    return place.settings(push=PushSettings(url=url, host="127.0.0.1", port=port))
+
+
+async def test_the_way_of_a_push_is_tried(place: Place, free_port: int) -> None:
+    lines = await place.check(pushing(place, free_port))
+    assert states(lines, "push") == {State.OK}
+    assert place.simulated.site.webhooks() == []
+    assert "push" not in await place.check()
+
+
+async def test_a_push_that_does_not_arrive_says_what_the_firewall_must_let_through(
+    place: Place, free_port: int
+) -> None:
+    (line,) = (await place.check(pushing(place, free_port, to_port=9)))["push"]
+    assert line.state is State.WARNING
+    assert "del servidor de cámaras (127.0.0.1) a 127.0.0.1, puerto 9" in line.details[0]
+    assert place.simulated.site.webhooks() == []
+
+
+async def test_a_port_in_use_and_a_server_that_does_not_push_are_told(place: Place, free_port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port))
+        other.listen()
+        (line,) = (await place.check(pushing(place, free_port)))["push"]
+    assert (line.state, "el camino no se prueba" in line.what) == (State.WARNING, True)
+    place.simulated.site.faults.set("error_503", Fault(1.0, paths=frozenset({"webhooks"})))
+    (line,) = (await place.check(pushing(place, free_port)))["push"]
+    assert (line.state, "ACC no puede notificar" in line.what) == (State.WARNING, True)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 async def test_all_is_well(place: Place) -> None:

@@ -1,32 +1,13 @@
 """Journals that this process works on an event, and warns of another process that does."""
 
 import logging
-import os
-import socket
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from aforo.clock import Clock
+from aforo.instances import has_died, new_instance
 from aforo.storage import Database, EventRecord
 
 _log = logging.getLogger("aforo.alerting.incidents")
-
-_PROCESS = ", proceso "  # between the machine's name and the process id
-
-
-def has_died(instance: str) -> bool:
-    """Return whether an instance is a process of this machine that no longer runs; False where it cannot be known."""
-    host, _, rest = instance.partition(_PROCESS)
-    number = rest.partition(",")[0]
-    if host != socket.gethostname() or not number.isdigit() or os.name == "nt":  # on Windows os.kill ends the process
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # another user's process: it runs
-        return False
-    return False
 
 
 class InstanceBeacon:
@@ -36,7 +17,7 @@ class InstanceBeacon:
         self._database = database
         self._clock = clock
         self._every = every
-        self._instance = f"{socket.gethostname()}{_PROCESS}{os.getpid()}, {uuid4().hex[:8]}"
+        self._instance = new_instance()
         self._started = clock.monotonic()
         self._began: datetime | None = None
         self._others: set[str] = set()

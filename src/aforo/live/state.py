@@ -36,6 +36,7 @@ from aforo.models import (
     FeedStatus,
     Occupancy,
     Outcome,
+    PushStatus,
     ReconciliationResult,
     ScheduledEvent,
     Window,
@@ -69,7 +70,7 @@ class HealthProbes:
     ``waiting``: batches read and not committed; ``pending``: how many events those hold; ``upcoming``: the next event.
     ``file_faults``: of each input file, by its name, why its version on disk is not in force; "" where it is.
     ``clock_steps``: all that are known, ``current_clock_steps``: those that last; ``clock_skew``: the cameras' server's
-    clock less the machine's, None while it is not known.
+    clock less the machine's, None while it is not known. ``push``: how the server's pushes stand, None without.
     """
 
     database_down_since: Callable[[], datetime | None] = lambda: None
@@ -81,6 +82,7 @@ class HealthProbes:
     clock_steps: Callable[[], Sequence[ClockStep]] = tuple
     current_clock_steps: Callable[[], Sequence[ClockStep]] = tuple
     clock_skew: Callable[[], timedelta | None] = lambda: None
+    push: Callable[[], PushStatus | None] = lambda: None
 
 
 def undone_by(correction: Correction) -> str:

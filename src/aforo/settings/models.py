@@ -30,6 +30,7 @@ from aforo.settings.value_types import (
     Number,
     OptionalFile,
     PasswordHash,
+    PushUrl,
     Section,
     TableName,
     TimeZone,
@@ -227,6 +228,38 @@ class WebSettings(Section):
             raise PydanticCustomError("aforo", "web.operators tiene dos cuentas con el mismo nombre")
         if (self.certificate_file is None) != (self.key_file is None):
             raise PydanticCustomError("aforo", "web.certificate_file y web.key_file van juntos: falta uno de los dos")
+        return self
+
+
+class PushSettings(Section):
+    """Where the pushes of the Avigilon server are received."""
+
+    url: PushUrl = setting(
+        "",
+        "Dirección, vista desde el servidor de cámaras, a la que este notifica cada paso; vacía: no notifica.",
+        "http://esta-máquina:puerto/ruta o https://…, sin usuario ni «?», de 300 letras como mucho",
+    )
+    host: str = setting(
+        "0.0.0.0",  # noqa: S104 -- the cameras' server is another machine
+        "Dirección en que se reciben esas notificaciones; 0.0.0.0: en todas las de esta máquina.",
+        "un nombre o una dirección IP",
+        min_length=1,
+    )
+    port: Whole = setting(
+        8090, "Puerto en que se reciben; con un proxy o NAT puede no ser el de push.url.",
+        "un entero entre 1 y 65535", ge=1, le=65535,
+    )  # fmt: skip
+    certificate_file: OptionalFile = setting(
+        None, "Certificado (PEM) para recibirlos por HTTPS.", "la ruta de un archivo PEM"
+    )
+    key_file: OptionalFile = setting(None, "Clave privada (PEM) de ese certificado.", "la ruta de un archivo PEM")
+
+    @model_validator(mode="after")
+    def _check_push(self) -> "PushSettings":
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise PydanticCustomError("aforo", "push.certificate_file y push.key_file van juntos: falta uno de los dos")
+        if self.certificate_file is not None and self.url.startswith("http:"):
+            raise PydanticCustomError("aforo", "push.url empieza por http: y hay push.certificate_file: ponga https:")
         return self
 
 
@@ -464,6 +497,7 @@ class Settings(Section):
     monitor: MonitorSettings = MonitorSettings()
     log: LogSettings = LogSettings()
     web: WebSettings = WebSettings()
+    push: PushSettings = PushSettings()
     alerts: AlertsSettings = AlertsSettings()
     report: ReportSettings = ReportSettings()
     events: EventsSettings = EventsSettings()

@@ -85,6 +85,7 @@ TITLES = {
     "monitor": "[monitor]: las vueltas",
     "log": "[log]: el registro",
     "web": "[web]: la página",
+    "push": "[push]: las notificaciones del servidor de cámaras",
     "alerts": "[alerts]: los avisos",
     "report": "[report]: el acta",
     "events": "[events]: el historial",

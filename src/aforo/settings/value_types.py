@@ -23,6 +23,7 @@ SCRYPT = re.compile(  # as web.auth writes it: a salt of 16 bytes, a hash of 32
 )
 _MAX_SCRYPT_BYTES = 2**26  # memory of one check: twice that of what «aforo password» writes
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
+_LONGEST_URL = 300  # characters, as the database keeps them
 SECONDS = "un número de segundos, 0 o mayor"
 TEXT = "un texto"
 PERCENT = "un porcentaje mayor que 0"
@@ -69,6 +70,17 @@ def _https(value: Any) -> Any:
     if parts.scheme.lower() != "https" or not parts.hostname or not plain:
         raise ValueError("url")
     return f"https://{parts.netloc}"
+
+
+def _push_url(value: Any) -> Any:
+    if not isinstance(value, str) or not value.strip():
+        return value.strip() if isinstance(value, str) else value
+    parts = urlsplit(value.strip())
+    _ = parts.port  # raises ValueError for a port that is no port
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc) and value.isascii() and value.isprintable()
+    if parts.scheme.lower() not in {"http", "https"} or not parts.hostname or not plain or len(value) > _LONGEST_URL:
+        raise ValueError("url")
+    return f"{parts.scheme.lower()}://{parts.netloc}{parts.path or '/'}"
 
 
 def _fingerprint(value: Any) -> Any:
@@ -180,6 +192,7 @@ WrittenRule = Annotated[str | dict[str, str | bool], BeforeValidator(_rule)]
 HistoryRule = Annotated[str | dict[str, str | bool], BeforeValidator(_history_rule)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Https = Annotated[str, BeforeValidator(_https)]
+PushUrl = Annotated[str, BeforeValidator(_push_url)]
 Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]

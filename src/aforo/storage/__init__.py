@@ -4,6 +4,7 @@ from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database
 from aforo.storage.journal import FAULT_KINDS, JournalEntry, JournalKind, fault_spans, incidents
 from aforo.storage.preflight import Preflight
+from aforo.storage.push_shares import PushShare
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema.grants import schema_back, schema_sql
@@ -20,6 +21,7 @@ __all__ = [
     "JournalEntry",
     "JournalKind",
     "Preflight",
+    "PushShare",
     "ReportSnapshot",
     "Store",
     "StoredFigures",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 BINARY = "Latin1_General_100_BIN2"  # on SQL Server: "a" and "A" are two ids, whatever the database's collation
 KEY_LENGTH = 128  # characters of an id; three of them stay below the 900 bytes of a SQL Server key
 ZONE_LENGTH = 100
+URL_LENGTH = 300  # characters of push.url
 NAME_LENGTH = 1000  # characters of a name, a reason, a subject
 
 

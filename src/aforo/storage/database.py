@@ -20,6 +20,7 @@ from aforo.storage.column_text import fit, fit_key
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.event_ledger import Classify
 from aforo.storage.journal import JournalEntry, JournalKind
+from aforo.storage.push_shares import PushShare
 from aforo.storage.quarantine import QuarantineLog
 from aforo.storage.queries import ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
@@ -281,6 +282,18 @@ class Database:
     async def ended_sessions(self, now: datetime) -> frozenset[str]:
         """The keys of the sessions that were logged out and have not expired by themselves."""
         return await self._call(self._store.ended_sessions, now)
+
+    async def renew_push(self, url: str, instance: str, token: str, alive_for: timedelta) -> PushShare | None:
+        """Store that a process receives pushes at an address; returns its share, None without a table for it."""
+        return await self._call(self._store.renew_push, url, instance, token, self._clock.now(), alive_for)
+
+    async def leave_push(self, url: str, instance: str, alive_for: timedelta) -> bool:
+        """Store that a process receives no more pushes; True where it is the last: it stays until ``drop_push``."""
+        return await self._call(self._store.leave_push, url, instance, self._clock.now(), alive_for)
+
+    async def drop_push(self, url: str, instance: str) -> None:
+        """Store that the last process has deleted the webhook."""
+        await self._call(self._store.drop_push, url, instance)
 
     async def _store_all(self) -> None:
         while not self._stopping.is_set():

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection
 
 from aforo.counting.occupancy import OccupancyDelta
 from aforo.errors import BadSetting, StoreNotReady
+from aforo.instances import has_died
 from aforo.models import Batch, CameraEvent, CommitResult, Occupancy, ScheduledEvent, Total, Zone, from_ms, to_ms
 from aforo.storage.backends.connection import DatabaseConnection
 from aforo.storage.backends.errors import AfterFailure
@@ -21,6 +22,7 @@ from aforo.storage.journal import Journal, JournalEntry, JournalKind, touches
 from aforo.storage.lookup_tables import LookupTables
 from aforo.storage.minute_totals import MinuteTotals
 from aforo.storage.preflight import Preflight, dry_run
+from aforo.storage.push_shares import PushShare, PushShares
 from aforo.storage.quarantine import Quarantine, QuarantinedEvents, Transact
 from aforo.storage.queries import Cursor, DoorMinute, Queries, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.record_cache import MOST_MOVEMENTS, CachedRecord, RecordCache
@@ -77,6 +79,7 @@ class Store:
         self._journal = Journal(self._database)
         self._queries = Queries(self._lookup, self._records)
         self._sessions = EndedSessions(self._database)
+        self._push_shares = PushShares(self._database, has_died)
         self._newest = True  # our tables are of the newest version
         self._database.on_reconnected = self._prepare_again
         # The last batch, and what its commit stored, while the answer to that commit is not known.
@@ -343,6 +346,28 @@ class Store:
             return frozenset()
         with self._database.read() as connection:
             return self._sessions.ended(connection, now)
+
+    # The pushes.
+
+    def renew_push(self, url: str, instance: str, token: str, now: datetime, alive_for: timedelta) -> PushShare | None:
+        """Store that a process receives pushes at an address; returns its share.
+
+        None where the tables are those of an earlier version, which have no place for it.
+        """
+        if not self._newest:
+            return None
+        return self._write(lambda connection: self._push_shares.renew(connection, url, instance, token, now, alive_for))
+
+    def leave_push(self, url: str, instance: str, now: datetime, alive_for: timedelta) -> bool:
+        """Store that a process receives no more pushes; True where it is the last: it stays until ``drop_push``."""
+        return self._newest and self._write(
+            lambda connection: self._push_shares.leave(connection, url, instance, now, alive_for)
+        )
+
+    def drop_push(self, url: str, instance: str) -> None:
+        """Store that the last process has deleted the webhook."""
+        if self._newest:
+            self._write(lambda connection: self._push_shares.drop(connection, url, instance))
 
     # The journal.
 

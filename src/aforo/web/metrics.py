@@ -14,7 +14,7 @@ from aforo import __version__
 from aforo.clock import Clock
 from aforo.live.latency import BOUNDS
 from aforo.live.state import LiveState
-from aforo.models import EventPhase, Occupancy, Outcome
+from aforo.models import EventPhase, Occupancy, Outcome, PushState
 from aforo.web import schemas, serializers
 from aforo.web.admission import Admission
 from aforo.web.sse import Broadcaster
@@ -87,6 +87,7 @@ class LiveCollector(Collector):
                 "The cameras' server's clock less this machine's",
                 value=skew.total_seconds(),
             )
+        yield from self._pushes()
         yield from self._cameras(now)
         if trust.lateness is not None:
             lateness = Metric("aforo_lateness_seconds", "From a passage to its storing, last 15 minutes", "summary")
@@ -108,6 +109,17 @@ class LiveCollector(Collector):
             counted = list(zip(bounds, histogram.cumulative(), strict=True))
             seconds.add_metric([stage.value], counted, histogram.total)
         return seconds
+
+    def _pushes(self) -> Iterator[Metric]:
+        status = self._live.probes.push()
+        if status is None:
+            return
+        up = float(status.state is PushState.LIVE)
+        yield GaugeMetricFamily("aforo_push_up", "1 while the cameras' server pushes", value=up)
+        pushes = CounterMetricFamily("aforo_pushes", "Pushes that arrived, taken and refused", labels=["result"])
+        pushes.add_metric(["taken"], status.taken)
+        pushes.add_metric(["refused"], status.refused)
+        yield pushes
 
     def _reconciliation(self) -> Iterator[Metric]:
         result = self._live.reconciliation

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from aforo.models import AlertKind, CameraFault, Outcome, ReservationKind, ZoneLevel
+from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
@@ -151,6 +151,14 @@ class DeliveryState(ApiModel):
     worst: float = Field(description="El que más tardó, como mucho")
 
 
+class PushesState(ApiModel):
+    """Whether the cameras' server announces each passage."""
+
+    state: PushState
+    since: datetime
+    reason: str = Field(description="Por qué no llegan; vacío si llegan")
+
+
 class Trust(ApiModel):
     """How far the number can be trusted."""
 
@@ -167,6 +175,7 @@ class Trust(ApiModel):
     stored: int = Field(description="Eventos guardados desde el arranque")
     repeated: int = Field(description="Lecturas repetidas, no contadas de nuevo")
     pending: int = Field(description="Eventos leídos y aún no guardados")
+    push: PushesState | None = Field(description="Notificaciones del servidor de cámaras; nulo si no se usan")
 
 
 class AlertState(ApiModel):

@@ -7,7 +7,7 @@ from typing import Any
 from aforo.counting.doors import Crossings, Door
 from aforo.counting.lateness import summarize
 from aforo.live.state import LiveState, undone_by
-from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, ScheduledEvent, to_ms
+from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, PushStatus, ScheduledEvent, to_ms
 from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
 from aforo.wording import natural_key, one_way_line
@@ -171,7 +171,12 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         stored=live.stored,
         repeated=live.repeated,
         pending=live.probes.pending(),
+        push=_pushes(live.probes.push()),
     )
+
+
+def _pushes(status: PushStatus | None) -> schemas.PushesState | None:
+    return None if status is None else schemas.PushesState(state=status.state, since=status.since, reason=status.reason)
 
 
 def _link(down_since: datetime | None) -> schemas.LinkState:

@@ -113,7 +113,7 @@ def test_the_tables_of_the_first_version_are_brought_to_the_second_with_their_da
     store.close()
     back(database)
     assert (version(database), key_of_the_ledger(database)) == ("0001", FIRST_KEY)
-    assert "aforo_ended_sessions" not in database.tables()
+    assert not {"aforo_ended_sessions", "aforo_push"} & set(database.tables())
     assert ledger(database) == before
     store = database.store()
     assert version(database) == migrate.HEAD
@@ -258,3 +258,23 @@ def test_an_account_that_may_not_alter_goes_on_with_the_tables_there_are(
     assert version(database) == migrate.HEAD
     assert add(store, opened(store), *TWO).new == [TWO[0]]
     database.close()
+
+
+def test_processes_share_the_token_of_an_address_and_one_of_them_keeps_its_webhook(database: DatabaseUnderTest) -> None:
+    store, alive = database.store(), timedelta(minutes=3)
+    store.open()
+    url, later = "http://10.20.0.7:8090/avisos", START + alive + timedelta(seconds=1)
+    assert store.renew_push(url, "otra, proceso 1, a", "T1", START, alive) == ("T1", True, True)
+    assert store.renew_push(url, "otra, proceso 2, b", "T2", START, alive) == ("T1", False, False)
+    assert store.renew_push(url + "2", "otra, proceso 2, b", "T3", START, alive) == ("T3", True, True)
+    assert store.renew_push(url, "otra, proceso 1, a", "T4", START, alive) == ("T1", True, False)
+    assert store.leave_push(url, "otra, proceso 1, a", START, alive) is False
+    assert store.renew_push(url, "otra, proceso 2, b", "T5", START, alive) == ("T1", True, True)
+    assert store.renew_push(url, "otra, proceso 3, c", "T6", later, alive) == ("T1", True, True)
+    assert store.leave_push(url, "otra, proceso 3, c", later, alive) is True
+    assert store.renew_push(url, "otra, proceso 4, d", "T7", later, alive) == ("T1", False, False)
+    store.drop_push(url, "otra, proceso 3, c")
+    assert store.renew_push(url, "otra, proceso 4, d", "T8", later, alive) == ("T1", True, True)
+    store.drop_push(url, "otra, proceso 4, d")
+    assert store.renew_push(url, "otra, proceso 5, e", "T9", later, alive) == ("T9", True, True)
+    store.close()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aforo.alerting.instance_beacon import has_died
+from aforo.instances import has_died
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot be asked without harm")

@@ -14,6 +14,7 @@ from aforo.cli.check.avigilon import AvigilonCheck
 from aforo.cli.check.database import database_lines
 from aforo.cli.check.local import allowed_cameras, broken_settings, precondition_lines, settings_lines
 from aforo.cli.check.progress import Progress
+from aforo.cli.check.push import push_lines
 from aforo.cli.check.results import Line, Printer, State, count, to_document
 from aforo.cli.check.rule_coverage import rule_lines
 from aforo.cli.console import Output
@@ -93,6 +94,8 @@ class _Checkup:
         async with aclosing(avigilon.lines()) as server_lines:
             async for line in server_lines:
                 self._add([line])
+        async for line in push_lines(self.settings, self.clock, self.mask, begin):
+            self._add([line])
         self._add(self._rule_lines(avigilon))
         begin("Se espera a la base de datos")
         self._add(await database)

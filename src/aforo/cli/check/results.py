@@ -36,6 +36,7 @@ _TITLES = {
     "log": "Registro",
     "web": "Página",
     "alerts": "Avisos",
+    "push": "Notificaciones del servidor de cámaras",
     "report": "Acta",
     "acc": "Servidor de cámaras",
     "names": "Nombres analíticos",

@@ -32,6 +32,7 @@ OWN = {  # on our tables; nothing that was counted can be deleted
     tables.checkpoints.name: _CLEARED,
     tables.corrections.name: _CHANGED,
     tables.journal.name: _CHANGED,
+    tables.push.name: _CLEARED,
     tables.ended_sessions.name: (*_ADDED, "DELETE"),
 }
 ZONE = ("SELECT", "INSERT", "UPDATE")  # on a zone's table; granted on the history's too
@@ -46,7 +47,8 @@ _HEADER_BACK = """\
 """
 
 
-NEW = frozenset({tables.ended_sessions.name, tables.totals.name})  # of our tables, those that 1.0 did not have
+# Of our tables, those that 1.0 did not have.
+NEW = frozenset({tables.ended_sessions.name, tables.totals.name, tables.push.name})
 
 
 def check_rights(

@@ -47,7 +47,8 @@ def ensure(connection: Connection, backend: Backend, *, upgrade: bool = True) ->
                 f"Las tablas aforo_… de {backend.name} son de la versión {found}, y esta cuenta no puede pasarlas a la"
                 f" {HEAD}.",
                 "Se sigue con ellas: si dos cámaras de un servidor dan el mismo thisId en el mismo milisegundo, se"
-                " guarda un solo evento; y una sesión cerrada en la página vuelve a valer tras un reinicio.",
+                " guarda un solo evento; una sesión cerrada en la página vuelve a valer tras un reinicio; y ACC no"
+                " notifica (push.url).",
                 f"Entregue al administrador lo que imprime «aforo schema --since {found}» y, cuando lo haya ejecutado,"
                 " reinicie el programa.",
             ) from exc

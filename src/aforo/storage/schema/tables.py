@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, SmallInteger, Stri
 from sqlalchemy.dialects import mssql
 from sqlalchemy.types import TypeEngine
 
-from aforo.storage.column_text import BINARY, KEY_LENGTH, NAME_LENGTH, ZONE_LENGTH
+from aforo.storage.column_text import BINARY, KEY_LENGTH, NAME_LENGTH, URL_LENGTH, ZONE_LENGTH
 
 
 def key(length: int) -> TypeEngine[str]:
@@ -128,6 +128,18 @@ journal = Table(
     Column("began_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
     Column("detail", long_text(), nullable=False),
+)
+
+# The processes that receive ACC's pushes at an address, with the webhook's token; one of them keeps the webhook.
+push = Table(
+    "aforo_push",
+    metadata,
+    Column("url", key(URL_LENGTH), primary_key=True),
+    Column("instance", key(KEY_LENGTH), primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("keeps", SmallInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Sessions of the page that were logged out before they expired.

@@ -130,6 +130,10 @@ function deliveryText({ delivery }) {
   return delivery.late ? `${format.number(delivery.late)} tarde, hasta ${format.duration(delivery.worst)}` : "Puntual";
 }
 
+function pushText(push) {
+  return { live: "En vivo", starting: "Empezando" }[push.state] || `No llegan desde las ${format.short(push.since)}`;
+}
+
 function clockText(camera) {
   return `${camera.clock_offset > 0 ? "adelantado" : "atrasado"} ${format.duration(Math.abs(camera.clock_offset))}`;
 }
@@ -144,6 +148,7 @@ export function dataQuality(state) {
     ["data", "Dato", trust.age === null ? "—" : state.phase === "terminado" ? "Final" : `hace ${format.duration(trust.age)}`, trust.stale ? "bad" : "ok", trust.as_of ? `Se conoce todo hasta las ${format.clock(trust.as_of)}` : ""],
     ["base", "Base de datos", trust.database.up ? "Responde" : `No responde desde las ${format.short(trust.database.since)}`, trust.database.up ? "ok" : "bad", ""],
     ["acc", "Servidor de cámaras", trust.acc.up ? "Responde" : `No responde desde las ${format.short(trust.acc.since)}`, trust.acc.up ? "ok" : "bad", ""],
+    ...(trust.push ? [["push", "Notificaciones de ACC", pushText(trust.push), trust.push.state === "failing" ? "warn" : "ok", trust.push.reason || "ACC notifica cada paso, que así se ve en un segundo"]] : []),
     ["cameras", "Cámaras", !trust.cameras.length ? "—" : `${answering} de ${trust.cameras.length}`, failing.length ? "warn" : "ok", failing.length ? `No contestan: ${failing.map((one) => format.name(one.name)).join(", ")}` : trust.cameras.length ? "Contestan todas" : ""],
     ["behind", "Recuperando", behind.length ? `${behind.length} hasta ${format.short(behind[0].known_until)}` : "Nada", behind.length ? "warn" : "ok", behind.map((one) => format.name(one.name)).join(", ")],
     ["late", "Llegan tras", trust.lateness ? `${format.duration(trust.lateness.median)} (95 %: ${format.duration(trust.lateness.p95)})` : "—", "ok", "Del paso a la base de datos, en los últimos 15 minutos"],

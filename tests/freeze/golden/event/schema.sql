@@ -93,6 +93,18 @@ CREATE TABLE aforo_minutes (
  WITHOUT ROWID
 
 
+-- table aforo_push on aforo_push
+CREATE TABLE aforo_push (
+	url VARCHAR(300) NOT NULL, 
+	instance VARCHAR(128) NOT NULL, 
+	token VARCHAR(64) NOT NULL, 
+	keeps SMALLINT NOT NULL, 
+	seen_ms BIGINT NOT NULL, 
+	CONSTRAINT pk_aforo_push PRIMARY KEY (url, instance)
+)
+ WITHOUT ROWID
+
+
 -- table aforo_servers on aforo_servers
 CREATE TABLE aforo_servers (
 	id INTEGER NOT NULL, 

@@ -8,6 +8,8 @@ BEGIN TRANSACTION;
 
 -- Running downgrade 0002 -> 0001
 
+DROP TABLE aforo_push;
+
 DROP TABLE aforo_ended_sessions;
 
 UPDATE aforo_events

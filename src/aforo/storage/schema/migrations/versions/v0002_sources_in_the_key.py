@@ -1,4 +1,4 @@
-"""The second version: the ledger's key has the source; the page's logged-out sessions; what the totals add up.
+"""The second version: the ledger's key has the source; logged-out sessions; who receives pushes; what totals add up.
 
 Two cameras of a server with one ``thisId`` in the same millisecond are two camera events. SQL Server makes the key anew
 where the table is, so that it keeps the rights that were granted on it; SQLite, which cannot change a key, copies the
@@ -61,10 +61,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_key", name="pk_aforo_ended_sessions"),
         sqlite_with_rowid=False,
     )
+    url = sa.Unicode(300).with_variant(mssql.NVARCHAR(300, collation="Latin1_General_100_BIN2"), "mssql")
+    op.create_table(
+        "aforo_push",
+        sa.Column("url", url, nullable=False),
+        sa.Column("instance", key, nullable=False),
+        sa.Column("token", sa.String(64), nullable=False),
+        sa.Column("keeps", sa.SmallInteger, nullable=False, autoincrement=False),
+        sa.Column("seen_ms", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.PrimaryKeyConstraint("url", "instance", name="pk_aforo_push"),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
     """Bring the tables back to the version before: no camera event is lost; logged-out sessions and totals are."""
+    op.drop_table("aforo_push")
     op.drop_table("aforo_ended_sessions")
     op.drop_table("aforo_totals")
     if op.get_context().dialect.name == "sqlite":
