@@ -36,6 +36,7 @@ from aforo.models import EventPhase, Outcome, Rule, ScheduledEvent
 from aforo.os_service.sd_notify import Notifier, notifying
 from aforo.os_service.shutdown import STOP_PATIENCE, ShutdownRequest, stop_on_signals, until_stopped
 from aforo.preconditions import exposed_secrets, require
+from aforo.push import Pushes
 from aforo.redaction import Mask
 from aforo.reference_clock import ReferenceClock
 from aforo.reporting.after_close import after_close
@@ -209,6 +210,14 @@ class Monitor:
             context = self._context(client, database, GuardedObserver(observer))
             database.on_stored = context.committed
             database.on_corrected = context.corrected
+            pushes = Pushes(
+                self._settings.push,
+                client=client,
+                database=database,
+                sink=context.live,
+                clock=self._clock,
+                notify=self.live.notify,
+            )
             probes = HealthProbes(
                 database_down_since=lambda: database.down_since,
                 link_down_since=lambda: client.link_down_since,
@@ -219,6 +228,7 @@ class Monitor:
                 clock_steps=lambda: self._clock.steps,
                 current_clock_steps=lambda: self._clock.current_steps,
                 clock_skew=lambda: self._clock.skew,
+                push=pushes.status,
             )
             self.live.connect(probes)
             await database.open()
@@ -233,8 +243,9 @@ class Monitor:
             async with watching, observers if observed else nullcontext():
                 await self._first_login(client, mid_event=bool(left_open), service=patient)
                 await client.learn_time()
-                yield context, database, left_open
-                await self._drain(database)
+                async with pushes.receiving() if observed else nullcontext():
+                    yield context, database, left_open
+                    await self._drain(database)
             await client.logout()
 
     def _context(self, client: AvigilonClient, database: Database, observer: IngestionObserver) -> RunContext:

@@ -2,8 +2,10 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,6 +51,31 @@ def test_killed_ten_times_with_every_fault_on(tmp_path: Path) -> None:
         for _ in range(10):
             kill_after(place.start(), chance.uniform(0.7, 3.0))
         output = end(place.start(), UNREADABLE)
+        place.check_against_truth()
+    assert "diferencia 0" in output
+
+
+def test_the_receiver_of_pushes_killed_twice(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    push = {"URL": f"http://127.0.0.1:{port}/", "HOST": "127.0.0.1", "PORT": str(port)}
+    settings = {**FAST, "AFORO_MONITOR__INTERVAL": "60", **{f"AFORO_PUSH__{name}": push[name] for name in push}}
+    options = ("--cameras", "17", "--events", "2000", "--seed", "9", "--faults", "push_lost=0.2,push_doubled=0.2")
+    before, after = timedelta(seconds=20), timedelta(seconds=40)
+    with stadium(tmp_path, before=before, after=after, options=options, **settings) as place:
+        for _ in range(2):
+            process, taken = place.start(), place.control("state")["pushes"].get("taken", 0)
+            while place.control("state")["pushes"].get("taken", 0) == taken:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.2)
+                assert process.poll() is None, "the event ended before a push was taken"
+            kill_after(process, 1.0)
+            assert len(place.control("state")["webhooks"]) == 1, "what a kill leaves is one webhook"
+        output = end(place.start())
+        state = place.control("state")
+        assert state["webhooks"] == []
+        assert state["pushes"]["taken"] > 0
         place.check_against_truth()
     assert "diferencia 0" in output
 

@@ -21,6 +21,7 @@ from aforo.settings import (
     AccSettings,
     DatabaseSettings,
     MonitorSettings,
+    PushSettings,
     ReportSettings,
     Settings,
     WebSettings,
@@ -53,6 +54,7 @@ class SimulatedEvent:
     name: str = NAME
     reports: Path | None = None
     web: WebSettings = field(default_factory=lambda: WebSettings(port=0))
+    push: PushSettings = field(default_factory=PushSettings)
     zones: list[ZoneSettings] | None = None  # the stadium's
 
     def schedule(self, since: datetime, until: datetime) -> None:
@@ -83,6 +85,7 @@ class SimulatedEvent:
                 **{"interval": 300.0, "live_interval": 300.0, **self.monitor_settings},
             ),
             web=self.web,
+            push=self.push,
             report=ReportSettings(folder=self.reports),
             zones=self.zones or STADIUM_ZONES,
         )

@@ -151,6 +151,15 @@ CREATE TABLE aforo_ended_sessions (
     CONSTRAINT pk_aforo_ended_sessions PRIMARY KEY (session_key)
 );
 
+CREATE TABLE aforo_push (
+    url NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    instance NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    token VARCHAR(64) NOT NULL, 
+    keeps SMALLINT NOT NULL, 
+    seen_ms BIGINT NOT NULL, 
+    CONSTRAINT pk_aforo_push PRIMARY KEY (url, instance)
+);
+
 UPDATE aforo_version SET version_num='0002' WHERE aforo_version.version_num = '0001';
 
 COMMIT;
@@ -168,6 +177,7 @@ GRANT SELECT, INSERT, DELETE ON [aforo_totals] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [ESTADIO\servicio];
+GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_push] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, DELETE ON [aforo_ended_sessions] TO [ESTADIO\servicio];
 GRANT SELECT ON [aforo_version] TO [ESTADIO\servicio];
 GRANT SELECT, INSERT, UPDATE ON [eventos_Analisis] TO [ESTADIO\servicio];
