@@ -1,81 +1,27 @@
 """The page in headless Chromium: what an operator reads and does. Skipped where there is no Chromium."""
 
 import asyncio
-import shutil
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
-from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
+from tests.e2e.browser import MARKS, WAIT, chromium, count_of, displays, page_of, playwright, tab_to
+from tests.page_harness import CAPACITIES, PASSWORD, START, capped_zones, operators, staged
 
 from aforo.models import EventPhase, Outcome, ReconciliationResult, Reservation, ReservationKind
 from aforo.outside_text import visible
 from aforo.settings import WebSettings
 from aforo.simulator import Scenario, ScenarioPlan
 
-if TYPE_CHECKING:
-    from playwright import async_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.async_api", reason="sin playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(CHROMIUM is None, reason="sin Chromium")]
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-# plotly brings a style sheet for maps that nobody draws here; the page's policy does not let it in.
-HARMLESS = "style-src"
-WAIT = 6_000  # ms
+pytestmark = MARKS
 CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8").split("\n", 1)[1]
 SMALL_BUTTONS = (
     "[...document.querySelectorAll('button')].filter((it) => it.offsetHeight && it.offsetHeight < 28).length"
 )
 RULES = "[...document.getElementById('plotly.js-style-global').sheet.cssRules].map((rule) => rule.cssText).reverse()"
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator["playwright.Browser"]:
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            await browser.close()
-
-
-@asynccontextmanager
-async def page_of(stage: Stage, browser: "playwright.Browser", **how: Any) -> AsyncIterator["playwright.Page"]:
-    """Open the page and wait until it is drawn. Nothing may be requested elsewhere, and no script may fail."""
-    context = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", **how})
-    page = await context.new_page()
-    page.set_default_timeout(WAIT)
-    urls: list[str] = []
-    faults: list[str] = []
-    page.on("request", lambda request: urls.append(request.url))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    await page.goto(stage.url)
-    await page.wait_for_selector("body[data-drawn]")
-    try:
-        yield page
-        assert [url for url in urls if not url.startswith((stage.url, "data:", "blob:"))] == []
-        assert [fault for fault in faults if HARMLESS not in fault and "ERR_CONNECTION" not in fault] == []
-    finally:
-        await context.close()
-
-
-def count_of(zone: str) -> str:
-    return f'.zone[data-key="{zone}"] [data-part="count"]'
-
-
-async def displays(page: "playwright.Page", selector: str, text: str) -> None:
-    await playwright.expect(page.locator(selector)).to_contain_text(text, timeout=WAIT)
 
 
 async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp_path: Path) -> None:
@@ -252,17 +198,6 @@ async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Pat
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before))
             await displays(page, "#corrections", "(deshecha)")
             await page.keyboard.press("Escape")
-
-
-async def tab_to(page: "playwright.Page", selector: str) -> None:
-    """Press Tab until that element has the focus, and check that the focus is visible."""
-    for _ in range(80):
-        await page.keyboard.press("Tab")
-        if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert outline != "none"
-            return
-    raise AssertionError(f"no se llega a {selector} con el teclado")
 
 
 async def test_after_the_close_the_page_lists_the_reservations(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import { Series } from "./series.js";
 
 const { $ } = view;
 const CHARTS_PACE = 1000; // ms between two drawings of the charts
-let state = null, downSince = null, loading = null, drawAt = 0, drawTimer = 0;
+let state = null, receivedAt = 0, link = { kind: "up", since: 0 }, loading = null, drawAt = 0, drawTimer = 0;
 const series = new Series();
 const context = {
   session: { name: "", may_correct: false, accounts: false, logged_in: false, csrf: "" },
@@ -28,8 +28,8 @@ async function loadSession() {
 // Whether the program answers and lets this browser read; where it requires a login, the dialog opens.
 async function mayRead() {
   const response = await fetch("/api/v1/zones", { cache: "no-store", signal: AbortSignal.timeout(5000) }).catch(() => null);
-  if (response?.status === 401 && !$("login").open) dialogs.login();
-  return Boolean(response?.ok);
+  if (response?.status === 401 && !$("login").open) dialogs.login(state ? "Su sesión terminó: entre para seguir mirando." : undefined);
+  return response?.ok ? "up" : response?.status === 401 ? "login" : "down";
 }
 
 const permissions = () => ({ offer: context.session.may_correct || context.session.accounts, correct: context.session.may_correct });
@@ -44,11 +44,12 @@ function render() {
   view.flowZones(state);
   tick();
   drawSoon();
+  document.body.dataset.ready = "true";
 }
 
 function tick() {
-  if (state) { view.header(state); view.time(state); }
-  view.freshness(state, downSince);
+  if (state) { view.header(state); view.time(state, link.kind === "up" ? 0 : performance.now() - receivedAt); }
+  view.freshness(state, link);
 }
 
 function drawSoon() {
@@ -68,7 +69,7 @@ function draw() {
   drawAt = performance.now();
   if (!state || series.version < 0) return;
   charts.curve($("curve"), state, series);
-  charts.flow($("flow"), state, series, $("flow-zone").value || state.zones[0]?.name);
+  charts.flow($("flow"), state, series, $("flow-zone").value || view.counted(state)[0]?.name);
   charts.heat($("heat"), state, series);
   document.body.dataset.drawn = "true";
 }
@@ -87,6 +88,7 @@ const connection = new Connection({
   mayRead,
   onState(data) {
     state = data;
+    receivedAt = performance.now();
     format.useTimezone(state.timezone);
     loadSeries();
     render();
@@ -94,13 +96,19 @@ const connection = new Connection({
   onChange({ patch: delta, ...changes }) {
     if (!state) return;
     Object.assign(state, changes);
+    receivedAt = performance.now();
     if (state.evening !== series.event || (delta && !series.apply(delta))) loadSeries();
     if (Object.keys(changes).length === 1) tick(); // the time alone
     else render();
   },
-  onDown() { downSince = state ? Date.parse(state.now) : Date.now(); tick(); },
-  onUp() { downSince = null; loadSession().catch(() => {}); loadCharts(); tick(); },
+  onLink(kind, before) {
+    link = { kind, since: state ? Date.parse(state.now) : Date.now() };
+    if (kind === "up" && before !== "up") { loadSession().catch(() => {}); loadCharts(); }
+    if (kind !== "up") document.body.dataset.ready = "true";
+    tick();
+  },
 });
+setInterval(() => { if (link.kind !== "up") tick(); }, 1000); // the program sends the time itself
 const loadCharts = () => charts.load().then(drawNow, () => {}); // after a failure it is tried again when the connection is back
 
 $("account").addEventListener("click", async () => {
@@ -114,6 +122,17 @@ $("theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = theme;
   try { localStorage.setItem("aforo-theme", theme); } catch { /* without storage the choice lasts until a reload */ }
   drawNow();
+});
+// Paper is white.
+let screenTheme = "";
+window.addEventListener("beforeprint", () => {
+  screenTheme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  draw();
+});
+window.addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = screenTheme;
+  draw();
 });
 $("flow-zone").addEventListener("change", drawNow);
 $("span").addEventListener("change", () => { charts.showLast(Number($("span").value)); drawNow(); });
