@@ -346,8 +346,8 @@ export function alerts(state) {
   const shown = active.filter((one) => !(one.kind === "zone_warning" && full.has(one.subject)));
   $("alerts").dataset.density = !shown.length ? "none" : shown.length <= 2 ? "few" : "many";
   $("no-alerts").hidden = shown.length > 0;
-  text($("alerts-total"), shown.length > 1 ? `${shown.length} avisos` : "");
-  $("alerts-total").hidden = shown.length < 2;
+  text($("alerts-link"), !shown.length ? "Sin avisos" : `▲ ${shown.length} ${shown.length === 1 ? "aviso" : "avisos"}`);
+  $("alerts-link").dataset.some = shown.length > 0;
   keyed($("alert-list"), shown, (one) => one.id, () => make("li", { class: "alert" }, make("span", { class: "alert-text" }), make("span", { class: "since" }, make("span", { class: "since-word" }, "desde las "), make("span"))), (element, one) => {
     element.dataset.kind = one.kind;
     text(element.children[0], format.visible(one.text));
