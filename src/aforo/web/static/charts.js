@@ -161,7 +161,7 @@ export function curve(element, state, series) {
 
 // The names at the ends of the lines, moved apart where lines end close to each other: places are shares of the height.
 function endLabels(element, lines, domains) {
-  const size = Math.max(11, font(0.66)), step = (size * 1.25) / Math.max(120, element.clientHeight - font(2));
+  const size = Math.max(11, font(0.66)), step = Math.min((size * 1.25) / Math.max(120, element.clientHeight - font(2)), 1 / lines.length);
   const labels = lines.map((line) => {
     const mine = lines.filter((one) => one.axis === line.axis), top = Math.max(5, ...mine.map((one) => Math.max(...one.y))) * 1.05;
     const [from, to] = domains[line.axis];

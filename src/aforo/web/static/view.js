@@ -255,25 +255,25 @@ function quality(items) {
   rows($("trust-details"), items.filter(([, , , kind, more]) => more || kind !== "ok"), (item) => item[0], ([, label, value, kind, more]) => [kind, `${label}: ${value}`, more]);
 }
 
-// What is amiss with a door; "" where nothing is known to be.
-function doorFault(door, state) {
-  if (door.silent) return "callada";
+// What is known of a door beside its figures.
+function doorNote(door, state) {
+  if (door.silent) return "▲ callada";
   const oneWay = state.one_way.find((one) => one.name === door.name);
   return oneWay ? { entries: "solo entradas", exits: "solo salidas" }[oneWay.counts] : "";
 }
 
 export function doors(state) {
   const most = Math.max(1, ...state.doors.map((door) => door.last_15));
-  const shown = [...state.doors].sort((a, b) => Boolean(doorFault(b, state)) - Boolean(doorFault(a, state)));
+  const shown = [...state.doors].sort((a, b) => b.silent - a.silent);
   $("doors").dataset.density = shown.length <= 24 ? "some" : "many";
   keyed($("doors"), shown, (door) => door.name, () => make("li", {},
     make("span", { class: "door-name" }), make("span", { class: "door-total figure" }), make("span", { class: "door-last" }), make("span", { class: "door-bar", "aria-hidden": true }, make("span"))),
   (element, door) => {
-    const [name, total, last, bar] = element.children, fault = doorFault(door, state);
-    element.dataset.fault = Boolean(fault);
+    const [name, total, last, bar] = element.children, note = doorNote(door, state);
+    element.dataset.fault = door.silent;
     text(name, format.name(format.shortened(door.name, shown.length <= 24 ? DOOR_NAME : SHORT_DOOR_NAME)));
     text(total, format.number(door.total));
-    text(last, fault ? `▲ ${fault}` : `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
+    text(last, note || `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
@@ -296,12 +296,23 @@ export function cameras(state) {
     ...all.filter((one) => !one.answers || faults(one).length || one.behind > 600 || one.clock_offset !== null)
       .map((one) => [one.id, one.answers && !faults(one).length ? "warn" : "bad", format.name(one.name), cameraText(one)]),
     ...state.doors.filter((one) => one.silent).map((one) => [`silent ${one.name}`, "warn", format.name(one.name), "Puerta callada: las demás cuentan y esta no. Mande a alguien a mirar la cámara."]),
-    ...state.one_way.map((one) => [`one way ${one.zone} ${one.name} ${one.camera}`, "warn", format.name(one.name), format.visible(one.text)]),
+    ...oneWayRows(state),
   ];
   const answering = all.filter((one) => one.answers).length;
   text($("cameras-total"), all.length ? `${answering} de ${all.length} contestan` : "");
   const none = ["", all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
   rows($("cameras"), shown.length ? shown : [none], ([id]) => id, ([, kind, name, what]) => [kind, name, what]);
+}
+
+// A few doors that count one way only have a row each, many of a zone have one together.
+const FEW = 4;
+function oneWayRows(state) {
+  const groups = new Map();
+  for (const one of state.one_way) groups.set(`${one.counts} ${one.zone}`, [...(groups.get(`${one.counts} ${one.zone}`) || []), one]);
+  return [...groups].flatMap(([key, doors]) => doors.length <= FEW
+    ? doors.map((one) => [`${key} ${one.name} ${one.camera}`, "warn", format.name(one.name), format.visible(one.text)])
+    : [[key, "", `${doors.length} puertas de ${format.name(doors[0].zone)} cuentan solo ${{ entries: "entradas", exits: "salidas" }[doors[0].counts]}`,
+      `Si alguien pasa por ellas al revés, no se conoce: ${doors.map((one) => format.name(one.name)).join(", ")}`]]);
 }
 
 function cameraText(camera) {
