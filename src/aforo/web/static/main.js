@@ -8,7 +8,8 @@ import { Series } from "./series.js";
 
 const { $ } = view;
 const CHARTS_PACE = 1000; // ms between two drawings of the charts
-let state = null, receivedAt = 0, link = { kind: "up", since: 0 }, loading = null, drawAt = 0, drawTimer = 0;
+const BANDS_PACE = 60000; // ms after which the intervals' bands are loaded again: no change carries them
+let state = null, receivedAt = 0, link = { kind: "up", since: 0 }, loading = null, loadedAt = 0, drawAt = 0, drawTimer = 0;
 const series = new Series();
 const context = {
   session: { name: "", may_correct: false, accounts: false, logged_in: false, csrf: "" },
@@ -68,6 +69,7 @@ function draw() {
   drawTimer = 0;
   drawAt = performance.now();
   if (!state || series.version < 0) return;
+  if (link.kind === "up" && performance.now() - loadedAt > BANDS_PACE && state.zones.some((zone) => zone.interval)) loadSeries();
   charts.curve($("curve"), state, series);
   charts.flow($("flow"), state, series, $("flow-zone").value || view.counted(state)[0]?.name);
   charts.heat($("heat"), state, series);
@@ -78,6 +80,7 @@ function draw() {
 function loadSeries() {
   loading ??= request("GET", "/api/v1/series").then((data) => {
     series.load(data);
+    loadedAt = performance.now();
     drawSoon();
     if (series.version < state.series || series.event !== state.evening) setTimeout(loadSeries, 600);
   }, () => {}).finally(() => { loading = null; });

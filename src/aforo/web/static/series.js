@@ -11,6 +11,7 @@ export class Series {
     }]));
     this.doors = new Map(Object.entries(data.doors).map(([name, door]) => [name,
       new Map(door.minutes.map((at, i) => [at, [door.entries[i], door.exits[i], door.total[i]]]))]));
+    this.bands = new Map(Object.entries(data.bands || {}).map(([name, band]) => [name, band.minutes.map((at, i) => [at, band.low[i], band.high[i]])]));
   }
 
   // Applies a change; false where one before it was missed, and everything has to be loaded again.
