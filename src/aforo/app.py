@@ -29,6 +29,7 @@ from aforo.ingestion.schedule_runner import ScheduleRunner, log_nothing_now, pas
 from aforo.ingestion.site import SiteDirectory
 from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
+from aforo.live.estimating import estimating
 from aforo.live.freshness import behind
 from aforo.live.observer import LiveObserver
 from aforo.live.state import HealthProbes, LiveState
@@ -309,7 +310,7 @@ class Monitor:
 async def observing(
     settings: Settings, live: LiveState, clock: Clock, database: Database, ready: asyncio.Event
 ) -> AsyncIterator[web.Page | None]:
-    """Run page, alerts, incident journal and heartbeat inside the ``with``; gives the page, None where there is none.
+    """Run page, alerts, incident journal, heartbeat and estimates inside the ``with``; gives the page, if there is one.
 
     ``ready`` is set after the first login. Raises BadSetting for a page that would be open to the network without a
     password.
@@ -331,6 +332,7 @@ async def observing(
         notifying_alerts(settings.alerts, live, clock, database),
         recording_incidents(live, clock, database, timedelta(seconds=interval)),
         sending_heartbeats(heartbeat, interval, live, clock, ready),
+        estimating(settings, live, database, clock),
         web.serving(context) as page,
     ):
         yield page

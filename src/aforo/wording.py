@@ -147,6 +147,11 @@ _FAULTS = {
 }
 
 
+def interval(low: int, high: int) -> str:
+    """Return ``entre 9.180 y 9.640``."""
+    return f"entre {grouped(low)} y {grouped(high)}" if low != high else grouped(low)
+
+
 def problem_lines(
     *,
     pending: int | None,

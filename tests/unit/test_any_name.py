@@ -118,8 +118,9 @@ class State:
         self.event = ScheduledEvent(date(2026, 1, 27), name, Window(START, START + timedelta(hours=2)))
         self.phase = name
         self.occupancies = {name: Occupancy(name, 3, 2, 1, 0)}
-        self.total_occupancies = {f"{number} {name}": Occupancy(f"{number} {name}", 3, 2, 1, 0) for number in range(4)}
+        self.total_occupancies = self.occupancies
         self.curves = {name: [(START, 1)]}
+        self.intervals = {name: (0, 4)}
         self.stored, self.repeated = 5, 1
 
 
@@ -197,7 +198,7 @@ def check_report(name: str, folder: Path) -> None:
 def test_a_cell_is_one_cell_and_no_formula(name: str) -> None:
     rows = list(csv.reader(io.StringIO(table(report_of(name)).removeprefix("\ufeff")), delimiter=";"))
     assert len(rows) == 2
-    assert all(len(row) == 7 for row in rows)
+    assert all(len(row) == 9 for row in rows)
     for cell in (rows[1][2], rows[1][3]):
         assert cell.removeprefix("'") == visible(name).removeprefix("'")
         assert cell.lstrip()[:1] not in {*"=+-@", *"＝＋－＠"}

@@ -2,7 +2,7 @@
 
 import re
 from argparse import ArgumentTypeError
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 
@@ -58,6 +58,21 @@ def positive_number(text: str) -> float:
     if not 0 < number < float("inf"):
         raise ArgumentTypeError(f"«{text}» no es un número mayor que 0.")
     return number
+
+
+def people(text: str) -> int:
+    """Parse a number of people, as ``15000`` or ``15.000``."""
+    digits = text.replace(".", "").replace("±", "")
+    if not re.fullmatch(r"\d{1,7}", digits, re.ASCII):
+        raise ArgumentTypeError(f"«{text}» no es un número de personas, 0 o mayor.")
+    return int(digits)
+
+
+def time_of_day(text: str) -> time:
+    """Parse a time of the day, ``HH:MM`` or ``HH:MM:SS``."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?", text, re.ASCII):
+        raise ArgumentTypeError(f"«{text}» no es una hora; se admite HH:MM, como 20:15.")
+    return time.fromisoformat(text)
 
 
 def port(text: str) -> int:

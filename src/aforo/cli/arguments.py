@@ -9,9 +9,11 @@ from aforo.cli.argument_types import (
     days,
     existing_file,
     existing_folder,
+    people,
     port,
     positive_number,
     service_name,
+    time_of_day,
 )
 
 
@@ -58,6 +60,19 @@ def report(parser: Parser) -> None:
     parser.add_argument("date", type=day, metavar="FECHA", help="la fecha del evento, como 2025-01-20")
     folder_help = "dónde se escribe; si no, donde dice report.folder"
     parser.add_argument("--folder", type=Path, metavar="CARPETA", help=folder_help)
+    _settings(parser)
+
+
+def count(parser: Parser) -> None:
+    """Add the arguments of ``aforo count``."""
+    parser.add_argument("zone", metavar="ZONA", help="la zona, como la llaman los ajustes")
+    known = parser.add_mutually_exclusive_group(required=True)
+    known.add_argument("people", nargs="?", type=people, metavar="N", help="cuántas personas (o carros) hay dentro")
+    scans_help = "en lugar de N: un CSV con una fila por boleta leída (su hora), o por hora con cuántas"
+    known.add_argument("--scans", type=existing_file, metavar="ARCHIVO", help=scans_help)
+    parser.add_argument("--at", type=time_of_day, metavar="HH:MM", help="a qué hora se contó (ahora)")
+    parser.add_argument("--error", type=people, metavar="N", help="cuánto puede fallar el conteo (un 3 %%)")
+    parser.add_argument("--date", type=day, metavar="FECHA", help="de un evento de otra fecha, como 2025-01-20")
     _settings(parser)
 
 

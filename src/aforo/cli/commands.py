@@ -92,6 +92,23 @@ def _report(arguments: Arguments) -> int:
     return 0
 
 
+def _count(arguments: Arguments) -> int:
+    settings = _load_settings(arguments)
+    from aforo.cli.count import CountOrder, main  # noqa: PLC0415
+    from aforo.clock import SystemClock  # noqa: PLC0415
+
+    order = CountOrder(
+        zone=arguments.zone,
+        people=arguments.people,
+        scans=arguments.scans,
+        error=arguments.error,
+        at=arguments.at,
+        day=arguments.date,
+    )
+    Output().lines(main(settings, order, SystemClock().now()))
+    return 0
+
+
 def _init(arguments: Arguments) -> int:
     from aforo.cli.init import SECRETS, InitOptions, main  # noqa: PLC0415
 
@@ -188,6 +205,7 @@ COMMANDS = (
     Command("backfill", "El mismo trabajo sobre un evento pasado; se puede repetir.", _backfill, arguments.backfill),
     Command("status", "Cómo va un servicio en marcha, visto desde esta consola.", _status, arguments.status),
     Command("service", "El trabajo como servicio de esta máquina: systemd o Windows.", _service, arguments.service),
+    Command("count", "Anota cuántas personas hay en una zona, contadas a mano o por boletas.", _count, arguments.count),
     Command("report", "Hace de nuevo el acta de un evento pasado.", _report, arguments.report),
     Command(
         "schema", "El T-SQL de las tablas y los permisos, para quien administra la base.", _schema, arguments.schema

@@ -183,8 +183,7 @@ class _Demo:
         def draw() -> View:
             page = f"http://{settings.web.host}:{self._port}/" if self._port else ""
             timezone = settings.monitor.timezone
-            first = settings.web.first
-            return View(monitor.live, clock.now(), timezone, monitor.problems(), self._last_records, page, first=first)
+            return View(monitor.live, clock.now(), timezone, monitor.problems(), self._last_records, page)
 
         if not self._console.is_terminal:
             echo = logging.StreamHandler(sys.stdout)

@@ -25,7 +25,7 @@ from aforo.errors import AforoError, BadCommand
 from aforo.models import CameraFault, Occupancy, ScheduledEvent, Window
 from aforo.redaction import Mask
 from aforo.settings import Settings
-from aforo.wording import occupancy_line, problem_lines
+from aforo.wording import interval, occupancy_line, problem_lines
 
 _TIMEOUT = 5.0  # seconds for one answer
 _PAUSE = 1.0  # seconds between two requests
@@ -56,10 +56,10 @@ class ServiceState:
     occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     total_occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
-    first: str = ""
     problems: Sequence[str] = ()
     reconciliation: Sequence[str] = ()
     alerts: Sequence[str] = ()
+    intervals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -160,7 +160,10 @@ def lines(state: ServiceState) -> list[str]:
         f"«{state.event.name}», de {window}: {state.phase}.",
         f"Eventos guardados desde que arrancó el programa: {state.stored}.",
         *state.beside,
-        *(f"{occupancy_line(one)}." for one in (*state.occupancies.values(), *state.total_occupancies.values())),
+        *(
+            f"{occupancy_line(one)}{_interval(state, one.zone)}."
+            for one in (*state.occupancies.values(), *state.total_occupancies.values())
+        ),
         *(state.problems or ["Todo contesta y todo está guardado."]),
         *state.reconciliation,
         *state.alerts,
@@ -172,7 +175,7 @@ def view(state: ServiceState, service: Service) -> View:
     alerts = LastRecords()
     for text in state.alerts or ["Ninguno."]:
         alerts.records.append(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING if state.alerts else 0}))
-    return View(state, state.now, state.timezone, state.problems, alerts, service.url, "Avisos", state.first)
+    return View(state, state.now, state.timezone, state.problems, alerts, service.url, "Avisos")
 
 
 def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> ServiceState:
@@ -187,10 +190,14 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         series=answer["series"],
         occupancies=_occupancies(answer["zones"]),
         total_occupancies=_occupancies(answer.get("totals", [])),
-        first=answer.get("first", ""),
         curves=curves,
         problems=_closing(answer) + _problems(answer["trust"]),
         reconciliation=_reconciliation(answer.get("reconciliation")),
+        intervals={
+            counted["name"]: (counted["interval"]["low"], counted["interval"]["high"])
+            for counted in (*answer["zones"], *answer.get("totals", ()))
+            if counted.get("interval") is not None
+        },
         alerts=[alert["text"] for alert in answer["alerts"] if alert["ended"] is None],
     )
 
@@ -200,6 +207,10 @@ def _occupancies(counted: Sequence[Mapping[str, Any]]) -> dict[str, Occupancy]:
         one["name"]: Occupancy(one["name"], one["entries"], one["exits"], one["count"], one["swallowed"])
         for one in counted
     }
+
+
+def _interval(state: ServiceState, zone: str) -> str:
+    return f"; {interval(*state.intervals[zone])}" if zone in state.intervals else ""
 
 
 def _event(event: Mapping[str, Any] | None) -> ScheduledEvent | None:

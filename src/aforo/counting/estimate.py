@@ -223,15 +223,37 @@ def learn(  # noqa: PLR0913 -- as above
 
 def together(estimates: Sequence[Estimate]) -> Estimate:
     """Return the interval of zones that are added up: what is common to them adds up, the rest partly cancels out."""
-    common = sum(one.common for one in estimates)
-    below = math.sqrt(sum(max(0.0, (one.mode - one.low) ** 2 - one.common**2) for one in estimates) + common**2)
-    above = math.sqrt(sum(max(0.0, (one.high - one.mode) ** 2 - one.common**2) for one in estimates) + common**2)
-    mode = sum(one.mode for one in estimates)
+    now = _together([(one.low, one.mode, one.high) for one in estimates], [one.common for one in estimates])
+    # What is common grows with the people inside.
+    shares = [one.common / max(1, one.mode) for one in estimates]
+    bands = [
+        Band(
+            same[0].at,
+            *_together([band[1:] for band in same], [s * band.mode for s, band in zip(shares, same, strict=True)]),
+        )
+        for same in zip(*(one.bands for one in estimates), strict=False)
+    ]
     weights: dict[Cause, float] = {}
     for one in estimates:
         for cause, share in one.why:
             weights[cause] = weights.get(cause, 0.0) + share * one.width**2
-    return Estimate(max(0, math.floor(mode - below)), mode, math.ceil(mode + above), _ranked(weights), common)
+    doubtful = sorted({at for one in estimates for at in one.doubtful})
+    return Estimate(*now, _ranked(weights), sum(one.common for one in estimates), bands, doubtful)
+
+
+def _together(intervals: Sequence[tuple[int, int, int]], common: Sequence[float]) -> tuple[int, int, int]:
+    mode = sum(middle for _, middle, _ in intervals)
+    below, above = (
+        math.hypot(
+            sum(map(min, common, sides)),
+            *(math.sqrt(max(0.0, side**2 - part**2)) for side, part in zip(sides, common, strict=True)),
+        )
+        for sides in (
+            [middle - low for low, middle, _ in intervals],
+            [high - middle for _, middle, high in intervals],
+        )
+    )
+    return max(0, math.floor(mode - below)), mode, math.ceil(mode + above)
 
 
 class _Covariances(NamedTuple):

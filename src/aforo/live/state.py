@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from aforo.counting.camera_health import blind
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
+from aforo.counting.estimate import Band
 from aforo.counting.exclusions import ExclusionCount
 from aforo.counting.occupancy import MinuteDelta, OccupancyDelta, composed
 from aforo.counting.one_way import Directions, OneWayDoor
@@ -63,6 +64,21 @@ class Lateness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class LiveEstimate:
+    """Between what and what the people of a zone or a total lie, and why (in Spanish) it is not narrower.
+
+    ``unreliable``: it is wider than the settings allow. ``bands``: the same at the quarters of an hour until now.
+    """
+
+    low: int
+    mode: int
+    high: int
+    because: str
+    unreliable: bool
+    bands: Sequence[Band] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HealthProbes:
     """Functions that give the state of the parts around the count, at the moment of the call.
 
@@ -110,13 +126,13 @@ class LiveState:
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
         self._fault_spans: tuple[FaultSpan, ...] = ()
-        # Before the first event each zone is as it will begin.
-        self._occupancies = {zone.name: Occupancy(zone.name, 0, 0, zone.initial, 0) for zone in zones}
-        self._series = {zone.name: ZoneSeries(zone.initial) for zone in zones}
+        self._occupancies: dict[str, Occupancy] = {}
+        self._series: dict[str, ZoneSeries] = {}
         self._doors = Doors()
         self._directions = Directions()
         self._rates = EventRates()
         self._corrections: dict[str, Correction] = {}
+        self._estimates: Mapping[str, LiveEstimate] = {}
         self._stored = 0
         self._repeated = 0
         self._exclusions = ExclusionCount()
@@ -233,6 +249,16 @@ class LiveState:
     def corrections(self) -> Mapping[str, Correction]:
         """The event's corrections, by id."""
         return self._corrections
+
+    @property
+    def estimates(self) -> Mapping[str, LiveEstimate]:
+        """Between what and what zones and totals lie, by name, as of the last time that it was estimated."""
+        return self._estimates
+
+    @property
+    def intervals(self) -> dict[str, tuple[int, int]]:
+        """The bounds of the estimates, by name."""
+        return {name: (one.low, one.high) for name, one in self._estimates.items()}
 
     @property
     def stored(self) -> int:
@@ -471,6 +497,7 @@ class LiveState:
         }
         if not self.displays(record):
             self._exclusions = ExclusionCount()
+            self._estimates = {}
         self._reconciliation = None
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)
@@ -597,6 +624,12 @@ class LiveState:
         self._corrections = {correction.id: correction for correction in corrections}
         self._recounted(occupancies, minutes)
 
+    def update_estimates(self, estimates: Mapping[str, LiveEstimate]) -> None:
+        """Set between what and what zones and totals lie; listeners are notified of a change."""
+        if self._estimates != estimates:
+            self._estimates = dict(estimates)
+            self.notify()
+
     def update_alerts(
         self, alerts: Sequence[Alert], levels: Mapping[str, ZoneLevel], silent_doors: frozenset[str]
     ) -> None:
@@ -677,15 +710,8 @@ class LiveState:
         return composed(series.deltas(uncommitted)).occupancy(zone, series.initial)
 
     def _may_be_new(self, event: CameraEvent) -> bool:
-        """Return whether an event that was read may be missing in the database.
-
-        The sweeps read hours again: what is well before a feed's checkpoint is committed. A late event among it is
-        counted once the database is back.
-        """
         floor = self._floors.get(event.camera_id)
-        committed = self._committed_until.get(Feed(event.server_id, event.camera_id))
-        known = committed is not None and event.occurred_at < committed - _READ_AGAIN_WITHIN / 2
-        return not known and (floor is None or event.occurred_at >= floor)
+        return floor is None or event.occurred_at >= floor
 
     def _count_doors(self, new: Sequence[CameraEvent]) -> None:
         for reported, count in by_source_and_minute(new):

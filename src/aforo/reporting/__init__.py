@@ -6,12 +6,13 @@ from pathlib import Path
 
 from aforo.clock import SystemClock
 from aforo.errors import BadCommand
-from aforo.reporting.compute import compute_report
+from aforo.live.estimates import news
+from aforo.reporting.compute import compute_report, known_of
 from aforo.reporting.data import EventReport
 from aforo.reporting.renderer_process import render
 from aforo.reporting.writers import file_name, write
 from aforo.settings import Settings, zones_from
-from aforo.storage import EventRecord, Store
+from aforo.storage import EventRecord, JournalKind, Store
 
 __all__ = ["EventReport", "compute_report", "make_reports", "render", "suffix_of", "write"]
 
@@ -31,14 +32,14 @@ def make_reports(settings: Settings, day: date, folder: Path) -> list[Path]:
                 remedy=f"Si lo hubo, «aforo backfill {day}» lo recupera de ACC y hace su acta.",
             )
         now = SystemClock().now()
-        return [
-            write(
-                compute_report(store.report_snapshot(record, now), settings, now),
-                folder,
-                suffix=suffix_of(record, records),
-            )
-            for record in records
-        ]
+        pages = []
+        for record in records:
+            snapshot = store.report_snapshot(record, now)
+            for zone, text in news(known_of(snapshot, settings)).items():
+                since = record.event.window.since
+                store.begin_entry(JournalKind.LEARNED, zone, since, detail=text, record=record, ended=now)
+            pages.append(write(compute_report(snapshot, settings, now), folder, suffix=suffix_of(record, records)))
+        return pages
     finally:
         store.close()
 

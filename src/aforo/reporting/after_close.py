@@ -5,15 +5,18 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from aforo.counting.lateness import summarize
 from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
+from aforo.live.estimates import news
 from aforo.models import FeedLateness
 from aforo.reporting import compute_report, render, suffix_of
+from aforo.reporting.compute import known_of
 from aforo.settings import Settings
-from aforo.storage import Database, EventRecord, JournalKind
+from aforo.storage import Database, EventRecord, JournalKind, ReportSnapshot
 
 _log = logging.getLogger(__name__)
 
@@ -30,9 +33,10 @@ async def after_close(
             await database.begin_entry(
                 JournalKind.RECONCILIATION, "", now, detail=_detail(context, record, result), record=record, ended=now
             )
+            snapshot = await database.report_snapshot(record, now)
+            await _learn(database, settings, snapshot, now)
             if settings.report.folder is None:
                 return
-            snapshot = await database.report_snapshot(record, now)
     except TimeoutError:
         error: AforoError = StoreUnavailable("La base de datos no dio a tiempo las cifras del acta.")
         _log.error("%s Cuando responda, ejecute «aforo report %s».", error, record.event.day)
@@ -48,6 +52,20 @@ async def after_close(
         _log.error("%s", exc)
     except Exception:  # noqa: BLE001 -- a fault of ours, or a damaged journal, must not end the counting
         _log.exception("Error interno al hacer el acta; el conteo sigue. Revise la base de datos con «aforo check».")
+
+
+async def _learn(database: Database, settings: Settings, snapshot: ReportSnapshot, now: datetime) -> None:
+    """Journal what the event says of its doors to later ones, where that is not there yet."""
+    record = snapshot.record
+    try:
+        learned = await asyncio.to_thread(lambda: news(known_of(snapshot, settings)))
+    except Exception:  # noqa: BLE001 -- a fault of ours, or a damaged journal, must not end the counting
+        _log.exception("Error interno al aprender del evento cuánto fallan las cámaras; el conteo no lo necesita.")
+        return
+    for zone, text in learned.items():
+        await database.begin_entry(
+            JournalKind.LEARNED, zone, record.event.window.since, detail=text, record=record, ended=now
+        )
 
 
 def _detail(context: RunContext, record: EventRecord, result: Reconciliation) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _INK, _SOFT, _GRID = "#1c2733", "#5d6b7a", "#dfe5ea"
 _COUNT, _IN, _OUT, _FULL, _OUTAGE = "#1f5f8b", "#1f8a70", "#d1682b", "#b3261e", "#f3d9a4"
+_ESTIMATE = "#8fb3cc"
 _WIDTH = 7.4  # inches: a page of A4 without its margins
 _MINUTE = 1 / 1440  # of a day
 _MOST_DOORS = 45  # rows that stay legible on a page
@@ -90,6 +91,10 @@ def _curve(axes: "Axes", report: EventReport, zone: ZoneFigures) -> None:
     counts.append(counts[-1])
     for incident in report.incidents:
         axes.axvspan(*_inside(report, incident.began, incident.ended or report.until), color=_OUTAGE, alpha=0.6, lw=0)
+    if zone.estimate is not None and len(zone.estimate.band) > 1:
+        band = zone.estimate.band
+        bounds = [one.low for one in band], [one.high for one in band]
+        axes.fill_between([_days(one.at) for one in band], *bounds, color=_ESTIMATE, alpha=0.35, lw=0)
     axes.fill_between(instants, counts, step="post", color=_COUNT, alpha=0.14, lw=0)
     axes.step(instants, counts, where="post", color=_COUNT, lw=1.4)
     if zone.capacity:
@@ -107,7 +112,8 @@ def _curve(axes: "Axes", report: EventReport, zone: ZoneFigures) -> None:
             place = (_days(correction.at), 1)
             axes.annotate(f"{correction.delta:+d}", place, (2, -9), xycoords=("data", "axes fraction"),
                           textcoords="offset points", color=_OUT)  # fmt: skip
-    axes.set_ylim(0, max(zone.peak, zone.capacity, 1) * 1.15)
+    highest = zone.estimate.peak.high if zone.estimate is not None else 0
+    axes.set_ylim(0, max(zone.peak, zone.capacity, highest, 1) * 1.15)
     axes.locator_params(axis="y", integer=True)
     axes.set_ylabel("aforo")
     axes.grid(axis="y", color=_GRID, lw=0.6)

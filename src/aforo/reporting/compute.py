@@ -7,22 +7,26 @@ from datetime import date, datetime
 from typing import Any
 
 from aforo import __version__
-from aforo.counting.doors import Crossings, crossings
+from aforo.counting.doors import Crossings, Doors, SourceMinute, crossings
 from aforo.counting.occupancy import OccupancyDelta, composed
 from aforo.counting.rules import Rules
 from aforo.counting.totals import summed_curve
 from aforo.ingestion.reservations import ComparedEvent, reservations
+from aforo.live.estimates import DoorCounts, KnownEvent, because, estimates, wider
 from aforo.live.state import undone_by
 from aforo.models import Reservation, ReservationKind, Rule, Total, Zone, comparable, from_ms
 from aforo.reporting.data import (
     CameraFigures,
     ClockFigures,
     CorrectionFigures,
+    CountFigures,
     Delivery,
     DoorFigures,
+    EstimateFigures,
     EventReport,
     Flow,
     Incident,
+    IntervalFigures,
     LateCamera,
     Lateness,
     ZoneFigures,
@@ -34,6 +38,7 @@ from aforo.storage import (
     DoorMinute,
     JournalEntry,
     JournalKind,
+    ManualCount,
     ReportSnapshot,
     StoredHistory,
     incidents,
@@ -47,7 +52,8 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
     """Return every figure of an event; ``now`` is when the report is made."""
     record, history = snapshot.record, snapshot.history
     zones = zones_from(settings.zones)
-    figures = _zones(history, zones)
+    estimated = _estimates(known_of(snapshot, settings), settings)
+    figures = _zones(history, zones, estimated)
     rules = Rules(map(Rule.of, settings.events.stored), zones)
     entries = [entry for entry in snapshot.entries if entry.record_id is not None]
     compared = _last(entries, JournalKind.RECONCILIATION)
@@ -65,7 +71,7 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         complete=bool(result.get("complete")),
         rules_changed=rules.fingerprint != record.rules,
         zones=figures,
-        totals=[_total(total, figures) for total in totals_from(settings.totals)],
+        totals=[_total(total, figures, estimated.get(total.name)) for total in totals_from(settings.totals)],
         doors=_doors(history.doors, rules),
         cameras=_cameras(snapshot.events_by_camera, result),
         history_acc=result.get("history"),
@@ -77,22 +83,69 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         corrections=_corrections(history.corrections),
         incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
         alerts=_alerts(entries),
+        counts=_counts(entries),
     )
+
+
+def known_of(snapshot: ReportSnapshot, settings: Settings) -> KnownEvent:
+    """Return what is known of an event, as estimates need it."""
+    rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
+    doors = Doors()
+    for source, minute_ms, events in snapshot.history.doors:
+        doors.add(SourceMinute(source, minute_ms), rules.classify(source), events)
+    return KnownEvent(
+        id=snapshot.record.id,
+        event=snapshot.record.event,
+        zones=settings.zones,
+        totals=settings.totals,
+        timezone=settings.monitor.timezone,
+        doors=[DoorCounts(door.name, door.zone, door.camera_id, door.minutes) for door in doors],
+        deltas=snapshot.history.minutes,
+        corrections=snapshot.history.corrections,
+        entries=[entry for entry in snapshot.entries if entry.record_id == snapshot.record.id],
+        learned=snapshot.learned,
+    )
+
+
+def _estimates(known: KnownEvent, settings: Settings) -> dict[str, EstimateFigures]:
+    found = {}
+    for name, one in estimates(known, known.event.window.until).items():
+        band = [IntervalFigures(*interval) for interval in one.bands]
+        end = IntervalFigures(known.event.window.until, one.low, one.mode, one.high)
+        peak = max(band, key=lambda interval: interval.mode, default=end)
+        limit = settings.estimate.unreliable
+        unreliable = wider(peak.high - peak.low, peak.mode, limit)
+        found[name] = EstimateFigures(end, peak, because(one, known.timezone), unreliable, band)
+    return found
+
+
+def _counts(entries: Iterable[JournalEntry]) -> list[CountFigures]:
+    found = []
+    for entry in entries:
+        count = ManualCount.of(entry)
+        if count is not None:
+            error = round(count.error)
+            found.append(CountFigures(entry.began, entry.subject, count.value, error, count.entries, count.author))
+    return sorted(found, key=lambda one: one.at)
 
 
 def _last(entries: Iterable[JournalEntry], kind: str) -> JournalEntry | None:
     return max((entry for entry in entries if entry.kind == kind), key=lambda entry: entry.id, default=None)
 
 
-def _zones(history: StoredHistory, zones: Sequence[Zone]) -> list[ZoneFigures]:
+def _zones(
+    history: StoredHistory, zones: Sequence[Zone], estimated: Mapping[str, EstimateFigures]
+) -> list[ZoneFigures]:
     minutes = history.minutes
     corrected: Counter[str] = Counter()
     for correction in history.corrections:
         corrected[correction.zone] += correction.delta
-    return [_zone(zone, minutes.get(zone.name, {}), corrected[zone.name]) for zone in zones]
+    return [_zone(zone, minutes.get(zone.name, {}), corrected[zone.name], estimated.get(zone.name)) for zone in zones]
 
 
-def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> ZoneFigures:
+def _zone(
+    zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int, estimated: EstimateFigures | None
+) -> ZoneFigures:
     occupancy = composed(minutes).occupancy(zone.name, zone.initial)
     count = peak = zone.initial
     peak_at: datetime | None = None
@@ -117,10 +170,11 @@ def _zone(zone: Zone, minutes: Mapping[int, OccupancyDelta], corrected: int) -> 
         peak_at=peak_at,
         curve=curve,
         minutes=[Flow(from_ms(start), minutes[start].entries, minutes[start].exits) for start in sorted(minutes)],
+        estimate=estimated,
     )
 
 
-def _total(total: Total, zones: Sequence[ZoneFigures]) -> ZoneFigures:
+def _total(total: Total, zones: Sequence[ZoneFigures], estimated: EstimateFigures | None) -> ZoneFigures:
     parts = [zone for zone in zones if zone.name in total.zones]
     curve = summed_curve([(part.initial, dict(part.curve)) for part in parts])
     flows: defaultdict[datetime, Crossings] = defaultdict(Crossings)
@@ -143,6 +197,7 @@ def _total(total: Total, zones: Sequence[ZoneFigures]) -> ZoneFigures:
         curve=curve,
         minutes=[Flow(at, *flows[at]) for at in sorted(flows)],
         zones=[part.name for part in parts],
+        estimate=estimated,
     )
 
 

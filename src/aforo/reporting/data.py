@@ -17,6 +17,39 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalFigures:
+    """Between what and what a zone's people were at an instant, 19 times in 20, and the most likely number."""
+
+    at: datetime
+    low: int
+    mode: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateFigures:
+    """What is known of a zone's people at the end and at most; ``because``: why the interval is not narrower."""
+
+    end: IntervalFigures
+    peak: IntervalFigures
+    because: str
+    unreliable: bool
+    band: list[IntervalFigures] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CountFigures:
+    """A manual count of a zone, or (``entries``) a ticket count until then; ``error``: no further is the truth."""
+
+    at: datetime
+    zone: str
+    value: int
+    error: int
+    entries: bool
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
 class ZoneFigures:
     """A zone over the event. ``peak`` was reached in the minute ``peak_at``; None: nothing moved.
 
@@ -39,6 +72,7 @@ class ZoneFigures:
     curve: list[tuple[datetime, int]] = field(default_factory=list)
     minutes: list[Flow] = field(default_factory=list)
     zones: list[str] = field(default_factory=list)
+    estimate: EstimateFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +211,7 @@ class EventReport:
     alerts: list[Incident]
     delivery: Delivery | None = None
     totals: list[ZoneFigures] = field(default_factory=list)
+    counts: list[CountFigures] = field(default_factory=list)
 
     @property
     def stored(self) -> int:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from aforo.outside_text import visible
 from aforo.reporting.charts import doors_chart, zone_chart
 from aforo.reporting.data import EventReport
-from aforo.wording import clock_offset_text, duration_in_tenths, grouped
+from aforo.wording import clock_offset_text, duration_in_tenths, grouped, interval
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (
@@ -47,6 +47,7 @@ def _filters(timezone: ZoneInfo) -> dict[str, Callable[..., str]]:
 
     return {
         "whole": grouped,
+        "interval": lambda one: interval(one.low, one.high),
         "seconds": duration_in_tenths,
         "clock_offset": clock_offset_text,
         "clock": lambda at: local(at, "%H:%M"),

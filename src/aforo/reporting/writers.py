@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import unicodedata
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import msgspec
 from aforo.errors import BadSetting, os_reason
 from aforo.inputs.watched_file import write_whole
 from aforo.outside_text import json_text, visible
-from aforo.reporting.data import EventReport
+from aforo.reporting.data import EventReport, ZoneFigures
 
 _LONGEST_NAME = 80  # characters of a file's name that come from the event's…
 _MOST_BYTES = 110  # …and their bytes: with date, suffixes and a temporary ending 143, the least that file systems take
@@ -51,15 +52,23 @@ def table(report: EventReport) -> str:
     """Return a row for each minute of zones and totals: hour, zone, entries, exits, aforo; for a Spanish Excel."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\n")
-    writer.writerow(["fecha", "hora", "evento", "zona", "entradas", "salidas", "aforo", "tipo"])
+    header = ["fecha", "hora", "evento", "zona", "entradas", "salidas", "aforo", "tipo", "como_poco", "como_mucho"]
+    writer.writerow(header)
     timezone = ZoneInfo(report.timezone)
     for kind, zone in [*(("zona", one) for one in report.zones), *(("suma", one) for one in report.totals)]:
+        bounds = _bounds(zone)
         for flow, (at, count) in zip(zone.minutes, zone.curve, strict=True):
             local = at.astimezone(timezone)
             name = _no_formula(report.name)
             place = [f"{local:%Y-%m-%d}", f"{local:%H:%M}", name, _no_formula(zone.name)]
-            writer.writerow([*place, flow.entries, flow.exits, count, kind])
+            writer.writerow([*place, flow.entries, flow.exits, count, kind, *bounds.get(at, ("", ""))])
     return "\ufeff" + out.getvalue()
+
+
+def _bounds(zone: ZoneFigures) -> dict[datetime, tuple[int, int]]:
+    """Return the bounds of a zone's people at the end of the minute before each quarter of an hour."""
+    band = zone.estimate.band if zone.estimate is not None else []
+    return {one.at - timedelta(minutes=1): (one.low, one.high) for one in band}
 
 
 def document(report: EventReport) -> str:

@@ -22,6 +22,7 @@ from aforo.settings.value_types import (
     SECONDS,
     TEXT,
     DatabaseUrl,
+    EmptyAt,
     Fingerprint,
     HistoryRule,
     Https,
@@ -217,11 +218,6 @@ class WebSettings(Section):
         None, "Certificado (PEM) para servir la página por HTTPS.", "la ruta de un archivo PEM"
     )
     key_file: OptionalFile = setting(None, "Clave privada (PEM) de ese certificado.", "la ruta de un archivo PEM")
-    first: str = setting(
-        "Personas en el estadio",
-        "Zona o suma que la página muestra primero y más grande; si no la hay, todas son iguales.",
-        "el nombre de una zona o de una suma",
-    )
 
     @model_validator(mode="after")
     def _check_web(self) -> "WebSettings":
@@ -347,6 +343,15 @@ class LogSettings(Section):
     backups: Whole = setting(5, "Archivos anteriores que se conservan.", "un entero entre 1 y 1000", ge=1, le=1000)
 
 
+class EstimateSettings(Section):
+    """Between what and what the people inside lie."""
+
+    unreliable: Number = setting(
+        0.35, "Anchura del intervalo de una zona, como parte de su aforo, desde la que es poco fiable.",
+        "un número mayor que 0", gt=0, allow_inf_nan=False,
+    )  # fmt: skip
+
+
 class EventsSettings(Section):
     """Which camera events go to the history table."""
 
@@ -372,6 +377,10 @@ class ZoneSettings(Section):
     within: str = setting(
         "", "Zona que la contiene: por una puerta de dentro se pasa de una a otra, y solo se mueve esta.",
         "el nombre de otra zona, o vacío",
+    )  # fmt: skip
+    empty_at: list[EmptyAt] = setting(
+        [], "Cuándo se sabe que está vacía: una hora, o minutos desde el inicio o el fin del evento.",
+        "una lista de textos como «06:00», «inicio», «fin» o «fin-15»",
     )  # fmt: skip
     warning: Number = setting(80.0, "Porcentaje del cupo desde el que la zona está casi llena.", PERCENT, gt=0, le=1000)
     full: Number = setting(100.0, "Porcentaje del cupo desde el que la zona está llena.", PERCENT, gt=0, le=1000)
@@ -505,6 +514,7 @@ class Settings(Section):
     push: PushSettings = PushSettings()
     alerts: AlertsSettings = AlertsSettings()
     report: ReportSettings = ReportSettings()
+    estimate: EstimateSettings = EstimateSettings()
     events: EventsSettings = EventsSettings()
     zones: list[ZoneSettings] = setting(
         STADIUM_ZONES, "Las zonas.", "una lista de tablas [[zones]] con name, table, entries y exits"

@@ -88,6 +88,7 @@ TITLES = {
     "push": "[push]: las notificaciones del servidor de cámaras",
     "alerts": "[alerts]: los avisos",
     "report": "[report]: el acta",
+    "estimate": "[estimate]: entre cuánto y cuánto está el aforo",
     "events": "[events]: el historial",
     "zones": "[[zones]]: las zonas",
     "totals": "[[totals]]: las sumas de zonas",

@@ -24,6 +24,7 @@ SCRYPT = re.compile(  # as web.auth writes it: a salt of 16 bytes, a hash of 32
 _MAX_SCRYPT_BYTES = 2**26  # memory of one check: twice that of what «aforo password» writes
 TABLE = re.compile(r"([^\W\d]\w{0,127}\.)?[^\W\d]\w{0,127}")
 _LONGEST_URL = 300  # characters, as the database keeps them
+EMPTY_AT = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|(?:inicio|fin)(?:\s*[+-]\s*\d{1,4})?")
 SECONDS = "un número de segundos, 0 o mayor"
 TEXT = "un texto"
 PERCENT = "un porcentaje mayor que 0"
@@ -179,6 +180,12 @@ def _address(value: Any) -> Any:
     return str(ipaddress.ip_address(value.strip())) if isinstance(value, str) else value
 
 
+def _empty_at(value: Any) -> Any:
+    if not isinstance(value, str) or not EMPTY_AT.fullmatch(text := value.strip().lower()):
+        raise ValueError("empty_at")
+    return text
+
+
 def _table(value: Any) -> Any:
     if isinstance(value, str) and value and not TABLE.fullmatch(value):
         raise ValueError("table")
@@ -199,4 +206,5 @@ TimeZone = Annotated[ZoneInfo, BeforeValidator(_timezone)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
 PasswordHash = Annotated[SecretStr, BeforeValidator(_password_hash)]
 IpAddress = Annotated[str, BeforeValidator(_address)]
+EmptyAt = Annotated[str, BeforeValidator(_empty_at)]
 TableName = Annotated[str, BeforeValidator(_table)]

@@ -3,6 +3,7 @@
 from aforo.storage.corrections import Correction, CorrectionResult
 from aforo.storage.database import Database
 from aforo.storage.journal import FAULT_KINDS, JournalEntry, JournalKind, fault_spans, incidents
+from aforo.storage.manual_counts import ManualCount
 from aforo.storage.preflight import Preflight
 from aforo.storage.push_shares import PushShare
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
@@ -20,6 +21,7 @@ __all__ = [
     "EventRecord",
     "JournalEntry",
     "JournalKind",
+    "ManualCount",
     "Preflight",
     "PushShare",
     "ReportSnapshot",

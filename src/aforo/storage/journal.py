@@ -24,7 +24,8 @@ class JournalKind(StrEnum):
     """What a journal entry is about.
 
     An instance is a running program: its entry's end is its last sign of life. A comparison that is planned after the
-    close begins when it is due, and ends when it was made or left out.
+    close begins when it is due, and ends when it was made or left out. A count is of a zone (its subject) at one
+    instant, by hand or by tickets. What was learned of a zone begins when its event did; the last entry is valid.
     """
 
     INSTANCE = "instance"
@@ -44,6 +45,8 @@ class JournalKind(StrEnum):
     LATENESS = "lateness"
     ALERT = "alert"
     ALERT_SENT = "alert sent"
+    COUNT = "count"
+    LEARNED = "learned"
 
 
 OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})

@@ -62,7 +62,7 @@ class ReportSnapshot:
     event's journal, and the outages of the database during the event that belong to none. ``recovered``: how many
     camera events of an outage (by its entry's id; see ``incidents``) were first seen after its end. ``gaps``: when no
     program ran, with the number of camera events recovered later. ``lateness``: how many camera events were first seen
-    so many seconds after they happened.
+    so many seconds after they happened. ``learned``: the journal's entries of what was learned of all events.
     """
 
     record: EventRecord
@@ -75,6 +75,7 @@ class ReportSnapshot:
     entries: Sequence[JournalEntry]
     recovered: Mapping[int, int]
     gaps: Sequence[tuple[Window, int]]
+    learned: Sequence[JournalEntry] = ()
 
 
 class Cursor(NamedTuple):

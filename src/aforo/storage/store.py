@@ -328,6 +328,7 @@ class Store:
                 entries=entries,
                 recovered=self._queries.recovered(connection, cached, entries, now),
                 gaps=self._queries.gaps(connection, cached, entries, now),
+                learned=self._journal.read(connection, None, JournalKind.LEARNED),
             )
 
     # The page's sessions.

@@ -5,10 +5,9 @@ import asyncio
 from aforo.clock import Clock
 from aforo.errors import StoreError
 from aforo.live.state import UNDO, LiveState
-from aforo.storage import Correction, Database
+from aforo.storage import Correction, Database, JournalKind, ManualCount
 from aforo.web.schemas import CorrectionOrder
 from aforo.web.security import RequestConflict, ServiceUnavailable
-from aforo.wording import grouped
 
 _TIMEOUT = 5.0  # seconds
 
@@ -27,10 +26,9 @@ class CorrectionService:
     async def correct(self, order: CorrectionOrder, who: str) -> None:
         """Apply a correction: a difference, or the count that there should be. An id is applied once only."""
         self._check(order.zone)
-        present = self._live.occupancies[order.zone].count
-        if order.count == present and order.id not in self._live.corrections:
-            raise RequestConflict(f"El aforo de «{order.zone}» ya es {grouped(present)}: no hay nada que corregir.")
         correction = Correction(order.id, order.zone, order.delta or 0, order.reason, who, self._clock.now())
+        if order.counted and order.count is not None:
+            await self._keep_count(ManualCount.inside(order.count, order.error, who, order.id), correction)
         await self._apply(correction, count=(order.count or 0) if order.delta is None else None)
 
     async def undo(self, correction_id: str, *, why: str, who: str) -> None:
@@ -51,6 +49,24 @@ class CorrectionService:
             raise RequestConflict(f"No hay ninguna zona «{zone}» en este evento.")
         if self._live.probes.database_down_since() is not None:
             raise ServiceUnavailable("La base de datos no responde: no se ha corregido nada. Repítalo cuando vuelva.")
+
+    async def _keep_count(self, count: ManualCount, correction: Correction) -> None:
+        """Store a manual count before the correction that it comes with: then that one is never taken for people."""
+        record = self._live.record
+        if record is None:
+            raise RequestConflict("No hay ningún evento abierto.")
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                await self._database.begin_entry(
+                    JournalKind.COUNT,
+                    correction.zone,
+                    correction.at,
+                    detail=count.text(),
+                    record=record,
+                    ended=correction.at,
+                )
+        except (TimeoutError, StoreError) as exc:
+            raise ServiceUnavailable("La base de datos no guardó el conteo ni la corrección. Repítalo.") from exc
 
     async def _apply(self, correction: Correction, *, count: int | None = None) -> None:
         """Store a correction and take its result into the live state. ``count`` replaces the correction's delta."""

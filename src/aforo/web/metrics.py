@@ -48,6 +48,16 @@ class LiveCollector(Collector):
         zones, totals = serializers.zones(self._live, now), serializers.totals(self._live, now)
         yield from _occupancies("zone", zones, self._live.occupancies)
         yield from _occupancies("total", totals, self._live.total_occupancies)
+        yield from self._estimates()
+
+    def _estimates(self) -> Iterator[Metric]:
+        low = GaugeMetricFamily("aforo_estimate_low", "At least so many are inside, 39 times in 40", labels=["zone"])
+        high = GaugeMetricFamily("aforo_estimate_high", "At most so many are inside, 39 times in 40", labels=["zone"])
+        for name, estimate in self._live.estimates.items():
+            low.add_metric([name], estimate.low)
+            high.add_metric([name], estimate.high)
+        yield low
+        yield high
 
     def _doors(self) -> Iterator[Metric]:
         crossings = CounterMetricFamily(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 
@@ -11,19 +11,6 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
 CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
-
-# What a field of a request admits, for the sentence that answers one that does not fit.
-LIMITS = {
-    "delta": "la cantidad (delta) ha de ser un entero entre −1.000.000 y 1.000.000, y no 0",
-    "count": "el aforo (count) ha de ser un entero entre 0 y 1.000.000",
-    "reason": "el motivo (reason) ha de tener entre 1 y 500 caracteres",
-    "zone": "la zona (zone) ha de tener entre 1 y 500 caracteres",
-    "id": "el identificador (id) ha de ser un UUID",
-    "name": "el nombre (name) puede tener hasta 60 caracteres",
-    "password": "la contraseña (password) ha de tener entre 1 y 1.024 caracteres",
-    "limit": "la cantidad (limit) ha de ser un entero entre 1 y 1.000",
-    "after": "el lugar (after) ha de ser el «next» de la página anterior",
-}
 
 
 class ApiModel(BaseModel):
@@ -48,6 +35,25 @@ class BesideState(ApiModel):
     phase: str = Field(description="«en curso», «en cierre», o a qué llegó su cierre si tuvo reservas")
 
 
+class IntervalState(ApiModel):
+    """Between what and what the truth lies, 19 times in 20; the count may lie outside."""
+
+    low: int = Field(description="Como poco")
+    mode: int = Field(description="Lo más probable")
+    high: int = Field(description="Como mucho")
+    reliable: bool = Field(description="El intervalo no es más ancho que estimate.unreliable")
+    why: str = Field(description="De qué sale su anchura y qué lo estrecharía")
+
+
+class BandSeries(ApiModel):
+    """The interval over the event, by all that is known now: minutes since the epoch in seconds, and both bounds."""
+
+    minutes: list[int]
+    low: list[int]
+    mode: list[int]
+    high: list[int]
+
+
 class ZoneState(ApiModel):
     """A zone, now."""
 
@@ -63,8 +69,8 @@ class ZoneState(ApiModel):
     warning: float = Field(description="Porcentaje desde el que está casi llena")
     full: float = Field(description="Porcentaje desde el que está llena")
     level: ZoneLevel
-    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
-    corrected: int = Field(description="Lo que suman las correcciones de los operadores")
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+    interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
     within: str = Field(description="La zona en que está; vacía si en ninguna")
 
 
@@ -84,8 +90,8 @@ class TotalState(ApiModel):
     warning: float = Field(description="Porcentaje desde el que está casi llena")
     full: float = Field(description="Porcentaje desde el que está llena")
     level: ZoneLevel
-    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
-    corrected: int = Field(description="Lo que suman las correcciones de los operadores")
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+    interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
 
 
 class DoorState(ApiModel):
@@ -180,7 +186,6 @@ class Trust(ApiModel):
     as_of: datetime | None = Field(description="Hasta qué instante se conoce el aforo")
     age: float | None = Field(description="Segundos de atraso del aforo")
     stale: bool = Field(description="El aforo no es de ahora")
-    catching_up: bool = Field(description="Recién abierto el evento, se lee lo que pasó antes")
     stored_at: datetime | None = Field(description="Última vez que se guardó algo")
     database: LinkState
     acc: LinkState
@@ -246,9 +251,9 @@ class State(ApiModel):
     beside: list[BesideState] = Field(description="Eventos anteriores que aún reciben lo suyo o están en cierre")
     evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
     series: int = Field(description="Versión de las series")
-    first: str = Field(description="La zona o suma que la página muestra primero y más grande")
     zones: list[ZoneState]
     totals: list[TotalState] = Field(description="Las sumas de zonas")
+    bands: dict[str, BandSeries] = Field(description="El intervalo de cada zona y suma a lo largo del evento")
     doors: list[DoorState]
     one_way: list[OneWayDoorState] = Field(description="Puertas que cuentan en un solo sentido")
     trust: Trust
@@ -328,14 +333,11 @@ class CorrectionOrder(BaseModel):
     zone: Text
     delta: int | None = Field(default=None, ge=-1_000_000, le=1_000_000)
     count: int | None = Field(default=None, ge=0, le=1_000_000, description="El aforo que debe quedar")
+    counted: bool = Field(default=False, description="Con `count`: se ha contado a mano, y el intervalo parte de ahí")
+    error: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="Con `counted`: cuánto puede fallar ese conteo; nulo: un 3 %"
+    )
     reason: Text
-
-    @field_validator("delta")
-    @classmethod
-    def _check_delta(cls, delta: int | None) -> int | None:
-        if delta == 0:
-            raise ValueError(LIMITS["delta"])
-        return delta
 
 
 class UndoOrder(BaseModel):

@@ -6,8 +6,8 @@ from typing import Any
 
 from aforo.counting.doors import Crossings, Door
 from aforo.counting.lateness import summarize
-from aforo.live.state import LiveState, undone_by
-from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, PushStatus, ScheduledEvent, from_ms, to_ms
+from aforo.live.state import LiveEstimate, LiveState, undone_by
+from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, PushStatus, ScheduledEvent, to_ms
 from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
 from aforo.wording import natural_key, one_way_line
@@ -18,8 +18,8 @@ _MOST_FAULTS = 200  # of all cameras in the state, the last ones; the journal ha
 _MAX_CORRECTIONS = 200  # in the state; all of them are under /api/v1/corrections
 
 
-def state(live: LiveState, now: datetime, timezone: str, stale_after: float, first: str = "") -> schemas.State:
-    """Return everything but the series. ``first``: the zone or total that the page shows first."""
+def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
+    """Return everything but the series."""
     event, upcoming = live.event, live.probes.upcoming()
     return schemas.State(
         now=now,
@@ -31,9 +31,9 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float, fir
         beside=[schemas.BesideState(name=other.name, phase=phase.value) for other, phase in live.beside],
         evening=live.generation,
         series=live.changes,
-        first=first,
         zones=zones(live, now),
         totals=totals(live, now),
+        bands=bands(live),
         doors=doors(live, now),
         one_way=one_way(live),
         trust=data_quality(live, now, stale_after),
@@ -80,25 +80,30 @@ def _counted(
         "warning": counted.warning,
         "full": counted.full,
         "level": live.level(name),
-        "trend": _trend(live, counted, occupancy.count, now),
-        "corrected": _corrected(live, counted),
+        "trend": occupancy.count - live.count_at(name, _event_time(live, now) - _TREND),
+        "interval": _interval(live.estimates.get(name)),
     }
 
 
-def _trend(live: LiveState, counted: ZoneSettings | TotalSettings, count: int, now: datetime) -> int:
-    """Return how the count changed lately by itself: a correction is no flow."""
-    since = to_ms(_event_time(live, now) - _TREND)
-    return count - live.count_at(counted.name, from_ms(since)) - _corrected(live, counted, since)
-
-
-def _corrected(live: LiveState, counted: ZoneSettings | TotalSettings, since_ms: int = 0) -> int:
-    """Return the sum of the corrections, from the minutes that begin at or after ``since_ms`` (epoch ms)."""
-    names = counted.zones if isinstance(counted, TotalSettings) else [counted.name]
-    return sum(
-        correction.delta
-        for correction in live.corrections.values()
-        if correction.zone in names and to_ms(correction.at) // MINUTE_MS * MINUTE_MS >= since_ms
+def _interval(one: LiveEstimate | None) -> schemas.IntervalState | None:
+    if one is None:
+        return None
+    return schemas.IntervalState(
+        low=one.low, mode=one.mode, high=one.high, reliable=not one.unreliable, why=one.because
     )
+
+
+def bands(live: LiveState) -> dict[str, schemas.BandSeries]:
+    """Return between what and what each zone and total lay, at each quarter of an hour."""
+    return {
+        name: schemas.BandSeries(
+            minutes=[to_ms(band.at) // 1000 for band in one.bands],
+            low=[band.low for band in one.bands],
+            mode=[band.mode for band in one.bands],
+            high=[band.high for band in one.bands],
+        )
+        for name, one in live.estimates.items()
+    }
 
 
 def _event(event: ScheduledEvent) -> schemas.EventState:
@@ -179,7 +184,6 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         as_of=as_of,
         age=age,
         stale=age is not None and age > stale_after and live.phase is not EventPhase.OVER,
-        catching_up=live.catching_up(now, timedelta(seconds=stale_after)),
         stored_at=live.stored_at,
         database=_link(live.probes.database_down_since()),
         acc=_link(live.probes.link_down_since()),

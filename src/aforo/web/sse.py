@@ -1,7 +1,5 @@
 """Server-sent events: the full state on connecting, then what changes, a few times a second at most, and a heartbeat.
 
-Where the program ends, the last frame says so and holds the final state: it is no lost connection.
-
 Each frame is made once for all clients. A client that is slow to read loses frames and then gets a full state: what is
 kept for it is bounded, and nobody waits for it.
 """
@@ -56,13 +54,7 @@ class Client:
         self._ready.set()
 
     def close(self) -> None:
-        """End the stream at once: no more frames come."""
-        self._frames.clear()
-        self.finish()
-
-    def finish(self, *last: bytes) -> None:
-        """End the stream after the frames that wait and these last ones."""
-        self._frames.extend(last)
+        """End the stream: no more frames come."""
         self.closed = True
         self._ready.set()
 
@@ -71,22 +63,20 @@ class Client:
         while not self._frames and not self.needs_state and not self.closed:
             self._ready.clear()
             await self._ready.wait()
-        return self._frames.popleft() if self._frames else None
+        return self._frames.popleft() if self._frames and not self.closed else None
 
 
 class Broadcaster:
     """Sends the changes of the live state to the clients of the stream.
 
-    Frames go at the pace of real time, however fast the clock of a demo runs. ``stale_after`` is in seconds;
-    ``first``: the zone or total that the page shows first.
+    Frames go at the pace of real time, however fast the clock of a demo runs. ``stale_after`` is in seconds.
     """
 
-    def __init__(self, live: LiveState, clock: Clock, timezone: str, stale_after: float, first: str = "") -> None:
+    def __init__(self, live: LiveState, clock: Clock, timezone: str, stale_after: float) -> None:
         self._live = live
         self._clock = clock
         self._timezone = timezone
         self._stale_after = stale_after
-        self._first = first
         self._real_time = SystemClock()
         self._changed = asyncio.Event()
         self._clients: dict[Client, None] = {}  # oldest first
@@ -113,13 +103,9 @@ class Broadcaster:
                 await self._real_time.sleep(_MIN_INTERVAL)
 
     def close(self) -> None:
-        """End all streams: the program ends. The last frame holds the state as it stays."""
-        if not self._clients:
-            return
-        self._send_changes()
-        last = _frame("end", self._current_state().model_dump_json().encode())
+        """End all streams."""
         for client in self._clients:
-            client.finish(last)
+            client.close()
 
     def end_session(self, session: str) -> None:
         """End the streams of a session that was logged out."""
@@ -140,16 +126,14 @@ class Broadcaster:
         self._clients[client] = None
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
-            while True:
-                if client.needs_state and not client.closed:
+            while not client.closed:
+                if client.needs_state:
                     client.needs_state = False
                     self._sent.clear()  # this state may lie between two frames: the next frame holds all fields
                     yield _frame("state", self.state())
                 frame = await client.next()
                 if frame is not None:
                     yield frame
-                elif client.closed:
-                    return
         finally:
             self._clients.pop(client, None)
 
@@ -197,7 +181,7 @@ class Broadcaster:
                 client.close()
 
     def _current_state(self) -> schemas.State:
-        return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after, self._first)
+        return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after)
 
     def _send_changes(self) -> None:
         """Send what changed since the last frame; always the time, so that a client can detect a broken connection."""

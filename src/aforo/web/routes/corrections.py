@@ -21,6 +21,8 @@ async def correct(who: Operator, parts: Parts, order: schemas.CorrectionOrder) -
     """Corrige una zona: `delta` o `count`. El mismo `id` se aplica una sola vez."""
     if (order.delta is None) == (order.count is None):
         raise RequestRejected(422, "La petición no sirve: se admite delta o count, uno de los dos.")
+    if order.counted and order.count is None:
+        raise RequestRejected(422, "La petición no sirve: lo contado a mano va en count.")
     await _service(parts).correct(order, who.name)
     return serializers.corrections(parts.context.live)
 
