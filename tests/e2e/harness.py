@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +24,11 @@ TABLES = {
     "Campinsito": "Aforo_parqueadero_campinsito",
     "Zona Sur": "Aforo_parqueadero_SUR",
 }
+PEOPLE = "Personas en el estadio"  # a zone without a table
+MINUTES = (
+    "SELECT net, floor FROM aforo_minutes JOIN aforo_shows ON id = show_id"
+    " WHERE zone = :zone AND name = :event ORDER BY minute_ms"
+)
 EVENT = "Clásico de prueba"
 
 
@@ -109,19 +114,29 @@ class Stadium:
 
     def aforos(self) -> dict[str, int]:
         with closing(self.database()) as database:
-            return {
+            aforos = {
                 zone: database.execute(f'SELECT aforo FROM "{table}" WHERE evento = ?', (EVENT,)).fetchone()[0]
                 for zone, table in TABLES.items()
             }
+            return aforos | {PEOPLE: count_of(database.execute(MINUTES, {"zone": PEOPLE, "event": EVENT}))}
 
-    def check_against_truth(self) -> None:
-        """0 lost, 0 doubled, the right aforo."""
+    def check_against_truth(self, zones: Collection[str] = (*TABLES, PEOPLE)) -> None:
+        """0 lost, 0 doubled, the right aforo of those zones."""
         truth = self.truth()
         expected = Counter((*row[:4], _wall(row[4])) for row in truth["history"])
         stored = self.history()
         assert expected - stored == Counter(), "lost"
         assert stored - expected == Counter(), "doubled"
-        assert self.aforos() == {zone: counts["aforo"] for zone, counts in truth["zones"].items()}
+        aforos = self.aforos()
+        assert {zone: aforos[zone] for zone in zones} == {zone: truth["zones"][zone]["aforo"] for zone in zones}
+
+
+def count_of(minutes: Iterable[Sequence[int]]) -> int:
+    """The count after minutes in order, of which each makes ``max(floor, x + net)`` of x."""
+    count = 0
+    for net, floor in minutes:
+        count = max(floor, count + net)
+    return count
 
 
 def _wall(text: str) -> str:

@@ -26,6 +26,8 @@ def test_the_demo_proves_that_nothing_was_lost_or_repeated(tmp_path: Path) -> No
         "Aforo_parqueadero, aforo",
         "Aforo_parqueadero_campinsito, aforo",
         "Aforo_parqueadero_SUR, aforo",
+        "Personas en el estadio, aforo",
+        "Vehículos, aforo",
     ]
     for name, expected, stored, difference in rows:
         assert expected == stored != "0", name

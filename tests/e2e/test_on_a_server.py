@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.storage.databases import DatabaseUnderTest
-from tests.e2e.harness import EVENT, TABLES, Stadium, stadium
+from tests.e2e.harness import EVENT, MINUTES, PEOPLE, TABLES, Stadium, count_of, stadium
 from tests.e2e.test_killed import FAST, LATE, end, kill_after
 
 pytestmark = [
@@ -35,7 +35,8 @@ class _OnServer(Stadium):
         return Counter(row[:5] for row in self.tables.history())
 
     def aforos(self) -> dict[str, int]:
-        return {zone: self.tables.aforo(table)[EVENT] for zone, table in TABLES.items()}
+        aforos = {zone: self.tables.aforo(table)[EVENT] for zone, table in TABLES.items()}
+        return aforos | {PEOPLE: count_of(self.tables.rows(MINUTES, zone=PEOPLE, event=EVENT))}
 
 
 @contextmanager

@@ -1,81 +1,27 @@
 """The page in headless Chromium: what an operator reads and does. Skipped where there is no Chromium."""
 
 import asyncio
-import shutil
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
-from tests.page_harness import CAPACITIES, PASSWORD, START, Stage, capped_zones, operators, staged
+from tests.e2e.browser import MARKS, WAIT, chromium, count_of, displays, page_of, playwright, tab_to
+from tests.page_harness import CAPACITIES, PASSWORD, START, capped_zones, operators, staged
 
 from aforo.models import EventPhase, Outcome, ReconciliationResult, Reservation, ReservationKind
 from aforo.outside_text import visible
 from aforo.settings import WebSettings
 from aforo.simulator import Scenario, ScenarioPlan
 
-if TYPE_CHECKING:
-    from playwright import async_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.async_api", reason="sin playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(CHROMIUM is None, reason="sin Chromium")]
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-# plotly brings a style sheet for maps that nobody draws here; the page's policy does not let it in.
-HARMLESS = "style-src"
-WAIT = 6_000  # ms
+pytestmark = MARKS
 CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text("utf-8").split("\n", 1)[1]
 SMALL_BUTTONS = (
     "[...document.querySelectorAll('button')].filter((it) => it.offsetHeight && it.offsetHeight < 28).length"
 )
 RULES = "[...document.getElementById('plotly.js-style-global').sheet.cssRules].map((rule) => rule.cssText).reverse()"
-
-
-@asynccontextmanager
-async def chromium() -> AsyncIterator["playwright.Browser"]:
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            await browser.close()
-
-
-@asynccontextmanager
-async def page_of(stage: Stage, browser: "playwright.Browser", **how: Any) -> AsyncIterator["playwright.Page"]:
-    """Open the page and wait until it is drawn. Nothing may be requested elsewhere, and no script may fail."""
-    context = await browser.new_context(**{"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", **how})
-    page = await context.new_page()
-    page.set_default_timeout(WAIT)
-    urls: list[str] = []
-    faults: list[str] = []
-    page.on("request", lambda request: urls.append(request.url))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    await page.goto(stage.url)
-    await page.wait_for_selector("body[data-drawn]")
-    try:
-        yield page
-        assert [url for url in urls if not url.startswith((stage.url, "data:", "blob:"))] == []
-        assert [fault for fault in faults if HARMLESS not in fault and "ERR_CONNECTION" not in fault] == []
-    finally:
-        await context.close()
-
-
-def count_of(zone: str) -> str:
-    return f'.zone[data-key="{zone}"] [data-part="count"]'
-
-
-async def displays(page: "playwright.Page", selector: str, text: str) -> None:
-    await playwright.expect(page.locator(selector)).to_contain_text(text, timeout=WAIT)
 
 
 async def test_the_number_changes_by_itself_and_an_old_one_never_looks_fresh(tmp_path: Path) -> None:
@@ -129,6 +75,7 @@ async def test_a_number_without_all_cameras_does_not_look_whole(tmp_path: Path) 
             await displays(page, "#freshness", "Final incompleto: se conoce hasta las 17:00")
 
 
+LAST = "document.querySelector('#curve').data?.find((one) => one.name === 'Zona Sur')?.y.at(-1)"
 SPAN = "() => document.querySelector('#curve').layout.xaxis.range.map((it) => it.slice(11, 16))"
 
 
@@ -149,9 +96,7 @@ async def test_what_was_zoomed_into_stays_while_the_event_goes_on(tmp_path: Path
             near = await page.evaluate(SPAN)
             await stage.play(stage.at(150))
             last = stage.live.occupancies["Zona Sur"].count
-            await page.wait_for_function(
-                "last => document.querySelector('#curve').data[2].y.at(-1) === last", arg=last, timeout=WAIT
-            )
+            await page.wait_for_function(f"last => ({LAST}) === last", arg=last, timeout=WAIT)
             assert await page.evaluate(SPAN) == near
             await page.mouse.dblclick(box["x"] + box["width"] * 0.25, y)
             await page.wait_for_function(f"() => ({SPAN})()[1] > '18:30'")
@@ -212,8 +157,8 @@ async def test_a_lost_connection_is_shown_and_made_again(tmp_path: Path) -> None
             now = second.live.occupancies["Zona Sur"].count
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(now))
             await page.wait_for_function(
-                "([selector, last]) => document.querySelector(selector).data?.[2]?.y.at(-1) === last",
-                arg=["#curve", now],
+                f"last => ({LAST}) === last",
+                arg=now,
                 timeout=WAIT,
             )
             assert len(requests) > 1
@@ -252,17 +197,6 @@ async def test_an_operator_corrects_a_zone_with_the_keyboard_alone(tmp_path: Pat
             await playwright.expect(page.locator(count_of("Zona Sur"))).to_have_text(str(before))
             await displays(page, "#corrections", "(deshecha)")
             await page.keyboard.press("Escape")
-
-
-async def tab_to(page: "playwright.Page", selector: str) -> None:
-    """Press Tab until that element has the focus, and check that the focus is visible."""
-    for _ in range(80):
-        await page.keyboard.press("Tab")
-        if await page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert outline != "none"
-            return
-    raise AssertionError(f"no se llega a {selector} con el teclado")
 
 
 async def test_after_the_close_the_page_lists_the_reservations(tmp_path: Path) -> None:
@@ -353,7 +287,7 @@ async def test_both_themes_can_be_read_on_a_wall_and_on_a_phone(tmp_path: Path, 
             assert await page.get_attribute("html", "data-theme") == theme
             assert await page.evaluate(CONTRASTS) == []
             size = await page.eval_on_selector(
-                count_of("Zona Sur"), "one => parseFloat(getComputedStyle(one).fontSize)"
+                count_of("Personas en el estadio"), "one => parseFloat(getComputedStyle(one).fontSize)"
             )
             assert size > 1080 / 8, "read from five metres: an eighth of the screen's height"
             bottom = await page.eval_on_selector("#curve", "one => one.getBoundingClientRect().bottom")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.test_page import CHROMIUM, FLAGS
+from tests.e2e.browser import CHROMIUM, FLAGS
 
 if TYPE_CHECKING:
     from playwright import async_api as playwright

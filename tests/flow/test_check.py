@@ -115,7 +115,7 @@ async def test_a_push_that_does_not_arrive_says_what_the_firewall_must_let_throu
     assert place.simulated.site.webhooks() == []
 
 
-async def test_a_port_in_use_and_a_server_that_does_not_push_are_told(place: Place, free_port: int) -> None:
+async def test_a_port_in_use_and_a_server_that_does_not_push_are_shown(place: Place, free_port: int) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port))
         other.listen()

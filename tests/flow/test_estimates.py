@@ -34,7 +34,9 @@ async def estimated(client: ClientSession, expected: int) -> dict[str, Any]:
             state = await answer.json()
         (zone,) = [one for one in state["zones"] if one["name"] == PEOPLE]
         if zone["interval"] is not None and abs(zone["interval"]["mode"] - expected) < 25:
-            assert state["bands"][PEOPLE]["minutes"]
+            async with client.get("/api/v1/series") as answer:
+                band = (await answer.json())["bands"][PEOPLE]
+            assert len(band["minutes"]) == len(band["low"]) == len(band["high"]) >= 2
             return zone
         await asyncio.sleep(0.1)
     raise AssertionError(zone)

@@ -124,7 +124,7 @@ async def test_an_event_with_an_outage_of_each_kind(tmp_path: Path) -> None:
     assert reservation["kind"] == "unreadable"
     assert reservation["number"] == sum(report["refused"].values()) - report["refused"]["sin regla"]
     assert reservation["text"] in unescape(page)
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 6
     for outside in ("http://", "https://", "<script", "<link", "@import", "src="):
         assert outside not in page.replace("http://www.w3.org/", ""), outside
     assert "lo de ese rato se recuperó después" in page

@@ -141,7 +141,7 @@ async def test_the_stream_begins_with_everything_and_sends_changes_within_a_seco
         assert answer.content_type == "text/event-stream"
         stream = frames(answer)
         kind, state = await anext(stream)
-        assert (kind, len(state["zones"])) == ("state", 3)
+        assert (kind, len(state["zones"])) == ("state", 4)
         await stage.play(stage.at(30))
         loop = asyncio.get_running_loop()
         stored_at = loop.time()
@@ -287,7 +287,7 @@ async def test_who_may_see_and_who_may_correct(tmp_path: Path) -> None:
         async with client.get("/api/v1/zones", headers={"Authorization": "Bearer otra"}) as answer:
             assert answer.status == 401
         headers = await login(client, name="", password=TOKEN)
-        assert len(await get(client, "/api/v1/zones")) == 3
+        assert len(await get(client, "/api/v1/zones")) == 4
         async with client.post("/api/v1/corrections", json=correction(delta=1), headers=headers) as answer:
             assert answer.status == 403
         async with client.delete("/api/v1/session", headers=headers) as answer:
@@ -298,7 +298,7 @@ async def test_who_may_see_and_who_may_correct(tmp_path: Path) -> None:
 
 async def test_on_this_machine_all_may_read_but_not_through_a_proxy_nor_by_another_name(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, browser(stage) as client:
-        assert len(await get(client, "/api/v1/zones")) == 3
+        assert len(await get(client, "/api/v1/zones")) == 4
         for headers in ({"X-Forwarded-For": "10.0.0.9"}, {"Host": "evil.example"}, {"Forwarded": "for=10.0.0.9"}):
             async with client.get("/api/v1/zones", headers=headers) as answer:
                 assert answer.status == 401, headers

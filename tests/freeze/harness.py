@@ -18,7 +18,7 @@ from unittest import mock
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession, CookieJar
-from tests.e2e.harness import Stadium, stadium
+from tests.e2e.harness import Stadium, count_of, stadium
 from tests.fake_clock import FakeClock
 from tests.flow.harness import DOORS, SimulatedEvent, simulated_event
 from tests.page_harness import PASSWORD, Stage, capped_zones, operators, staged
@@ -27,12 +27,12 @@ from aforo import os_service
 from aforo.logging_setup import logging_to
 from aforo.os_service import ServiceOptions, windows
 from aforo.os_service.systemd import Systemd
-from aforo.settings import AlertsSettings, LogSettings, WebSettings
+from aforo.settings import STADIUM_ZONES, AlertsSettings, LogSettings, WebSettings
 from aforo.settings.reference import page as settings_page
 from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan
 from aforo.storage import Database
 
-__all__ = ["PASSWORD", "Stadium", "settings_page", "stadium"]
+__all__ = ["PASSWORD", "STADIUM_ZONES", "Stadium", "count_of", "settings_page", "stadium"]
 
 BEGIN = DOORS  # 2026-01-27 16:00 in Bogotá
 END = BEGIN + timedelta(hours=1)

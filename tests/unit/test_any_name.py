@@ -118,7 +118,7 @@ class State:
         self.event = ScheduledEvent(date(2026, 1, 27), name, Window(START, START + timedelta(hours=2)))
         self.phase = name
         self.occupancies = {name: Occupancy(name, 3, 2, 1, 0)}
-        self.total_occupancies = self.occupancies
+        self.total_occupancies = {f"{number} {name}": Occupancy(f"{number} {name}", 3, 2, 1, 0) for number in range(4)}
         self.curves = {name: [(START, 1)]}
         self.intervals = {name: (0, 4)}
         self.stored, self.repeated = 5, 1

@@ -183,7 +183,8 @@ class _Demo:
         def draw() -> View:
             page = f"http://{settings.web.host}:{self._port}/" if self._port else ""
             timezone = settings.monitor.timezone
-            return View(monitor.live, clock.now(), timezone, monitor.problems(), self._last_records, page)
+            first = settings.web.first
+            return View(monitor.live, clock.now(), timezone, monitor.problems(), self._last_records, page, first=first)
 
         if not self._console.is_terminal:
             echo = logging.StreamHandler(sys.stdout)

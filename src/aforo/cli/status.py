@@ -56,6 +56,7 @@ class ServiceState:
     occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     total_occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
     curves: Mapping[str, Sequence[tuple[datetime, int]]] = field(default_factory=dict)
+    first: str = ""
     problems: Sequence[str] = ()
     reconciliation: Sequence[str] = ()
     alerts: Sequence[str] = ()
@@ -175,7 +176,7 @@ def view(state: ServiceState, service: Service) -> View:
     alerts = LastRecords()
     for text in state.alerts or ["Ninguno."]:
         alerts.records.append(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING if state.alerts else 0}))
-    return View(state, state.now, state.timezone, state.problems, alerts, service.url, "Avisos")
+    return View(state, state.now, state.timezone, state.problems, alerts, service.url, "Avisos", state.first)
 
 
 def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tuple[datetime, int]]]) -> ServiceState:
@@ -190,6 +191,7 @@ def _service_state(answer: Mapping[str, Any], curves: Mapping[str, Sequence[tupl
         series=answer["series"],
         occupancies=_occupancies(answer["zones"]),
         total_occupancies=_occupancies(answer.get("totals", [])),
+        first=answer.get("first", ""),
         curves=curves,
         problems=_closing(answer) + _problems(answer["trust"]),
         reconciliation=_reconciliation(answer.get("reconciliation")),

@@ -1,4 +1,4 @@
-"""The terminal view: progress of the event, zones with their curves, recovery, last log lines."""
+"""The terminal view: progress of the event, zones and totals, recovery, last log lines."""
 
 import logging
 from collections import deque
@@ -22,6 +22,7 @@ from aforo.wording import grouped, interval
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _COLORS = ("cyan", "green", "magenta", "yellow", "blue")
+_PANELS = 4  # zones and totals that stand beside each other; more are a list
 _LEVELS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
@@ -61,7 +62,10 @@ class LastRecords(logging.Handler):
 
 @dataclass(slots=True)
 class View:
-    """One drawing. ``now`` is aware UTC; ``problems`` are Spanish sentences; ``page`` is the page's URL."""
+    """One drawing. ``now`` is aware UTC; ``problems`` are Spanish sentences; ``page`` is the page's URL.
+
+    ``first``: the zone or total that stands before all others.
+    """
 
     state: ViewState
     now: datetime
@@ -70,12 +74,13 @@ class View:
     log: LastRecords
     page: str = ""
     log_title: str = "Registro"
+    first: str = ""
 
     def __rich__(self) -> RenderableType:
         layout = Layout()
         layout.split_column(
             Layout(self._header(), size=5),
-            Layout(self._zones(), size=9),
+            Layout(self._zones(), size=max(9, min(len(self._counted()) + 2, 16))),
             Layout(self._problems(), size=6),
             Layout(self._last_lines()),
         )
@@ -97,22 +102,42 @@ class View:
         page = Text(f"Página: {self.page}") if self.page else None
         return Panel(Group(line, bar), title=Text(f"Aforo · {visible(event.name)} · {window}"), subtitle=page)
 
+    def _counted(self) -> list[Occupancy]:
+        """Return zones and totals: the one that comes first, then each total before the zones."""
+        counted = [*self.state.total_occupancies.values(), *self.state.occupancies.values()]
+        return sorted(counted, key=lambda occupancy: occupancy.zone != self.first)
+
     def _zones(self) -> RenderableType:
+        counted = self._counted()
         row = Layout()
-        counted = [*self.state.occupancies.values(), *self.state.total_occupancies.values()]
-        zones = [
-            Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)])) for number, occupancy in enumerate(counted)
+        alone = len(counted) if len(counted) <= _PANELS else 1
+        parts = [
+            Layout(self._zone(occupancy, _COLORS[number % len(_COLORS)]))
+            for number, occupancy in enumerate(counted[:alone])
         ]
-        row.split_row(*zones or [Layout(Panel(""))])
+        if counted[alone:]:
+            parts.append(Layout(self._list(counted[alone:])))
+        row.split_row(*parts or [Layout(Panel(""))])
         return row
+
+    def _list(self, counted: Sequence[Occupancy]) -> RenderableType:
+        table = Table.grid(expand=True, padding=(0, 1))
+        table.add_column(ratio=1, no_wrap=True)
+        for _ in range(3):
+            table.add_column(justify="right", no_wrap=True)
+        for number, one in enumerate(counted, 1):
+            figures = grouped(one.count), f"+{grouped(one.entries)}", f"−{grouped(one.exits)}"
+            style = f"bold {_COLORS[number % len(_COLORS)]}"
+            table.add_row(Text(visible(one.zone)), Text(figures[0], style=style), *map(Text, figures[1:]))
+        return Panel(table, title="Zonas: aforo, entradas, salidas")
 
     def _zone(self, occupancy: Occupancy, color: str) -> RenderableType:
         curve = self.state.curves.get(occupancy.zone, [])
         return Panel(
             Group(
                 Align.center(Text(self._count(occupancy), style=f"bold {color}")),
-                Align.center(Text(f"entradas {occupancy.entries} · salidas {occupancy.exits}")),
-                Align.center(Text(f"salidas con la zona en cero: {occupancy.unmatched_exits}", style="dim")),
+                Align.center(Text(f"entradas {grouped(occupancy.entries)} · salidas {grouped(occupancy.exits)}")),
+                Align.center(Text(f"salidas con la zona en cero: {grouped(occupancy.unmatched_exits)}", style="dim")),
                 *(Align.center(Text(line, style=color)) for line in self._spark(curve)),
             ),
             title=Text(visible(occupancy.zone)),
@@ -120,7 +145,7 @@ class View:
 
     def _count(self, occupancy: Occupancy) -> str:
         bounds = self.state.intervals.get(occupancy.zone)
-        return f"{occupancy.count}" + (f" · {interval(*bounds)}" if bounds is not None else "")
+        return grouped(occupancy.count) + (f" · {interval(*bounds)}" if bounds is not None else "")
 
     def _spark(self, curve: Sequence[tuple[datetime, int]]) -> list[str]:
         event = self.state.event

@@ -126,8 +126,9 @@ class LiveState:
         self._feeds: dict[Feed, FeedStatus] = {}
         self._camera_names: dict[str, str] = {}
         self._fault_spans: tuple[FaultSpan, ...] = ()
-        self._occupancies: dict[str, Occupancy] = {}
-        self._series: dict[str, ZoneSeries] = {}
+        # Before the first event each zone is as it will begin.
+        self._occupancies = {zone.name: Occupancy(zone.name, 0, 0, zone.initial, 0) for zone in zones}
+        self._series = {zone.name: ZoneSeries(zone.initial) for zone in zones}
         self._doors = Doors()
         self._directions = Directions()
         self._rates = EventRates()
@@ -710,8 +711,15 @@ class LiveState:
         return composed(series.deltas(uncommitted)).occupancy(zone, series.initial)
 
     def _may_be_new(self, event: CameraEvent) -> bool:
+        """Return whether an event that was read may be missing in the database.
+
+        The sweeps read hours again: what is well before a feed's checkpoint is committed. A late event among it is
+        counted once the database is back.
+        """
         floor = self._floors.get(event.camera_id)
-        return floor is None or event.occurred_at >= floor
+        committed = self._committed_until.get(Feed(event.server_id, event.camera_id))
+        known = committed is not None and event.occurred_at < committed - _READ_AGAIN_WITHIN / 2
+        return not known and (floor is None or event.occurred_at >= floor)
 
     def _count_doors(self, new: Sequence[CameraEvent]) -> None:
         for reported, count in by_source_and_minute(new):

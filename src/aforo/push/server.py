@@ -37,22 +37,22 @@ async def serve_until_cancelled(
 ) -> None:
     """Serve again and again; a port in use is logged once and tried again. ``opened`` is set when it first listens."""
     tls = await asyncio.to_thread(verify, settings)
-    told = False
+    logged = False
     while True:
         try:
             listener = await asyncio.to_thread(bind, settings.host, settings.port)
         except OSError as exc:
             _log.log(
-                logging.DEBUG if told else logging.ERROR,
+                logging.DEBUG if logged else logging.ERROR,
                 "El receptor de notificaciones no se puede abrir en %s:%d (%s). El conteo sigue con las consultas de"
                 " siempre; se vuelve a intentar. Si otro programa usa el puerto, cambie push.port.",
                 settings.host,
                 settings.port,
                 os_reason(exc),
             )
-            told = True
+            logged = True
         else:
-            told = False
+            logged = False
             try:
                 listener.listen()  # what comes before it is served waits
                 opened.set()

@@ -109,7 +109,7 @@ class Subscription:
         self._check_at = 0.0
         self._renewed_at = -_SHARE_RENEWED
         self._failures = 0
-        self._told = ""
+        self._logged = ""
 
     async def run(self) -> None:
         """Keep the webhook until cancelled."""
@@ -148,7 +148,7 @@ class Subscription:
         if self.status.state is PushState.FAILING:
             self._sink.something_missed(None, "las notificaciones vuelven a llegar")
         self._failures = 0
-        self._told = ""
+        self._logged = ""
         _log.info("En vivo: el servidor de cámaras notifica cada paso a %s.", self._url)
         self._enter(PushState.LIVE)
 
@@ -211,8 +211,8 @@ class Subscription:
 
     def _fail(self, what: str, remedy: str) -> None:
         """Enter the failing state; the same reason is logged once until pushes arrive again."""
-        if what != self._told:
-            self._told = what
+        if what != self._logged:
+            self._logged = what
             _log.warning("%s El conteo sigue con las consultas de siempre; se vuelve a intentar. %s", what, remedy)
         self._enter(PushState.FAILING, what)
 

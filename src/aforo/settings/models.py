@@ -218,6 +218,11 @@ class WebSettings(Section):
         None, "Certificado (PEM) para servir la página por HTTPS.", "la ruta de un archivo PEM"
     )
     key_file: OptionalFile = setting(None, "Clave privada (PEM) de ese certificado.", "la ruta de un archivo PEM")
+    first: str = setting(
+        "Personas en el estadio",
+        "Zona o suma que la página muestra primero y más grande; si no la hay, todas son iguales.",
+        "el nombre de una zona o de una suma",
+    )
 
     @model_validator(mode="after")
     def _check_web(self) -> "WebSettings":

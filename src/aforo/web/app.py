@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from aforo import __version__
+from aforo.web import schemas
 from aforo.web.admission import Admission
 from aforo.web.auth import Sessions
 from aforo.web.context import WebContext
@@ -78,8 +79,16 @@ async def _rejected(_: Request, error: RequestRejected) -> Response:
 
 
 async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    fields = sorted({".".join(map(_shown, fault["loc"][1:])) or "cuerpo" for fault in error.errors()})
-    return JSONResponse({"error": f"La petición no sirve: revise {', '.join(fields)}."}, 422)
+    faults = sorted({_fault(one["type"], *one["loc"][1:]) for one in error.errors()})
+    return JSONResponse({"error": f"La petición no sirve: {'; '.join(faults)}."}, 422)
+
+
+def _fault(kind: str, *place: int | str) -> str:
+    """Return in Spanish what does not fit at that place of a request, with what it admits."""
+    name = ".".join(map(_shown, place))
+    if kind == "extra_forbidden":
+        return f"{name} no va en esta petición"
+    return schemas.LIMITS.get(name) or f"revise {name or 'cuerpo'}"
 
 
 def _shown(part: int | str) -> str:

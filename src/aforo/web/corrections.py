@@ -8,6 +8,7 @@ from aforo.live.state import UNDO, LiveState
 from aforo.storage import Correction, Database, JournalKind, ManualCount
 from aforo.web.schemas import CorrectionOrder
 from aforo.web.security import RequestConflict, ServiceUnavailable
+from aforo.wording import grouped
 
 _TIMEOUT = 5.0  # seconds
 
@@ -26,6 +27,9 @@ class CorrectionService:
     async def correct(self, order: CorrectionOrder, who: str) -> None:
         """Apply a correction: a difference, or the count that there should be. An id is applied once only."""
         self._check(order.zone)
+        present = self._live.occupancies[order.zone].count
+        if order.count == present and order.id not in self._live.corrections:
+            raise RequestConflict(f"El aforo de «{order.zone}» ya es {grouped(present)}: no hay nada que corregir.")
         correction = Correction(order.id, order.zone, order.delta or 0, order.reason, who, self._clock.now())
         if order.counted and order.count is not None:
             await self._keep_count(ManualCount.inside(order.count, order.error, who, order.id), correction)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 
@@ -11,6 +11,19 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
 CorrectionId = Annotated[str, StringConstraints(pattern=r"^(deshace:)*[0-9a-fA-F-]{36}$", max_length=100)]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
+
+# What a field of a request admits, for the sentence that answers one that does not fit.
+LIMITS = {
+    "delta": "la cantidad (delta) ha de ser un entero entre −1.000.000 y 1.000.000, y no 0",
+    "count": "el aforo (count) ha de ser un entero entre 0 y 1.000.000",
+    "reason": "el motivo (reason) ha de tener entre 1 y 500 caracteres",
+    "zone": "la zona (zone) ha de tener entre 1 y 500 caracteres",
+    "id": "el identificador (id) ha de ser un UUID",
+    "name": "el nombre (name) puede tener hasta 60 caracteres",
+    "password": "la contraseña (password) ha de tener entre 1 y 1.024 caracteres",
+    "limit": "la cantidad (limit) ha de ser un entero entre 1 y 1.000",
+    "after": "el lugar (after) ha de ser el «next» de la página anterior",
+}
 
 
 class ApiModel(BaseModel):
@@ -69,7 +82,8 @@ class ZoneState(ApiModel):
     warning: float = Field(description="Porcentaje desde el que está casi llena")
     full: float = Field(description="Porcentaje desde el que está llena")
     level: ZoneLevel
-    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
+    corrected: int = Field(description="Lo que suman las correcciones de los operadores")
     interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
     within: str = Field(description="La zona en que está; vacía si en ninguna")
 
@@ -90,7 +104,8 @@ class TotalState(ApiModel):
     warning: float = Field(description="Porcentaje desde el que está casi llena")
     full: float = Field(description="Porcentaje desde el que está llena")
     level: ZoneLevel
-    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos")
+    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
+    corrected: int = Field(description="Lo que suman las correcciones de los operadores")
     interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
 
 
@@ -186,6 +201,7 @@ class Trust(ApiModel):
     as_of: datetime | None = Field(description="Hasta qué instante se conoce el aforo")
     age: float | None = Field(description="Segundos de atraso del aforo")
     stale: bool = Field(description="El aforo no es de ahora")
+    catching_up: bool = Field(description="Recién abierto el evento, se lee lo que pasó antes")
     stored_at: datetime | None = Field(description="Última vez que se guardó algo")
     database: LinkState
     acc: LinkState
@@ -251,9 +267,9 @@ class State(ApiModel):
     beside: list[BesideState] = Field(description="Eventos anteriores que aún reciben lo suyo o están en cierre")
     evening: int = Field(description="Cambia con cada evento: las series empiezan de nuevo")
     series: int = Field(description="Versión de las series")
+    first: str = Field(description="La zona o suma que la página muestra primero y más grande")
     zones: list[ZoneState]
     totals: list[TotalState] = Field(description="Las sumas de zonas")
-    bands: dict[str, BandSeries] = Field(description="El intervalo de cada zona y suma a lo largo del evento")
     doors: list[DoorState]
     one_way: list[OneWayDoorState] = Field(description="Puertas que cuentan en un solo sentido")
     trust: Trust
@@ -302,6 +318,9 @@ class Series(ApiModel):
     series: int
     zones: dict[str, ZoneCurve]
     totals: dict[str, TotalCurve]
+    bands: dict[str, BandSeries] = Field(
+        description="Entre cuánto y cuánto estaba cada zona y suma, por cuartos de hora; los cambios no lo traen"
+    )
     doors: dict[str, DoorCurve]
 
 
@@ -338,6 +357,13 @@ class CorrectionOrder(BaseModel):
         default=None, ge=0, le=1_000_000, description="Con `counted`: cuánto puede fallar ese conteo; nulo: un 3 %"
     )
     reason: Text
+
+    @field_validator("delta")
+    @classmethod
+    def _check_delta(cls, delta: int | None) -> int | None:
+        if delta == 0:
+            raise ValueError(LIMITS["delta"])
+        return delta
 
 
 class UndoOrder(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 from aforo.counting.doors import Crossings, Door
 from aforo.counting.lateness import summarize
 from aforo.live.state import LiveEstimate, LiveState, undone_by
-from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, PushStatus, ScheduledEvent, to_ms
+from aforo.models import MINUTE_MS, EventPhase, FeedStatus, Occupancy, PushStatus, ScheduledEvent, from_ms, to_ms
 from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
 from aforo.wording import natural_key, one_way_line
@@ -18,8 +18,8 @@ _MOST_FAULTS = 200  # of all cameras in the state, the last ones; the journal ha
 _MAX_CORRECTIONS = 200  # in the state; all of them are under /api/v1/corrections
 
 
-def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> schemas.State:
-    """Return everything but the series."""
+def state(live: LiveState, now: datetime, timezone: str, stale_after: float, first: str = "") -> schemas.State:
+    """Return everything but the series. ``first``: the zone or total that the page shows first."""
     event, upcoming = live.event, live.probes.upcoming()
     return schemas.State(
         now=now,
@@ -31,9 +31,9 @@ def state(live: LiveState, now: datetime, timezone: str, stale_after: float) -> 
         beside=[schemas.BesideState(name=other.name, phase=phase.value) for other, phase in live.beside],
         evening=live.generation,
         series=live.changes,
+        first=first,
         zones=zones(live, now),
         totals=totals(live, now),
-        bands=bands(live),
         doors=doors(live, now),
         one_way=one_way(live),
         trust=data_quality(live, now, stale_after),
@@ -80,7 +80,8 @@ def _counted(
         "warning": counted.warning,
         "full": counted.full,
         "level": live.level(name),
-        "trend": occupancy.count - live.count_at(name, _event_time(live, now) - _TREND),
+        "trend": _trend(live, counted, occupancy.count, now),
+        "corrected": _corrected(live, counted),
         "interval": _interval(live.estimates.get(name)),
     }
 
@@ -104,6 +105,22 @@ def bands(live: LiveState) -> dict[str, schemas.BandSeries]:
         )
         for name, one in live.estimates.items()
     }
+
+
+def _trend(live: LiveState, counted: ZoneSettings | TotalSettings, count: int, now: datetime) -> int:
+    """Return how the count changed lately by itself: a correction is no flow."""
+    since = to_ms(_event_time(live, now) - _TREND)
+    return count - live.count_at(counted.name, from_ms(since)) - _corrected(live, counted, since)
+
+
+def _corrected(live: LiveState, counted: ZoneSettings | TotalSettings, since_ms: int = 0) -> int:
+    """Return the sum of the corrections, from the minutes that begin at or after ``since_ms`` (epoch ms)."""
+    names = counted.zones if isinstance(counted, TotalSettings) else [counted.name]
+    return sum(
+        correction.delta
+        for correction in live.corrections.values()
+        if correction.zone in names and to_ms(correction.at) // MINUTE_MS * MINUTE_MS >= since_ms
+    )
 
 
 def _event(event: ScheduledEvent) -> schemas.EventState:
@@ -184,6 +201,7 @@ def data_quality(live: LiveState, now: datetime, stale_after: float) -> schemas.
         as_of=as_of,
         age=age,
         stale=age is not None and age > stale_after and live.phase is not EventPhase.OVER,
+        catching_up=live.catching_up(now, timedelta(seconds=stale_after)),
         stored_at=live.stored_at,
         database=_link(live.probes.database_down_since()),
         acc=_link(live.probes.link_down_since()),
@@ -294,6 +312,7 @@ def series(live: LiveState) -> schemas.Series:
         series=live.changes,
         zones={zone.name: _curve(live, zone.name) for zone in live.zones if zone.name in live.occupancies},
         totals={name: _total_curve(live, name) for name in live.total_occupancies},
+        bands=bands(live),
         doors={door.name: _door_curve(door) for door in live.doors if door.people},
     )
 

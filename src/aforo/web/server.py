@@ -187,7 +187,9 @@ def _build_server(context: WebContext, listener: socket.socket, tls: ssl.SSLCont
     proxies = context.settings.proxies
     admission = Admission(Places(without_limit=frozenset(map(network_of, proxies))))
     sessions = Sessions(context.settings)
-    broadcaster = Broadcaster(context.live, context.clock, context.timezone, context.stale_after)
+    broadcaster = Broadcaster(
+        context.live, context.clock, context.timezone, context.stale_after, context.settings.first
+    )
     server, make_protocol = guarded_server(
         create_app(context, broadcaster, admission, sessions),
         admission.places,

@@ -1,5 +1,7 @@
 """Server-sent events: the full state on connecting, then what changes, a few times a second at most, and a heartbeat.
 
+Where the program ends, the last frame says so and holds the final state: it is no lost connection.
+
 Each frame is made once for all clients. A client that is slow to read loses frames and then gets a full state: what is
 kept for it is bounded, and nobody waits for it.
 """
@@ -54,7 +56,13 @@ class Client:
         self._ready.set()
 
     def close(self) -> None:
-        """End the stream: no more frames come."""
+        """End the stream at once: no more frames come."""
+        self._frames.clear()
+        self.finish()
+
+    def finish(self, *last: bytes) -> None:
+        """End the stream after the frames that wait and these last ones."""
+        self._frames.extend(last)
         self.closed = True
         self._ready.set()
 
@@ -63,20 +71,22 @@ class Client:
         while not self._frames and not self.needs_state and not self.closed:
             self._ready.clear()
             await self._ready.wait()
-        return self._frames.popleft() if self._frames and not self.closed else None
+        return self._frames.popleft() if self._frames else None
 
 
 class Broadcaster:
     """Sends the changes of the live state to the clients of the stream.
 
-    Frames go at the pace of real time, however fast the clock of a demo runs. ``stale_after`` is in seconds.
+    Frames go at the pace of real time, however fast the clock of a demo runs. ``stale_after`` is in seconds;
+    ``first``: the zone or total that the page shows first.
     """
 
-    def __init__(self, live: LiveState, clock: Clock, timezone: str, stale_after: float) -> None:
+    def __init__(self, live: LiveState, clock: Clock, timezone: str, stale_after: float, first: str = "") -> None:
         self._live = live
         self._clock = clock
         self._timezone = timezone
         self._stale_after = stale_after
+        self._first = first
         self._real_time = SystemClock()
         self._changed = asyncio.Event()
         self._clients: dict[Client, None] = {}  # oldest first
@@ -103,9 +113,13 @@ class Broadcaster:
                 await self._real_time.sleep(_MIN_INTERVAL)
 
     def close(self) -> None:
-        """End all streams."""
+        """End all streams: the program ends. The last frame holds the state as it stays."""
+        if not self._clients:
+            return
+        self._send_changes()
+        last = _frame("end", self._current_state().model_dump_json().encode())
         for client in self._clients:
-            client.close()
+            client.finish(last)
 
     def end_session(self, session: str) -> None:
         """End the streams of a session that was logged out."""
@@ -126,14 +140,16 @@ class Broadcaster:
         self._clients[client] = None
         try:
             yield f"retry: {_RETRY_MS}\n\n".encode()
-            while not client.closed:
-                if client.needs_state:
+            while True:
+                if client.needs_state and not client.closed:
                     client.needs_state = False
                     self._sent.clear()  # this state may lie between two frames: the next frame holds all fields
                     yield _frame("state", self.state())
                 frame = await client.next()
                 if frame is not None:
                     yield frame
+                elif client.closed:
+                    return
         finally:
             self._clients.pop(client, None)
 
@@ -181,7 +197,7 @@ class Broadcaster:
                 client.close()
 
     def _current_state(self) -> schemas.State:
-        return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after)
+        return serializers.state(self._live, self._clock.now(), self._timezone, self._stale_after, self._first)
 
     def _send_changes(self) -> None:
         """Send what changed since the last frame; always the time, so that a client can detect a broken connection."""

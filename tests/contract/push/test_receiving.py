@@ -147,7 +147,7 @@ async def test_a_restart_of_the_server_says_hello_and_everything_is_asked(site: 
 @pytest.mark.parametrize(
     ("kind", "words"), [(Webhooks.FORBIDDEN, "no deja que este usuario"), (Webhooks.ABSENT, "no tiene webhooks")]
 )
-async def test_a_server_that_does_not_push_is_told_once(
+async def test_a_server_that_does_not_push_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: Webhooks, words: str
 ) -> None:
     async with push_site(tmp_path, webhooks=kind) as site:
@@ -161,7 +161,7 @@ async def test_a_server_that_does_not_push_is_told_once(
         await process.end()
 
 
-async def test_an_address_that_the_server_does_not_reach_is_told_once(
+async def test_an_address_that_the_server_does_not_reach_is_logged_once(
     site: PushSite, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.settings = PushSettings(url="http://127.0.0.1:9/avisos", host="127.0.0.1", port=site.settings.port)

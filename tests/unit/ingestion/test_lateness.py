@@ -308,8 +308,8 @@ def test_a_clock_that_is_set_makes_nothing_late() -> None:
 @pytest.mark.parametrize("hinted", [False, True])
 @pytest.mark.parametrize("seconds", [0, 2, 10])
 def test_what_is_punctual_is_not_late_beside_live_reads(seconds: float, *, hinted: bool) -> None:
-    events = crossings(3600, lambda _: seconds)
-    reads = SimulatedReads(events, live=5, hinted=hinted).run(3660)
+    events = crossings(1200, lambda _: seconds)
+    reads = SimulatedReads(events, live=5, hinted=hinted).run(1260)
     assert reads.meter.close_waits() == timedelta(0)
     assert (reads.status.late, reads.status.clock_offset) == ({}, None)
     assert len(events) - 5 <= reads.status.events <= len(events), "each is measured once"
@@ -319,8 +319,8 @@ def test_what_is_punctual_is_not_late_beside_live_reads(seconds: float, *, hinte
 @pytest.mark.parametrize("seconds", [45, 150])
 def test_what_is_late_is_measured_beside_live_reads(seconds: float, *, hinted: bool) -> None:
     chance = random.Random(3)
-    events = crossings(3600, lambda _: seconds if chance.random() < 0.2 else 0)
-    reads = SimulatedReads(events, live=5, hinted=hinted).run(7200)
+    events = crossings(1800, lambda _: seconds if chance.random() < 0.2 else 0)
+    reads = SimulatedReads(events, live=5, hinted=hinted).run(2400)
     assert len(reads.stored_at) == len(events)
     late = sum(visible - occurred > 0 for occurred, visible in events)
     assert 0.5 * late <= sum(reads.status.late.values()) <= late
@@ -330,15 +330,15 @@ def test_what_is_late_is_measured_beside_live_reads(seconds: float, *, hinted: b
 
 
 def test_a_clock_that_is_behind_is_known_beside_live_reads() -> None:
-    reads = SimulatedReads(crossings(3600, lambda _: 150), live=5).run(3600)
+    reads = SimulatedReads(crossings(1800, lambda _: 150), live=5).run(1800)
     assert reads.status.clock_offset == pytest.approx(-150, abs=10)
     assert reads.meter.usually_visible_within() == {}
 
 
 @pytest.mark.parametrize("lag", [0, 3, 20])
 def test_the_live_reads_find_what_becomes_visible_late(lag: float) -> None:
-    reads = SimulatedReads(crossings(3600, lambda _: lag), live=5).run(3660)
-    events = crossings(3600, lambda _: lag)
+    events = crossings(1500, lambda _: lag)
+    reads = SimulatedReads(events, live=5).run(1560)
     waited = sorted(
         (reads.stored_at[str(number)] - at(visible)).total_seconds()
         for number, (occurred, visible) in enumerate(events)

@@ -43,6 +43,7 @@ class Fake:
 
     def __init__(self) -> None:
         self.live = LiveState(ZONES, totals=[TotalSettings(name="Todo", zones=["Norte"])])
+        self.now = START + timedelta(hours=1)
         self.down: datetime | None = None
         self.waiting: list[Batch] = []
         self.ledger: dict[tuple[str, str], CameraEvent] = {}
@@ -65,7 +66,7 @@ class Fake:
             touched = {minute_of(one) for one in new}
             minutes = {"Norte": {minute: self.delta(minute) for minute in touched}}
             stored = CommitResult(new, len(batch.events) - len(new), {"Norte": self.truth()}, minutes)
-            self.live.committed(stored, START + timedelta(hours=1), batch)
+            self.live.committed(stored, self.now, batch)
         self.waiting.clear()
 
     def delta(self, minute: int) -> OccupancyDelta:
@@ -108,6 +109,21 @@ def test_what_is_read_again_counts_once() -> None:
     fake.read(event(2, 20), event(3, 30))
     fake.read(event(1, 10), event(3, 30), event(4, 40))
     assert fake.live.occupancy("Norte").count == 6
+
+
+def test_what_a_sweep_reads_again_long_after_it_was_stored_is_not_new() -> None:
+    fake = Fake()
+    for minute in range(50):
+        fake.now = START + timedelta(minutes=minute + 1)
+        fake.read(event(minute, minute * 60))
+    fake.down = fake.now
+    fake.read(*(event(minute, minute * 60) for minute in range(51)))
+    assert fake.live.occupancy("Norte").count == 2 + 51
+
+
+def test_before_its_first_event_a_zone_is_as_it_begins() -> None:
+    live = LiveState(ZONES)
+    assert (live.occupancy("Norte"), live.count_at("Norte", START)) == (Occupancy("Norte", 0, 0, 2, 0), 2)
 
 
 def test_when_it_is_back_nothing_is_provisional_and_the_number_does_not_jump() -> None:

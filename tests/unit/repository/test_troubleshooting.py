@@ -10,7 +10,12 @@ ENTRY = re.compile(r"^- `(.+)`$", re.MULTILINE)
 # Lines of the log about one camera, with nothing to cure.
 ACCOUNT = {"…Cámara …."}
 # Messages that the code puts together from pieces.
-PIECED = {"…: se cruzan."}
+PIECED = {
+    "…: se cruzan.",
+    "En … no llegó ninguna notificación de ACC a …",
+    "No se pudo pedir a ACC que notifique cada paso. …",
+    "Las notificaciones de ACC necesitan las tablas aforo_… de la versión 0002, y son de una anterior.",
+}
 
 
 def fragments(text: str) -> list[str]:

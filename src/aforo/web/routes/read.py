@@ -100,7 +100,7 @@ def cursor_of(text: str) -> Cursor | None:
     try:
         return Cursor(*msgspec.json.decode(urlsafe_b64decode(text), type=_CursorFields))
     except (ValueError, msgspec.MsgspecError) as exc:
-        raise RequestRejected(422, "La petición no sirve: revise after.") from exc
+        raise RequestRejected(422, f"La petición no sirve: {schemas.LIMITS['after']}.") from exc
 
 
 def _page(events: list[CameraEvent], following: Cursor | None) -> schemas.EventsPage:

@@ -55,37 +55,79 @@ function formDialog(id, send) {
   return { open() { form.reset(); error.hidden = true; dialog.showModal(); } };
 }
 
+const MOST = 1_000_000; // people in one correction, as the API admits
+
+// What the amount says, as a field of the API; throws what is wrong with it, in Spanish.
+function amountOf(fields) {
+  const how = fields.how.value, least = how === "count" ? 0 : 1;
+  const written = fields.amount.value.trim().replace(/^[+−-]/, "").replaceAll(/[.\s]/g, "");
+  const amount = /^\d+$/.test(written) ? Number(written) : NaN;
+  if (!(amount >= least && amount <= MOST)) throw new RequestError(0, `Cantidad: escriba un número entero entre ${least} y ${format.number(MOST)}.`);
+  return how === "count" ? { count: amount } : { delta: how === "in" ? amount : -amount };
+}
+
+function reasonOf(fields) {
+  const reason = fields.reason.value.trim();
+  if (!reason) throw new RequestError(0, "Motivo: escriba por qué, en 500 caracteres como mucho. Queda con su nombre en el acta.");
+  return reason;
+}
+
 export function makeDialogs(context) {
-  let zone = "", correctionId = "", toUndo = null;
+  let zone = "", correctionId = "", toUndo = null, afterLogin = null;
   const login = formDialog("login", async (fields) => {
+    if (!fields.password.value) throw new RequestError(0, "Contraseña o clave: escríbala.");
     await request("POST", "/api/v1/session", { name: fields.name.value.trim(), password: fields.password.value });
     await context.onSession();
+    const next = afterLogin;
+    afterLogin = null;
+    if (next && context.session.may_correct) next();
   });
+  const askLogin = (why, next = null) => {
+    afterLogin = next;
+    login.open();
+    $("login-why").textContent = why;
+  };
+  // What is written stays where it is while the login is asked for.
+  const asOperator = async (method, path, body) => {
+    try {
+      await request(method, path, body, context.session.csrf);
+    } catch (failure) {
+      if (failure.status !== 401 && failure.status !== 403) throw failure;
+      askLogin("Su sesión terminó. Entre de nuevo: lo que escribió sigue aquí.");
+      throw new RequestError(failure.status, "No se ha guardado todavía: su sesión terminó. Cuando haya entrado, guarde otra vez.");
+    }
+  };
   const correct = formDialog("correct", async (fields) => {
-    const amount = Number(fields.amount.value), body = { id: correctionId, zone, reason: fields.reason.value };
-    body[fields.how.value] = amount;
-    await request("POST", "/api/v1/corrections", body, context.session.csrf);
+    const change = amountOf(fields), now = context.zone(zone);
+    if (now && change.count === now.stored) throw new RequestError(0, `El aforo ya es ${format.number(now.stored)}: no hay nada que corregir.`);
+    await asOperator("POST", "/api/v1/corrections", { id: correctionId, zone, reason: reasonOf(fields), ...change });
   });
   const undo = formDialog("undo", async (fields) => {
-    await request("POST", `/api/v1/corrections/${toUndo.id}/undo`, { reason: fields.reason.value }, context.session.csrf);
+    await asOperator("POST", `/api/v1/corrections/${toUndo.id}/undo`, { reason: reasonOf(fields) });
   });
   const preview = () => {
-    const fields = $("correct-form").elements, now = context.zone(zone), amount = Number(fields.amount.value);
-    if (!now || fields.amount.value === "") { $("correct-preview").textContent = ""; return; }
-    const after = fields.how.value === "count" ? amount : Math.max(0, now.stored + amount);
-    $("correct-preview").textContent = `El aforo pasará de ${format.number(now.stored)} a ${format.number(after)} (${format.signed(after - now.stored)}).`;
+    const fields = $("correct-form").elements, now = context.zone(zone);
+    let after = null;
+    try {
+      const { count, delta } = amountOf(fields);
+      if (now) after = count ?? Math.max(0, now.stored + delta);
+    } catch { /* not written yet, or not a number: the button says what is wrong */ }
+    $("correct-preview").textContent = after === null ? "" : `El aforo pasará de ${format.number(now.stored)} a ${format.number(after)} (${format.signed(after - now.stored)}).`;
   };
   $("correct-form").addEventListener("input", preview);
+  const openCorrection = (name) => {
+    zone = name;
+    correctionId = uuid();
+    correct.open();
+    $("correct-title").textContent = `Corregir ${format.name(name)}`;
+    $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${format.name(context.session.name)}.`;
+    preview();
+  };
   return {
-    login() { login.open(); },
+    login(why = "Con nombre y contraseña se puede corregir. Sin nombre, la clave de lectura solo deja ver.") { askLogin(why); },
     correct(name) {
-      if (!context.session.may_correct) { login.open(); return; }
-      zone = name;
-      correctionId = uuid();
-      correct.open();
-      $("correct-title").textContent = `Corregir ${format.name(name)}`;
-      $("correct-now").textContent = `Ahora: ${format.number(context.zone(name).stored)}. Quedará a nombre de ${format.name(context.session.name)}.`;
-      preview();
+      if (context.session.may_correct) openCorrection(name);
+      else askLogin(`Para corregir ${format.name(name)}, entre con su nombre y su contraseña.`, () => openCorrection(name));
     },
     undo(one) {
       toUndo = one;

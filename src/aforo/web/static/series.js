@@ -1,6 +1,6 @@
 // The event by the minute, as the server holds it: a minute turns the count x into max(floor, x + net).
 export class Series {
-  constructor() { this.version = -1; this.event = -1; this.zones = new Map(); this.doors = new Map(); }
+  constructor() { this.version = -1; this.event = -1; this.zones = new Map(); this.doors = new Map(); this.bands = new Map(); }
 
   load(data) {
     this.version = data.series;
@@ -11,6 +11,7 @@ export class Series {
     }]));
     this.doors = new Map(Object.entries(data.doors).map(([name, door]) => [name,
       new Map(door.minutes.map((at, i) => [at, [door.entries[i], door.exits[i], door.total[i]]]))]));
+    this.bands = new Map(Object.entries(data.bands || {}).map(([name, band]) => [name, band.minutes.map((at, i) => [at, band.low[i], band.high[i]])]));
   }
 
   // Applies a change; false where one before it was missed, and everything has to be loaded again.
@@ -28,12 +29,44 @@ export class Series {
     return true;
   }
 
-  curve(name) {
-    const zone = this.zones.get(name);
-    let count = zone.initial;
-    return [...zone.minutes.entries()].sort((a, b) => a[0] - b[0])
-      .map(([at, [, , net, floor]]) => [at, (count = Math.max(floor, count + net))]);
+  // A total's figures are the sums of its zones'. ``item``: a zone or a total of the state.
+  #parts(item) { return (item.total ? item.zones : [item.name]).map((name) => this.zones.get(name)); }
+
+  has(item) { return this.#parts(item).every(Boolean); }
+
+  initial(item) { return this.#parts(item).reduce((sum, zone) => sum + zone.initial, 0); }
+
+  // The count at the end of each minute in which something moved: [second, count].
+  curve(item) {
+    const changes = [];
+    for (const zone of this.#parts(item)) {
+      let count = zone.initial;
+      for (const [at, [, , net, floor]] of [...zone.minutes.entries()].sort((a, b) => a[0] - b[0])) {
+        const after = Math.max(floor, count + net);
+        changes.push([at, after - count]);
+        count = after;
+      }
+    }
+    const curve = new Map();
+    let count = this.initial(item);
+    for (const [at, change] of changes.sort((a, b) => a[0] - b[0])) curve.set(at, (count += change));
+    return [...curve.entries()];
   }
+
+  // Entries and exits by minute. A correction is neither.
+  flows(item) {
+    const flows = new Map();
+    for (const zone of this.#parts(item)) {
+      for (const [at, [entries, exits]] of zone.minutes) {
+        const [before, after] = flows.get(at) || [0, 0];
+        flows.set(at, [before + entries, after + exits]);
+      }
+    }
+    return flows;
+  }
+
+  // The interval of a zone or a total over time: [second, low, high]; empty where there is none.
+  band(name) { return this.bands.get(name) || []; }
 
   // Sums of a map of minutes over five minutes each: [start, sums].
   static byFiveMinutes(minutes) {

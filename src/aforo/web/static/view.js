@@ -29,43 +29,105 @@ function keyed(parent, items, key, create, update) {
   for (const gone of known.values()) gone.remove();
 }
 
+const DOOR_NAME = 60, SHORT_DOOR_NAME = 18; // characters of a door's name in its list, and where there are many
 const LEVELS = {
   unknown: ["Sin cupo", "○"], normal: ["Normal", "●"], warning: ["Casi llena", "▲"], full: ["Llena", "■"],
 };
 
+// Zones and totals in the order of the page: the one that comes first, then each total before the zones that it sums.
+export function counted(state) {
+  const totals = (state.totals || []).map((total) => ({ ...total, total: true })), items = [];
+  for (const zone of state.zones) {
+    for (const total of totals) if (total.zones.includes(zone.name) && !items.includes(total)) items.push(total);
+    items.push(zone);
+  }
+  items.forEach((item, place) => { item.place = place; });
+  return items.sort((a, b) => (b.name === state.first) - (a.name === state.first) || a.place - b.place);
+}
+
+export const isNarrow = () => window.matchMedia("(max-width: 700px)").matches;
+
+// How the cards share the space: the first one large, the others in as few rows as can be read.
+function arrange(section, items, first) {
+  const large = items.length > 0 && items[0].name === first && items.length > 1;
+  const others = items.length - (large ? 1 : 0);
+  const rows = others <= (large ? 3 : 4) ? 1 : others <= 8 ? 2 : others <= 15 ? 3 : 4;
+  section.dataset.density = others <= (large ? 4 : 3) ? "few" : others <= 8 ? "some" : "many";
+  section.dataset.first = large;
+  const columns = Math.max(1, Math.ceil(others / rows));
+  section.style.setProperty("--rows", rows);
+  section.style.setProperty("--columns", columns);
+  section.style.setProperty("--first", `${columns * 0.6 + 0.1}fr`);
+}
+
+// The interval in which the truth lies, as ``interval`` of a zone has it.
+export const between = ({ interval }) => (interval ? `entre ${format.number(interval.low)} y ${format.number(interval.high)}` : "");
+
 export function zones(state, may, onCorrect) {
-  $("zones").style.setProperty("--zones", Math.max(1, state.zones.length));
-  keyed($("zones"), state.zones, (zone) => zone.name, (zone) => {
+  const items = counted(state);
+  arrange($("zones"), items, state.first);
+  const density = $("zones").dataset.density, dense = density === "many" || (isNarrow() && density === "some");
+  const isSmall = (item) => dense && item.name !== state.first;
+  keyed($("zones"), items, (item) => item.name, (item) => {
     const part = (name, tag = "span", more = {}) => make(tag, { "data-part": name, ...more });
-    const fact = (label, name) => make("div", {}, make("dt", {}, label), part(name, "dd"));
-    const button = make("button", { type: "button", class: "quiet", "data-part": "correct" }, "Corregir");
-    button.addEventListener("click", () => onCorrect(zone.name));
+    const fact = (label, name) => make("div", { "data-fact": name }, make("dt", {}, label), part(name, "dd"));
+    const button = make("button", { type: "button", class: "quiet", "data-part": "correct", "aria-label": `Corregir ${format.name(item.name)}` }, "Corregir");
+    button.addEventListener("click", () => onCorrect(item.name));
+    const level = part("level", "span", { class: "level" });
     return make("article", { class: "zone" },
-      make("header", {}, part("name", "h2"), part("level", "span", { class: "level" })),
-      make("p", { class: "count" }, part("count", "span", { class: "figure" }), part("note", "span", { class: "note", hidden: true })),
+      make("header", {}, make("div", {}, part("name", "h2"), part("about", "p", { class: "about" })), level),
+      make("div", { class: "count" }, part("count", "p", { class: "figure" }), make("div", { class: "aside" },
+        part("interval", "p", { class: "interval" }), part("doubt", "p", { class: "note" }), part("note", "p", { class: "note" }), part("corrected", "p", { class: "corrected" }))),
       make("div", { class: "capacity", "data-part": "capacity" }, make("div", { class: "bar", "aria-hidden": true }, part("bar")), part("percent", "p")),
-      make("dl", {}, fact("Entradas", "entries"), fact("Salidas", "exits"), fact("En 15 min", "trend"), fact("En cero", "swallowed"), button));
-  }, (card, zone, place) => {
+      make("div", { class: "facts" }, make("dl", {}, fact("Entradas", "entries"), fact("Salidas", "exits"), fact("En 15 min", "trend"), fact("En cero", "swallowed")), button),
+      part("why", "p", { class: "why" }));
+  }, (card, item) => {
     const part = (name) => card.querySelector(`[data-part="${name}"]`);
-    const [word, sign] = LEVELS[zone.level];
-    card.dataset.level = zone.level;
-    card.style.setProperty("--own", `var(--zone-${(place % 6) + 1})`);
-    card.setAttribute("aria-label", `${format.name(zone.name)}: ${zone.count}`);
-    text(part("name"), format.name(zone.name));
+    const say = (name, value) => { part(name).hidden = !value; text(part(name), value || ""); };
+    const [word, sign] = LEVELS[item.level], small = isSmall(item);
+    const levelPlace = card.querySelector(small ? ".aside" : "header");
+    if (part("level").parentElement !== levelPlace) levelPlace[small ? "prepend" : "append"](part("level"));
+    card.dataset.small = small;
+    card.dataset.level = item.level;
+    card.dataset.first = item.name === state.first;
+    card.dataset.total = Boolean(item.total);
+    card.dataset.within = Boolean(item.within);
+    card.style.setProperty("--own", `var(--zone-${(item.place % 6) + 1})`);
+    card.style.setProperty("--digits", Math.max(3, format.number(item.count).length));
+    card.setAttribute("aria-label", [`${format.name(item.name)}: ${format.number(item.count)}`, between(item)].filter(Boolean).join(", "));
+    text(part("name"), format.name(item.name));
+    say("about", item.total ? `suma de ${item.zones.map(format.name).join(", ")}` : item.within ? `dentro de ${format.name(item.within)}` : "");
     text(part("level"), `${sign} ${word}`);
-    text(part("count"), format.number(zone.count));
-    part("note").hidden = !zone.provisional;
-    text(part("note"), zone.provisional ? `aún no guardado; en la base ${format.number(zone.stored)}` : "");
-    text(part("entries"), format.number(zone.entries));
-    text(part("exits"), format.number(zone.exits));
-    text(part("trend"), `${format.signed(zone.trend)} ${zone.trend > 0 ? "↗" : zone.trend < 0 ? "↘" : "→"}`);
-    part("capacity").dataset.known = zone.capacity !== null;
-    part("bar").style.width = `${Math.min(100, zone.percent ?? 0)}%`;
-    text(part("percent"), zone.capacity === null ? "Cupo sin definir" : `${format.percent(zone.percent)} de ${format.number(zone.capacity)}`);
-    text(part("swallowed"), format.number(zone.swallowed));
-    part("swallowed").parentElement.title = "Salidas que encontraron la zona en cero: mide cuánto fallan las cámaras";
-    part("correct").hidden = !may.offer;
+    text(part("count"), format.number(item.count));
+    say("interval", between(item));
+    say("doubt", item.interval && !item.interval.reliable ? "poco fiable" : "");
+    say("note", item.provisional ? `aún no guardado; en la base ${format.number(item.stored)}` : "");
+    say("corrected", item.corrected ? `corregido ${format.signed(item.corrected)}` : "");
+    say("why", item.interval ? item.interval.why : "");
+    text(part("entries"), format.number(item.entries));
+    text(part("exits"), format.number(item.exits));
+    text(part("trend"), `${format.signed(item.trend)} ${item.trend > 0 ? "↗" : item.trend < 0 ? "↘" : "→"}`);
+    part("capacity").dataset.known = item.capacity !== null;
+    part("bar").style.width = `${Math.min(100, item.percent ?? 0)}%`;
+    text(part("percent"), item.capacity === null ? "Cupo sin definir" : `${format.percent(item.percent)} de ${format.number(item.capacity)}`);
+    text(part("swallowed"), format.number(item.swallowed));
+    part("correct").hidden = !may.offer || Boolean(item.total) || !state.event;
   });
+  pin(items[0]);
+}
+
+// On a phone the number that matters stays in sight while the page is scrolled.
+const passing = new IntersectionObserver(([card]) => { $("pinned").dataset.shown = !card.isIntersecting && card.boundingClientRect.top < 0; });
+let seen = null;
+function pin(item) {
+  if (seen !== $("zones").firstElementChild) {
+    passing.disconnect();
+    seen = $("zones").firstElementChild;
+    if (seen) passing.observe(seen);
+  }
+  $("pinned").dataset.level = item ? item.level : "unknown";
+  text($("pinned-name"), item ? format.name(item.name) : "");
+  text($("pinned-count"), item ? format.number(item.count) : "");
 }
 
 export function header(state) {
@@ -79,9 +141,10 @@ export function header(state) {
   document.title = state.event ? `Aforo · ${format.name(state.event.name)}` : "Aforo";
 }
 
-export function time(state) {
-  text($("clock"), format.clock(state.now));
-  const now = Date.parse(state.now);
+// ``passed``: ms since the state's instant; none while the program sends its own.
+export function time(state, passed = 0) {
+  const now = Date.parse(state.now) + passed;
+  text($("clock"), format.clock(now));
   const shown = !state.event || (state.phase === "terminado" && state.next) ? state.next : state.event;
   if (!shown) { text($("left-label"), ""); text($("left"), ""); return; }
   const since = Date.parse(shown.since), until = Date.parse(shown.until);
@@ -90,19 +153,30 @@ export function time(state) {
   text($("left"), format.countdown(seconds / 1000));
 }
 
-const LIVE = 10; // seconds: twice the pause between two live reads
+// Twice the pause between two live reads, in seconds: a count that is no older is live.
+const LIVE = 10;
 
-export function freshness(state, down) {
-  const [kind, words] = freshnessOf(state, down);
-  $("freshness").dataset.state = kind;
+// ``link``: what stands between page and program (live.js), and since when.
+export function freshness(state, link) {
+  const [kind, words] = linkFreshness(state, link) || freshnessOf(state);
+  for (const element of [$("freshness"), $("pinned")]) element.dataset.state = kind;
   document.body.dataset.fresh = kind;
   text($("freshness-text"), words);
   // Read aloud when it changes, and not each second that the number is older.
-  text($("freshness-spoken"), words.replace(/ · en vivo| · hace .*| · dato de .*|: atrasado .*/, ""));
+  text($("freshness-spoken"), words.replace(/ · en vivo| · hace .*| · dato de .*|: atrasado .*|: va por .*/, ""));
 }
 
-function freshnessOf(state, down) {
-  if (down) return ["lost", `Sin conexión con el programa desde las ${format.short(down)}. Se reintenta sola.`];
+function linkFreshness(state, { kind, since }) {
+  if (kind === "login") return ["wait", state ? "Su sesión terminó: entre para seguir mirando" : "Entre para ver el aforo"];
+  if (kind === "down") return ["lost", `Sin conexión con el programa desde las ${format.short(since)}. Se reintenta sola.`];
+  if (kind !== "ended") return null;
+  if (!state.event || state.phase === "en espera") return ["wait", `El programa terminó a las ${format.short(since)}`];
+  if (state.phase !== "terminado") return ["lost", `El programa se detuvo a las ${format.short(since)}: el aforo es el de entonces`];
+  const [final, words] = freshnessOf(state);
+  return [final, `${words} · el programa terminó`];
+}
+
+function freshnessOf(state) {
   if (!state) return ["wait", "Conectando…"];
   const trust = state.trust;
   if (!state.event) return ["wait", "Sin evento en curso"];
@@ -110,6 +184,7 @@ function freshnessOf(state, down) {
   const silent = trust.cameras.filter((one) => !one.answers || faults(one).length).length;
   const without = silent ? `, sin ${silent} ${silent === 1 ? "cámara" : "cámaras"}` : "";
   if (state.phase === "terminado") return finalFreshness(trust, without, state.reconciliation);
+  if (trust.catching_up && trust.stale) return ["old", `Recuperando lo anterior: va por las ${format.short(trust.as_of)}`];
   if (trust.stale) return ["old", `Dato de las ${format.short(trust.as_of)}: atrasado ${format.duration(trust.age)}`];
   if (!trust.acc.up) return ["pending", `Sin servidor de cámaras · dato de hace ${format.duration(trust.age)}`];
   if (!trust.database.up) return ["pending", `Al día, aún sin guardar${without} · hace ${format.duration(trust.age)}`];
@@ -163,32 +238,46 @@ export function dataQuality(state) {
     const kind = { conciliado: "ok", "conciliado con reservas": "warn" }[reconciliation.outcome] || "bad";
     items.push(["closing", "Cierre", outcome, kind, reservations.map((one) => format.visible(one.text)).join("\n")]);
   }
+  quality(items);
   $("reservations").hidden = !reservations.length;
   keyed($("reservations"), reservations, (one) => one.kind + one.subject, () => make("li", {}), (element, one) => text(element, format.visible(one.text)));
+}
+
+// Each item twice: its value where it is seen at once, and with what it means in the list below the charts.
+function quality(items) {
+  const sign = (kind) => ({ bad: "✕ ", warn: "▲ " })[kind] || "";
   keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
-    (element, [, label, value, kind, more]) => {
+    (element, [, label, value, kind]) => {
       element.dataset.state = kind;
-      element.title = more;
       text(element.children[0], label);
-      text(element.children[1], (kind === "bad" ? "✕ " : kind === "warn" ? "▲ " : "") + value);
+      text(element.children[1], sign(kind) + value);
     });
+  rows($("trust-details"), items.filter(([, , , kind, more]) => more || kind !== "ok"), (item) => item[0], ([, label, value, kind, more]) => [kind, `${label}: ${value}`, more]);
+}
+
+// What is known of a door beside its figures.
+function doorNote(door, state) {
+  if (door.silent) return "▲ callada";
+  const oneWay = state.one_way.find((one) => one.name === door.name);
+  return oneWay ? { entries: "solo entradas", exits: "solo salidas" }[oneWay.counts] : "";
 }
 
 export function doors(state) {
   const most = Math.max(1, ...state.doors.map((door) => door.last_15));
-  keyed($("doors"), state.doors, (door) => door.name, () => make("li", {},
+  const shown = [...state.doors].sort((a, b) => b.silent - a.silent);
+  $("doors").dataset.density = shown.length <= 24 ? "some" : "many";
+  keyed($("doors"), shown, (door) => door.name, () => make("li", {},
     make("span", { class: "door-name" }), make("span", { class: "door-total figure" }), make("span", { class: "door-last" }), make("span", { class: "door-bar", "aria-hidden": true }, make("span"))),
   (element, door) => {
-    element.dataset.silent = door.silent;
-    const [name, total, last, bar] = element.children;
-    text(name, format.name(door.name));
+    const [name, total, last, bar] = element.children, note = doorNote(door, state);
+    element.dataset.fault = door.silent;
+    text(name, format.name(format.shortened(door.name, shown.length <= 24 ? DOOR_NAME : SHORT_DOOR_NAME)));
     text(total, format.number(door.total));
-    text(last, door.silent ? "▲ callada" : `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
-    element.title = `${format.name(door.name)}: ${door.entries} entradas, ${door.exits} salidas; +${door.last_5} en 5 minutos, +${door.last_15} en 15`;
+    text(last, note || `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
-  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · total y +5/+15 min` : "");
+  text($("doors-total"), state.doors.length ? `${format.number(total)} pasos · ${shown.length <= 24 ? "total y +5/+15 min" : "total"}` : "");
 }
 
 const FAULTS = {
@@ -200,18 +289,37 @@ function faults(camera) {
   return camera.faults.filter((one) => !one.until).map((one) => `ACC: ${FAULTS[one.kind]} desde las ${format.short(one.since)}`);
 }
 
+// Cameras and doors of which something is known to be amiss: [id, kind, name, what].
 export function cameras(state) {
   const all = state.trust.cameras;
-  const shown = all.filter((one) => !one.answers || faults(one).length || one.behind > 600 || one.clock_offset !== null);
+  const shown = [
+    ...all.filter((one) => !one.answers || faults(one).length || one.behind > 600 || one.clock_offset !== null)
+      .map((one) => [one.id, one.answers && !faults(one).length ? "warn" : "bad", format.name(one.name), cameraText(one)]),
+    ...state.doors.filter((one) => one.silent).map((one) => [`silent ${one.name}`, "warn", format.name(one.name), "Puerta callada: las demás cuentan y esta no. Mande a alguien a mirar la cámara."]),
+    ...oneWayRows(state),
+  ];
   const answering = all.filter((one) => one.answers).length;
   text($("cameras-total"), all.length ? `${answering} de ${all.length} contestan` : "");
-  rows($("cameras"), shown.length ? shown : [null], (camera) => camera ? camera.id : "", (camera) => {
-    if (!camera) return [all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
-    if (faults(camera).length) return ["bad", format.name(camera.name), `${faults(camera).join("; ")}: lo suyo no se cuenta`];
-    const state = camera.unknown ? "Ningún servidor la conoce" : camera.answers && camera.behind <= 600 ? `reloj ${clockText(camera)}` : camera.answers ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}`
-      : `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
-    return [camera.answers ? "warn" : "bad", format.name(camera.name), state];
-  });
+  const none = ["", all.length ? "ok" : "", all.length ? "Contestan todas, y nada está por recuperar." : "Sin cámaras todavía.", ""];
+  rows($("cameras"), shown.length ? shown : [none], ([id]) => id, ([, kind, name, what]) => [kind, name, what]);
+}
+
+// A few doors that count one way only have a row each, many of a zone have one together.
+const FEW = 4;
+function oneWayRows(state) {
+  const groups = new Map();
+  for (const one of state.one_way) groups.set(`${one.counts} ${one.zone}`, [...(groups.get(`${one.counts} ${one.zone}`) || []), one]);
+  return [...groups].flatMap(([key, doors]) => doors.length <= FEW
+    ? doors.map((one) => [`${key} ${one.name} ${one.camera}`, "warn", format.name(one.name), format.visible(one.text)])
+    : [[key, "", `${doors.length} puertas de ${format.name(doors[0].zone)} cuentan solo ${{ entries: "entradas", exits: "salidas" }[doors[0].counts]}`,
+      `Si alguien pasa por ellas al revés, no se conoce: ${doors.map((one) => format.name(one.name)).join(", ")}`]]);
+}
+
+function cameraText(camera) {
+  if (faults(camera).length) return `${faults(camera).join("; ")}: lo suyo no se cuenta`;
+  if (camera.unknown) return "Ningún servidor la conoce";
+  if (!camera.answers) return `no contesta desde las ${format.short(camera.since)}; falta desde las ${format.short(camera.known_until)}`;
+  return camera.behind > 600 ? `recuperando: se conoce hasta las ${format.short(camera.known_until)}` : `reloj ${clockText(camera)}`;
 }
 
 function rows(list, items, key, describe, extra) {
@@ -247,17 +355,21 @@ export function alerts(state) {
   const active = state.alerts.filter((one) => !one.ended), over = state.alerts.filter((one) => one.ended);
   const full = new Set(active.filter((one) => one.kind === "zone_full").map((one) => one.subject));
   const shown = active.filter((one) => !(one.kind === "zone_warning" && full.has(one.subject)));
-  $("alerts").hidden = !shown.length;
-  document.body.classList.toggle("has-alerts", shown.length > 0);
-  keyed($("alerts"), shown, (one) => one.id, () => make("p", { class: "alert" }, make("strong"), make("span", { class: "since" })), (element, one) => {
+  $("alerts").dataset.density = !shown.length ? "none" : shown.length <= 2 ? "few" : "many";
+  $("no-alerts").hidden = shown.length > 0;
+  text($("alerts-link"), !shown.length ? "Sin avisos" : `▲ ${shown.length} ${shown.length === 1 ? "aviso" : "avisos"}`);
+  $("alerts-link").dataset.some = shown.length > 0;
+  keyed($("alert-list"), shown, (one) => one.id, () => make("li", { class: "alert" }, make("span", { class: "alert-text" }), make("span", { class: "since" }, make("span", { class: "since-word" }, "desde las "), make("span"))), (element, one) => {
     element.dataset.kind = one.kind;
     text(element.children[0], format.visible(one.text));
-    text(element.children[1], `desde las ${format.short(one.began)}`);
+    text(element.children[1].lastChild, format.short(one.began));
   });
-  rows($("history"), over.length ? over : [null], (one) => (one ? one.id : ""), (one) =>
-    one ? ["", format.visible(one.text), `de ${format.short(one.began)} a ${format.short(one.ended)}`] : ["", "Ninguno.", ""]);
+  const all = [...shown, ...over];
+  rows($("history"), all.length ? all : [null], (one) => (one ? one.id : ""), (one) => one
+    ? [one.ended ? "" : "warn", format.visible(one.text), one.ended ? `de ${format.short(one.began)} a ${format.short(one.ended)}` : `desde las ${format.short(one.began)}`]
+    : ["", "Ninguno.", ""]);
 }
 
 export function flowZones(state) {
-  keyed($("flow-zone"), state.zones, (zone) => zone.name, (zone) => make("option", { value: zone.name }, format.name(zone.name)), () => {});
+  keyed($("flow-zone"), counted(state), (zone) => zone.name, (zone) => make("option", { value: zone.name }, format.name(zone.name)), () => {});
 }
