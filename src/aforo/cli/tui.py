@@ -126,7 +126,7 @@ class View:
         for _ in range(3):
             table.add_column(justify="right", no_wrap=True)
         for number, one in enumerate(counted, 1):
-            figures = grouped(one.count), f"+{grouped(one.entries)}", f"−{grouped(one.exits)}"
+            figures = self._count(one), f"+{grouped(one.entries)}", f"−{grouped(one.exits)}"
             style = f"bold {_COLORS[number % len(_COLORS)]}"
             table.add_row(Text(visible(one.zone)), Text(figures[0], style=style), *map(Text, figures[1:]))
         return Panel(table, title="Zonas: aforo, entradas, salidas")

@@ -28,7 +28,7 @@ class CorrectionService:
         """Apply a correction: a difference, or the count that there should be. An id is applied once only."""
         self._check(order.zone)
         present = self._live.occupancies[order.zone].count
-        if order.count == present and order.id not in self._live.corrections:
+        if order.count == present and not order.counted and order.id not in self._live.corrections:
             raise RequestConflict(f"El aforo de «{order.zone}» ya es {grouped(present)}: no hay nada que corregir.")
         correction = Correction(order.id, order.zone, order.delta or 0, order.reason, who, self._clock.now())
         if order.counted and order.count is not None:

@@ -130,7 +130,8 @@ export function curve(element, state, series) {
     return { item, points, x, y, axis: halves && item !== items[0] ? "y2" : "y", color: zoneColor(item.place) };
   });
   const domains = halves ? { y: [0.46, 1], y2: [0, 0.4] } : { y: [0, 1] };
-  const upTo = (axis) => [0, Math.max(5, ...lines.filter((line) => line.axis === axis).map((line) => Math.max(...line.y))) * 1.05];
+  const highest = Math.max(0, ...series.band(items[0].name).map(([, , high]) => high)); // of the interval
+  const upTo = (axis) => [0, Math.max(5, axis === "y" ? highest : 0, ...lines.filter((line) => line.axis === axis).map((line) => Math.max(...line.y))) * 1.05];
   traces.push(...band(lines[0], series));
   for (const { item, points, x, y, axis, color } of lines) {
     traces.push({ type: "scatter", mode: "lines", name: label(item.name, LEGEND), x, y, yaxis: axis,

@@ -63,7 +63,7 @@ function amountOf(fields) {
   const written = fields.amount.value.trim().replace(/^[+−-]/, "").replaceAll(/[.\s]/g, "");
   const amount = /^\d+$/.test(written) ? Number(written) : NaN;
   if (!(amount >= least && amount <= MOST)) throw new RequestError(0, `Cantidad: escriba un número entero entre ${least} y ${format.number(MOST)}.`);
-  return how === "count" ? { count: amount } : { delta: how === "in" ? amount : -amount };
+  return how === "count" ? { count: amount, counted: fields.counted.checked } : { delta: how === "in" ? amount : -amount };
 }
 
 function reasonOf(fields) {
@@ -99,7 +99,7 @@ export function makeDialogs(context) {
   };
   const correct = formDialog("correct", async (fields) => {
     const change = amountOf(fields), now = context.zone(zone);
-    if (now && change.count === now.stored) throw new RequestError(0, `El aforo ya es ${format.number(now.stored)}: no hay nada que corregir.`);
+    if (now && change.count === now.stored && !change.counted) throw new RequestError(0, `El aforo ya es ${format.number(now.stored)}: no hay nada que corregir.`);
     await asOperator("POST", "/api/v1/corrections", { id: correctionId, zone, reason: reasonOf(fields), ...change });
   });
   const undo = formDialog("undo", async (fields) => {
@@ -107,6 +107,7 @@ export function makeDialogs(context) {
   });
   const preview = () => {
     const fields = $("correct-form").elements, now = context.zone(zone);
+    $("counted").hidden = fields.how.value !== "count";
     let after = null;
     try {
       const { count, delta } = amountOf(fields);
