@@ -2,10 +2,10 @@
 
 ``python -m bench.chaos --runs 200 --seed 1 --at-once 6`` plays each run as an event of about a minute: the simulator in
 one process, ``aforo run`` in another, and a random schedule of faults, hanging requests, late events, copies, wrong
-clocks, kills and locked databases; half of the runs with live reads. A run is exact where no row of the history is lost
-or doubled and every aforo is right. It fails where it is not exact although the program ended with exit code 0
-("conciliado"), and also where it is not exact at all: nothing in a schedule keeps the server from giving everything
-within the time that the program waits.
+clocks, kills and locked databases; half of the runs with live reads, half with pushes. A run is exact where no row of
+the history is lost or doubled and every aforo is right. It fails where it is not exact although the program ended with
+exit code 0 ("conciliado"), and also where it is not exact at all: nothing in a schedule keeps the server from giving
+everything within the time that the program waits.
 
 ``--database URL …`` plays into database servers instead of SQLite, one run at a time for each URL, and **drops all
 tables** of these databases before each run. ``--only K`` plays run K alone, with its log. Linux only.
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.process import start
+from bench.scale import free_port
 from bench.testbed import Difference, Testbed, prepared
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Schedule:
     locks: list[tuple[float, float]] = field(default_factory=list)  # of the SQLite file: (instant, seconds)
     live_interval: float = 0.0  # seconds between two live reads; 0: none
     load: float = 0.0  # acc.load, where there are live reads
+    push: bool = False
 
     @classmethod
     def draw(cls, seed: int) -> "Schedule":
@@ -89,14 +91,22 @@ class Schedule:
             schedule.timed_faults.append((since, since + 8, "date", {"seconds": chance.choice((-3600, 7200, 86400))}))
         if chance.random() < 0.5:
             schedule.live_interval, schedule.load = chance.choice((1.0, 1.5, 2.5)), chance.choice((5, 20, 100))
+        schedule.push = chance.random() < 0.5
+        if schedule.push:
+            for name in ("push_lost", "push_doubled", "push_late", "push_early"):
+                if chance.random() < 0.5:
+                    schedule.faults[name] = {"probability": chance.choice((0.02, 0.2, 1.0)), "seconds": 10.0}
         return schedule
 
     def settings(self) -> dict[str, str]:
         """The settings of the program, as environment variables."""
-        if not self.live_interval:
-            return dict(_SETTINGS)
-        live = {"AFORO_MONITOR__LIVE_INTERVAL": str(self.live_interval), "AFORO_ACC__LOAD": str(self.load)}
-        return _SETTINGS | live
+        settings = dict(_SETTINGS)
+        if self.live_interval:
+            settings |= {"AFORO_MONITOR__LIVE_INTERVAL": str(self.live_interval), "AFORO_ACC__LOAD": str(self.load)}
+        if self.push:
+            port = str(free_port())
+            settings |= {"AFORO_PUSH__URL": f"http://127.0.0.1:{port}/acc", "AFORO_PUSH__PORT": port}
+        return settings
 
     def __str__(self) -> str:
         shown = {name: value for name, value in asdict(self).items() if value not in ([], {}, 0.0)}
