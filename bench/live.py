@@ -80,12 +80,13 @@ def _run(testbed: Testbed, port: int, arguments: argparse.Namespace) -> Run:
     try:
         for instant in kills:
             _sleep_until(testbed.since + timedelta(seconds=instant))
+            used += sample(process.pid).cpu
             process.kill()
             process.wait()
             process = start(testbed.program("run"), testbed.folder, testbed.environment())
         _sleep_until(testbed.until)
         searched = testbed.control("state")["tally"]["events/search"]
-        used = sample(process.pid).cpu
+        used += sample(process.pid).cpu
         exit_code = process.wait(timeout=300)
     finally:
         over.set()
