@@ -33,6 +33,7 @@ from aforo.settings import TotalSettings, ZoneSettings
 from aforo.storage import Correction, JournalEntry, JournalKind, ManualCount
 
 BAND_STEP = timedelta(minutes=15)
+_LONG, _SHORT_STEP = timedelta(hours=3), timedelta(minutes=3)  # in a shorter event a quarter of an hour is much
 
 _BLIND = frozenset({JournalKind.DISCONNECTED, JournalKind.NO_VIDEO, JournalKind.TAMPERED})
 _KNOWN_WAY = 30  # crossings of a door before it is known to count one direction only…
@@ -97,7 +98,8 @@ def estimates(known: KnownEvent, at: datetime) -> dict[str, Estimate]:
     """Return the estimate of each zone and total at an instant, with a band for each quarter of an hour until then."""
     since, until = known.event.window
     at = min(at, until)
-    instants = [since + step * BAND_STEP for step in range(max(0, (at - since) // BAND_STEP) + 1)]
+    step = BAND_STEP if until - since >= _LONG else _SHORT_STEP
+    instants = [since + number * step for number in range(max(0, (at - since) // step) + 1)]
     made = {
         zone.name: estimate(
             zone.name,
