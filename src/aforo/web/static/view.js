@@ -96,7 +96,7 @@ export function zones(state, may, onCorrect) {
     card.style.setProperty("--digits", Math.max(3, format.number(item.count).length));
     card.setAttribute("aria-label", [`${format.name(item.name)}: ${format.number(item.count)}`, between(item)].filter(Boolean).join(", "));
     text(part("name"), format.name(item.name));
-    say("about", item.total ? `suma de ${item.zones.map(format.name).join(", ")}` : item.within ? `dentro de ${format.name(item.within)}` : "");
+    say("about", item.total ? `suma de ${item.zones.length} zonas` : item.within ? `dentro de ${format.name(item.within)}` : "");
     text(part("level"), `${sign} ${word}`);
     text(part("count"), format.number(item.count));
     say("interval", between(item));
@@ -238,6 +238,11 @@ export function dataQuality(state) {
     const kind = { conciliado: "ok", "conciliado con reservas": "warn" }[reconciliation.outcome] || "bad";
     items.push(["closing", "Cierre", outcome, kind, reservations.map((one) => format.visible(one.text)).join("\n")]);
   }
+  for (const item of counted(state)) {
+    const parts = item.total ? `Suma de ${item.zones.map(format.name).join(", ")}. ` : "";
+    const sure = item.interval?.reliable === false ? "poco fiable, " : "";
+    if (item.interval || parts) items.push([`zone ${item.name}`, format.name(item.name), `${sure}${between(item)}`, "zone", parts + (item.interval?.why || "")]);
+  }
   quality(items);
   $("reservations").hidden = !reservations.length;
   keyed($("reservations"), reservations, (one) => one.kind + one.subject, () => make("li", {}), (element, one) => text(element, format.visible(one.text)));
@@ -246,13 +251,13 @@ export function dataQuality(state) {
 // Each item twice: its value where it is seen at once, and with what it means in the list below the charts.
 function quality(items) {
   const sign = (kind) => ({ bad: "✕ ", warn: "▲ " })[kind] || "";
-  keyed($("trust"), items, (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
+  keyed($("trust"), items.filter(([, , , kind]) => kind !== "zone"), (item) => item[0], () => make("li", {}, make("span", { class: "label" }), make("span", { class: "value" })),
     (element, [, label, value, kind]) => {
       element.dataset.state = kind;
       text(element.children[0], label);
       text(element.children[1], sign(kind) + value);
     });
-  rows($("trust-details"), items.filter(([, , , kind, more]) => more || kind !== "ok"), (item) => item[0], ([, label, value, kind, more]) => [kind, `${label}: ${value}`, more]);
+  rows($("trust-details"), items.filter(([, , , kind, more]) => more || kind !== "ok"), (item) => item[0], ([, label, value, kind, more]) => [kind, value ? `${label}: ${value}` : label, more]);
 }
 
 // What is known of a door beside its figures.
