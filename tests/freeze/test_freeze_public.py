@@ -1,11 +1,9 @@
-"""What else is public: the settings, ``aforo check --json``, ``aforo cameras``, the demo's proof."""
+"""What else is public: the settings, ``aforo check --json``, and ``aforo cameras``."""
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from tests.freeze.golden import check, masked
 from tests.freeze.harness import settings_page
 from tests.freeze.processes import aforo, settings_of, simulated, transcript, write_files
@@ -43,16 +41,3 @@ def test_cameras_and_check(tmp_path: Path) -> None:
     shown = json.loads(document.partition("[stdout]")[2].partition("[stderr]")[0])
     topics = sorted({(line["topic"], line["state"]) for line in shown["lines"]})
     check("public/check_topics.txt", "\n".join(f"{topic} {state}" for topic, state in topics))
-
-
-@pytest.mark.e2e
-def test_demo(tmp_path: Path) -> None:
-    """The demo's last lines: the proof that nothing was lost."""
-    done = aforo(tmp_path, "demo", "--seconds", "12", "--port", "0", "--seed", "3")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    proof = done.stdout[done.stdout.index("La prueba:") :]
-    files = sorted(
-        re.sub(r"\d{4}-\d\d-\d\d", "<date>", str(path.relative_to(tmp_path))) for path in tmp_path.rglob("*")
-    )
-    text = masked(proof, [(tmp_path, "<folder>")], VARYING)
-    check("public/demo.txt", "\n".join([text, "[files]", *files]))

@@ -35,9 +35,19 @@ from aforo.settings import (
     WebSettings,
     ZoneSettings,
 )
-from aforo.simulator import Fault, Faults, Scenario, ScenarioPlan, Simulator
+from aforo.simulator import (
+    STADIUM,
+    CrowdOptions,
+    CrowdTruth,
+    Fault,
+    Faults,
+    Scenario,
+    ScenarioPlan,
+    ServerProfile,
+    Simulator,
+)
 from aforo.web.auth import hash_password
-from aforo.wording import grouped
+from aforo.wording import grouped, interval
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +55,13 @@ _NAME = "Partido de demostración"
 _EARLY = timedelta(minutes=4)  # from the start of the monitor to the start of the event
 _DOORS, _HOURS = time(16, 0), timedelta(hours=7)
 _AFTER = timedelta(minutes=10)  # grace and close, by the demo's clock
-_CAPACITIES = (560, 620, 400, 6_000)  # of the three car parks, one of which becomes full, one nearly; of the stadium
+_CAPACITIES = (560, 620, 400, 6_500)  # of the three car parks, one of which becomes full, one nearly; of the stadium
+_PEOPLE = "Personas en el estadio"
+_INSIDE = 180  # staff that is inside when the doors open
+_DEAD_AFTER = timedelta(hours=3, minutes=10)  # a door that sees nobody from then on; ACC reports its camera
+# The sixth door counts each crossing twice after the first hour.
+_CROWD = CrowdOptions(people=6_000, inside=_INSIDE, doubling=6, doubling_at=0.15)
+_DAY = 86_400.0  # seconds
 _OPERATOR, _PASSWORD = "operador", "partido-de-prueba"  # may correct the demo's counts, on this machine only
 # after the start of the event: the time in which another program holds the database
 _LOCKED = (timedelta(hours=3), timedelta(hours=3, minutes=40))
@@ -93,10 +109,13 @@ class _Demo:
         doors = datetime.combine(today, _DOORS, timezone).astimezone(UTC)
         event = ScheduledEvent(today, _NAME, Window(doors, doors + _HOURS))
         clock = SystemClock((_EARLY + _HOURS + _AFTER) / timedelta(seconds=seconds), doors - _EARLY)
-        scenario = Scenario(ScenarioPlan(*event.window, seed=self._seed, cameras=20, events=12_000, burst=300))
+        scenario = Scenario(ScenarioPlan(*event.window, self._seed, cameras=20, events=4_600, burst=300, crowd=_CROWD))
         for stale in self._database.parent.glob(self._database.name + "*"):
             stale.unlink()
-        async with Simulator(scenario, clock=clock, faults=self._faults(scenario, event)) as site:
+        faults = self._faults(scenario, event)
+        # By the demo's clock a login or a page may take hours.
+        patient = ServerProfile(clock_tolerance_seconds=_DAY, session_seconds=_DAY, page_token_seconds=_DAY)
+        async with Simulator(scenario, clock=clock, profile=patient, faults=faults) as site:
             settings = self._settings(site, scenario, event)
             with logging_to(settings.log, timezone, Mask(settings.secrets()), console=None):
                 logging.getLogger().addHandler(self._last_records)
@@ -104,7 +123,7 @@ class _Demo:
                     await self._run_job(settings, clock, event)
                 finally:
                     logging.getLogger().removeHandler(self._last_records)
-        return self._print_proof(scenario, event, settings)
+        return self._print_proof(scenario, faults, event, settings)
 
     def _settings(self, site: Simulator, scenario: Scenario, event: ScheduledEvent) -> Settings:
         """Return settings as a stadium has them, with its two files in a temporary folder."""
@@ -131,7 +150,7 @@ class _Demo:
             log=LogSettings(file=self._log_file),
             web=WebSettings(port=self._port, operators=[self._operator]),
             zones=[
-                zone.model_copy(update={"capacity": capacity})
+                zone.model_copy(update={"capacity": capacity, "initial": _INSIDE if zone.name == _PEOPLE else 0})
                 for zone, capacity in zip(Settings().zones, _CAPACITIES, strict=True)
             ],
             report=ReportSettings(folder=self._reports),
@@ -145,6 +164,7 @@ class _Demo:
             until=start + timedelta(minutes=110),
             cameras=frozenset(scenario.allowed[-1:]),
         )
+        dead = Fault(since=start + _DEAD_AFTER, cameras=frozenset(scenario.allowed[-3:-2]))
         away = Fault(since=start + timedelta(minutes=130), until=start + timedelta(minutes=155))
         faults = {
             "error_503": Fault(0.02),
@@ -154,6 +174,8 @@ class _Demo:
             "repeated": Fault(0.03),
             "late": Fault(0.03, seconds=100.0),
             "camera_hang": hung,
+            "camera_dead": dead,
+            "camera_disconnected": dead,
             "away": away,
         }
         return Faults(self._seed, faults)
@@ -197,9 +219,11 @@ class _Demo:
         with Live(get_renderable=draw, console=self._console, refresh_per_second=4, screen=True):
             yield
 
-    def _print_proof(self, scenario: Scenario, event: ScheduledEvent, settings: Settings) -> int:
+    def _print_proof(self, scenario: Scenario, faults: Faults, event: ScheduledEvent, settings: Settings) -> int:
         """Compare the tables, read with SQLite itself, with the scenario's truth; returns 0 if they are equal."""
-        truth = scenario.truth().between(*event.window, scenario.allowed)
+        zones = [zone._replace(initial=_INSIDE if zone.name == _PEOPLE else 0) for zone in STADIUM.zones]
+        oracle = scenario.truth(STADIUM._replace(zones=tuple(zones)), faults)
+        truth = oracle.between(*event.window, scenario.allowed)
         with closing(sqlite3.connect(self._database)) as database:
             stored = Counter(database.execute(
                 'SELECT "analyticEventName", "area", "activity", "cameraId", "timestamp" FROM "eventos_Analisis"'
@@ -209,7 +233,7 @@ class _Demo:
             corrected = {zone for (zone,) in database.execute("SELECT zone FROM aforo_corrections")}
         expected = Counter((*row[:4], row.timestamp.isoformat(" ", "milliseconds")) for row in truth.history)
         table = Table(title="La prueba: lo que pasó en el estadio y lo que dicen las tablas")
-        for heading in ("", "en el estadio", "en la base", "diferencia"):
+        for heading in ("", "vieron las cámaras", "en la base", "diferencia"):
             table.add_column(heading, justify="right" if heading else "left")
         lost, repeated = (expected - stored).total(), (stored - expected).total()
         _add_row(table, "eventos_Analisis, filas", expected.total(), stored.total())
@@ -224,9 +248,26 @@ class _Demo:
         if corrected:
             self._console.print(f"Corregidas a mano en la página, y por eso distintas: {', '.join(sorted(corrected))}.")
         self._console.print(f"Perdidos: {lost}. Repetidos: {repeated}. {'Todo coincide.' if equal else 'NO coincide.'}")
+        page = max(self._reports.glob("*.html"), default=None)
+        if page is not None and scenario.crowd is not None:
+            self._print_crowd(scenario.crowd, event, aforos[_PEOPLE], page.with_suffix(".json"))
         self._console.print(f"Base de datos: {self._database}\nRegistro: {self._log_file}")
-        self._console.print(f"Acta: {max(self._reports.glob('*.html'), default='no se pudo hacer')}", soft_wrap=True)
+        self._console.print(f"Acta: {page or 'no se pudo hacer'}", soft_wrap=True)
         return 0 if equal else 1
+
+    def _print_crowd(self, crowd: CrowdTruth, event: ScheduledEvent, counted: int, report: Path) -> None:
+        """Compare between what and what people were, by the event report, with how many truly were inside."""
+        zones = json.loads(report.read_text(encoding="utf-8"))["zones"]
+        estimate = next(zone["estimate"] for zone in zones if zone["name"] == _PEOPLE)
+        inside, end, band = crowd.inside(event.window.until), estimate["end"], estimate["band"]
+        held = sum(one["low"] <= crowd.inside(datetime.fromisoformat(one["at"])) <= one["high"] for one in band)
+        self._console.print(
+            f"{_PEOPLE}, al final: las cámaras dan {grouped(counted)} y de verdad quedan {grouped(inside)}; según el"
+            f" acta, {interval(end['low'], end['high'])}. No ven a todos, una cuenta doble, otra se desconectó y tres"
+            " puertas no cuentan las salidas."
+            f" Cada cuarto de hora, la verdad estuvo en el intervalo {held} de {len(band)} veces.",
+            soft_wrap=True,
+        )
 
 
 def _aforo(database: sqlite3.Connection, zone: ZoneSettings, event: str) -> int:

@@ -105,7 +105,8 @@ class _Control:
         since = _instant(request, "since", plan.start)
         until = _instant(request, "until", plan.end)
         cameras = request.query.getall("camera", None) or list(self._site.scenario.allowed)
-        answer = await asyncio.to_thread(self._site.scenario.truth().between, since, until, cameras)
+        truth = self._site.scenario.truth(faults=self._site.faults)
+        answer = await asyncio.to_thread(truth.between, since, until, cameras)
         body: dict[str, object] = {
             "history_count": len(answer.history),
             "zones": {name: zone._asdict() for name, zone in answer.zones.items()},

@@ -142,6 +142,11 @@ class Faults:
             self._on[name] = replace(fault, times=fault.times - 1)
         return fault
 
+    def records(self, camera_id: str, at: datetime) -> bool:
+        """Return whether what that camera sees at that instant is ever recorded."""
+        dead = self._on.get("camera_dead")
+        return dead is None or camera_id not in dead.cameras or not dead.is_on(at)
+
     def marks(self, name: str, place: int) -> bool:
         """Return whether a fault concerns the crossing at that place: the same each time, as long as it is on."""
         fault = self._on.get(name)

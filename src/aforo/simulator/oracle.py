@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from aforo.simulator.event_log import Crossing, EventLog, instant_of, milliseconds
+from aforo.simulator.faults import Faults
 
 BOGOTA = ZoneInfo("America/Bogota")
 
@@ -89,9 +90,10 @@ def _fits(rules: tuple[str, ...], name: str) -> bool:
 class Oracle:
     """Computes the expected counts of any window and set of allowed cameras."""
 
-    def __init__(self, event_log: EventLog, rules: RuleTexts = STADIUM) -> None:
+    def __init__(self, event_log: EventLog, rules: RuleTexts = STADIUM, faults: Faults | None = None) -> None:
         self._event_log = event_log
         self._rules = rules
+        self._faults = faults or Faults()
 
     def between(self, since: datetime, until: datetime, cameras: Collection[str]) -> Answer:
         """Return the truth about [since, until), aware UTC: history rows in time order, zones, and counts by camera."""
@@ -111,7 +113,11 @@ class Oracle:
         return Answer(history, zones, dict(accepted))
 
     def _sorted(self, since: datetime, until: datetime, cameras: Collection[str]) -> list[Crossing]:
-        crossings = self._event_log.crossings(milliseconds(since), milliseconds(until), cameras)
+        crossings = [
+            one
+            for one in self._event_log.crossings(milliseconds(since), milliseconds(until), cameras)
+            if self._faults.records(one.kind.camera_id, instant_of(one.at))
+        ]
         return sorted(crossings, key=lambda crossing: (crossing.at, crossing.number, crossing.kind.server_id))
 
     def _row(self, crossing: Crossing) -> HistoryRow:

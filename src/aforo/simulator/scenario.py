@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from aforo.simulator.crowd import Crowd, CrowdOptions, CrowdTruth, instants
 from aforo.simulator.event_log import Camera, Crossing, EventLog, Kind, Server, milliseconds
+from aforo.simulator.faults import Faults
 from aforo.simulator.oracle import STADIUM, Oracle, RuleTexts
 
 _SLOTS = 400  # steps in which the event's curves are drawn
@@ -142,9 +143,9 @@ class Scenario:
             ]
         self._record(flows, crowd)
 
-    def truth(self, rules: RuleTexts = STADIUM) -> Oracle:
-        """Return what should be counted by these rules."""
-        return Oracle(self.event_log, rules)
+    def truth(self, rules: RuleTexts = STADIUM, faults: Faults | None = None) -> Oracle:
+        """Return what should be counted by these rules; with ``faults``, without what dead cameras never recorded."""
+        return Oracle(self.event_log, rules, faults)
 
     def add(self, camera_id: str, name: str, at: datetime, activity: str = _ENTER, server_id: str = "") -> Crossing:
         """Record one further crossing at an aware instant; it is visible as soon as the servers' clock reaches it."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aforo.simulator.camera_health import HEALTH_TOPICS, health_events
 from aforo.simulator.event_log import MARK_MASK, NOISE, SHIFT, STOP, instant_of, milliseconds, place_of
-from aforo.simulator.faults import Delay, Fault, Faults
+from aforo.simulator.faults import Delay, Faults
 from aforo.simulator.scenario import Scenario
 from aforo.simulator.serialization import AnswerError, Pages
 from aforo.simulator.server_profile import DeviceIds, Order, ServerProfile, Tokens, Topics
@@ -172,18 +172,15 @@ class SearchEndpoint:
         if _STARTS in topics:
             keys = sorted(keys + event_log.starts(server_id, cameras, since, until))
         dead = self._faults.get("camera_dead")
-        if dead is not None:
-            keys = [key for key in keys if not self._is_dead(dead, key)]
+        if dead is not None and (cameras is None or not dead.cameras.isdisjoint(cameras)):
+            records, camera_of, at = self._faults.records, event_log.camera_of, event_log.at
+            keys = [key for key in keys if records(camera_of(key), instant_of(at(key)))]
         longest = self._longest_delay(now)
         if not longest and not ahead:
             return keys
         oldest = now - timedelta(seconds=longest)
         recent = bisect_left(keys, (milliseconds(oldest) - event_log.origin) << SHIFT)
         return keys[:recent] + [key for key in keys[recent:] if self._is_visible(key, now)]
-
-    def _is_dead(self, dead: Fault, key: int) -> bool:
-        event_log = self._scenario.event_log
-        return event_log.camera_of(key) in dead.cameras and dead.is_on(instant_of(event_log.at(key)))
 
     def _longest_delay(self, now: datetime) -> float:
         """Return the age in seconds from which every event is visible."""

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aforo.simulator import HistoryRow, Kind, Oracle, RuleTexts, Server, ZoneTexts, ZoneTruth
+from aforo.simulator import Fault, Faults, HistoryRow, Kind, Oracle, RuleTexts, Server, ZoneTexts, ZoneTruth
 from aforo.simulator.event_log import EventLog, milliseconds
 
 START = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -81,3 +81,12 @@ def test_a_zone_starts_with_its_initial_aforo_and_a_name_for_both_counts_for_non
     answer = Oracle(event_log((1, "SUR"), (2, "ENTRADA Y SALIDA")), RULES).between(START, END, {"C"})
     assert answer.zones == {"Norte": ZoneTruth(0, 0, 0, 0), "Sur": ZoneTruth(1, 0, 8, 0)}
     assert answer.accepted == {"C": 1}
+
+
+def test_what_a_dead_camera_sees_is_not_part_of_the_truth() -> None:
+    made = event_log((10, "PUERTA 1"), (20, "PUERTA 1"), (30, "PUERTA 1"))
+    dead = Fault(since=START + timedelta(seconds=15), until=START + timedelta(seconds=25), cameras=frozenset({"C"}))
+    recorded = [row.timestamp.second for row in Oracle(made, RULES).between(START, END, {"C"}).history]
+    without = Oracle(made, RULES, Faults(on={"camera_dead": dead})).between(START, END, {"C"}).history
+    assert recorded == [10, 20, 30]
+    assert [row.timestamp.second for row in without] == [10, 30]
