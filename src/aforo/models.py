@@ -404,6 +404,7 @@ class AlertKind(StrEnum):
     ZONE_WARNING = "zone_warning"
     ZONE_FULL = "zone_full"
     SILENT_DOOR = "silent_door"
+    DOOR_EXCESS = "door_excess"
     CAMERA_GONE = "camera_gone"
     STALE = "stale"
     DATABASE_DOWN = "database_down"

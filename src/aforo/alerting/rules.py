@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerting.engine import Condition, ZoneLevels
-from aforo.counting.silent_doors import silent_doors
+from aforo.counting.door_activity import DoorVerdict
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
-from aforo.models import AlertKind, CameraFault, EventPhase, ZoneLevel, to_ms
+from aforo.models import AlertKind, CameraFault, EventPhase, ZoneLevel
 from aforo.settings import AlertsSettings, TotalSettings, ZoneSettings
 from aforo.wording import clock_name, clock_offset_text, clock_step, grouped
 
@@ -182,15 +182,31 @@ def _floods(live: LiveState, settings: AlertsSettings, now: datetime) -> Iterato
 
 
 def _doors(live: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterator[Condition]:
-    """Give a condition for each door. While its camera fails, or the count is old, it does not begin or end."""
-    as_of = live.as_of()
-    if not settings.silent_door or as_of is None or live.event is None:
+    """Give two conditions for each door: silent, and counting far too much.
+
+    While its camera fails or is reported as blind, or the count is old, neither begins nor ends.
+    """
+    if not settings.silent_door or live.event is None:
         return
     failing = {feed.camera_id for feed, status in live.feeds.items() if status.failing_since is not None}
-    until = to_ms(as_of)
-    since = until - int(settings.silent_door * 1000)
-    silent = silent_doors(live.doors, since, until) if fresh else {}
-    minutes = f"{settings.silent_door / 60:.0f}"
+    failing |= {span.camera_id for span in live.fault_spans if span.ended is None}
+    activity = live.door_activity() if fresh else {}
     for door in live.doors:
-        holds = None if door.camera_id in failing else silent.get(door.name)
-        yield Condition(AlertKind.SILENT_DOOR, door.name, holds, f"{door.name}: {minutes} min sin contar a nadie.")
+        now = None if door.camera_id in failing else activity.get(door.name)
+        verdict = now.verdict if now is not None else None
+        # From what cannot be known neither follows; one that counts again is not silent.
+        known = None if verdict in {None, DoorVerdict.UNKNOWN} else verdict
+        yield Condition(
+            AlertKind.SILENT_DOOR,
+            door.name,
+            None if known is None else known is DoorVerdict.SILENT,
+            f"{door.name} no cuenta a nadie, y por lo que cuentan las demás debería. Mande a alguien a mirar la puerta"
+            " y su cámara; si está cerrada, no pasa nada.",
+        )
+        yield Condition(
+            AlertKind.DOOR_EXCESS,
+            door.name,
+            None if known is None else known is DoorVerdict.EXCESS,
+            f"{door.name} cuenta mucho más de lo que corresponde: el aforo puede estar alto. Mire si algo se mueve ante"
+            " su cámara y, si hace falta, corrija el aforo.",
+        )

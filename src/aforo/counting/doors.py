@@ -42,16 +42,18 @@ class SourceMinute(NamedTuple):
 class Door:
     """A name that is counted: its crossings by minute, and the camera that reports them.
 
-    ``zone`` is "" where it moves none; ``people``: it goes into the history, as the doors for people do.
+    ``last_ms``: the last crossing whose instant is known, in epoch milliseconds; 0 where none is. ``zone`` is "" where
+    it moves none; ``people``: it goes into the history, as the doors for people do.
     """
 
-    __slots__ = ("camera_id", "minutes", "name", "people", "total", "zone")
+    __slots__ = ("camera_id", "last_ms", "minutes", "name", "people", "total", "zone")
 
     def __init__(self, name: str, zone: str, *, people: bool) -> None:
         self.name = name
         self.zone = zone
         self.people = people
         self.camera_id = ""
+        self.last_ms = 0
         self.total = Crossings()
         self.minutes: dict[int, Crossings] = {}
 
@@ -92,6 +94,13 @@ class Doors:
         door.camera_id = source.camera_id
         door.add(reported.minute, crossings(source.activity, classification.movements, count))
         return key
+
+    def mark(self, events: Sequence[CameraEvent]) -> None:
+        """Take when each door last counted from camera events that were added, in time order."""
+        for (_, name, *_), at in {event[3:]: event[2] for event in events}.items():
+            door = self._doors.get(comparable(name))
+            if door is not None:
+                door.last_ms = max(door.last_ms, to_ms(at))
 
     def get(self, key: str) -> Door:
         """The door of that key; raises KeyError."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from aforo.counting.camera_health import blind
+from aforo.counting.door_activity import DoorActivity, DoorWatch
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.estimate import Band
 from aforo.counting.exclusions import ExclusionCount
@@ -52,6 +53,7 @@ from aforo.storage import Correction, EventRecord, StoredHistory
 UNDO = "deshace:"  # a correction's id made of this and another's id takes that one back, and once only
 _LATENESS_SAMPLES = 2_000  # of the last new events: enough for percentiles, little to keep
 _SAMPLES_PER_BATCH = 50
+_WATCH_DOORS_EVERY = timedelta(seconds=5)
 _READ_AGAIN_WITHIN = timedelta(minutes=10)  # more than twice an interval and the overlap
 _CURRENT = timedelta(minutes=2)  # a count that is known until this long ago is current: the first catch-up is over
 
@@ -148,6 +150,9 @@ class LiveState:
         self._alerts: tuple[Alert, ...] = ()
         self._levels: dict[str, ZoneLevel] = {}
         self._silent_doors: frozenset[str] = frozenset()
+        self._door_watch = DoorWatch()
+        self._door_activity: Mapping[str, DoorActivity] = {}
+        self._doors_watched_until: datetime | None = None
         self._changes = 0
         self._generation = 0
         self._listeners: list[Callable[[], None]] = []
@@ -341,6 +346,21 @@ class LiveState:
         """Names of the doors that an alert takes for silent."""
         return self._silent_doors
 
+    def door_activity(self) -> Mapping[str, DoorActivity]:
+        """Return what the counts of each door show, by its name, as of the instant until which the count is known.
+
+        While the database is away, as of before.
+        """
+        as_of = self.as_of()
+        if as_of is None or self.event is None or self._uncommitted.active:
+            return self._door_activity
+        watched = self._doors_watched_until
+        if watched is None or as_of >= watched + _WATCH_DOORS_EVERY:
+            since = to_ms(self.event.window.since)
+            self._door_activity = self._door_watch.update(self._doors, since, to_ms(as_of))
+            self._doors_watched_until = as_of
+        return self._door_activity
+
     @property
     def changes(self) -> int:
         """A number that grows with every change."""
@@ -526,6 +546,8 @@ class LiveState:
             self._doors.add(SourceMinute(source, minute), classification, count)
             self._directions.add(source, classification, count)
         self._corrections = {correction.id: correction for correction in history.corrections}
+        self._door_watch = DoorWatch()
+        self._door_activity, self._doors_watched_until = {}, None
         self._touched.clear()
         self._touched_doors.clear()
         self._generation += 1
@@ -727,6 +749,7 @@ class LiveState:
             door = self._doors.add(reported, classification, count)
             self._directions.add(reported.source, classification, count)
             self._touched_doors[door, reported.minute] = self._changes + 1
+        self._doors.mark(new)
 
     def _is_live(self, event: CameraEvent) -> bool:
         """Whether it happened since the event was opened, by a clock that is right as far as is known."""

@@ -63,11 +63,16 @@ class LiveCollector(Collector):
         crossings = CounterMetricFamily(
             "aforo_door_passages", "People counted at a door since the event began", labels=["door", "direction"]
         )
+        expected = GaugeMetricFamily("aforo_door_expected_per_minute", "People expected at a door now", labels=["door"])
+        activity = self._live.door_activity()
         for door in self._live.doors:
             if door.people:
+                if door.name in activity:
+                    expected.add_metric([door.name], activity[door.name].expected)
                 for direction, count in zip(("in", "out", "unknown"), door.total, strict=True):
                     crossings.add_metric([door.name, direction], count)
         yield crossings
+        yield expected
 
     def _data_quality(self, now: datetime) -> Iterator[Metric]:
         live, trust = self._live, serializers.data_quality(self._live, now, self._stale_after)

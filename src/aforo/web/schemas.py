@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
+from aforo.counting.door_activity import DoorVerdict
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
@@ -120,6 +121,11 @@ class DoorState(ApiModel):
     last_5: int = Field(description="Pasos en los últimos 5 minutos")
     last_15: int = Field(description="Pasos en los últimos 15 minutos")
     silent: bool = Field(description="No cuenta, aunque las demás sí")
+    activity: DoorVerdict = Field(
+        description="Lo que muestran sus pasos: counts, cuenta; silent, callada; excess, cuenta de más; unknown, pasan"
+        " tan pocos que no se puede saber si calla"
+    )
+    expected: float = Field(description="Pasos por minuto que se esperan ahora")
 
 
 class OneWayDoorState(ApiModel):

@@ -263,8 +263,9 @@ function quality(items) {
 // What is known of a door beside its figures.
 function doorNote(door, state) {
   if (door.silent) return "▲ callada";
+  if (door.activity === "excess") return "▲ cuenta de más";
   const oneWay = state.one_way.find((one) => one.name === door.name);
-  return oneWay ? { entries: "solo entradas", exits: "solo salidas" }[oneWay.counts] : "";
+  return oneWay ? { entries: "solo entradas", exits: "solo salidas" }[oneWay.counts] : door.activity === "unknown" && !door.last_15 ? "no se puede saber" : "";
 }
 
 export function doors(state) {
@@ -279,6 +280,7 @@ export function doors(state) {
     text(name, format.name(format.shortened(door.name, shown.length <= 24 ? DOOR_NAME : SHORT_DOOR_NAME)));
     text(total, format.number(door.total));
     text(last, note || `+${format.number(door.last_5)}/+${format.number(door.last_15)}`);
+    element.title = door.activity === "unknown" ? "Pasan tan pocos que no se puede saber si calla" : `Se esperan ${format.number(door.expected)} por minuto`;
     bar.firstChild.style.width = `${(100 * door.last_15) / most}%`;
   });
   const total = state.doors.reduce((sum, door) => sum + door.total, 0);
