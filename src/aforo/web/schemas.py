@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 from aforo.counting.door_activity import DoorVerdict
+from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 # An id that the program makes begins with «deshace:» or «~»: a client names one, and sends none.
