@@ -2,7 +2,7 @@
 
 Simulated events of 20 doors, five hours: a rush before the start, quiet, some who go out at half time, a rush at the
 end. Doors differ in how many use them, and in when: their curves are shifted by some minutes. People come in groups;
-each group passes within seconds. On top of it the crowd and each door waver, as trains and queues make them.
+each group passes within seconds. On top of it the whole site and each door waver, as trains and queues make them.
 
 Nothing of it is known to the program but the passages. The delay is counted from the death to the first update that
 says so, with an update every 20 s: on top of it comes how old the count is (`monitor.interval`).
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import Pool
 from typing import NamedTuple
 
-from aforo.counting.door_activity import DoorVerdict, DoorWatch
+from aforo.counting.door_activity import DoorCondition, DoorWatch
 from aforo.counting.doors import Crossings, Door, Doors, SourceMinute
 from aforo.models import MINUTE_MS, Classification, EventSource
 
@@ -60,7 +60,7 @@ class Result:
     known: bool = True
 
 
-class Crowd:
+class Site:
     """The doors of one stadium, and how people use them."""
 
     def __init__(self, plan: Plan) -> None:
@@ -93,7 +93,7 @@ class Crowd:
             rates.append(door)
         return rates
 
-    def passages(self, rates: list[tuple[float, float]]) -> list[tuple[int, bool]]:
+    def crossings(self, rates: list[tuple[float, float]]) -> list[tuple[int, bool]]:
         """The passages of a door, in milliseconds since the event began, and whether inwards; in order."""
         chance, sizes = self.chance, SIZES[self.plan.sizes]
         found = []
@@ -130,29 +130,29 @@ def _poisson(chance: random.Random, mean: float) -> int:
 
 def simulate(plan: Plan, make: Callable[[dict[str, Crossings]], DoorWatch] = DoorWatch) -> Result:
     """Simulate an event and what is said of its doors."""
-    crowd = Crowd(plan)
+    site = Site(plan)
     history: dict[str, Crossings] = {}
     for _ in range(plan.past):
-        for number, door in enumerate(crowd.rates()):
+        for number, door in enumerate(site.rates()):
             entries, exits = (round(sum(rate[one] for rate in door)) for one in (0, 1))
             history[_name(number)] = history.get(_name(number), Crossings()).plus(Crossings(entries, exits))
-    rates = crowd.rates()
-    passages = [crowd.passages(door) for door in rates]
-    odd = crowd.chance.randrange(DOORS)
-    at = crowd.chance.randrange(40, MINUTES - 20) * MINUTE_MS + crowd.chance.randrange(MINUTE_MS)
+    rates = site.rates()
+    crossings = [site.crossings(door) for door in rates]
+    odd = site.chance.randrange(DOORS)
+    at = site.chance.randrange(40, MINUTES - 20) * MINUTE_MS + site.chance.randrange(MINUTE_MS)
     if plan.dies:
-        passages[odd] = [one for one in passages[odd] if one[0] < at]
+        crossings[odd] = [one for one in crossings[odd] if one[0] < at]
     if plan.sways:
         until = at + 20 * MINUTE_MS
         extra = [(int(at + number * MINUTE_MS / 60), number % 2 == 0) for number in range(1200)]
-        passages[odd] = sorted(passages[odd] + [one for one in extra if one[0] < until])
+        crossings[odd] = sorted(crossings[odd] + [one for one in extra if one[0] < until])
     after = [sum(one) for one in rates[odd][at // MINUTE_MS :]]
-    result = _watch(plan, make(history), passages, odd, at)
+    result = _watch(plan, make(history), crossings, odd, at)
     return Result(*result[:2], min(after[:4]), min(after[:16]), *result[2:])
 
 
 def _watch(
-    plan: Plan, watch: DoorWatch, passages: list[list[tuple[int, bool]]], odd: int, at: int
+    plan: Plan, watch: DoorWatch, crossings: list[list[tuple[int, bool]]], odd: int, at: int
 ) -> tuple[int, int, float | None, bool]:
     doors, places = Doors(), [0] * DOORS
     by_number: dict[int, Door] = {}
@@ -161,7 +161,7 @@ def _watch(
     noticed: float | None = None
     known = True
     for now in range(STEP_MS, MINUTES * MINUTE_MS + 1, STEP_MS):
-        for number, some in enumerate(passages):
+        for number, some in enumerate(crossings):
             while places[number] < len(some) and some[places[number]][0] < now:
                 instant, inwards = some[places[number]]
                 places[number] += 1
@@ -172,17 +172,17 @@ def _watch(
                 by_number[number].last_ms = instant
         said = watch.update(doors, 0, now)
         for number, door in by_number.items():
-            verdict = said[door.name].verdict
+            condition = said[door.name].condition
             if number == odd and now > at and (plan.dies or plan.sways):
                 if abs(now - at) < STEP_MS:
-                    known = verdict is not DoorVerdict.UNKNOWN
-                wanted = DoorVerdict.SILENT if plan.dies else DoorVerdict.EXCESS
-                if noticed is None and verdict is wanted:
+                    known = condition is not DoorCondition.UNKNOWN
+                wanted = DoorCondition.SILENT if plan.dies else DoorCondition.EXCESS
+                if noticed is None and condition is wanted:
                     noticed = (now - at) / MINUTE_MS
                 continue
-            if verdict is DoorVerdict.SILENT:
+            if condition is DoorCondition.SILENT:
                 silent.add(number)
-            elif verdict is DoorVerdict.EXCESS:
+            elif condition is DoorCondition.EXCESS:
                 excess.add(number)
     return len(silent), len(excess), noticed, known
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from aforo.alerting.engine import Condition, ZoneLevels
-from aforo.counting.door_activity import DoorVerdict
+from aforo.counting.door_activity import DoorCondition
 from aforo.live.freshness import silences
 from aforo.live.state import LiveState
 from aforo.models import AlertKind, CameraFault, EventPhase, ZoneLevel
@@ -193,20 +193,20 @@ def _doors(live: LiveState, settings: AlertsSettings, *, fresh: bool) -> Iterato
     activity = live.door_activity() if fresh else {}
     for door in live.doors:
         now = None if door.camera_id in failing else activity.get(door.name)
-        verdict = now.verdict if now is not None else None
+        shown = now.condition if now is not None else None
         # From what cannot be known neither follows; one that counts again is not silent.
-        known = None if verdict in {None, DoorVerdict.UNKNOWN} else verdict
+        known = None if shown in {None, DoorCondition.UNKNOWN} else shown
         yield Condition(
             AlertKind.SILENT_DOOR,
             door.name,
-            None if known is None else known is DoorVerdict.SILENT,
+            None if known is None else known is DoorCondition.SILENT,
             f"{door.name} no cuenta a nadie, y por lo que cuentan las demás debería. Mande a alguien a mirar la puerta"
             " y su cámara; si está cerrada, no pasa nada.",
         )
         yield Condition(
             AlertKind.DOOR_EXCESS,
             door.name,
-            None if known is None else known is DoorVerdict.EXCESS,
+            None if known is None else known is DoorCondition.EXCESS,
             f"{door.name} cuenta mucho más de lo que corresponde: el aforo puede estar alto. Mire si algo se mueve ante"
             " su cámara y, si hace falta, corrija el aforo.",
         )

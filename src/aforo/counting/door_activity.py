@@ -42,7 +42,7 @@ _EXCESS_SURE = 20.0  # log-likelihood ratio, in groups
 _TAKEN, _TAKEN_MORE = 3.0, 5.0  # a minute counts for the ratios up to so many times what is expected, and so many more
 
 
-class DoorVerdict(StrEnum):
+class DoorCondition(StrEnum):
     """What the counts of a door show. UNKNOWN: too few people are expected to tell a silence from chance."""
 
     COUNTS = "counts"
@@ -54,7 +54,7 @@ class DoorVerdict(StrEnum):
 class DoorActivity(NamedTuple):
     """A door now: passages expected in a minute, and since when (epoch ms) it is silent or counts too much."""
 
-    verdict: DoorVerdict
+    condition: DoorCondition
     expected: float
     since_ms: int | None = None
 
@@ -247,16 +247,16 @@ class DoorWatch:
     def _activity(self, door: Door, partial: list[float], until_ms: int, knowable: float) -> DoorActivity:
         state = self._states.get(door.name)
         if state is None or self._minute is None:
-            return DoorActivity(DoorVerdict.UNKNOWN, 0.0)
+            return DoorActivity(DoorCondition.UNKNOWN, 0.0)
         expected = sum([one[1] for one in state.recent]) / max(1, len(state.recent))
         if state.excess_since is not None:
-            return DoorActivity(DoorVerdict.EXCESS, expected, state.excess_since)
+            return DoorActivity(DoorCondition.EXCESS, expected, state.excess_since)
         counted = door.last_ms >= self._minute or self._minute in door.minutes
         run = state.run
         if not counted and (run.alarmed or self._is_silent(state, partial, until_ms)):
             run.alarmed = True
-            return DoorActivity(DoorVerdict.SILENT, expected, run.since_ms)
-        return DoorActivity(DoorVerdict.COUNTS if expected >= knowable else DoorVerdict.UNKNOWN, expected)
+            return DoorActivity(DoorCondition.SILENT, expected, run.since_ms)
+        return DoorActivity(DoorCondition.COUNTS if expected >= knowable else DoorCondition.UNKNOWN, expected)
 
     def _is_silent(self, state: _State, partial: list[float], until_ms: int) -> bool:
         minutes = (until_ms - state.run.since_ms) / MINUTE_MS

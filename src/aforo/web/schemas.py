@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from aforo.counting.door_activity import DoorVerdict
+from aforo.counting.door_activity import DoorCondition
 from aforo.models import AlertKind, CameraFault, Outcome, PushState, ReservationKind, ZoneLevel
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -121,7 +121,7 @@ class DoorState(ApiModel):
     last_5: int = Field(description="Pasos en los últimos 5 minutos")
     last_15: int = Field(description="Pasos en los últimos 15 minutos")
     silent: bool = Field(description="No cuenta, aunque las demás sí")
-    activity: DoorVerdict = Field(
+    activity: DoorCondition = Field(
         description="Lo que muestran sus pasos: counts, cuenta; silent, callada; excess, cuenta de más; unknown, pasan"
         " tan pocos que no se puede saber si calla"
     )

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from aforo.counting.door_activity import DoorActivity, DoorVerdict
+from aforo.counting.door_activity import DoorActivity, DoorCondition
 from aforo.counting.doors import Crossings, Door
 from aforo.counting.lateness import summarize
 from aforo.live.state import LiveEstimate, LiveState, undone_by
@@ -13,7 +13,7 @@ from aforo.settings import TotalSettings, ZoneSettings
 from aforo.web import schemas
 from aforo.wording import natural_key, one_way_line
 
-_NOT_WATCHED = DoorActivity(DoorVerdict.UNKNOWN, 0.0)
+_NOT_WATCHED = DoorActivity(DoorCondition.UNKNOWN, 0.0)
 _TREND = timedelta(minutes=15)
 _LATENESS_WINDOW = timedelta(minutes=15)
 _MOST_FAULTS = 200  # of all cameras in the state, the last ones; the journal has all
@@ -193,7 +193,7 @@ def _door(door: Door, uncommitted: Door | None, until_ms: int, live: LiveState) 
         last_5=since(5).total,
         last_15=since(15).total,
         silent=door.name in live.silent_doors,
-        activity=activity.verdict,
+        activity=activity.condition,
         expected=round(activity.expected, 1),
     )
 

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from aforo.counting.door_activity import DoorActivity, DoorVerdict, DoorWatch
+from aforo.counting.door_activity import DoorActivity, DoorCondition, DoorWatch
 from aforo.counting.doors import Doors, SourceMinute
 from aforo.models import MINUTE_MS, Classification, EventSource
 
@@ -40,11 +40,11 @@ def watched(
 
 
 @pytest.mark.parametrize(("rate", "within"), [(20, 3), (6, 3), (2, 14)])
-def test_a_door_that_dies_is_silent_since_its_last_passage(rate: float, within: int) -> None:
+def test_a_door_that_dies_is_silent_since_it_last_counted(rate: float, within: int) -> None:
     said = watched(rate)
-    verdicts = [one.verdict for one in said]
-    assert DoorVerdict.SILENT not in verdicts[:60]
-    assert verdicts[60 + within] is DoorVerdict.SILENT
+    conditions = [one.condition for one in said]
+    assert DoorCondition.SILENT not in conditions[:60]
+    assert conditions[60 + within] is DoorCondition.SILENT
     since = said[60 + within].since_ms
     assert since is not None
     assert 55 * MINUTE_MS < since <= 60 * MINUTE_MS
@@ -52,25 +52,25 @@ def test_a_door_that_dies_is_silent_since_its_last_passage(rate: float, within: 
 
 def test_a_door_that_counts_again_is_not_silent() -> None:
     said = watched(20, dies=60, returns=70)
-    assert said[69].verdict is DoorVerdict.SILENT
-    assert {one.verdict for one in said[70:]} == {DoorVerdict.COUNTS}
+    assert said[69].condition is DoorCondition.SILENT
+    assert {one.condition for one in said[70:]} == {DoorCondition.COUNTS}
 
 
 def test_of_a_quiet_door_a_silence_cannot_be_known() -> None:
     said = watched(0.2)
-    assert {one.verdict for one in said[30:70]} == {DoorVerdict.UNKNOWN}
+    assert {one.condition for one in said[30:70]} == {DoorCondition.UNKNOWN}
     assert 0.02 < said[59].expected < 0.6
 
 
 def test_where_all_doors_are_silent_no_single_one_is() -> None:
     said = watched(20, others=0.0, dies=60)
-    assert DoorVerdict.SILENT not in {one.verdict for one in said}
+    assert DoorCondition.SILENT not in {one.condition for one in said}
 
 
 def test_a_door_that_counts_far_too_much_is_in_excess_and_makes_no_other_silent() -> None:
     said = watched(3, extra=60)
-    assert DoorVerdict.EXCESS not in {one.verdict for one in said[:60]}
-    assert said[69].verdict is DoorVerdict.EXCESS
+    assert DoorCondition.EXCESS not in {one.condition for one in said[:60]}
+    assert said[69].condition is DoorCondition.EXCESS
 
 
 def test_before_anything_was_counted_nothing_is_known() -> None:
