@@ -133,6 +133,16 @@ CREATE TABLE aforo_sources (
 	activity VARCHAR(1000) NOT NULL, 
 	CONSTRAINT pk_aforo_sources PRIMARY KEY (id)
 )
+-- table aforo_totals on aforo_totals
+CREATE TABLE aforo_totals (
+	show_id INTEGER NOT NULL, 
+	total VARCHAR(100) NOT NULL, 
+	zone VARCHAR(100) NOT NULL, 
+	CONSTRAINT pk_aforo_totals PRIMARY KEY (show_id, total, zone)
+)
+ WITHOUT ROWID
+
+
 -- table aforo_version on aforo_version
 CREATE TABLE aforo_version (
 	version_num VARCHAR(32) NOT NULL, 
