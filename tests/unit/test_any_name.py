@@ -198,7 +198,7 @@ def check_report(name: str, folder: Path) -> None:
 def test_a_cell_is_one_cell_and_no_formula(name: str) -> None:
     rows = list(csv.reader(io.StringIO(table(report_of(name)).removeprefix("\ufeff")), delimiter=";"))
     assert len(rows) == 2
-    assert all(len(row) == 9 for row in rows)
+    assert all(len(row) == 10 for row in rows)
     for cell in (rows[1][2], rows[1][3]):
         assert cell.removeprefix("'") == visible(name).removeprefix("'")
         assert cell.lstrip()[:1] not in {*"=+-@", *"＝＋－＠"}
