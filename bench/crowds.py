@@ -35,7 +35,7 @@ INSIDE_EVENTS = 0.4
 INSIDE = (0.005, 0.05)
 EMPTY_KNOWN_VENUES = 0.5
 PAST_EVENTS = 10
-TOLD_SD = 0.015  # of a manual count or of scanned tickets
+COUNT_SD = 0.015  # of a manual count or of scanned tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class SimulatedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ManualCount:
     """A manual count: how many were said to be inside when that minute began, and its standard deviation."""
 
     minute: int
@@ -151,8 +151,8 @@ def event(at: Venue, chance: random.Random) -> SimulatedEvent:
     )
     crowd = Crowd.of(plan, chance.getrandbits(32))
     blind = _blind(len(at.doors), at.minutes, chance)
-    told = chance.random() < 0.5
-    initial = round(inside * (1.0 + chance.gauss(0.0, 0.05))) if told else 0
+    counted_by_hand = chance.random() < 0.5
+    initial = round(inside * (1.0 + chance.gauss(0.0, 0.05))) if counted_by_hand else 0
     entries = tuple(_seen(door.entries, dark) for door, dark in zip(crowd.counted, blind, strict=True))
     exits = tuple(_seen(door.exits, dark) for door, dark in zip(crowd.counted, blind, strict=True))
     return SimulatedEvent(crowd, blind, initial, entries, exits, at.empty_known)
@@ -185,9 +185,9 @@ def _seen(counted: list[int], blind: tuple[tuple[int, int], ...]) -> tuple[int, 
     )
 
 
-def told(one: SimulatedEvent, chance: random.Random) -> Told:
+def manual_count(one: SimulatedEvent, chance: random.Random) -> ManualCount:
     """A manual count between the rushes of an event."""
     minute = round(one.minutes * chance.uniform(0.3, 0.75))
     inside = one.crowd.inside(minute)
-    sd = max(5.0, TOLD_SD * inside)
-    return Told(minute, max(0, round(inside + chance.gauss(0.0, sd))), sd)
+    sd = max(5.0, COUNT_SD * inside)
+    return ManualCount(minute, max(0, round(inside + chance.gauss(0.0, sd))), sd)

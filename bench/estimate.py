@@ -20,7 +20,7 @@ from aforo.counting.estimate import History, estimate, learn
 from aforo.counting.uncertainty import Anchor, Door
 from aforo.models import Window, to_ms
 from bench import crowds, results
-from bench.crowds import SimulatedEvent, Told
+from bench.crowds import ManualCount, SimulatedEvent
 
 ZONE = "Personas"
 STEP = 15  # minutes between the instants of judgement
@@ -53,7 +53,7 @@ class Judged(NamedTuple):
 
 
 class Traits(NamedTuple):
-    """What events are told apart by."""
+    """What events are counted_by_hand apart by."""
 
     people: int
     peak: int
@@ -98,15 +98,15 @@ def _knowledge(one: SimulatedEvent, start: datetime, until: int) -> Known:
     return {"minutes": minutes, "blind": blind, "one_way": one_way, "initial": float(one.initial)}
 
 
-def _learned(past: Sequence[SimulatedEvent], last_told: Told | None) -> History:
+def _learned(past: Sequence[SimulatedEvent], last_count: ManualCount | None) -> History:
     """What past events say, a week apart; the last of them with a manual count, if there is one."""
     history = History()
     for number, one in enumerate(past):
         start = START - (len(past) - number) * timedelta(days=7)
         end = start + one.minutes * MINUTE
         anchors = []
-        if last_told is not None and number == len(past) - 1:
-            anchors.append(_anchor(last_told, start))
+        if last_count is not None and number == len(past) - 1:
+            anchors.append(_anchor(last_count, start))
         if one.empty_known:
             came = sum(map(sum, one.entries))
             anchors.append(Anchor(ZONE, end, 0.0, max(5.0, EMPTY_SD * came)))
@@ -115,8 +115,8 @@ def _learned(past: Sequence[SimulatedEvent], last_told: Told | None) -> History:
     return history
 
 
-def _anchor(told: Told, start: datetime) -> Anchor:
-    return Anchor(ZONE, start + told.minute * MINUTE, float(told.value), told.sd)
+def _anchor(counted_by_hand: ManualCount, start: datetime) -> Anchor:
+    return Anchor(ZONE, start + counted_by_hand.minute * MINUTE, float(counted_by_hand.value), counted_by_hand.sd)
 
 
 def _phase(one: SimulatedEvent, minute: int, peak: int, at_peak: int) -> int:
@@ -134,21 +134,21 @@ def judge(number: int, seed: int, past_events: int) -> tuple[Traits, list[Judged
     venue = crowds.venue(chance)
     past = [crowds.event(venue, chance) for _ in range(past_events)]
     today = crowds.event(venue, chance)
-    told = crowds.told(today, chance)
-    told_before = crowds.told(past[-1], chance) if past else None
-    history, history_told = _learned(past, None), _learned(past, told_before)
+    counted_by_hand = crowds.manual_count(today, chance)
+    counted_before = crowds.manual_count(past[-1], chance) if past else None
+    history, history_counted = _learned(past, None), _learned(past, counted_before)
     at_peak = max(range(today.minutes + 1), key=today.crowd.inside)
     peak = today.crowd.inside(at_peak)
     judged = []
     for minute in range(STEP, today.minutes + 1, STEP):
         known = _knowledge(today, START, minute)
         at = START + minute * MINUTE
-        anchors = [_anchor(told, START)] if told.minute <= minute else []
+        anchors = [_anchor(counted_by_hand, START)] if counted_by_hand.minute <= minute else []
         found = (
             estimate(ZONE, at=at, **known),
             estimate(ZONE, at=at, history=history, **known),
             estimate(ZONE, at=at, history=history, anchors=anchors, **known),
-            estimate(ZONE, at=at, history=history_told, **known),
+            estimate(ZONE, at=at, history=history_counted, **known),
         )
         judged.append(
             Judged(

@@ -79,8 +79,8 @@ def test_a_simulated_event_is_what_its_cameras_saw_and_what_operators_know() -> 
             dark = {minute for since, until in event.blind[number] for minute in range(since, until)}
             seen = [0 if minute in dark else count for minute, count in enumerate(counted.entries)]
             assert event.entries[number] == tuple(seen)
-        told = crowds.told(event, chance)
-        assert abs(told.value - event.crowd.inside(told.minute)) < 5 * told.sd
+        by_hand = crowds.manual_count(event, chance)
+        assert abs(by_hand.value - event.crowd.inside(by_hand.minute)) < 5 * by_hand.sd
         assert event.count(0) == event.initial
 
 

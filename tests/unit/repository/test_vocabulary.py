@@ -22,11 +22,11 @@ PAGES = (
 
 IN_NAMES = re.compile(
     "evenings?|houses?|rooms?|errands?|verdicts?|census|boards?|chronicles?|watchman|stretch(es)?|swallowed|witness(es)?"
-    "|outlook|owed|told|heard|nights?|crowds?|books?|coverage|standing|agenda|tally|tallies|habits|passages?|sift(ed)?"
+    "|outlook|owed|told|heard|nights?|books?|coverage|standing|agenda|tally|tallies|habits|passages?|sift(ed)?"
 )
 IN_PROSE = re.compile(
     "evenings?|house|rooms?|errands?|verdicts?|census|board|chronicle|watchman|stretch(es)?|swallowed|witness(es)?"
-    "|outlook|owed|told|nights?|crowds?"
+    "|outlook|owed|told|nights?"
 )
 
 SHORT = 3  # words of a name that is no sentence
