@@ -12,6 +12,8 @@ DROP TABLE aforo_push;
 
 DROP TABLE aforo_ended_sessions;
 
+DROP TABLE aforo_totals;
+
 UPDATE aforo_events
 SET this_id = LEFT(this_id, 110) + N'~#' + CAST(source AS nvarchar(12))
 WHERE EXISTS (

@@ -52,6 +52,13 @@ UPDATE aforo_events
 SET this_id = LEFT(this_id, LEN(this_id) - LEN(CAST(source AS nvarchar(12))) - 2)
 WHERE this_id LIKE N'_%~#' + CAST(source AS nvarchar(12));
 
+CREATE TABLE aforo_totals (
+    show_id INTEGER NOT NULL, 
+    total NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    zone NVARCHAR(100) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    CONSTRAINT pk_aforo_totals PRIMARY KEY (show_id, total, zone)
+);
+
 CREATE TABLE aforo_ended_sessions (
     session_key NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     expires_ms BIGINT NOT NULL, 
@@ -80,6 +87,7 @@ GRANT SELECT, INSERT ON [aforo_servers] TO [aforo];
 GRANT SELECT, INSERT ON [aforo_sources] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_events] TO [aforo];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_minutes] TO [aforo];
+GRANT SELECT, INSERT, DELETE ON [aforo_totals] TO [aforo];
 GRANT SELECT, INSERT, UPDATE, DELETE ON [aforo_checkpoints] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_corrections] TO [aforo];
 GRANT SELECT, INSERT, UPDATE ON [aforo_journal] TO [aforo];
