@@ -55,7 +55,7 @@ class IntervalState(ApiModel):
     low: int = Field(description="Como poco")
     mode: int = Field(description="Lo más probable")
     high: int = Field(description="Como mucho")
-    reliable: bool = Field(description="El intervalo no es más ancho que estimate.unreliable")
+    reliable: bool = Field(description="El intervalo no es más ancho de lo que admite el ajuste")
     why: str = Field(description="De qué sale su anchura y qué lo estrecharía")
 
 
@@ -122,8 +122,8 @@ class DoorState(ApiModel):
     last_15: int = Field(description="Pasos en los últimos 15 minutos")
     silent: bool = Field(description="No cuenta, aunque las demás sí")
     activity: DoorCondition = Field(
-        description="Lo que muestran sus pasos: counts, cuenta; silent, callada; excess, cuenta de más; unknown, pasan"
-        " tan pocos que no se puede saber si calla"
+        description="Lo que muestran sus pasos: cuenta, está callada, cuenta de más, o pasan tan pocos que no se puede"
+        " saber si calla"
     )
     expected: float = Field(description="Pasos por minuto que se esperan ahora")
 
