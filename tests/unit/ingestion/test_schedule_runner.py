@@ -173,8 +173,8 @@ async def test_events_that_touch_and_two_closes_beside_a_third_event(
 
 async def test_the_close_leaves_the_requests_to_the_event_that_is_watched(tmp_path: Path) -> None:
     cameras = [f"CAM{number}" for number in range(40)]
-    async with ingestion(tmp_path, cameras=cameras, interval=5.0, grace=0.0) as parts:
-        parts.schedule(Primero=(START, END), Segundo=(END, at(75)))
+    async with ingestion(tmp_path, starts=at(58), cameras=cameras, interval=5.0, grace=0.0) as parts:
+        parts.schedule(Primero=(START, END), Segundo=(END, at(63)))
         await parts.context.schedule.refreshed()
         under_way: list[int] = []
         reading: set[object] = set()
@@ -195,7 +195,7 @@ async def test_the_close_leaves_the_requests_to_the_event_that_is_watched(tmp_pa
 
         closed = Closed()
         running = asyncio.create_task(runner_of(parts, closed).run())
-        await parts.clock.sleep(timedelta(minutes=59, seconds=59).total_seconds())
+        await parts.clock.sleep(timedelta(minutes=1, seconds=59).total_seconds())
         parts.server.seconds = 1.0
         parts.server.events = counted  # type: ignore[method-assign]
         await parts.clock.sleep(30)
