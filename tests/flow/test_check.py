@@ -407,6 +407,11 @@ def refused(place: Place) -> dict[str, Settings]:
         "web certificate": place.settings(
             web=WebSettings(certificate_file=certificate, key_file=folder / "otherk.pem")
         ),
+        "push": place.settings(
+            push=PushSettings(
+                url="https://127.0.0.1:8090/aviso", certificate_file=certificate, key_file=folder / "otherk.pem"
+            )
+        ),
         "alerts": place.settings(alerts=AlertsSettings(notify_urls=[SecretStr("nada-de-apprise")])),
         "report": place.settings(report=ReportSettings(folder=no_folder / "informes")),
     }
