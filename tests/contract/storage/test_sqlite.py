@@ -21,6 +21,7 @@ from tests.contract.storage.databases import (
     NORTE,
     PUERTA,
     START,
+    SUR,
     DatabaseUnderTest,
     add,
     at,
@@ -32,7 +33,7 @@ from tests.contract.storage.databases import (
 )
 
 from aforo.errors import AforoError, BadSetting, StoreNotReady, StoreUnavailable
-from aforo.models import Feed
+from aforo.models import Feed, Total
 from aforo.storage import Correction, JournalKind, Store
 from aforo.storage.backends import sqlite
 from aforo.storage.schema import grants, migrate, tables
@@ -129,7 +130,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: DatabaseUn
 
 
 def test_the_required_rights_are_those_that_are_used(database: DatabaseUnderTest) -> None:
-    store = database.store()
+    store = database.store(totals=[Total("Parqueaderos", (NORTE, SUR))])
     store.close()
     used = defaultdict(set)
     with statements() as executed:
@@ -145,6 +146,9 @@ def test_the_required_rights_are_those_that_are_used(database: DatabaseUnderTest
         store.dry_run(["Otro"])
         store.end_session("s1", moment, START)
         assert store.ended_sessions(START) == {"s1"}
+        for _ in range(2):
+            store.renew_push("https://aforo.example/push", "proceso 1", "token", START, timedelta(minutes=1))
+        store.drop_push("https://aforo.example/push", "proceso 1")
     for sql in executed:
         for verb, table in re.findall(r"(INSERT INTO|UPDATE|DELETE FROM|FROM|JOIN) (aforo_\w+)", sql):
             used[table].add({"FROM": "SELECT", "JOIN": "SELECT"}.get(verb, verb.split()[0]))
