@@ -486,10 +486,13 @@ def test_reads_counts_doors_and_the_ledger_page_by_page(store: Store) -> None:
     assert store.history_count(record) == 5
     doors = store.doors(record)
     base = int(START.timestamp() * 1000)
-    assert [(door.source.name, door.minute_ms - base, door.events) for door in doors] == [
-        (PUERTA, 0, 2), (PUERTA, MINUTE_MS, 2), (PUERTA, 2 * MINUTE_MS, 1),
-    ]  # fmt: skip
-    assert store.doors(record, START + timedelta(seconds=130)) == doors[2:]
+    assert [(door.source.name, door.source.camera_id, door.minute_ms - base, door.events) for door in doors] == [
+        (PUERTA, "CAM1", 0, 2),
+        (PUERTA, "CAM0", MINUTE_MS, 1),
+        (PUERTA, "CAM2", MINUTE_MS, 1),
+        (PUERTA, "CAM1", 2 * MINUTE_MS, 1),
+    ]
+    assert store.doors(record, START + timedelta(seconds=130)) == doors[3:]
     read: list[CameraEvent] = []
     after = None
     for _ in range(10):
