@@ -84,8 +84,8 @@ async def test_cameras_that_may_not_be_read_cost_few_logins_however_many_they_ar
         assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS), "at once"
 
 
-async def test_rights_that_are_taken_from_all_at_once_cost_one_login(recorded: Recorded) -> None:
-    async with client(recorded, concurrency=2) as acc:
+async def test_rights_that_are_taken_from_all_at_once_cost_one_login(recorded: Recorded, fake_clock: FakeClock) -> None:
+    async with AvigilonClient(recorded.settings(concurrency=2), fake_clock, NO_RETRY) as acc:
         assert await read_all(acc, recorded, DOORS) == [list] * len(DOORS)
         recorded.denied.update(DOORS)
         assert await read_all(acc, recorded, DOORS) == [AccDenied] * len(DOORS)
