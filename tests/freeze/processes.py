@@ -50,7 +50,7 @@ def aforo_many(cases: Sequence[tuple[Path, Sequence[str], Mapping[str, str], str
         input=json.dumps(parts),
         capture_output=True,
         encoding="utf-8",
-        timeout=90,
+        timeout=90 + 15 * len(parts),  # a command takes a second, on a busy machine five
         check=True,
     )
     return [
