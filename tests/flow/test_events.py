@@ -97,7 +97,8 @@ async def test_the_server_never_comes_back(tmp_path: Path) -> None:
 
 
 async def test_the_database_is_locked_for_minutes(tmp_path: Path) -> None:
-    async with simulated_event(tmp_path, interval=60.0) as (simulated, scenario):
+    plan = replace(PLAN, end=DOORS + hours(3))
+    async with simulated_event(tmp_path, plan, interval=60.0) as (simulated, scenario):
         running = asyncio.create_task(simulated.run())
         await simulated.clock.sleep(hours(2).total_seconds())
         with closing(sqlite3.connect(simulated.database, isolation_level=None)) as other:
@@ -105,7 +106,7 @@ async def test_the_database_is_locked_for_minutes(tmp_path: Path) -> None:
             await simulated.clock.sleep(90.0)
             other.execute("ROLLBACK")
         assert await running == 0
-        simulated.check(scenario, DOORS, END)
+        simulated.check(scenario, DOORS, plan.end)
 
 
 async def test_of_a_database_that_is_away_for_all_of_the_close_no_figure_is_logged(
