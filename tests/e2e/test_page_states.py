@@ -97,7 +97,7 @@ async def test_twelve_zones_sixty_doors_and_seven_alerts_on_every_screen(tmp_pat
             styles = await page.evaluate(
                 "() => document.querySelector('#curve').data.map((one) => one.line.color + one.line.dash)"
             )
-            assert len(labels) == len(set(labels)) == len(set(styles)) == 12, "the lines are told apart"
+            assert len(labels) == len(set(labels)) == len(set(styles)) == 12, "the lines differ"
             for chart, rows in (("curve", 9), ("flow", 20), ("heat", 56)):
                 table = page.locator(f".panel.{chart} .as-table")
                 await table.locator("summary").click()

@@ -18,7 +18,7 @@ def bind(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.setblocking(False)
-    except BaseException:
+    except BaseException:  # whatever ends it, a cancellation too: the socket must not stay open
         listener.close()
         raise
     return listener

@@ -494,7 +494,7 @@ class Store:
             try:
                 with self._database.write() as connection:
                     result = work(connection)
-            except BaseException as error:
+            except BaseException as error:  # whatever ended the transaction, what it cached was not committed
                 self._cache.invalidate()
                 self._lookup.invalidate()
                 if self._after(error, now) is AfterFailure.RAISE:
