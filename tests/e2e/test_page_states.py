@@ -14,6 +14,7 @@ from tests.page_harness import PASSWORD, START, Stage, capped_zones, operators, 
 from aforo.models import EventPhase, Feed, Outcome, ReconciliationResult
 from aforo.settings import WebSettings, ZoneSettings
 from aforo.simulator import Scenario, ScenarioPlan
+from aforo.storage import ManualCount
 from aforo.wording import grouped
 
 pytestmark = MARKS
@@ -188,6 +189,26 @@ async def test_a_correction_on_a_phone_keeps_its_draft_when_the_login_has_expire
             await displays(page, '.zone[data-key="Zona Sur"] .corrected', "corregido −12")
             (correction,) = stage.live.corrections.values()
             assert (correction.delta, correction.author) == (-12, "Ana Ruiz")
+
+
+async def test_a_zone_that_is_empty_now_needs_no_amount(tmp_path: Path) -> None:
+    async with chromium() as browser, staged(tmp_path) as stage:
+        await stage.play(stage.at(60))
+        before = stage.live.occupancies["Zona Sur"].count
+        assert before > 0
+        async with page_of(stage, browser) as page:
+            await open_correction(page, "Zona Sur")
+            await log_in(page)
+            await displays(page, "#correct-title", "Corregir Zona Sur")
+            await page.check('#correct [name="how"][value="empty"]', force=True)
+            await page.wait_for_selector("#amount", state="hidden")
+            await displays(page, "#correct-preview", f"de {before} a 0 (−{before})")
+            await page.fill('#correct [name="reason"]', "se revisó: no queda nadie")
+            await page.click("#correct .main")
+            await displays(page, count_of("Zona Sur"), "0")
+            entries = await stage.database.entries(stage.record)
+            (count,) = filter(None, map(ManualCount.of, entries))
+            assert (count.value, count.error, count.author) == (0, 0.0, "Ana Ruiz")
 
 
 @pytest.mark.parametrize("over", [True, False])

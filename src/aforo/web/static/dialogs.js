@@ -59,7 +59,9 @@ const MOST = 1_000_000; // people in one correction, as the API admits
 
 // What the amount says, as a field of the API; throws what is wrong with it, in Spanish.
 function amountOf(fields) {
-  const how = fields.how.value, least = how === "count" ? 0 : 1;
+  const how = fields.how.value;
+  if (how === "empty") return { count: 0, counted: true };
+  const least = how === "count" ? 0 : 1;
   const written = fields.amount.value.trim().replace(/^[+−-]/, "").replaceAll(/[.\s]/g, "");
   const amount = /^\d+$/.test(written) ? Number(written) : NaN;
   if (!(amount >= least && amount <= MOST)) throw new RequestError(0, `Cantidad: escriba un número entero entre ${least} y ${format.number(MOST)}.`);
@@ -108,6 +110,7 @@ export function makeDialogs(context) {
   const preview = () => {
     const fields = $("correct-form").elements, now = context.zone(zone);
     $("counted").hidden = fields.how.value !== "count";
+    $("amount").hidden = fields.how.value === "empty";
     let after = null;
     try {
       const { count, delta } = amountOf(fields);
