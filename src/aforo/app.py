@@ -31,6 +31,7 @@ from aforo.inputs.camera_list import CamerasFile
 from aforo.inputs.schedule import ScheduleFile
 from aforo.live.estimating import estimating
 from aforo.live.freshness import behind
+from aforo.live.latency import Latency
 from aforo.live.observer import LiveObserver
 from aforo.live.state import HealthProbes, LiveState
 from aforo.models import EventPhase, Outcome, Rule, ScheduledEvent
@@ -139,7 +140,8 @@ class Monitor:
         self, database: Database, context: RunContext, record: EventRecord, reconciliation: Reconciliation
     ) -> None:
         self._outcomes[record.id] = reconciliation.outcome
-        await after_close(database, self._settings, context, record, reconciliation)
+        latency = self.live.latency if self.live.displays(record) else Latency()
+        await after_close(database, self._settings, context, record, reconciliation, latency=latency)
 
     def _exit_code(self, *, complete: bool) -> int:
         """Return the code for the worst outcome of the events that were closed; a stop leaves none."""

@@ -166,6 +166,11 @@ async def test_the_program_was_not_running_for_a_while(tmp_path: Path) -> None:
     away = datetime.fromisoformat(gap["ended"]) - datetime.fromisoformat(gap["began"])
     assert timedelta(minutes=25) < away < timedelta(minutes=35)
     assert gap["recovered"] > 0
+    followed = report["latency"]["stored"]
+    assert 0 < followed["events"] < report["history_stored"], "what was caught up was not followed live"
+    assert followed["median"] <= followed["p95"] <= 120
+    (page,) = (tmp_path / "informes").glob("*.html")
+    assert "En vivo, de que ocurre a que está guardado: la mitad, en menos de" in page.read_text(encoding="utf-8")
 
 
 async def test_a_report_made_again_lists_the_corrections(tmp_path: Path) -> None:

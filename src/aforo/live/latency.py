@@ -45,6 +45,11 @@ class Histogram:
         """The sum of all seconds."""
         return self._total
 
+    def bound(self, share: float) -> float | None:
+        """Return the seconds within which so many of them lie: the end of a step; None beyond the last."""
+        bounds = zip((*BOUNDS, None), self.cumulative(), strict=True)
+        return next(bound for bound, count in bounds if count >= share * self.count)
+
     def cumulative(self) -> list[int]:
         """Return how many were counted up to each bound, and in all."""
         return list(accumulate(self._counts))
@@ -59,6 +64,7 @@ class Latency:
 
     def __init__(self) -> None:
         self._histograms = {stage: Histogram() for stage in Stage}
+        self._of_event = {stage: Histogram() for stage in Stage}
         self._read_at: dict[int, datetime] = {}
         self._unsent: deque[datetime] = deque(maxlen=_MOST_FOLLOWED)
 
@@ -66,6 +72,15 @@ class Latency:
     def histograms(self) -> dict[Stage, Histogram]:
         """The seconds since the camera event, by stage."""
         return self._histograms
+
+    @property
+    def of_event(self) -> dict[Stage, Histogram]:
+        """The same since the event that is shown was opened."""
+        return self._of_event
+
+    def begin_event(self) -> None:
+        """Another event is shown from now on."""
+        self._of_event = {stage: Histogram() for stage in Stage}
 
     def page_read(self, events: Iterable[CameraEvent], now: datetime) -> None:
         """A read had these events at ``now``."""
@@ -80,13 +95,17 @@ class Latency:
         for event in new:
             at = read_at.get(identity_number(event))
             if at is not None:
-                self._histograms[Stage.VISIBLE].add((at - event.occurred_at).total_seconds())
-                self._histograms[Stage.STORED].add((now - event.occurred_at).total_seconds())
+                self._add(Stage.VISIBLE, event.occurred_at, at)
+                self._add(Stage.STORED, event.occurred_at, now)
                 self._unsent.append(event.occurred_at)
 
     def sent(self, now: datetime, *, to_anybody: bool) -> None:
         """What was committed has been sent, where a page is open."""
         if to_anybody:
             for occurred_at in self._unsent:
-                self._histograms[Stage.SHOWN].add((now - occurred_at).total_seconds())
+                self._add(Stage.SHOWN, occurred_at, now)
         self._unsent.clear()
+
+    def _add(self, stage: Stage, occurred_at: datetime, now: datetime) -> None:
+        for histogram in (self._histograms[stage], self._of_event[stage]):
+            histogram.add((now - occurred_at).total_seconds())

@@ -12,6 +12,7 @@ from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.live.estimates import news
+from aforo.live.latency import Latency
 from aforo.models import FeedLateness
 from aforo.reporting import compute_report, render, suffix_of
 from aforo.reporting.compute import known_of
@@ -23,16 +24,24 @@ _log = logging.getLogger(__name__)
 _TIMEOUT = 60.0  # seconds that the database may take to give the figures
 
 
-async def after_close(
-    database: Database, settings: Settings, context: RunContext, record: EventRecord, result: Reconciliation
+async def after_close(  # noqa: PLR0913 -- all that a report is made of
+    database: Database,
+    settings: Settings,
+    context: RunContext,
+    record: EventRecord,
+    result: Reconciliation,
+    *,
+    latency: Latency,
 ) -> None:
-    """Journal what was compared and make the event report. Failures are logged with their remedy; none is raised."""
+    """Journal what was compared and make the event report. Failures are logged with their remedy; none is raised.
+
+    ``latency``: of the event's camera events, as far as they were followed.
+    """
     try:
         async with context.clock.timeout(_TIMEOUT):
             now = context.clock.now()
-            await database.begin_entry(
-                JournalKind.RECONCILIATION, "", now, detail=_detail(context, record, result), record=record, ended=now
-            )
+            detail = _detail(context, record, result, latency)
+            await database.begin_entry(JournalKind.RECONCILIATION, "", now, detail=detail, record=record, ended=now)
             snapshot = await database.report_snapshot(record, now)
             await _learn(database, settings, snapshot, now)
             if settings.report.folder is None:
@@ -68,7 +77,7 @@ async def _learn(database: Database, settings: Settings, snapshot: ReportSnapsho
         )
 
 
-def _detail(context: RunContext, record: EventRecord, result: Reconciliation) -> str:
+def _detail(context: RunContext, record: EventRecord, result: Reconciliation, latency: Latency) -> str:
     """Return as JSON what ACC had, camera by camera, and which cameras did not answer."""
     unanswered = {
         feed.camera_id: f"No contestó ({why}): puede faltar lo suyo desde las {context.local(since)}."
@@ -86,6 +95,11 @@ def _detail(context: RunContext, record: EventRecord, result: Reconciliation) ->
     document = {
         "complete": result.complete,
         "lateness": _lateness(context, meter.statuses()) if meter is not None else None,
+        "latency": {
+            stage: {"events": one.count, "median": one.bound(0.5), "p95": one.bound(0.95)}
+            for stage, one in latency.of_event.items()
+            if one.count
+        },
         "cameras": cameras,
         "history": result.source.history,
         "refused": dict(result.source.excluded.by_reason),

@@ -9,6 +9,7 @@ from typing import Any
 from aforo import __version__
 from aforo.counting.doors import Crossings, Doors, SourceMinute, crossings
 from aforo.counting.occupancy import OccupancyDelta, composed
+from aforo.counting.one_way import Directions
 from aforo.counting.rules import Rules
 from aforo.counting.totals import summed_curve
 from aforo.ingestion.reservations import ComparedEvent, reservations
@@ -28,7 +29,9 @@ from aforo.reporting.data import (
     Incident,
     IntervalFigures,
     LateCamera,
+    Latency,
     Lateness,
+    OneWayFigures,
     ZoneFigures,
 )
 from aforo.settings import Settings, totals_from, zones_from
@@ -84,6 +87,8 @@ def compute_report(snapshot: ReportSnapshot, settings: Settings, now: datetime) 
         incidents=sorted(_incidents(snapshot, now), key=lambda incident: incident.began),
         alerts=_alerts(entries),
         counts=_counts(entries),
+        one_way=_one_way(history.doors, rules, zones),
+        latency=_latency(entries),
     )
 
 
@@ -222,6 +227,15 @@ def _door(name: str, slots: Mapping[int, Crossings]) -> DoorFigures:
     return DoorFigures(name, *total, from_ms(busiest), flows)
 
 
+def _one_way(minutes: Iterable[DoorMinute], rules: Rules, zones: Sequence[Zone]) -> list[OneWayFigures]:
+    directions = Directions()
+    for source, _, events in minutes:
+        directions.add(source, rules.classify(source), events)
+    by_rule = {zone.name for zone in zones if not (zone.entries and zone.exits)}
+    found = directions.one_way(complete=True, surely=True, by_rule=by_rule)
+    return [OneWayFigures(door.name, door.zone, door.entries, door.number) for door in found]
+
+
 def _cameras(stored: Mapping[str, int], result: Mapping[str, Any]) -> list[CameraFigures]:
     compared: Mapping[str, Mapping[str, Any]] = result.get("cameras", {})
     figures = []
@@ -336,6 +350,14 @@ def _delivery(entries: Iterable[JournalEntry]) -> Delivery | None:
     cameras = [LateCamera(**camera) for camera in found[-1]["cameras"]]
     clocks = [ClockFigures(**clock) for clock in found[-1]["clocks"]]
     return Delivery(**found[-1] | {"cameras": cameras, "clocks": clocks})
+
+
+def _latency(entries: Iterable[JournalEntry]) -> dict[str, Latency]:
+    """Return what the last close says that followed anything live."""
+    closes = [entry for entry in entries if entry.kind == JournalKind.RECONCILIATION]
+    found = [json.loads(entry.detail).get("latency") for entry in sorted(closes, key=lambda entry: entry.id)]
+    last = next((one for one in reversed(found) if one), {})
+    return {stage: Latency(**figures) for stage, figures in last.items()}
 
 
 def percentiles(histogram: Sequence[tuple[float, int]]) -> Lateness:

@@ -93,6 +93,16 @@ class DoorFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class OneWayFigures:
+    """A door of which a zone got ``entries`` only (or exits only): ``number`` of them."""
+
+    name: str
+    zone: str
+    entries: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class CameraFigures:
     """Events of a camera at ACC, at the close, and in the database; ``acc`` is None where they were not compared."""
 
@@ -117,6 +127,15 @@ class Lateness:
     p99: float = 0.0
     longest: float = 0.0
     over_minute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds within which half and 95 of 100 of the ``events`` that were followed live got there; None: 15 min."""
+
+    events: int
+    median: float | None
+    p95: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +202,9 @@ class EventReport:
     """All figures of an event.
 
     ``compared_at`` is None where the event was never closed, ``delivery`` where nothing was measured. ``refused``:
-    ACC's excluded events, each once, by reason. ``reservations``: why something may be missing though everything was
-    compared. The fields have the names that the report's JSON has.
+    ACC's excluded events, each once, by reason. ``latency``: of the passages that were followed live until a search had
+    them ("visible"), until they were stored, and until a page that was open was sent them ("shown"). ``reservations``:
+    why something may be missing though everything was compared. The fields have the names that the report's JSON has.
     """
 
     name: str
@@ -212,6 +232,8 @@ class EventReport:
     delivery: Delivery | None = None
     totals: list[ZoneFigures] = field(default_factory=list)
     counts: list[CountFigures] = field(default_factory=list)
+    one_way: list[OneWayFigures] = field(default_factory=list)
+    latency: dict[str, Latency] = field(default_factory=dict)
 
     @property
     def stored(self) -> int:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from aforo.outside_text import visible
 from aforo.reporting.charts import doors_chart, zone_chart
 from aforo.reporting.data import EventReport
-from aforo.wording import clock_offset_text, duration_in_tenths, grouped, interval
+from aforo.wording import clock_offset_text, duration_in_tenths, grouped, interval, one_way_line
 
 _DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 _MONTHS = (
@@ -47,7 +47,9 @@ def _filters(timezone: ZoneInfo) -> dict[str, Callable[..., str]]:
 
     return {
         "whole": grouped,
+        "one_way": lambda door: one_way_line(door.name, door.zone, entries=door.entries),
         "interval": lambda one: interval(one.low, one.high),
+        "bound": lambda seconds: f"en menos de {duration_in_tenths(seconds)}" if seconds else "en más de 15 min",
         "seconds": duration_in_tenths,
         "clock_offset": clock_offset_text,
         "clock": lambda at: local(at, "%H:%M"),

@@ -59,3 +59,22 @@ def test_what_is_left_out_stays_left_out() -> None:
     latency.page_read([event(1, 0.0)], at(1))
     latency.committed([event(1, 0.0)], [], at(1))  # of a camera whose clock is off
     assert latency.histograms[Stage.STORED].count == 0
+
+
+def test_the_figures_of_an_event_begin_with_it_and_give_the_bound_of_a_share() -> None:
+    latency = Latency()
+    for number in range(20):
+        latency.page_read([event(number, 0.0)], at(0.2))
+        latency.committed([event(number, 0.0)], [event(number, 0.0)], at(0.2 if number < 18 else 3))
+    stored = latency.of_event[Stage.STORED]
+    assert (stored.count, stored.bound(0.5), stored.bound(0.9), stored.bound(0.95)) == (20, 0.25, 0.25, 5.0)
+    latency.begin_event()
+    assert latency.of_event[Stage.STORED].count == 0
+    assert latency.histograms[Stage.STORED].count == 20
+
+
+def test_beyond_the_last_step_there_is_no_bound() -> None:
+    latency = Latency()
+    latency.page_read([event(1, 0.0)], at(1))
+    latency.committed([event(1, 0.0)], [event(1, 0.0)], at(1200))
+    assert latency.of_event[Stage.STORED].bound(0.5) is None

@@ -8,6 +8,7 @@ from tests.unit.ingestion.memory import ingestion
 from aforo.errors import StoreRejectedRow
 from aforo.ingestion.reconciliation import Reconciliation
 from aforo.ingestion.source_count import SourceCount
+from aforo.live.latency import Latency
 from aforo.reporting.after_close import after_close
 from aforo.settings import ReportSettings, Settings
 from aforo.storage import Database, Store
@@ -27,5 +28,5 @@ async def test_a_journal_entry_that_is_rejected_is_logged_and_ends_nothing(
         settings = Settings(monitor=parts.context.settings, report=ReportSettings(folder=tmp_path))
         database = Rejecting(Store(f"sqlite:///{tmp_path / 'a.db'}", (), parts.context.timezone), parts.clock)
         record = await parts.record()
-        await after_close(database, settings, parts.context, record, Reconciliation(SourceCount()))
+        await after_close(database, settings, parts.context, record, Reconciliation(SourceCount()), latency=Latency())
     assert caplog.messages == ["La tabla aforo_journal no admite la fila."]
