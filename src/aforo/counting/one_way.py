@@ -1,8 +1,8 @@
 """Doors that count one direction only: whoever goes the other way stays counted, or never was. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from aforo.models import Classification, EventSource, comparable
 
@@ -10,6 +10,7 @@ _SURELY_SOME = 8.0  # crossings expected and none counted: by chance once in thr
 _MOST_DOORS = 2_000  # names come from outside: what comes after them is left out
 
 _Door = tuple[str, str, str]  # zone, name as ``comparable`` returns it, camera
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 class OneWayDoor(NamedTuple):
@@ -53,7 +54,7 @@ class Directions:
         found = [
             door
             for zone, doors in zones.items()
-            for door in _one_way(doors, complete=complete or zone in by_rule, surely=surely)
+            for door in one_way_of(doors, complete=complete or zone in by_rule, surely=surely)
         ]
         return sorted(
             OneWayDoor(door[0], self._names[door], door[2], bool(self._counts[door][0]), sum(self._counts[door]))
@@ -61,15 +62,15 @@ class Directions:
         )
 
 
-def _one_way(doors: Mapping[_Door, tuple[int, int]], *, complete: bool, surely: bool) -> Iterator[_Door]:
-    """Give those of the doors of one zone."""
-    both = [counts for counts in doors.values() if all(counts)]
-    entries, exits = (sum(counts[way] for counts in both) for way in (0, 1))
-    if not both and (not complete or len({bool(counts[0]) for counts in doors.values()}) > 1):
+def one_way_of(counts: Mapping[_Key, tuple[int, int]], *, complete: bool, surely: bool) -> Iterator[_Key]:
+    """Give the doors of one zone that count one direction only, by the entries and exits of each."""
+    both = [door for door in counts.values() if all(door)]
+    entries, exits = (sum(door[way] for door in both) for way in (0, 1))
+    if not both and (not complete or len({bool(door[0]) for door in counts.values()}) > 1):
         return
-    for door, counts in doors.items():
+    for key, door in counts.items():
         expected = _SURELY_SOME
         if both and surely:
-            expected = counts[0] * exits / entries if counts[0] else counts[1] * entries / exits
-        if not all(counts) and expected >= _SURELY_SOME:
-            yield door
+            expected = door[0] * exits / entries if door[0] else door[1] * entries / exits
+        if not all(door) and expected >= _SURELY_SOME:
+            yield key

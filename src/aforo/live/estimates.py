@@ -27,6 +27,7 @@ from aforo.counting.estimate import (
     together,
 )
 from aforo.counting.occupancy import OccupancyDelta
+from aforo.counting.one_way import one_way_of
 from aforo.live.state import UNDO, LiveEstimate, undone_by
 from aforo.models import ScheduledEvent, Window, to_ms
 from aforo.settings import TotalSettings, ZoneSettings
@@ -36,8 +37,6 @@ BAND_STEP = timedelta(minutes=15)
 _LONG, _SHORT_STEP = timedelta(hours=3), timedelta(minutes=3)  # in a shorter event a quarter of an hour is much
 
 _BLIND = frozenset({JournalKind.DISCONNECTED, JournalKind.NO_VIDEO, JournalKind.TAMPERED})
-_KNOWN_WAY = 30  # crossings of a door before it is known to count one direction only…
-_SURELY_SOME = 8  # …and how many it would then have in the other, by its share
 _LEAST_PEOPLE = 100  # what an interval's width is compared with at least
 _RELATIVE = re.compile(r"(inicio|fin)(?:\s*([+-])\s*(\d{1,4}))?")
 
@@ -79,7 +78,7 @@ class KnownEvent:
     """All that is known of an event: what the estimates are made of.
 
     ``deltas``: each zone by minute, as stored. ``entries``: the event's journal; ``learned``: what was learned of all
-    events, this one included.
+    events, this one included. ``unread``: what was not read yet of cameras that are behind the others, by their ids.
     """
 
     id: int
@@ -92,6 +91,7 @@ class KnownEvent:
     corrections: Sequence[Correction] = ()
     entries: Sequence[JournalEntry] = ()
     learned: Sequence[JournalEntry] = field(default_factory=list)
+    unread: Mapping[str, Window] = field(default_factory=dict)
 
 
 def estimates(known: KnownEvent, at: datetime) -> dict[str, Estimate]:
@@ -180,16 +180,16 @@ def door_minutes(known: KnownEvent, zone: str) -> DoorMinutes | None:
 
 
 def one_way(minutes: DoorMinutes) -> set[Door]:
-    """Return the doors that count one direction only, in a zone of which other doors count both."""
-    sums = {door: sum(counts.values()) for door, counts in minutes.items() if door.name}
-    both = [door for door in sums if min(sums[door], sums.get(door.reverse, 0)) >= _KNOWN_WAY]
-    found = set()
-    for door, count in sums.items():
-        ahead = sum(sums[one] for one in both if one.direction == door.direction)
-        back = sum(sums[one] for one in both if one.direction != door.direction)
-        if count >= _KNOWN_WAY and door.reverse not in sums and ahead and count / ahead * back >= _SURELY_SOME:
-            found.add(door)
-    return found
+    """Return the doors of a zone that surely lack a direction, each by the direction that it counts."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for door, counted in minutes.items():
+        if door.name:
+            entries, exits = counts.get((door.name, door.camera), (0, 0))
+            number = sum(counted.values())
+            both = (entries + number, exits) if door.direction > 0 else (entries, exits + number)
+            counts[door.name, door.camera] = both
+    lacking = set(one_way_of(counts, complete=False, surely=True))
+    return {door for door, counted in minutes.items() if (door.name, door.camera) in lacking and any(counted.values())}
 
 
 def anchors(known: KnownEvent, zone: ZoneSettings) -> list[Anchor | EntriesAnchor]:
@@ -256,8 +256,8 @@ def because(one: Estimate, timezone: ZoneInfo) -> str:
 
 
 def _blind(known: KnownEvent, minutes: DoorMinutes, at: datetime) -> dict[Door, list[Window]]:
-    """Return when the camera of each door could not see."""
-    windows: dict[str, list[Window]] = {}
+    """Return when the camera of each door could not see, or was not read."""
+    windows = {camera: [window] for camera, window in known.unread.items()}
     for entry in known.entries:
         if entry.kind in _BLIND and entry.began < (ended := min(entry.ended or at, at)):
             windows.setdefault(entry.subject, []).append(Window(entry.began, ended))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from aforo.background import background_task
@@ -60,8 +61,10 @@ class Estimator:
         entries, learned = await self._read(record)
         if self._live.record is not record:
             return
-        at = min(self._live.as_of() or self._clock.now(), self._clock.now())
-        known = self._known(record, entries, learned)
+        now = self._clock.now()
+        at, unread = self._live.ahead_of() or (now, {})
+        at = min(at, now)
+        known = replace(self._known(record, entries, learned), unread=unread)
         counts = {name: self._live.occupancy(name).count for name in (*known.deltas, *self._live.total_occupancies)}
         made = await asyncio.to_thread(self._estimate, known, at, counts)
         if self._live.record is record:

@@ -446,13 +446,32 @@ class LiveState:
         event = self.event
         if event is None:
             return None
-        known = {}
-        for feed, status in self._feeds.items():
-            known[feed] = self._committed_until.get(feed, event.window.since)
-            if self._uncommitted.active:
-                known[feed] = max(known[feed], status.read_until)
+        known = self._counted_until(event.window.since)
         waited_for = [known[status.feed] for status in freshness.waited_for(self._feeds.values())]
         return min(waited_for) if waited_for else max(known.values(), default=event.window.since)
+
+    def ahead_of(self) -> tuple[datetime, dict[str, Window]] | None:
+        """Return until when the camera that is read furthest is counted, and what is not yet of those far behind it."""
+        event = self.event
+        if event is None:
+            return None
+        cameras: dict[str, datetime] = {}
+        unknown = freshness.unknown_cameras(self._feeds.values())
+        for feed, until in self._counted_until(event.window.since).items():
+            if feed.camera_id not in unknown:
+                cameras[feed.camera_id] = max(until, cameras.get(feed.camera_id, until))
+        furthest = max(cameras.values(), default=event.window.since)
+        behind = {camera: until for camera, until in cameras.items() if furthest - until > _CURRENT}
+        return furthest, {camera: Window(until, furthest) for camera, until in behind.items()}
+
+    def _counted_until(self, since: datetime) -> dict[Feed, datetime]:
+        """Until when all of each feed is counted; while the database is away, in the provisional figures."""
+        known = {}
+        for feed, status in self._feeds.items():
+            known[feed] = self._committed_until.get(feed, since)
+            if self._uncommitted.active:
+                known[feed] = max(known[feed], status.read_until)
+        return known
 
     def catching_up(self, now: datetime, patience: timedelta) -> bool:
         """Return whether the first catch-up of an event goes on: what came before the start of the program is read.
@@ -519,6 +538,7 @@ class LiveState:
         if not self.displays(record):
             self._exclusions = ExclusionCount()
             self._estimates = {}
+            self._latency.begin_event()
         self._reconciliation = None
         self._phase, self._record = EventPhase.WATCHING, record
         self._occupancies = dict(record.occupancies)

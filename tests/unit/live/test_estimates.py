@@ -98,6 +98,18 @@ def test_a_door_that_counts_one_direction_only_among_others_that_count_both() ->
     assert one_way(before_anybody_left) == set()
 
 
+def test_what_was_not_read_yet_of_a_camera_may_hold_people() -> None:
+    """The count has what the other cameras counted since: the interval beside it is of the same instant."""
+    behind = replace(door(2), minutes={minute: n for minute, n in door(2).minutes.items() if minute < ms(60)})
+    event = known([door(1), behind])
+    plain = estimates(event, at(100))["Sala"]
+    awaited = estimates(replace(event, unread={"CAM2": Window(at(60), at(100))}), at(100))["Sala"]
+    whole = estimates(known([door(1), door(2)]), at(100))["Sala"]
+    assert plain.mode < awaited.mode
+    assert awaited.low < whole.mode < awaited.high
+    assert awaited.width > whole.width
+
+
 @pytest.mark.parametrize(
     ("written", "minutes"),
     [("inicio", 0), ("inicio+30", 30), ("fin", 540), ("fin - 15", 525), ("18:00", 120), ("00:30", 510)],

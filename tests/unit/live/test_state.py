@@ -244,3 +244,19 @@ def test_a_total_follows_its_zones_whether_stored_or_not() -> None:
     assert fake.live.count_at("Todo", START + timedelta(seconds=60)) == 3
     assert fake.live.initial("Todo") == 2
     assert list(fake.live.flows("Todo").values()) == [(1, 0), (0, 1), (1, 0)]
+
+
+def test_what_is_not_read_yet_is_that_of_cameras_far_behind_the_one_read_furthest() -> None:
+    fake = Fake()
+    slow, near, elsewhere = Feed("s", "slow"), Feed("s", "near"), Feed("other", "c")
+    statuses = [FeedStatus(feed, START) for feed in (FEED, slow, near)]
+    fake.live.follow([*statuses, FeedStatus(elsewhere, START, unknown=True)])
+    batch = Batch()
+    batch.checkpoints |= {FEED: START + timedelta(minutes=9), near: START + timedelta(minutes=8)}
+    fake.live.committed(CommitResult([], 0, {}), START + timedelta(minutes=10), batch)
+    furthest, unread = fake.live.ahead_of() or (START, {})
+    assert furthest == START + timedelta(minutes=9)
+    assert unread == {"slow": Window(START, furthest)}
+    batch.checkpoints[slow] = START + timedelta(minutes=8)
+    fake.live.committed(CommitResult([], 0, {}), START + timedelta(minutes=10), batch)
+    assert fake.live.ahead_of() == (furthest, {})
