@@ -17,6 +17,7 @@ JOB = """
 import logging, os, signal, sys
 from pathlib import Path
 from aforo.cli.hangup import survive_hangup
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 survive_hangup()
 logging.basicConfig(filename="job.log", format="%(message)s", level="INFO")
 hung_up, hang_up = os.pipe()
