@@ -5,6 +5,7 @@ from datetime import datetime
 
 from aforo.clock import Clock
 from aforo.ingestion.observer import IngestionObserver
+from aforo.live.door_history import past_doors
 from aforo.live.state import LiveState
 from aforo.models import (
     Batch,
@@ -16,7 +17,7 @@ from aforo.models import (
     Occupancy,
     ReconciliationResult,
 )
-from aforo.storage import Database, EventRecord
+from aforo.storage import Database, EventRecord, JournalKind
 
 
 class LiveObserver(IngestionObserver):
@@ -37,8 +38,9 @@ class LiveObserver(IngestionObserver):
             return
         self._live.open(record, self._clock.now(), feeds)
         history = await self._database.stored_history(record)
+        past = past_doors(await self._database.entries(kind=JournalKind.DOORS), record.id)
         if self._live.displays(record):
-            self._live.load(history)
+            self._live.load(history, past)
 
     async def recounted(self, record: EventRecord, occupancies: Mapping[str, Occupancy]) -> None:
         """Take the zones and the history as they are after a recount. Raises StoreError."""

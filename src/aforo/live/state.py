@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from aforo.counting.camera_health import blind
-from aforo.counting.door_activity import DoorActivity, DoorWatch
+from aforo.counting.door_activity import DoorActivity, DoorWatch, History
 from aforo.counting.doors import Doors, SourceMinute, by_source_and_minute
 from aforo.counting.estimate import Band
 from aforo.counting.exclusions import ExclusionCount
@@ -150,6 +150,7 @@ class LiveState:
         self._alerts: tuple[Alert, ...] = ()
         self._levels: dict[str, ZoneLevel] = {}
         self._silent_doors: frozenset[str] = frozenset()
+        self._past_doors: History = {}
         self._door_watch = DoorWatch()
         self._door_activity: Mapping[str, DoorActivity] = {}
         self._doors_watched_until: datetime | None = None
@@ -551,8 +552,13 @@ class LiveState:
         self.follow(feeds)
         self.load(StoredHistory())
 
-    def load(self, history: StoredHistory) -> None:
-        """Replace series, doors and corrections by what the database has of the event."""
+    def load(self, history: StoredHistory, past_doors: History | None = None) -> None:
+        """Replace series, doors and corrections by what the database has of the event.
+
+        ``past_doors``: how many crossed each door in earlier events; None for those of before.
+        """
+        if past_doors is not None:
+            self._past_doors = past_doors
         initial = {zone.name: zone.initial for zone in self._zones}
         self._series = {name: ZoneSeries(initial.get(name, 0)) for name in self._occupancies}
         for zone, minutes in history.minutes.items():
@@ -566,7 +572,7 @@ class LiveState:
             self._doors.add(SourceMinute(source, minute), classification, count)
             self._directions.add(source, classification, count)
         self._corrections = {correction.id: correction for correction in history.corrections}
-        self._door_watch = DoorWatch()
+        self._door_watch = DoorWatch(self._past_doors)
         self._door_activity, self._doors_watched_until = {}, None
         self._touched.clear()
         self._touched_doors.clear()

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import reduce
 
+from aforo.counting.doors import Crossings
 from aforo.counting.lateness import summarize
 from aforo.errors import AforoError, StoreError, StoreUnavailable
 from aforo.ingestion.context import RunContext
 from aforo.ingestion.reconciliation import Reconciliation
+from aforo.live.door_history import text_of
 from aforo.live.estimates import news
 from aforo.live.latency import Latency
 from aforo.models import FeedLateness
@@ -66,14 +69,21 @@ async def after_close(  # noqa: PLR0913 -- all that a report is made of
 async def _learn(database: Database, settings: Settings, snapshot: ReportSnapshot, now: datetime) -> None:
     """Journal what the event says of its doors to later ones, where that is not there yet."""
     record = snapshot.record
+    stored = {entry.detail for entry in snapshot.entries if entry.kind == JournalKind.DOORS}
     try:
-        learned = await asyncio.to_thread(lambda: news(known_of(snapshot, settings)))
+        known = await asyncio.to_thread(known_of, snapshot, settings)
+        learned = await asyncio.to_thread(news, known)
+        doors = text_of({door.name: reduce(Crossings.plus, door.minutes.values(), Crossings()) for door in known.doors})
     except Exception:  # noqa: BLE001 -- a fault of ours, or a damaged journal, must not end the counting
         _log.exception("Error interno al aprender del evento cuánto fallan las cámaras; el conteo no lo necesita.")
         return
     for zone, text in learned.items():
         await database.begin_entry(
             JournalKind.LEARNED, zone, record.event.window.since, detail=text, record=record, ended=now
+        )
+    if doors not in stored:
+        await database.begin_entry(
+            JournalKind.DOORS, "", record.event.window.since, detail=doors, record=record, ended=now
         )
 
 

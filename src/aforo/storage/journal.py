@@ -25,7 +25,8 @@ class JournalKind(StrEnum):
 
     An instance is a running program: its entry's end is its last sign of life. A comparison that is planned after the
     close begins when it is due, and ends when it was made or left out. A count is of a zone (its subject) at one
-    instant, by hand or by tickets. What was learned of a zone begins when its event did; the last entry is valid.
+    instant, by hand or by tickets. What was learned of a zone, and how many crossed each door, begins when its event
+    did; the last entry is valid.
     """
 
     INSTANCE = "instance"
@@ -47,6 +48,7 @@ class JournalKind(StrEnum):
     ALERT_SENT = "alert sent"
     COUNT = "count"
     LEARNED = "learned"
+    DOORS = "doors"
 
 
 OUTAGES = frozenset({JournalKind.ACC_AWAY, JournalKind.CAMERA_AWAY, JournalKind.DATABASE_AWAY})
