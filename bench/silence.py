@@ -4,6 +4,9 @@ Simulated events of 20 doors, five hours: a rush before the start, quiet, some w
 end. Doors differ in how many use them, and in when: their curves are shifted by some minutes. People come in groups;
 each group passes within seconds. On top of it the whole site and each door waver, as trains and queues make them.
 
+Beside each delay stands that of an observer who knows the true rates and group size, and who waits until nobody
+passed where twelve groups were to be expected: by chance alone that happens in one event in a hundred or so.
+
 Nothing of it is known to the program but the passages. The delay is counted from the death to the first update that
 says so, with an update every 20 s: on top of it comes how old the count is (`monitor.interval`).
 """
@@ -25,6 +28,7 @@ MINUTES = 300
 KICK_OFF = 130
 END = 250
 STEP_MS = 20_000
+OBSERVER_GROUPS = 12.0
 SIZES: dict[str, tuple[float, ...]] = {  # chances of a group of 1, 2, 3, …
     "alone": (1.0,),
     "groups of 1.5": (0.65, 0.24, 0.08, 0.03),
@@ -50,6 +54,7 @@ class Result:
 
     ``rate``, ``quiet_rate``: its least true passages a minute in the 3 and the 15 minutes after it died or swayed.
     ``delay``: minutes until that was noticed; None: never. ``known``: it was not said that it cannot be known.
+    ``observer``: the delay of an observer who knows the true rates.
     """
 
     silent: int
@@ -58,6 +63,7 @@ class Result:
     quiet_rate: float = 0.0
     delay: float | None = None
     known: bool = True
+    observer: float | None = None
 
 
 class Site:
@@ -148,7 +154,19 @@ def simulate(plan: Plan, make: Callable[[dict[str, Crossings]], DoorWatch] = Doo
         crossings[odd] = sorted(crossings[odd] + [one for one in extra if one[0] < until])
     after = [sum(one) for one in rates[odd][at // MINUTE_MS :]]
     result = _watch(plan, make(history), crossings, odd, at)
-    return Result(*result[:2], min(after[:4]), min(after[:16]), *result[2:])
+    observer = _observer([sum(one) for one in rates[odd]], crossings[odd], at, site.mean)
+    return Result(*result[:2], min(after[:4]), min(after[:16]), *result[2:], observer)
+
+
+def _observer(rates: list[float], crossings: list[tuple[int, bool]], died: int, size: float) -> float | None:
+    """Minutes after which that door is silent for somebody who knows its rates; None: never."""
+    last = max((at for at, _ in crossings if at < died), default=0)
+    expected = 0.0
+    for now in range(last + STEP_MS, MINUTES * MINUTE_MS, STEP_MS):
+        expected += rates[now // MINUTE_MS] * STEP_MS / MINUTE_MS
+        if expected / size >= OBSERVER_GROUPS:
+            return max(0, now - died) / MINUTE_MS
+    return None
 
 
 def _watch(
@@ -195,9 +213,9 @@ def _share(some: list[bool]) -> str:
     return f"{sum(some)} of {len(some)} ({100 * sum(some) / max(1, len(some)):.0f} %)"
 
 
-def _delays(results: list[Result]) -> str:
+def _delays(results: list[float | None]) -> str:
     """The median, the 90th and the 95th percentile of the delays in minutes; inf: not within the event."""
-    delays = sorted(one.delay if one.delay is not None else math.inf for one in results)
+    delays = sorted(one if one is not None else math.inf for one in results)
     if not delays:
         return "none"
     return " / ".join(f"{delays[min(len(delays) - 1, int(len(delays) * share))]:.1f}" for share in (0.5, 0.9, 0.95))
@@ -217,11 +235,19 @@ def report(arguments: argparse.Namespace, write: Callable[[str], object]) -> Non
             fast = [one for one in dead if one.rate >= 4]
             slow = [one for one in dead if one.rate < 4 and one.quiet_rate >= 0.7]
             for what, some, within in (("4 or more", fast, 3.0), ("0.7 to 4", slow, 15.0)):
-                held = [one.delay is not None and one.delay <= within for one in some]
-                write(f"  dies at {what} a minute: {_share(held)} in {within:g} min; 50/90/95 %: {_delays(some)} min")
+                for who, delays in (
+                    ("", [one.delay for one in some]),
+                    (" (true rates known)", [one.observer for one in some]),
+                ):
+                    held = [delay is not None and delay <= within for delay in delays]
+                    write(
+                        f"  dies at {what} a minute{who}: {_share(held)} in {within:g} min;"
+                        f" 50/90/95 %: {_delays(delays)} min"
+                    )
             odd = pool.map(simulate, [plan._replace(sways=True) for plan in plans])
-            found = [one.delay is not None for one in odd]
-            write(f"  counts 60 a minute too many for 20 min: {_share(found)}; 50/90/95 %: {_delays(odd)} min")
+            found = [one.delay for one in odd]
+            share = _share([delay is not None for delay in found])
+            write(f"  counts 60 a minute too many for 20 min: {share}; 50/90/95 %: {_delays(found)} min")
 
 
 def main() -> None:

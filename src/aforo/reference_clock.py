@@ -298,7 +298,7 @@ class ReferenceClock:
         """Return whether the server should be asked the time now; True once for each reason."""
         silent = self._machine.monotonic() - self._asked_at
         moved = abs(self._wall_offset() - self._wall_asked) > _WALL_MOVED
-        wanted = moved or silent >= (_ASK_PENDING if self.jump_pending else _ASK_EVERY)
+        wanted = moved or silent >= (_ASK_PENDING if self.jump_pending or self.undecided else _ASK_EVERY)
         if wanted:
             self._mark_asked()
         return wanted

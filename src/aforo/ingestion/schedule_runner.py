@@ -295,7 +295,10 @@ class ScheduleRunner:
             await context.schedule.refreshed()
 
     async def _wait_for_event(self) -> None:
-        """Wait until something is due, the schedule's file changes, or a stop."""
+        """Wait until something is due, the schedule's file changes, or a stop.
+
+        What is due may change by the clock alone: a server's first answers show that the machine's is wrong.
+        """
         context, queue = self._context, self._queue
         upcoming = queue.upcoming(context.clock.now())
         if upcoming is None:
@@ -305,8 +308,9 @@ class ScheduleRunner:
             _log.info("Próximo evento: «%s», el %s.", upcoming.name, start.strftime("%Y-%m-%d a las %H:%M:%S"))
         due = queue.next_due_at(context.clock.now())
         while not context.stopping.is_set() and not await context.schedule.refreshed():
-            left = (due - context.clock.now()).total_seconds() if due else _FILE_CHECK
-            if left <= 0:
+            now = context.clock.now()
+            left = (due - now).total_seconds() if due else _FILE_CHECK
+            if left <= 0 or queue.due(now):
                 return
             await wait_until_set(context.stopping, context.clock, min(left, _FILE_CHECK))
 
