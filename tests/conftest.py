@@ -14,19 +14,33 @@ settings.register_profile("busy", settings(settings.default, deadline=None))
 settings.load_profile("busy")
 
 
-# Tests that run whole programs over code that the others cover: measuring costs them half as much time again.
+# Tests in which coverage is not measured: it makes them slower by half, or by more. They run whole events, or thousands
+# of examples, over code that other tests cover; or they read the repository.
 NOT_MEASURED = (
     "tests/e2e/",
     "tests/freeze/",
-    "tests/flow/test_alerts.py",
-    "tests/flow/test_continuous.py",
-    "tests/flow/test_events.py",
-    "tests/flow/test_odd_servers.py",
-)
+    "tests/fuzz/",
+    "tests/unit/repository/",
+    *(
+        f"tests/flow/test_{name}.py"
+        for name in (
+            "alerts", "camera_health", "clocks", "continuous", "event_report", "events", "hanging", "late_events",
+            "later_comparisons", "odd_servers", "pushes", "replaced_database", "zones",
+        )
+    ),
+    "tests/contract/storage/test_store.py::test_any_split",
+    "tests/contract/storage/test_store.py::test_killed_at_any_point",
+    "tests/unit/avigilon/test_pagination.py::test_a_reading_that_fails",
+    "tests/unit/avigilon/test_pagination.py::test_every_event_once",
+    "tests/unit/counting/test_rules.py::test_a_name_is_new_once",
+    "tests/unit/ingestion/test_fetch_planner.py::test_every_change",
+    "tests/unit/ingestion/test_sweep.py::test_the_requests_of_a_site",
+    "tests/unit/test_outside_text.py::test_every_character",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage in tests that run whole programs."""
+    """Measure no coverage in those tests."""
     for item in items:
         if item.nodeid.startswith(NOT_MEASURED):
             item.add_marker("no_cover")

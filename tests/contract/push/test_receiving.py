@@ -9,10 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.contract.push.sites import START, Process, PushSite, push_site
+from tests.contract.push.sites import START, Hints, Process, PushSite, push_site
 from tests.private_ca import issue
 
+from aforo.background import cancel_and_wait
 from aforo.models import PushState
+from aforo.push.inbox import Inbox
 from aforo.settings import PushSettings
 from aforo.simulator import Fault, Webhooks
 from aforo.simulator.event_log import instant_of
@@ -118,6 +120,44 @@ async def test_authentic_but_odd_pushes_do_no_harm(site: PushSite) -> None:
     await site.until(lambda: len(process.hints.missed) == 2)
     assert len(process.hints.seen) == 3
     await process.end()
+
+
+async def test_slow_connections_and_a_flood_from_elsewhere_hold_up_no_push(site: PushSite) -> None:
+    process, elsewhere = await live(site), ("127.0.0.2", 0)
+    forged = b"POST /avisos HTTP/1.1\r\nHost: x\r\nAuthorization: AAAA\r\nContent-Length: 2\r\n\r\n{}"
+    slow = []
+    for half in (b"", b"POST /avi", forged[:-1]):
+        for _ in range(30):
+            _, writer = await asyncio.open_connection("127.0.0.1", site.settings.port, local_addr=elsewhere)
+            writer.write(half)
+            slow.append(writer)
+    for _ in range(300):
+        _, writer = await asyncio.open_connection("127.0.0.1", site.settings.port, local_addr=elsewhere)
+        writer.write(forged)
+        slow.append(writer)
+    before = process.status.refused
+    await site.until(lambda: len(process.hints.seen) >= 30, 3700)
+    assert process.status.refused >= before > 0
+    assert process.state is PushState.LIVE
+    for writer in slow:
+        writer.close()
+    await process.end()
+
+
+async def test_pushes_that_are_too_many_to_be_read_ask_for_everything_once(site: PushSite) -> None:
+    hints = Hints()
+    inbox = Inbox(hints, site.clock)
+    body = notification(event(site), {"filler": "x" * 1_000_000})
+    for _ in range(20):
+        inbox.put(body)
+    reading = asyncio.create_task(inbox.run())
+    await site.until(lambda: hints.missed)
+    assert hints.missed == ["llegaron más notificaciones de las que se pueden leer"]
+    assert len(hints.seen) == 8, "what fitted is read"
+    inbox.put(body)
+    await site.until(lambda: len(hints.seen) == 9)
+    assert len(hints.missed) == 1
+    await cancel_and_wait(reading)
 
 
 async def test_silence_means_that_something_may_be_missed(site: PushSite, caplog: pytest.LogCaptureFixture) -> None:

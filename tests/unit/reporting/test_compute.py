@@ -32,7 +32,7 @@ def test_percentiles_count_events_and_no_lateness_is_negative() -> None:
     assert percentiles(histogram) == Lateness(median=0.0, p95=5.0, p99=61.0, longest=300.0, over_minute=2)
 
 
-def test_a_door_that_lacks_a_direction_is_told_with_what_it_means() -> None:
+def test_a_door_that_lacks_a_direction_is_named_with_what_it_means() -> None:
     settings = Settings()
     doors = [("PUERTA 1", ENTER, 400), ("PUERTA 1", EXIT, 380), ("PUERTA 2", ENTER, 300)]
     report = compute_report(snapshot(settings, *doors), settings, DOORS + timedelta(hours=4))
