@@ -53,7 +53,7 @@ class Camera(NamedTuple):
 
 
 class Webhook(NamedTuple):
-    """A webhook as the server lists it; ``url`` is "" where it gave none."""
+    """A webhook as the server lists it."""
 
     id: str
     url: str
@@ -288,10 +288,10 @@ def decode_cameras(body: bytes) -> Listing[Camera]:
 
 
 def decode_webhooks(body: bytes) -> Listing[Webhook]:
-    """Return the webhooks of the site. Raises AccUnreachable or ApiError."""
+    """Return the webhooks of the site; one without a url cannot be used. Raises AccUnreachable or ApiError."""
     entries, unusable = _listed(body, "webhooks")
-    webhooks = [Webhook(entry["id"], text_or_empty(entry.get("url"))) for entry in entries]
-    return Listing(webhooks, unusable)
+    webhooks = [Webhook(entry["id"], url) for entry in entries if (url := text_or_empty(entry.get("url")))]
+    return Listing(webhooks, unusable + len(entries) - len(webhooks))
 
 
 def _listed(body: bytes, key: str) -> tuple[list[dict[str, Any]], int]:

@@ -16,6 +16,7 @@ from aforo.avigilon.payloads import (
     decode_cameras,
     decode_servers,
     decode_session,
+    decode_webhooks,
     instant_text,
     page_fingerprint,
 )
@@ -127,3 +128,13 @@ def test_a_page_that_comes_again_in_another_order_has_the_same_fingerprint() -> 
 def test_instants_as_the_web_endpoint_writes_them() -> None:
     assert instant_text(datetime(2026, 1, 27, 19, tzinfo=UTC)) == "2026-01-27T19:00:00.000Z"
     assert instant_text(datetime(2026, 1, 27, 19, 0, 0, 999_999, tzinfo=UTC)) == "2026-01-27T19:00:00.999999Z"
+
+
+def test_a_webhook_without_an_address_may_be_ours_and_is_counted() -> None:
+    body = {
+        "status": "success",
+        "result": {"webhooks": [{"id": "a", "url": "http://x/"}, {"id": "b"}, {"id": "c", "url": 7}]},
+    }
+    listing = decode_webhooks(json.dumps(body).encode())
+    assert [(one.id, one.url) for one in listing.entries] == [("a", "http://x/")]
+    assert listing.unusable == 2
