@@ -70,8 +70,7 @@ async def clocks_of(
 ) -> AsyncIterator[Clocks]:
     scenario = Scenario(SHORT)
     async with FakeClock(starts) as true, Simulator(scenario, clock=true, faults=faults) as site:
-        event = arranged(folder, site, true, SHORT, interval=20.0, grace=30.0)
-        event.reports = folder / "actas"
+        event = arranged(folder, site, true, SHORT, interval=40.0, grace=30.0)
         yield Clocks(event, site, true, ShiftedClock(true), scenario)
 
 
@@ -88,6 +87,7 @@ async def test_a_step_of_the_machines_clock_does_nothing_to_the_event_and_is_log
 ) -> None:
     caplog.set_level(logging.INFO)
     async with clocks_of(tmp_path) as clocks:
+        clocks.event.reports = tmp_path / "actas"
         running = asyncio.create_task(clocks.run())
         await clocks.at(12)
         clocks.machine.shift(step)

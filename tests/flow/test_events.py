@@ -23,6 +23,7 @@ def local(instant: datetime) -> datetime:
     return instant.astimezone(BOGOTA)
 
 
+TWO_HOURS = replace(PLAN, end=DOORS + hours(2))
 BEHAVIOURS = {
     "as the guide says": ServerProfile(),
     "no tokens": ServerProfile(tokens=Tokens.NEVER),
@@ -37,19 +38,19 @@ BEHAVIOURS = {
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
 async def test_each_way_a_server_may_behave(tmp_path: Path, name: str) -> None:
-    plan = replace(PLAN, servers=2, failover=BEHAVIOURS[name].away_cameras_known)
+    plan = replace(TWO_HOURS, servers=2, failover=BEHAVIOURS[name].away_cameras_known)
     async with simulated_event(tmp_path, plan, behaviour=BEHAVIOURS[name]) as (simulated, scenario):
         assert await simulated.run() == 0
-        simulated.check(scenario, DOORS, END)
+        simulated.check(scenario, plan.start, plan.end)
 
 
 @pytest.mark.parametrize("tokens", list(Tokens))
 async def test_events_without_this_id(tmp_path: Path, tokens: Tokens) -> None:
-    plan = replace(PLAN, opposite_ties=False)
+    plan = replace(TWO_HOURS, opposite_ties=False)
     behaviour = ServerProfile(this_id=False, tokens=tokens, order=Order.SHUFFLED)
     async with simulated_event(tmp_path, plan, behaviour=behaviour) as (simulated, scenario):
         assert await simulated.run() == 0
-        simulated.check(scenario, DOORS, END)
+        simulated.check(scenario, plan.start, plan.end)
 
 
 async def test_every_fault_at_once(tmp_path: Path) -> None:

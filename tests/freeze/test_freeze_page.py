@@ -165,17 +165,18 @@ async def test_stream(tmp_path: Path) -> None:
             changed: dict[str, Any] = {}
             change: dict[str, Any] = {}
             kinds = set()
+            patch: dict[str, Any] = {"zones": {}, "doors": {}}  # it may come in several frames
             async with asyncio.timeout(20):
-                while not {"zones", "patch"} <= set(changed) or set(change) != {"now"}:
+                while "zones" not in changed or not (patch["zones"] and patch["doors"]) or set(change) != {"now"}:
                     kind, change = await anext(stream)
                     kinds.add(kind)
                     changed |= change
+                    for part in ("zones", "doors"):
+                        patch[part] |= change.get("patch", {}).get(part, {})
             parts += [f"events after it: {sorted(kinds)}", "the changes' shape:"]
             changed = {key: changed[key] for key in sorted(changed) if key != "alerts"}
-            patch = changed["patch"]
             for part in ("zones", "doors"):
-                if patch.get(part):
-                    patch[part] = {"<name>": next(iter(patch[part].values()))}
+                changed["patch"][part] = {"<name>": next(iter(patch[part].values()))}
             parts += [lines(shape(changed)), "the zones, then:", lines(changed["zones"])]
         check("page/stream.txt", "\n".join(parts))
 

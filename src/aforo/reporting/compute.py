@@ -356,7 +356,7 @@ def _latency(entries: Iterable[JournalEntry]) -> dict[str, Latency]:
     """Return what the last close says that followed anything live."""
     closes = [entry for entry in entries if entry.kind == JournalKind.RECONCILIATION]
     found = [json.loads(entry.detail).get("latency") for entry in sorted(closes, key=lambda entry: entry.id)]
-    last = next((one for one in reversed(found) if one), {})
+    last: Mapping[str, dict[str, Any]] = next((one for one in reversed(found) if one), {})
     return {stage: Latency(**figures) for stage, figures in last.items()}
 
 

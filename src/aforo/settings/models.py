@@ -295,7 +295,7 @@ class AlertsSettings(Section):
         allow_inf_nan=False,
     )
     silent_door: Number = setting(
-        900.0, "Segundos sin pasos por los que se avisa de una puerta callada, si las demás cuentan; 0: nunca.",
+        900.0, "Se avisa de una puerta callada, o que cuenta de más, por lo que cuentan las demás; 0: nunca, otro: sí.",
         SECONDS, ge=0, allow_inf_nan=False,
     )  # fmt: skip
     camera_gone: Number = setting(

@@ -68,8 +68,8 @@ class BandSeries(ApiModel):
     high: list[int]
 
 
-class ZoneState(ApiModel):
-    """A zone, now."""
+class CountState(ApiModel):
+    """What zones and totals have alike, now."""
 
     name: str
     count: int = Field(description="Aforo; con `provisional`, incluye lo leído y aún no guardado")
@@ -86,28 +86,18 @@ class ZoneState(ApiModel):
     trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
     corrected: int = Field(description="Lo que suman las correcciones de los operadores")
     interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
+
+
+class ZoneState(CountState):
+    """A zone, now."""
+
     within: str = Field(description="La zona en que está; vacía si en ninguna")
 
 
-class TotalState(ApiModel):
+class TotalState(CountState):
     """Zones that are added up, now: each figure is the sum of theirs."""
 
-    name: str
     zones: list[str] = Field(description="Las zonas que suma")
-    count: int = Field(description="Aforo; con `provisional`, incluye lo leído y aún no guardado")
-    stored: int = Field(description="Aforo guardado en la base de datos")
-    provisional: bool = Field(description="El aforo incluye lo que aún no está guardado")
-    entries: int
-    exits: int
-    swallowed: int = Field(description="Salidas que encontraron su zona en cero")
-    capacity: int | None = Field(description="Cupo; nulo si no se conoce")
-    percent: float | None = Field(description="Aforo como porcentaje del cupo")
-    warning: float = Field(description="Porcentaje desde el que está casi llena")
-    full: float = Field(description="Porcentaje desde el que está llena")
-    level: ZoneLevel
-    trend: int = Field(description="Cambio del aforo en los últimos 15 minutos, sin las correcciones")
-    corrected: int = Field(description="Lo que suman las correcciones de los operadores")
-    interval: IntervalState | None = Field(description="Entre cuánto y cuánto está; nulo mientras no se ha estimado")
 
 
 class DoorState(ApiModel):

@@ -6,7 +6,7 @@ from aforo.reporting.compute import compute_report, percentiles
 from aforo.reporting.data import Lateness, OneWayFigures
 from aforo.reporting.page import html
 from aforo.settings import Settings, zones_from
-from aforo.storage import EventRecord, ReportSnapshot, StoredHistory
+from aforo.storage import DoorMinute, EventRecord, ReportSnapshot, StoredHistory
 
 DOORS = datetime(2026, 1, 27, 21, tzinfo=UTC)
 ENTER, EXIT = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT"
@@ -15,10 +15,10 @@ ENTER, EXIT = "OBJECT_COUNTING_ENTER", "OBJECT_COUNTING_EXIT"
 def snapshot(settings: Settings, *doors: tuple[str, str, int]) -> ReportSnapshot:
     """An event in which so many passed each door, by its name and the activity."""
     rules = Rules(map(Rule.of, settings.events.stored), zones_from(settings.zones))
-    event = ScheduledEvent("Concierto", date(2026, 1, 27), Window(DOORS, DOORS + timedelta(hours=3)))
+    event = ScheduledEvent(date(2026, 1, 27), "Concierto", Window(DOORS, DOORS + timedelta(hours=3)))
     record = EventRecord(1, event, {}, {}, True, rules.classify, rules.fingerprint)
     history = StoredHistory(
-        doors=[(EventSource(f"camera of {name}", name, "", activity), to_ms(DOORS), n) for name, activity, n in doors]
+        doors=[DoorMinute(EventSource(name, name, "", activity), to_ms(DOORS), n) for name, activity, n in doors]
     )
     return ReportSnapshot(record, "prueba", [record], history, {}, 0, [], [], {}, [])
 
