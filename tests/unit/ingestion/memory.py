@@ -375,7 +375,7 @@ async def ingestion(
     """The ingestion of an event from 16:00 to 17:00, with these cameras, between a server and a database in memory."""
     write(folder / "schedule.json", {"2026-01-27": {"nombre": EVENT.name, "hora_inicio": "16:00", "hora_fin": "17:00"}})
     write(folder / "cameras.json", list(cameras))
-    async with FakeClock(starts) as clock:
+    async with FakeClock(starts, idle=0.0002) as clock:  # no sockets: nothing comes by itself
         server, database, recorder = MemoryServer(clock), MemoryDatabase(clock), Recorder()
         monitor = MonitorSettings(
             schedule_file=folder / "schedule.json",

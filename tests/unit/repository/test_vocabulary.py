@@ -10,6 +10,7 @@ import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ IN_PROSE = re.compile(
     "evenings?|house|rooms?|errands?|verdicts?|census|board|chronicle|watchman|stretch(es)?|swallowed|witness(es)?"
     "|outlook|owed|told|nights?"
 )
+
+ANYWHERE = re.compile(rf"(?<![^\W\d_])(?:{IN_PROSE.pattern})(?![^\W\d_])", re.IGNORECASE)
 
 SHORT = 3  # words of a name that is no sentence
 
@@ -75,11 +78,12 @@ def findings(path: Path) -> list[Finding]:
     found = [
         Finding(path, line, word, f"the name {name}")
         for line, name in names
-        if not excepted(name, path)
-        for word in left_out(name)
+        if (words := left_out(name)) and not excepted(name, path)
+        for word in words
     ]
-    for line, text in (*docstrings(tree), *comments(source)):
-        found += prose(path, line, text)
+    if ANYWHERE.search(source):  # finding the comments of a file takes long
+        for line, text in (*docstrings(tree), *comments(source)):
+            found += prose(path, line, text)
     return sorted(found, key=lambda finding: finding.line)
 
 
@@ -89,6 +93,7 @@ def excepted(name: str, path: Path) -> bool:
     return path.is_relative_to(ROOT) and path.relative_to(ROOT).as_posix().startswith(tuple(places))
 
 
+@cache
 def left_out(name: str) -> list[str]:
     """Words of an identifier, snake or camel case, that the glossary replaced."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
