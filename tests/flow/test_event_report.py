@@ -19,6 +19,8 @@ from pydantic import SecretStr
 from tests.fake_clock import FakeClock
 from tests.flow.harness import DOORS, SimulatedEvent, hours, simulated_event
 
+from aforo.cli.count import CountOrder
+from aforo.cli.count import main as count
 from aforo.counting.rules import Rules
 from aforo.errors import BadCommand
 from aforo.models import Rule
@@ -243,8 +245,20 @@ async def test_the_report_of_an_event_that_was_never_closed(tmp_path: Path) -> N
 
 def test_a_date_without_events(tmp_path: Path) -> None:
     settings = Settings(database=DatabaseSettings(url=SecretStr(f"sqlite:///{tmp_path}/aforo.db")))
+    store = Store(settings.database.address(), zones_from(settings.zones), BOGOTA)
+    store.open()
+    store.close()
     with pytest.raises(BadCommand, match="no tiene ningún evento del 2026-01-27"):
         make_reports(settings, DOORS.date(), tmp_path)
+
+
+def test_a_report_in_another_folder_makes_no_database(tmp_path: Path) -> None:
+    settings = Settings(database=DatabaseSettings(url=SecretStr(f"sqlite:///{tmp_path}/aforo.db")))
+    with pytest.raises(BadCommand, match="No hay ninguna base de datos en"):
+        make_reports(settings, DOORS.date(), tmp_path)
+    with pytest.raises(BadCommand, match="No hay ninguna base de datos en"):
+        count(settings, CountOrder("Campinsito", people=5), DOORS)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_report_that_cannot_be_written_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

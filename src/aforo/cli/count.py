@@ -15,7 +15,7 @@ from pathlib import Path
 from aforo.errors import BadCommand, os_reason
 from aforo.models import ScheduledEvent
 from aforo.settings import Settings, zones_from
-from aforo.storage import EventRecord, JournalKind, ManualCount, Store
+from aforo.storage import EventRecord, JournalKind, ManualCount, Store, require_existing
 from aforo.wording import grouped
 
 _TIMES = ("%H:%M:%S", "%H:%M")
@@ -44,6 +44,7 @@ def main(settings: Settings, order: CountOrder, now: datetime) -> list[str]:
     if not zone:
         known = ", ".join(f"«{one.name}»" for one in settings.zones)
         raise BadCommand(f"No hay ninguna zona «{order.zone}».", remedy=f"Las zonas: {known}.")
+    require_existing(settings.database.address())
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     try:
         store.open()

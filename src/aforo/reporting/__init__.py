@@ -12,7 +12,7 @@ from aforo.reporting.data import EventReport
 from aforo.reporting.renderer_process import render
 from aforo.reporting.writers import file_name, write
 from aforo.settings import Settings, zones_from
-from aforo.storage import EventRecord, JournalKind, Store
+from aforo.storage import EventRecord, JournalKind, Store, require_existing
 
 __all__ = ["EventReport", "compute_report", "make_reports", "render", "suffix_of", "write"]
 
@@ -22,6 +22,7 @@ def make_reports(settings: Settings, day: date, folder: Path) -> list[Path]:
 
     Raises BadCommand, BadSetting, StoreError.
     """
+    require_existing(settings.database.address())
     store = Store(settings.database.address(), zones_from(settings.zones), settings.monitor.timezone)
     try:
         store.open()

@@ -9,6 +9,7 @@ from aforo.storage.push_shares import PushShare
 from aforo.storage.queries import Cursor, DoorMinute, ReportSnapshot, StoredFigures, StoredHistory
 from aforo.storage.records import EventRecord
 from aforo.storage.schema.grants import schema_back, schema_sql
+from aforo.storage.sqlite_file import require_existing, sqlite_file
 from aforo.storage.store import Store
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "StoredHistory",
     "fault_spans",
     "incidents",
+    "require_existing",
     "schema_back",
     "schema_sql",
+    "sqlite_file",
 ]

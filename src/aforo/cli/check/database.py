@@ -6,8 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from aforo.cli.check.local import space_line
 from aforo.cli.check.results import Line, State, failed, failure, ok, skipped, technical, warning
 from aforo.errors import (
@@ -23,7 +21,7 @@ from aforo.inputs.camera_list import load_cameras
 from aforo.inputs.schedule import Schedule
 from aforo.preconditions import try_to_write
 from aforo.settings import Settings, zones_from
-from aforo.storage import Preflight, Store
+from aforo.storage import Preflight, Store, sqlite_file
 
 _LEAST_SPACE = 500 * 1024 * 1024  # bytes: about ten seasons of events in SQLite
 _TRIES = 3  # the service may hold the database for a moment
@@ -42,7 +40,7 @@ _ASK_DBA = (
 def database_lines(settings: Settings) -> list[Line]:
     """Return the lines about the database. Blocks; raises no AforoError."""
     events, cameras = _stored_texts(settings)
-    file = _sqlite_file(settings)
+    file = sqlite_file(settings.database.address())
     if file is not None and not file.exists():
         return _new_file(file)
     try:
@@ -76,16 +74,6 @@ def _misfits(texts: list[str]) -> list[Line]:
     remedy = "Las tablas aforo_… guardan el valor entero. Si Power BI lo necesita, que el DBA cambie la columna."
     what = "Hay datos que las tablas del estadio no guardan tal cual."
     return [warning("database.fit", what, remedy, texts)] if texts else []
-
-
-def _sqlite_file(settings: Settings) -> Path | None:
-    try:
-        url = make_url(settings.database.address())
-    except ValueError:
-        return None
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-        return None
-    return Path(url.database).absolute()
 
 
 def _new_file(file: Path) -> list[Line]:
