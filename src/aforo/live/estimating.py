@@ -62,7 +62,7 @@ class Estimator:
         if self._live.record is not record:
             return
         now = self._clock.now()
-        at, unread = self._live.ahead_of() or (now, {})
+        at, unread = self._live.newest_and_unread() or (now, {})
         at = min(at, now)
         known = replace(self._known(record, entries, learned), unread=unread)
         counts = {name: self._live.occupancy(name).count for name in (*known.deltas, *self._live.total_occupancies)}

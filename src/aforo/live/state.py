@@ -451,7 +451,7 @@ class LiveState:
         waited_for = [known[status.feed] for status in freshness.waited_for(self._feeds.values())]
         return min(waited_for) if waited_for else max(known.values(), default=event.window.since)
 
-    def ahead_of(self) -> tuple[datetime, dict[str, Window]] | None:
+    def newest_and_unread(self) -> tuple[datetime, dict[str, Window]] | None:
         """Return until when the camera that is read furthest is counted, and what is not yet of those far behind it."""
         event = self.event
         if event is None:

@@ -254,9 +254,9 @@ def test_what_is_not_read_yet_is_that_of_cameras_far_behind_the_one_read_furthes
     batch = Batch()
     batch.checkpoints |= {FEED: START + timedelta(minutes=9), near: START + timedelta(minutes=8)}
     fake.live.committed(CommitResult([], 0, {}), START + timedelta(minutes=10), batch)
-    furthest, unread = fake.live.ahead_of() or (START, {})
+    furthest, unread = fake.live.newest_and_unread() or (START, {})
     assert furthest == START + timedelta(minutes=9)
     assert unread == {"slow": Window(START, furthest)}
     batch.checkpoints[slow] = START + timedelta(minutes=8)
     fake.live.committed(CommitResult([], 0, {}), START + timedelta(minutes=10), batch)
-    assert fake.live.ahead_of() == (furthest, {})
+    assert fake.live.newest_and_unread() == (furthest, {})
