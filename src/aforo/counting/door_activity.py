@@ -28,7 +28,7 @@ _RISE, _DOUBLES_IN, _LEAST_LEVEL = 1.5, 6.0, 0.3  # what may be expected since t
 _KNOWN = 25.0  # passages that earlier events of the same kind are worth
 _UNKNOWN = 1.0  # passages that an even share among the doors is worth, without earlier events
 _SIZES = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 6.0)  # mean group sizes that are weighed against each other
-_ALONE, _GROUPED = 1.0, 1.6  # mean group sizes for which the next three are set; in between they are in between
+_ALONE, _GROUPED = 2.0, 2.5  # mean sizes as estimated where people come alone and in groups: rates waver, too
 _SURE = (9.5, 15.5)  # groups expected and none seen
 _ENOUGH = (7.0, 12.0)  # the same, where more would take longer than is hoped for
 _SHORTEST = (1.6, 2.6)  # minutes without a passage that are looked at
@@ -152,7 +152,7 @@ class GroupSizes:
         return -math.log(chance) if chance > 0 else math.inf
 
     def between(self, alone: float, grouped: float) -> float:
-        """Return what lies between these two as the mean size does between one and that of usual groups."""
+        """Return what lies between these two as the mean size does between the sizes that they are set for."""
         share = min(1.0, max(0.0, (self.mean - _ALONE) / (_GROUPED - _ALONE)))
         return alone + share * (grouped - alone)
 
