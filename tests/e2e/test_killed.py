@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -145,6 +146,7 @@ def test_the_terminal_is_closed_in_mid_event_of_a_program_that_was_started_elsew
         child, terminal = pty.fork()
         if child == 0:  # the program's process
             os.chdir(elsewhere)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
             os.execve(sys.executable, [sys.executable, str(stadium_folder / "monitoreo.py")], environment)
         seen = b""
         while b"guardados" not in seen:

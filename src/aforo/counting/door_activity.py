@@ -6,9 +6,9 @@ returns to what earlier events showed. People come in groups, whose arrivals are
 the chance of counting nobody. How large groups are is estimated from all minutes in which somebody was expected.
 
 A door is silent where that chance is small enough since its last passage. How small was set by simulated events of
-twenty doors, one in twenty of which may hold a false alarm: smaller where groups are large, which hide how the rates
-change. `bench/silence.py` measures it. The ratio of a door changes most where a rush begins or ends; so no more is
-expected than the ratio of the last minutes before the silence gives, nor than a level that doubles every six minutes.
+twenty doors: one in twenty of them may hold a false alarm. `bench/silence.py` measures it. The ratio of a door changes
+most where a rush begins or ends; so no more is expected than the ratio of the last minutes before the silence gives,
+nor than a level that doubles every six minutes.
 """
 
 import math
@@ -28,10 +28,9 @@ _RISE, _DOUBLES_IN, _LEAST_LEVEL = 1.5, 6.0, 0.3  # what may be expected since t
 _KNOWN = 25.0  # passages that earlier events of the same kind are worth
 _UNKNOWN = 1.0  # passages that an even share among the doors is worth, without earlier events
 _SIZES = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 6.0)  # mean group sizes that are weighed against each other
-_ALONE, _GROUPED = 2.0, 2.5  # mean sizes as estimated where people come alone and in groups: rates waver, too
-_SURE = (9.5, 15.5)  # groups expected and none seen
-_ENOUGH = (7.0, 12.0)  # the same, where more would take longer than is hoped for
-_SHORTEST = (1.6, 2.6)  # minutes without a passage that are looked at
+_SURE = 15.5  # groups expected and none seen
+_ENOUGH = 12.0  # the same, where more would take longer than is hoped for
+_SHORTEST = 2.6  # minutes without a passage that are looked at
 _FAST = 4.0  # passages a minute with which that is enough
 _SLOW_WITHIN = 14.0  # minutes that a quieter door gets
 _LONGEST = 240  # minutes that are caught up at once, of not more than twenty doors
@@ -151,11 +150,6 @@ class GroupSizes:
         chance = sum(w * math.exp(-expected / size) for w, size in zip(self._shares(), _SIZES, strict=True))
         return -math.log(chance) if chance > 0 else math.inf
 
-    def between(self, alone: float, grouped: float) -> float:
-        """Return what lies between these two as the mean size does between the sizes that they are set for."""
-        share = min(1.0, max(0.0, (self.mean - _ALONE) / (_GROUPED - _ALONE)))
-        return alone + share * (grouped - alone)
-
     @property
     def mean(self) -> float:
         """The mean group size."""
@@ -266,17 +260,16 @@ class DoorWatch:
 
     def _is_silent(self, state: _State, partial: list[float], until_ms: int) -> bool:
         minutes = (until_ms - state.run.since_ms) / MINUTE_MS
-        if minutes < self._sizes.between(*_SHORTEST) or self._minute is None:
+        if minutes < _SHORTEST or self._minute is None:
             return False
         now = state.bounded(state.ratio.surprise(partial), partial, self._minute)
         expected = sum(state.run.expected) + now
         groups = self._sizes.surprise(expected)
-        in_time = minutes >= _SLOW_WITHIN or expected >= _FAST * minutes
-        return groups >= self._sizes.between(*_SURE) or (groups >= self._sizes.between(*_ENOUGH) and in_time)
+        return groups >= _SURE or (groups >= _ENOUGH and (minutes >= _SLOW_WITHIN or expected >= _FAST * minutes))
 
     def _least_knowable(self) -> float:
         """Passages a minute that suffice to notice a silence in time."""
-        return self._sizes.between(*_ENOUGH) * self._sizes.mean / _SLOW_WITHIN
+        return _ENOUGH * self._sizes.mean / _SLOW_WITHIN
 
     def _begin(self, door: Door, doors: list[Door], minute: int) -> _State:
         like = [one for one in doors if one.people == door.people and one is not door]
