@@ -70,7 +70,7 @@ def settings(url: str, **given: Any) -> AlertsSettings:
     return AlertsSettings(**(plain | given))
 
 
-async def until(what: Any, seconds: float = 20.0) -> None:
+async def until(what: Any, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not what():  # noqa: ASYNC110 -- what is waited for is on the other side of a socket, or in a thread
             await asyncio.sleep(0.05)
