@@ -117,7 +117,8 @@ def test_metrics(event: FixedEvent) -> None:
 
 def test_status_command(event: FixedEvent) -> None:
     """``aforo status --once`` beside the running job."""
-    check("event/status.txt", plain(event, event.status))
+    status = re.sub(r"entre [\d.]+ y [\d.]+", "entre <number> y <number>", event.status)  # made every few real seconds
+    check("event/status.txt", plain(event, status))
 
 
 def report(event: FixedEvent, kind: str) -> str:
