@@ -25,7 +25,7 @@ _MOST_EVENTS = 5_000  # of one push
 
 
 class PushKind(Enum):
-    """What a push says: a server has reconnected; it is connected and has nothing to tell; something happened."""
+    """What a push says: a server has reconnected; it is connected and nothing happened; something happened."""
 
     HELLO = "HELLO"
     HEARTBEAT = "HEARTBEAT"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from aforo.models import CameraEvent, CameraFault, FaultSpan, HealthEvent, Window
 
 _MOST = 400  # observations of one fault of one camera; the oldest are dropped
-# An analytics event tells of an object that has left the picture: it may follow the fault by some seconds.
+# An analytics event is sent once its object has left the picture: it may follow the fault by some seconds.
 _IN_FLIGHT = timedelta(seconds=30)
 # Their end may have no topic, or its event may be lost. Whether a camera is connected, the list of cameras tells.
 _OVER_WHEN_IT_COUNTS = (CameraFault.NO_VIDEO, CameraFault.TAMPERED, CameraFault.NOT_RECORDING)

@@ -308,7 +308,7 @@ class Series(ApiModel):
     """Every zone and every door by the minute."""
 
     # The description that the API has published since 1.0.
-    model_config = ConfigDict(json_schema_extra={"description": "The evening by the minute."})
+    model_config = ConfigDict(json_schema_extra={"description": "The event by the minute."})
 
     evening: int
     series: int

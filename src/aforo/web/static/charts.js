@@ -46,7 +46,7 @@ function css(name) {
   return getComputedStyle(probe).color;
 }
 const font = (part) => parseFloat(getComputedStyle(document.documentElement).fontSize) * part; // px, of the page's size
-// Seven and more lines are told apart: by colour, by dash, and by the name at the line's end.
+// Seven and more lines differ by colour and by dash, and each has its name at the line's end.
 const zoneColor = (place) => css(`--zone-${(place % 6) + 1}`);
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"], SIGNS = ["━", "╍", "┈", "━·", "━ ━"];
 
